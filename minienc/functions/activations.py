@@ -1,0 +1,322 @@
+"""Activations: y = f(x), element by element (softmax: over the last axis), and dx = f'(x) dy.
+
+Most slopes can be had from the output alone: sigmoid' = y (1 - y), tanh' = 1 - y^2. So the cache
+keeps y and forgets x, which is what lets a dense layer overwrite x W + b while it applies f. Only
+gelu, which is not monotonic, has to keep x.
+
+Shapes: x, y, dy and dx are (...), any shape. Dtypes: float32 in, float32 out; float64 likewise.
+Each backward raises a ValueError for a ``dy`` that has not y's shape, a TypeError for another
+dtype or for the cache of another function.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from minienc.arrays import Array, get_array_module
+from minienc.primitive import Primitive, primitive
+from minienc.shapes import check_shapes
+
+# --------------------------------------------------------------------------------------- identity
+
+
+class IdentityCache(NamedTuple):
+    shape_of: Array  # (...)  y itself, kept for its shape and dtype
+
+
+@primitive
+def identity_forward(x):
+    """y = x, as an array of its own. Slope: 1."""
+    check_shapes("identity_forward", "x: ...", x)
+    y = x.copy()  # (1)
+    return y, IdentityCache(y)
+
+
+@primitive
+def identity_backward(dy, cache: IdentityCache):
+    """dx = dy."""
+    check_shapes("identity_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    dx = dy.copy()  # (1) was y = x
+    return dx
+
+
+# ------------------------------------------------------------------------------------------- relu
+
+
+class ReluCache(NamedTuple):
+    y: Array  # (...)
+
+
+@primitive
+def relu_forward(x):
+    """y = max(x, 0). Slope: 1 where y > 0, else 0 (at the kink x = 0 too).
+
+    Source: Nair and Hinton 2010, "Rectified linear units improve restricted Boltzmann machines".
+    """
+    check_shapes("relu_forward", "x: ...", x)
+    xp = get_array_module(x)
+    y = xp.maximum(x, 0)  # (1)
+    return y, ReluCache(y)
+
+
+@primitive
+def relu_backward(dy, cache: ReluCache):
+    """dx = dy [y > 0]: where x was cut off, nothing that depends on y depends on x."""
+    check_shapes("relu_backward", "y: ..., dy: ...", cache.y, dy)
+    dx = dy * (cache.y > 0)  # (1) was y = max(x, 0)
+    return dx
+
+
+# ------------------------------------------------------------------------------------- leaky_relu
+
+
+class LeakyReluCache(NamedTuple):
+    y: Array  # (...)
+    negative_slope: float
+
+
+@primitive
+def leaky_relu_forward(x, negative_slope=0.2):
+    """y = x where x > 0, else negative_slope * x. Slope: 1 or negative_slope.
+
+    The sign of y is the sign of x as long as 0 < negative_slope, so y tells the branch.
+
+    Source: Maas, Hannun and Ng 2013, "Rectifier nonlinearities improve neural network acoustic
+    models", eq. 2.
+    """
+    check_shapes("leaky_relu_forward", "x: ...", x)
+    if not negative_slope > 0:
+        raise ValueError(f"leaky_relu_forward: negative_slope is {negative_slope}, expected > 0")
+    xp = get_array_module(x)
+    y = xp.where(x > 0, x, negative_slope * x)  # (1)
+    return y, LeakyReluCache(y, negative_slope)
+
+
+@primitive
+def leaky_relu_backward(dy, cache: LeakyReluCache):
+    """dx = dy where y > 0, else negative_slope * dy."""
+    check_shapes("leaky_relu_backward", "y: ..., dy: ...", cache.y, dy)
+    xp = get_array_module(dy)
+    dx = xp.where(cache.y > 0, dy, cache.negative_slope * dy)  # (1) was y = x or slope * x
+    return dx
+
+
+# -------------------------------------------------------------------------------------------- elu
+
+
+class EluCache(NamedTuple):
+    y: Array  # (...)
+    alpha: float
+
+
+@primitive
+def elu_forward(x, alpha=1.0):
+    """y = x where x > 0, else alpha (exp(x) - 1). Slope: 1, or alpha exp(x) = y + alpha.
+
+    Source: Clevert, Unterthiner and Hochreiter 2016, "Fast and accurate deep network learning by
+    exponential linear units", eq. 15.
+    """
+    check_shapes("elu_forward", "x: ...", x)
+    if not alpha > 0:
+        raise ValueError(f"elu_forward: alpha is {alpha}, expected > 0")
+    xp = get_array_module(x)
+    e = alpha * xp.expm1(xp.minimum(x, 0))  # (1)  minimum: exp of a large x would overflow
+    y = xp.where(x > 0, x, e)  # (2)
+    return y, EluCache(y, alpha)
+
+
+@primitive
+def elu_backward(dy, cache: EluCache):
+    """dx = dy where y > 0, else dy (y + alpha), for alpha exp(x) = alpha (exp(x) - 1) + alpha."""
+    check_shapes("elu_backward", "y: ..., dy: ...", cache.y, dy)
+    xp = get_array_module(dy)
+    de = dy * (cache.y + cache.alpha)  # (1) was e = alpha (exp(x) - 1)
+    dx = xp.where(cache.y > 0, dy, de)  # (2) was y = x or e
+    return dx
+
+
+# ---------------------------------------------------------------------------------------- sigmoid
+
+
+class SigmoidCache(NamedTuple):
+    y: Array  # (...)
+
+
+@primitive
+def sigmoid_forward(x):
+    """y = 1 / (1 + exp(-x)). Slope: y (1 - y).
+
+    Computed with exp(-|x|), which never overflows: for x < 0, multiplying numerator and
+    denominator by exp(x) gives exp(x) / (1 + exp(x)), exact down to the smallest outputs.
+    """
+    check_shapes("sigmoid_forward", "x: ...", x)
+    xp = get_array_module(x)
+    e = xp.exp(-xp.abs(x))  # (1)  in (0, 1]
+    y = xp.where(x >= 0, 1, e) / (1 + e)  # (2)
+    return y, SigmoidCache(y)
+
+
+@primitive
+def sigmoid_backward(dy, cache: SigmoidCache):
+    """dx = dy y (1 - y): d/dx (1 + exp(-x))^-1 = exp(-x) (1 + exp(-x))^-2 = (1 - y) y."""
+    check_shapes("sigmoid_backward", "y: ..., dy: ...", cache.y, dy)
+    y = cache.y
+    dx = dy * (y * (1 - y))  # (1, 2) was y = 1 / (1 + exp(-x))
+    return dx
+
+
+# ------------------------------------------------------------------------------------------- tanh
+
+
+class TanhCache(NamedTuple):
+    y: Array  # (...)
+
+
+@primitive
+def tanh_forward(x):
+    """y = tanh(x). Slope: 1 - y^2."""
+    check_shapes("tanh_forward", "x: ...", x)
+    xp = get_array_module(x)
+    y = xp.tanh(x)  # (1)
+    return y, TanhCache(y)
+
+
+@primitive
+def tanh_backward(dy, cache: TanhCache):
+    """dx = dy (1 - y^2): the derivative of sinh/cosh is (cosh^2 - sinh^2) / cosh^2 = 1 - y^2."""
+    check_shapes("tanh_backward", "y: ..., dy: ...", cache.y, dy)
+    dx = dy * (1 - cache.y * cache.y)  # (1) was y = tanh(x)
+    return dx
+
+
+# --------------------------------------------------------------------------------------- softplus
+
+
+class SoftplusCache(NamedTuple):
+    y: Array  # (...)
+
+
+@primitive
+def softplus_forward(x):
+    """y = log(1 + exp(x)). Slope: sigmoid(x) = 1 - exp(-y).
+
+    Computed as max(x, 0) + log1p(exp(-|x|)), which never overflows.
+
+    Source: Dugas et al. 2001, "Incorporating second-order functional knowledge for better option
+    pricing".
+    """
+    check_shapes("softplus_forward", "x: ...", x)
+    xp = get_array_module(x)
+    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))  # (1)
+    return y, SoftplusCache(y)
+
+
+@primitive
+def softplus_backward(dy, cache: SoftplusCache):
+    """dx = dy (1 - exp(-y)): exp(y) = 1 + exp(x), so exp(x) / (1 + exp(x)) = 1 - exp(-y)."""
+    check_shapes("softplus_backward", "y: ..., dy: ...", cache.y, dy)
+    xp = get_array_module(dy)
+    dx = dy * -xp.expm1(-cache.y)  # (1) was y = log(1 + exp(x))
+    return dx
+
+
+# ------------------------------------------------------------------------------------------- gelu
+
+_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715
+
+
+class GeluCache(NamedTuple):
+    x: Array  # (...)  gelu falls and rises again: y does not tell x
+    t: Array  # (...)  tanh(u)
+
+
+@primitive
+def gelu_forward(x):
+    """y = x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3).
+
+    This is the paper's approximation of x Phi(x), Phi the normal distribution function.
+
+    Source: Hendrycks and Gimpel 2016, "Gaussian error linear units", section 2.
+    """
+    check_shapes("gelu_forward", "x: ...", x)
+    xp = get_array_module(x)
+    u = _SQRT_2_OVER_PI * (x + _GELU_CUBIC * x * x * x)  # (1)
+    t = xp.tanh(u)  # (2)
+    y = 0.5 * x * (1 + t)  # (3)
+    return y, GeluCache(x, t)
+
+
+@primitive
+def gelu_backward(dy, cache: GeluCache):
+    """dx = dy [ (1 + t)/2 + x/2 (1 - t^2) u' ] with u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2).
+
+    The product rule on (3), then the chain x -> u -> t.
+    """
+    check_shapes("gelu_backward", "y: ..., dy: ...", cache.x, dy)
+    x, t = cache
+    dt = 0.5 * x * dy  # (3) was y = x/2 (1 + t)
+    du = dt * (1 - t * t)  # (2) was t = tanh(u)
+    du_dx = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x)  # (1) was u = sqrt(2/pi) (x + ...)
+    dx = 0.5 * (1 + t) * dy + du * du_dx  # (1, 3) x enters twice: the sum of both ways
+    return dx
+
+
+# ---------------------------------------------------------------------------------------- softmax
+
+
+class SoftmaxCache(NamedTuple):
+    y: Array  # (..., K)
+
+
+@primitive
+def softmax_forward(x):
+    """y_k = exp(x_k) / sum_j exp(x_j), over the last axis.
+
+    The largest x is subtracted first: numerator and denominator share the factor exp(-max x),
+    and no exponential overflows.
+
+    Shapes: x (..., K) -> y (..., K), each row positive with sum 1.
+    """
+    check_shapes("softmax_forward", "x: ... K", x)
+    xp = get_array_module(x)
+    e = xp.exp(x - x.max(axis=-1, keepdims=True))  # (1)
+    y = e / e.sum(axis=-1, keepdims=True)  # (2)
+    return y, SoftmaxCache(y)
+
+
+@primitive
+def softmax_backward(dy, cache: SoftmaxCache):
+    """dx_k = y_k (dy_k - sum_j dy_j y_j), from dy_j/dx_k = y_j ([j = k] - y_k)."""
+    check_shapes("softmax_backward", "y: ... K, dy: ... K", cache.y, dy)
+    y = cache.y
+    dx = y * (dy - (dy * y).sum(axis=-1, keepdims=True))  # (1, 2) was y = e / sum(e)
+    return dx
+
+
+# -------------------------------------------------------------------------------------- the table
+
+ACTIVATIONS: dict[str, Primitive] = {
+    "identity": identity_forward,
+    "linear": identity_forward,  # Keras's name
+    "relu": relu_forward,
+    "leaky_relu": leaky_relu_forward,
+    "elu": elu_forward,
+    "sigmoid": sigmoid_forward,
+    "tanh": tanh_forward,
+    "softplus": softplus_forward,
+    "gelu": gelu_forward,
+    "softmax": softmax_forward,
+}
+
+
+def get_activation(name: str | None) -> Primitive:
+    """Return the forward of the activation of this name (None: identity); ``.backward`` is its
+    backward."""
+    try:
+        return ACTIVATIONS["identity" if name is None else name]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"activation is {name!r}, expected one of {', '.join(sorted(ACTIVATIONS))}"
+        ) from None

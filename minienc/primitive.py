@@ -1,0 +1,157 @@
+"""The decorator ``@primitive``: the registry, the recording, and the one door to speed.
+
+A primitive is a function written as in the textbook. Calling it does three more things than its
+body says, and they stand here so that they need not stand anywhere else:
+
+1. *A cache goes back only where it came from.* A backward whose parameter is annotated
+   ``cache: DenseCache`` refuses the cache of any other function, and says so.
+2. *The door.* A function of the same name in ``minienc.fast`` runs in the body's place where it
+   accepts these arrays; where it returns ``NotImplemented``, it declines and the body runs.
+   ``function.definition`` is always the body.
+3. *The recording.* Whoever entered ``recording(listener)`` hears of every call; while nobody
+   listens, that costs one test of an empty list.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
+
+_fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
+_door_is_open = False  # becomes True when minienc.fast has been asked once
+_listeners: list[Callable] = []
+
+
+class Primitive:
+    """A registered function; see the module's docstring.
+
+    Attributes
+    ----------
+    definition : function
+        The textbook body.
+    constants : tuple of str
+        Names of the array arguments that the function does not differentiate (targets, weights
+        of samples, labels): its backward returns no gradient for them.
+    """
+
+    __name__: str
+
+    def __init__(self, definition: Callable, constants: tuple[str, ...] = ()) -> None:
+        functools.update_wrapper(self, definition)
+        self.definition = definition
+        self.constants = constants
+        parameters = list(inspect.signature(definition).parameters.values())
+        self._takes_cache = len(parameters) > 1 and parameters[1].name == "cache"
+        self._cache_annotation = parameters[1].annotation if self._takes_cache else None
+        self._cache_type: type | None = None
+
+    @property
+    def backward(self) -> Primitive:
+        """The backward of a forward: ``dense_forward.backward is dense_backward``."""
+        return REGISTRY[self.__name__.removesuffix("_forward") + "_backward"]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._takes_cache:
+            self._check_cache(args[1] if len(args) > 1 else kwargs.get("cache"))
+        if not _door_is_open:
+            _open_the_door()
+        result = NotImplemented
+        fast = _fast.get(self.__name__)
+        if fast is not None:
+            result = fast(*args, **kwargs)
+        if result is NotImplemented:
+            result = self.definition(*args, **kwargs)
+        if _listeners:
+            for listener in tuple(_listeners):
+                listener(self, args, kwargs, result)
+        return result
+
+    def _check_cache(self, cache: Any) -> None:
+        if self._cache_type is None:  # resolved late: annotations are strings until then
+            module = sys.modules[self.definition.__module__]
+            annotation = self._cache_annotation
+            self._cache_type = vars(module)[annotation] if isinstance(annotation, str) else annotation
+        if type(cache) is not self._cache_type:
+            raise TypeError(
+                f"{self.__name__}: the cache is a {type(cache).__name__}, expected the "
+                f"{self._cache_type.__name__} that {self.__name__.replace('backward', 'forward')} "
+                f"returned"
+            )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.__name__}{inspect.signature(self.definition)}>"
+
+
+def primitive(definition: Callable | None = None, *, constants: tuple[str, ...] = ()) -> Any:
+    """Register a function of the textbook; see the module's docstring.
+
+    Parameters
+    ----------
+    definition : function
+        The body. Its name must be new.
+    constants : tuple of str
+        Array arguments that its backward gives no gradient for.
+    """
+    if definition is None:
+        return functools.partial(primitive, constants=constants)
+    name = definition.__name__
+    if name in REGISTRY and REGISTRY[name].definition.__module__ != definition.__module__:
+        raise ValueError(f"a primitive named {name} exists already")
+    REGISTRY[name] = Primitive(definition, constants)
+    return REGISTRY[name]
+
+
+def register_fast(function: Callable) -> Callable:
+    """Put a faster function before the definition of the same name and signature.
+
+    The function returns ``NotImplemented`` for arrays that it does not serve.
+    """
+    name = function.__name__
+    definition = REGISTRY[name].definition
+    if list(inspect.signature(function).parameters) != list(
+        inspect.signature(definition).parameters
+    ):
+        raise TypeError(
+            f"{name}{inspect.signature(function)} in fast/ differs from its definition "
+            f"{name}{inspect.signature(definition)}"
+        )
+    _fast[name] = function
+    return function
+
+
+def _open_the_door() -> None:
+    """Ask for the faster functions once, at the first call: by then every definition is known."""
+    global _door_is_open
+    _door_is_open = True
+    importlib.import_module("minienc.fast")
+
+
+@contextmanager
+def recording(listener: Callable[[Primitive, tuple, dict, Any], None]) -> Iterator[None]:
+    """Within the block, ``listener(primitive, args, kwargs, result)`` hears of every call."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def accumulate(add_to: tuple | None, *gradients: Any) -> tuple:
+    """End a backward: hand out its parameter gradients, or add them where the caller says.
+
+    Gradients add, because a parameter that is used twice (shared, tied, unrolled in time) has
+    the sum of both uses' gradients; so the arrays of ``add_to`` are never overwritten.
+    """
+    if add_to is None:
+        return gradients
+    for target, gradient in zip(add_to, gradients, strict=True):
+        if target is not None:
+            target += gradient
+    return tuple(add_to)
