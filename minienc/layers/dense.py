@@ -1,0 +1,221 @@
+"""Dense layers: ``Dense``, its tied mirror image ``DenseTranspose``, and ``Activation``."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import Array
+from minienc.functions.activations import get_activation
+from minienc.functions.dense import dense_backward, dense_forward
+from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.regularizers import get_regularizer
+
+
+class _Affine(Layer):
+    """What ``Dense`` and ``DenseTranspose`` share: y = f(x K + b), with K either W or W'."""
+
+    W: Parameter
+    b: Parameter | None = None
+    activation: str | None
+
+    def kernel(self, array: Array) -> Array:
+        """K as a view of W, or K's gradient as a view of W's gradient."""
+        return array
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        self.check_built()
+        b = None if self.b is None else self.b.value
+        y, cache = dense_forward(x, self.kernel(self.W.value), b, activation=self.activation)
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        cache = self.check_stamp(cache)
+        if grads is None:
+            return dense_backward(dy, cache, need_dx=need_dx, need_dW=False)[0]
+        db = None if self.b is None else grads[self.b]
+        add_to = (self.kernel(grads[self.W]), db)
+        return dense_backward(dy, cache, add_to=add_to, need_dx=need_dx)[0]
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        n_in, n_out = self.kernel(self.W.value).shape
+        if sample_shape[-1] != n_in:
+            raise ValueError(
+                f"{self.label}: its weights are for inputs of {n_in} features, and it was given "
+                f"{sample_shape[-1]}"
+            )
+        return (*sample_shape[:-1], n_out)
+
+    def flops(self, sample_shape: Any) -> int:
+        """2 D M for the product (a multiplication and an addition each), M for the bias."""
+        rows = int(np.prod(sample_shape[:-1]))
+        n_in, n_out = self.kernel(self.W.value).shape
+        return rows * (2 * n_in * n_out + (0 if self.b is None else n_out))
+
+    def without_activation(self) -> Layer:
+        """The same layer, holding the same parameters, that stops at z = x K + b."""
+        return _without_activation(self)
+
+
+class Dense(_Affine):
+    """y = f(x W + b), with W (D, M) and b (M,) of its own.
+
+    Parameters
+    ----------
+    units : int
+        M, the number of outputs.
+    activation : str or None
+        A name of ``minienc.functions.activations.ACTIVATIONS``; None is the identity.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or callable ``(shape, rng, dtype) -> array``
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or regularizer or None
+        Penalties on W, on b, on y (divided by the batch size), added to a model's loss.
+    seed : int or None
+        For drawing the weights; None draws them anew each time.
+    name : str or None
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        self.units = _check_units(type(self).__name__, units)
+        get_activation(activation)
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = get_regularizer(kernel_regularizer)
+        self.bias_regularizer = get_regularizer(bias_regularizer)
+        self.activity_regularizer = get_regularizer(activity_regularizer)
+        self.seed = seed
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        shape = (sample_shape[-1], self.units)
+        self.W = self.add_parameter(
+            "W", shape, self.kernel_initializer, dtype, rng, self.kernel_regularizer
+        )
+        if self.use_bias:
+            self.b = self.add_parameter(
+                "b", (self.units,), self.bias_initializer, dtype, rng, self.bias_regularizer
+            )
+        super().build(sample_shape)
+
+
+class DenseTranspose(_Affine):
+    """y = f(x W' + b) with the W (D, M) of another layer: a decoder with tied weights.
+
+    W stays one ``Parameter``: it receives the sum of both layers' gradients, and is tied after
+    training as before it. The bias (D,) is its own.
+
+    Parameters
+    ----------
+    tied_to : Dense
+        The layer whose W is used; it must have been applied to its input already.
+    activation, use_bias, bias_initializer, bias_regularizer, activity_regularizer, seed, name
+        As in ``Dense``.
+
+    Notes
+    -----
+    Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 2.3.
+    """
+
+    def __init__(
+        self,
+        tied_to: Dense,
+        activation: str | None = None,
+        use_bias: bool = True,
+        bias_initializer: Any = "zeros",
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        if not isinstance(tied_to, Dense):
+            raise TypeError(
+                f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer"
+            )
+        tied_to.check_built()
+        get_activation(activation)
+        self.tied_to = tied_to
+        self.activation = activation
+        self.use_bias = use_bias
+        self.bias_initializer = bias_initializer
+        self.bias_regularizer = get_regularizer(bias_regularizer)
+        self.activity_regularizer = get_regularizer(activity_regularizer)
+        self.seed = seed
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        if self.use_bias:
+            n_out = self.tied_to.W.shape[0]
+            self.b = self.add_parameter(
+                "b", (n_out,), self.bias_initializer, dtype, rng, self.bias_regularizer
+            )
+        super().build(sample_shape)
+
+    def parameters_used(self) -> tuple[Parameter, ...]:
+        return (self.tied_to.W, *self._own)
+
+    @property
+    def W(self) -> Parameter:  # type: ignore[override]
+        return self.tied_to.W
+
+    def kernel(self, array: Array) -> Array:
+        return array.T  # what is added to this view of W's gradient is added to W's gradient
+
+
+class Activation(Layer):
+    """y = f(x), f one of ``minienc.functions.activations.ACTIVATIONS``."""
+
+    def __init__(
+        self,
+        activation: str | None,
+        activity_regularizer: Any = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        get_activation(activation)
+        self.activation = activation
+        self.activity_regularizer = get_regularizer(activity_regularizer)
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        y, cache = get_activation(self.activation)(x)
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        return get_activation(self.activation).backward(dy, self.check_stamp(cache))
+
+    def without_activation(self) -> Layer:
+        """The same place in the graph, passing x on."""
+        return _without_activation(self)
+
+
+def _check_units(layer: str, units: Any) -> int:
+    if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
+        raise ValueError(f"{layer}: units is {units!r}, expected a positive integer")
+    return int(units)
+
+
+def _without_activation(layer: Any) -> Layer:
+    """A shallow copy: another layer, the same ``Parameter`` objects."""
+    twin = copy.copy(layer)
+    twin.activation = None
+    return twin

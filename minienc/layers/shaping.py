@@ -1,0 +1,106 @@
+"""Layers that move numbers without changing them: ``Flatten``, ``Reshape``, ``Concatenate``,
+and ``Add``, where two paths meet."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minienc.arrays import Array
+from minienc.functions.merging import (
+    add_backward,
+    add_forward,
+    concatenate_backward,
+    concatenate_forward,
+    reshape_backward,
+    reshape_forward,
+)
+from minienc.layers.base import Gradients, Layer, LayerCache
+
+
+class Reshape(Layer):
+    """Each sample in another shape of the same size; ``target_shape`` is without the batch."""
+
+    def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
+        super().__init__(name)
+        self.target_shape = tuple(target_shape)
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        y, cache = reshape_forward(x, self.output_shape(x.shape[1:]))
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        return reshape_backward(dy, self.check_stamp(cache))
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        if math.prod(sample_shape) != math.prod(self.target_shape):
+            raise ValueError(
+                f"{self.label}: a sample of shape {tuple(sample_shape)} has "
+                f"{math.prod(sample_shape)} numbers, target_shape {self.target_shape} has "
+                f"{math.prod(self.target_shape)}"
+            )
+        return self.target_shape
+
+
+class Flatten(Reshape):
+    """Each sample as one row of numbers."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__((), name)
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        return (math.prod(sample_shape),)
+
+
+class Concatenate(Layer):
+    """Several inputs side by side along ``axis`` (of the whole array; -1 is the last)."""
+
+    takes_several = True
+
+    def __init__(self, axis: int = -1, name: str | None = None) -> None:
+        super().__init__(name)
+        if axis == 0:
+            raise ValueError("Concatenate: axis is 0, the batch; expected an axis of the samples")
+        self.axis = axis
+
+    def forward(self, x: tuple[Array, ...]) -> tuple[Array, LayerCache]:
+        y, cache = concatenate_forward(*x, axis=self.axis)
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        return concatenate_backward(dy, self.check_stamp(cache))
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        axis = self.axis if self.axis < 0 else self.axis - 1  # samples have no batch axis
+        first = list(sample_shape[0])
+        for shape in sample_shape[1:]:
+            others = list(shape)
+            others[axis] = first[axis]
+            if others != first:
+                raise ValueError(
+                    f"{self.label}: samples of shapes {', '.join(map(str, sample_shape))} differ "
+                    f"elsewhere than along axis {self.axis}"
+                )
+        first[axis] = sum(shape[axis] for shape in sample_shape)
+        return tuple(first)
+
+
+class Add(Layer):
+    """The sum of several inputs of one shape."""
+
+    takes_several = True
+
+    def forward(self, x: tuple[Array, ...]) -> tuple[Array, LayerCache]:
+        y, cache = add_forward(*x)
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        return add_backward(dy, self.check_stamp(cache))
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        if len(set(map(tuple, sample_shape))) > 1:
+            raise ValueError(
+                f"{self.label}: samples of shapes {', '.join(map(str, sample_shape))} cannot be "
+                f"added; expected one shape"
+            )
+        return tuple(sample_shape[0])

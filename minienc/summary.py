@@ -1,0 +1,62 @@
+"""The table that ``model.summary()`` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minienc.layers.graph import Step
+
+if TYPE_CHECKING:
+    from minienc.models import Model
+
+HEADINGS = ("layer", "kind", "output shape", "parameters", "FLOPs / sample")
+
+
+def summary_lines(model: Model) -> list[str]:
+    """The lines: one for each layer's turn, then the totals.
+
+    A parameter that is used a second time (a shared layer, tied weights) counts once, where it
+    is used first.
+    """
+    seen: set[int] = set()
+    rows = [("Input", "", _shape(t.sample_shape), "", "") for t in model.inputs]
+    rows += [_row(step, seen) for step in model.graph.steps]
+    widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    parameters = model.parameters_used()
+    total = sum(p.size for p in parameters)
+    frozen = sum(p.size for p in parameters if not p.trainable)
+    return [
+        f"Model {model.name or ''}".rstrip(),
+        _line(HEADINGS, widths),
+        rule,
+        *(_line(row, widths) for row in rows),
+        rule,
+        f"{total:,} parameters ({total - frozen:,} trainable, {frozen:,} frozen), "
+        f"{model.dtype}; {model.flops():,} FLOPs a sample, forward",
+    ]
+
+
+def _row(step: Step, seen: set[int]) -> tuple[str, str, str, str, str]:
+    own = [p for p in step.layer.parameters_used() if id(p) not in seen]
+    again = len(step.layer.parameters_used()) - len(own)
+    seen.update(id(p) for p in own)
+    count = f"{sum(p.size for p in own):,}" + (" + shared" if again else "")
+    frozen = ", frozen" if own and not any(p.trainable for p in own) else ""
+    activation = getattr(step.layer, "activation", None)
+    kind = type(step.layer).__name__ + (f" {activation}" if activation else "") + frozen
+    shapes = " ".join(_shape(s) for s in step.out_shapes)
+    return step.path, kind, shapes, count, f"{step.layer.flops(step.in_shapes):,}"
+
+
+def _shape(sample_shape: tuple[int, ...]) -> str:
+    return "(N, " + ", ".join(map(str, sample_shape)) + ")"
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    """Words to the left, numbers to the right."""
+    cells = [
+        cell.rjust(width) if i >= 3 else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,1 @@
+"""Training: optimisers, schedules, losses by name, the loop, callbacks, checkpoints."""

@@ -1,0 +1,299 @@
+"""What may happen beside training: stopping early, saving, logging, changing the learning rate.
+
+Every callback can put what it knows into a checkpoint (``state_dict``) and take it back, so that
+a resumed run goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+from minienc.arrays import get_array_module, to_numpy
+from minienc.files import atomic_write
+
+if TYPE_CHECKING:
+    from minienc.training.loop import Trainer
+
+
+class Callback:
+    """Hooks of a run; override those you need. ``self.trainer`` is the run, ``self.model`` its
+    model. ``logs`` holds the loss, the metrics and, at the end of an epoch, the validation's."""
+
+    trainer: Trainer
+    order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
+
+    @property
+    def model(self) -> Any:
+        return self.trainer.model
+
+    def on_train_begin(self, logs: dict[str, float]) -> None: ...
+
+    def on_train_end(self, logs: dict[str, float]) -> None: ...
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None: ...
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None: ...
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None: ...
+
+    def on_interrupt(self) -> None:
+        """Ctrl-C was pressed; the batch under way has been finished."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint shall keep: numbers, strings and arrays."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class History(Callback):
+    """The logs of every epoch: ``history.history["val_loss"]`` is a list; ``epoch`` their numbers.
+
+    ``fit`` returns it. ``seed`` is what fixed the order of the samples and the noise.
+    """
+
+    order = 1
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+        self.seed: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "history": self.history}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.history = list(state["epoch"]), state["history"]
+
+
+class LambdaCallback(Callback):
+    """Functions in place of the hooks: ``LambdaCallback(on_epoch_end=lambda epoch, logs: ...)``."""
+
+    def __init__(self, **hooks: Callable) -> None:
+        for name, hook in hooks.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                known = ", ".join(n for n in dir(Callback) if n.startswith("on_"))
+                raise TypeError(f"LambdaCallback has no hook {name!r}, expected one of {known}")
+            setattr(self, name, hook)
+
+
+class _Monitor(Callback):
+    """What callbacks that watch one number share: the best value so far."""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f'mode is {mode!r}, expected "auto", "min" or "max"')
+        self.monitor = monitor
+        self.sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
+        self.min_delta = abs(min_delta)
+        self.best = -math.inf  # of sign * value
+
+    def value(self, logs: dict[str, float]) -> float:
+        if self.monitor not in logs:
+            hint = "; give fit validation_data" if self.monitor.startswith("val_") else ""
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, but the epoch logged only "
+                f"{', '.join(logs)}{hint}"
+            )
+        return self.sign * logs[self.monitor]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
+
+
+class EarlyStopping(_Monitor):
+    """Stop when ``monitor`` has not improved by ``min_delta`` for ``patience`` epochs.
+
+    With ``restore_best_weights`` the model ends with the weights of its best epoch.
+
+    Source: Prechelt 1998, "Early stopping - but when?".
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: str = "auto",
+        restore_best_weights: bool = False,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.restore_best_weights = restore_best_weights
+        self.wait = 0
+        self.best_epoch = -1
+        self.best_weights: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        value = self.value(logs)
+        if value - self.min_delta > self.best:
+            self.best, self.best_epoch, self.wait = value, epoch, 0
+            if self.restore_best_weights:
+                self.best_weights = self.model.parameters.vector.copy()
+        else:
+            self.wait += 1
+            if self.wait >= max(self.patience, 1):
+                self.trainer.stop_training = True
+
+    def on_train_end(self, logs: dict[str, float]) -> None:
+        if self.best_weights is not None:
+            self.trainer.set_vector(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait}
+        if self.best_weights is not None:
+            state["best_weights"] = to_numpy(self.best_weights)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
+        if "best_weights" in state:
+            xp = get_array_module(self.model.parameters.vector)
+            self.best_weights = xp.asarray(state["best_weights"])
+
+
+class ModelCheckpoint(_Monitor):
+    """Keep the state of training in a file, from which ``fit(resume_from=...)`` goes on.
+
+    The file holds the weights, the optimiser, the position in the epoch, the generators' states
+    and every callback's: the resumed run ends with the same bits. It is replaced atomically, so
+    that a kill at any moment leaves the last whole one.
+
+    Parameters
+    ----------
+    filepath : str or Path
+        ``{epoch}`` in it is replaced by the number of epochs done.
+    save_freq : "epoch" or int
+        After each epoch, or after every so many batches (and each epoch).
+    save_best_only : bool
+        Only when ``monitor`` is better than ever before.
+    """
+
+    order = 3
+
+    def __init__(
+        self,
+        filepath: str | Path,
+        save_freq: str | int = "epoch",
+        save_best_only: bool = False,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+    ) -> None:
+        super().__init__(monitor, mode)
+        if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq >= 1):
+            raise ValueError(f'save_freq is {save_freq!r}, expected "epoch" or a number of batches')
+        self.filepath = str(filepath)
+        self.save_freq = save_freq
+        self.save_best_only = save_best_only
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        if self.save_freq != "epoch" and (batch + 1) % int(self.save_freq) == 0:
+            self.save()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.save_best_only:
+            value = self.value(logs)
+            if not value > self.best:
+                return
+            self.best = value
+        self.save()
+
+    def on_interrupt(self) -> None:
+        if not self.save_best_only:
+            self.save()
+
+    def save(self) -> None:
+        self.trainer.save(self.filepath.format(epoch=self.trainer.epoch))
+
+
+class CSVLogger(Callback):
+    """Write the history to a CSV file after each epoch: a column for each log, a row an epoch."""
+
+    order = 2
+
+    def __init__(self, filename: str | Path, separator: str = ",") -> None:
+        self.filename = filename
+        self.separator = separator
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        history = self.trainer.history
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.separator, lineterminator="\n")
+        writer.writerow(["epoch", *history.history])
+        writer.writerows(zip(history.epoch, *history.history.values(), strict=True))
+        with atomic_write(self.filename) as file:
+            file.write(text.getvalue().encode())
+
+
+class LearningRateScheduler(Callback):
+    """Before each epoch, set the learning rate to ``schedule(epoch, current)``."""
+
+    def __init__(self, schedule: Callable[[int, float], float]) -> None:
+        self.schedule = schedule
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = float(self.schedule(epoch, optimizer.current_learning_rate))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        logs["learning_rate"] = float(self.model.optimizer.current_learning_rate)
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Multiply the learning rate by ``factor`` when ``monitor`` stood still for ``patience``
+    epochs, down to ``min_lr``; then wait ``cooldown`` epochs before counting again."""
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        if not 0 < factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: factor is {factor}, expected between 0 and 1")
+        self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
+        self.wait = 0
+        self.cooling = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        optimizer = self.model.optimizer
+        logs["learning_rate"] = float(optimizer.current_learning_rate)
+        value = self.value(logs)
+        if self.cooling:
+            self.cooling -= 1
+            self.wait = 0
+        if value - self.min_delta > self.best:
+            self.best, self.wait = value, 0
+        elif not self.cooling:
+            self.wait += 1
+            if self.wait >= self.patience and optimizer.current_learning_rate > self.min_lr:
+                lower = optimizer.current_learning_rate * self.factor
+                optimizer.learning_rate = max(lower, self.min_lr)
+                self.wait, self.cooling = 0, self.cooldown
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "wait": self.wait, "cooling": self.cooling}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.wait, self.cooling = state["best"], state["wait"], state["cooling"]
+
+

@@ -1,0 +1,458 @@
+"""The training loop: batches, one step after another, and where a run stands.
+
+A run is fixed by its seed: the order of the samples in epoch e and the noise in it come from
+generators made of (seed, e). So where a run stands is a few numbers, and a run that is resumed
+from them ends in the same bits as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import get_array_module, is_array
+from minienc.data.batching import batch_indices
+from minienc.data.checks import check_data
+from minienc.training.callbacks import Callback, History
+from minienc.training.checkpoints import check_fit, read_archive, write_archive
+from minienc.training.objective import NonFiniteError
+from minienc.training.progress import ProgressBar
+
+
+class Batches:
+    """Inputs, targets and sample weights of a run, cut into batches.
+
+    Anything with ``shape``, ``dtype``, ``len`` and indexing by an index array serves: an
+    ndarray, a memory map, ``minienc.data.Pixels``. What is taken becomes the model's dtype, batch
+    by batch.
+    """
+
+    def __init__(self, model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> None:
+        self.xs = as_tuple(x)
+        self.ys = () if y is None else as_tuple(y)
+        self.weights = () if sample_weight is None else as_tuple(sample_weight)
+        self.dtypes = [t.dtype for t in model.inputs]
+        self.float_dtype = model.dtype
+        self.y_dtypes: list[Any] = []
+        _check_arrays(model, "x", self.xs, len(model.inputs), [t.sample_shape for t in model.inputs])
+        self.n = len(self.xs[0])
+        lengths = [len(a) for a in (*self.xs, *self.ys, *self.weights)]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"x, y and sample_weight have {', '.join(map(str, lengths))} samples, expected "
+                f"the same number"
+            )
+        if y is not None:
+            self._check_targets(model)
+        for w in self.weights:
+            check_data(w, name="sample_weight", domain=(0, math.inf))
+
+    def _check_targets(self, model: Any) -> None:
+        if len(self.ys) != len(model.outputs):
+            raise ValueError(
+                f"y has {len(self.ys)} arrays, expected one for each of the model's "
+                f"{len(model.outputs)} outputs"
+            )
+        seen = {id(x) for x in self.xs}
+        for i, (y, loss, out) in enumerate(
+            zip(self.ys, model.losses, model.outputs, strict=True)
+        ):
+            name = "y" if len(self.ys) == 1 else f"y[{i}]"
+            if not hasattr(y, "shape"):
+                raise TypeError(f"{name} is a {type(y).__name__}, expected an array")
+            if id(y) not in seen and y.dtype.kind == "f" and isinstance(y, np.ndarray):
+                check_data(y, name=name, minimum=1)
+            loss.check_targets(y, name, out.sample_shape)
+            self.y_dtypes.append(y.dtype if loss.takes_labels else self.float_dtype)
+
+    def take(self, indices: np.ndarray) -> tuple[tuple, tuple, tuple]:
+        """(inputs, targets, weights) of the samples ``indices``; the same array comes once."""
+        taken: dict[int, Any] = {}
+
+        def pick(a: Any, dtype: Any) -> Any:
+            if id(a) not in taken:
+                batch = a[indices]
+                taken[id(a)] = batch.astype(dtype) if batch.dtype != dtype else batch
+            return taken[id(a)]
+
+        xs = tuple(pick(x, d) for x, d in zip(self.xs, self.dtypes, strict=True))
+        ys = tuple(pick(y, d) for y, d in zip(self.ys, self.y_dtypes, strict=True))
+        return xs, ys, tuple(pick(w, self.float_dtype) for w in self.weights)
+
+
+def as_tuple(x: Any) -> tuple:
+    return tuple(x) if isinstance(x, (list, tuple)) else (x,)
+
+
+def _check_arrays(model: Any, name: str, arrays: tuple, n: int, shapes: list) -> None:
+    if len(arrays) != n:
+        raise ValueError(f"{name} has {len(arrays)} arrays, expected one for each of {n} inputs")
+    for i, (a, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        which = name if n == 1 else f"{name}[{i}]"
+        if not hasattr(a, "shape") or not hasattr(a, "dtype"):
+            raise TypeError(
+                f"{which} is a {type(a).__name__}, expected an array of samples of shape {shape}"
+            )
+        if tuple(a.shape[1:]) != shape:
+            raise ValueError(
+                f"{which} is {tuple(a.shape)}, expected (N, {', '.join(map(str, shape))}): "
+                f"samples of shape {shape} in rows"
+            )
+        if len(a) == 0:
+            raise ValueError(f"{which} has no samples")
+        if isinstance(a, np.ndarray):
+            check_data(a, name=which, minimum=1)
+
+
+# -------------------------------------------------------------------------------------- one run
+
+
+class Trainer:
+    """One call of ``fit``: the model, its data, and where training stands.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        What comes next: batch ``batch`` of epoch ``epoch``, both from 0.
+    stop_training : bool
+        Set by a callback to end training after this epoch.
+    history : History
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        data: Batches,
+        train_indices: np.ndarray,
+        validate: Callable[[], dict[str, float]] | None,
+        *,
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        callbacks: Sequence[Callback],
+        initial_epoch: int,
+    ) -> None:
+        self.model, self.data, self.validate = model, data, validate
+        self.train_indices = train_indices
+        self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
+        self.seed = secrets.randbits(63) if seed is None else int(seed)
+        self.epoch, self.batch = initial_epoch, 0
+        self.stop_training = False
+        self.sums: dict[str, float] = {}  # of each log over the epoch's samples so far
+        self.n_seen = 0
+        self.noise: np.random.Generator = self._generator("noise")
+        self.history = History()
+        self.history.seed = self.seed
+        self.callbacks = sorted([*callbacks, self.history], key=lambda c: c.order)
+        for callback in self.callbacks:
+            callback.trainer = self
+        self.grads = model.new_gradients()
+
+    @property
+    def n_batches(self) -> int:
+        return -(-len(self.train_indices) // self.batch_size)
+
+    @property
+    def batches_done(self) -> int:
+        return self.epoch * self.n_batches + self.batch
+
+    def _generator(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, ("order", "noise").index(purpose)])
+
+    def _tell(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*args)
+
+    # -- training
+
+    def run(self) -> History:
+        """Train until ``epochs`` epochs are done or a callback stops it."""
+        logs: dict[str, float] = {}
+        with _interrupts_wait() as interrupted:
+            self._tell("on_train_begin", logs)
+            while self.epoch < self.epochs and not self.stop_training:
+                logs = self._run_epoch(interrupted)
+            self._tell("on_train_end", logs)
+        return self.history
+
+    def _run_epoch(self, interrupted: Callable[[], bool]) -> dict[str, float]:
+        if self.batch == 0:
+            self.sums, self.n_seen = {}, 0
+            self.noise = self._generator("noise")
+            self._tell("on_epoch_begin", self.epoch, {})
+        order = self._generator("order") if self.shuffle else None
+        batches = list(batch_indices(len(self.train_indices), self.batch_size, order))
+        while self.batch < self.n_batches:
+            self._step(self.train_indices[batches[self.batch]])
+            self.batch += 1
+            self._tell("on_train_batch_end", self.batch - 1, self._means())
+            if interrupted():
+                self._tell("on_interrupt")
+                raise KeyboardInterrupt
+        logs = self._means()
+        if self.validate is not None:
+            logs.update({f"val_{name}": value for name, value in self.validate().items()})
+        done, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
+        self._tell("on_epoch_end", done, logs)
+        return logs
+
+    def _step(self, indices: np.ndarray) -> None:
+        """One step: forward, loss, backward, update."""
+        xs, ys, weights = self.data.take(indices)
+        model, objective = self.model, self.model.objective
+        before = self.noise.bit_generator.state if model.uses_rng else None
+        values, cache = objective.forward(xs, ys, weights, rng=self.noise)
+        if not math.isfinite(values["loss"]):
+            self._refuse(xs, values["loss"], before)
+        grads = self.grads.zero()
+        objective.backward(cache, grads)
+        model.optimizer.step(model.parameters, grads)
+        n = len(indices)
+        self.n_seen += n
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + n * value
+
+    def _means(self) -> dict[str, float]:
+        return {name: total / self.n_seen for name, total in self.sums.items()}
+
+    def _refuse(self, xs: tuple, loss: float, noise_state: Any) -> None:
+        if noise_state is not None:
+            self.noise.bit_generator.state = noise_state
+        with np.errstate(all="ignore"):
+            where = self.model.objective.find_nonfinite(xs, self.noise)
+        raise NonFiniteError(
+            f"training stopped in epoch {self.epoch + 1}, batch {self.batch + 1}: the loss is "
+            f"{loss}; {where}. The last checkpoint stays as it was; try a smaller learning rate "
+            f"(it is {self.model.optimizer.current_learning_rate:g}) or global_clipnorm=1"
+        )
+
+    # -- saving and going on
+
+    def set_vector(self, values: Any) -> None:
+        """Give the model these weights."""
+        parameters = self.model.parameters
+        parameters.vector[...] = values
+        parameters.touch()
+
+    def save(self, path: str | Path) -> None:
+        """Write where training stands; see ``ModelCheckpoint``."""
+        optimizer_header, arrays = _split("optimizer", self.model.optimizer.state_dict())
+        callback_headers = []
+        for i, callback in enumerate(self.callbacks):
+            header, parts = _split(f"callback/{i}", callback.state_dict())
+            callback_headers.append({"class": type(callback).__name__, **header})
+            arrays.update(parts)
+        for name, value in self.model.parameters.items():
+            arrays[f"weights/{name}"] = value
+        header = {
+            "format": "minienc training state",
+            "run": self._settings(),
+            "position": {
+                "epoch": self.epoch,
+                "batch": self.batch,
+                "sums": self.sums,
+                "n_seen": self.n_seen,
+                "noise": self.noise.bit_generator.state,
+                "stop_training": self.stop_training,
+            },
+            "optimizer": optimizer_header,
+            "callbacks": callback_headers,
+        }
+        write_archive(path, header, arrays)
+
+    def _settings(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to be the same run."""
+        return {
+            "seed": self.seed,
+            "n_samples": len(self.train_indices),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+        }
+
+    def resume(self, path: str | Path, seed: int | None) -> None:
+        """Go on from what ``save`` wrote."""
+        header, arrays = read_archive(path)
+        if header.get("format") != "minienc training state":
+            raise ValueError(f"{path}: not a checkpoint of training (ModelCheckpoint writes those)")
+        if seed is None:
+            self.seed = self.history.seed = header["run"]["seed"]
+        for name, value in self._settings().items():
+            if header["run"][name] != value:
+                raise ValueError(
+                    f"{path}: its run had {name}={header['run'][name]}, this one has {value}; "
+                    f"resuming needs the same"
+                )
+        parameters = self.model.parameters
+        weights = _part(arrays, "weights/")
+        check_fit(
+            str(path),
+            {name: a.shape for name, a in weights.items()},
+            {name: tuple(view.shape) for name, view in parameters.items()},
+        )
+        xp = get_array_module(parameters.vector)
+        for name, view in parameters.items():
+            view[...] = xp.asarray(weights[name])
+        parameters.touch()
+        self.model.optimizer.load_state_dict(
+            {**header["optimizer"], **{n: xp.asarray(a) for n, a in _part(arrays, "optimizer/").items()}}
+        )
+        saved = header["callbacks"]
+        if [c["class"] for c in saved] != [type(c).__name__ for c in self.callbacks]:
+            raise ValueError(
+                f"{path}: its run had the callbacks {', '.join(c['class'] for c in saved)}, this "
+                f"one has {', '.join(type(c).__name__ for c in self.callbacks)}"
+            )
+        for i, (callback, state) in enumerate(zip(self.callbacks, saved, strict=True)):
+            state = {k: v for k, v in state.items() if k != "class"}
+            callback.load_state_dict({**state, **_part(arrays, f"callback/{i}/")})
+        position = header["position"]
+        self.epoch, self.batch = position["epoch"], position["batch"]
+        self.sums, self.n_seen = position["sums"], position["n_seen"]
+        self.stop_training = position["stop_training"]
+        self.noise = self._generator("noise")
+        self.noise.bit_generator.state = position["noise"]
+
+
+def _split(prefix: str, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A state's plain values, and its arrays under prefixed names."""
+    plain = {k: v for k, v in state.items() if not is_array(v)}
+    return plain, {f"{prefix}/{k}": v for k, v in state.items() if is_array(v)}
+
+
+def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C wait until the batch under way is done; a second one does not wait."""
+    pressed = []
+
+    def note(_signal: int, _frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # signals reach the main thread alone
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# ----------------------------------------------------------- what Model.fit and its sisters call
+
+
+def fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: int | str = "auto",
+    callbacks: Sequence[Callback] = (),
+    validation_split: float = 0.0,
+    validation_data: tuple | None = None,
+    shuffle: bool = True,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    seed: int | None = None,
+    resume_from: str | Path | None = None,
+) -> History:
+    """Train ``model``; see ``Model.fit``."""
+    data = Batches(model, x, y, sample_weight)
+    n_train = _n_train(data.n, validation_split, validation_data)
+    batch_size = min(32, n_train) if batch_size is None else batch_size
+    _check_counts(epochs, batch_size, n_train)
+    validate = None
+    if validation_data is not None:
+        held_out = Batches(model, *validation_data)
+        validate = lambda: run_evaluation(model, held_out, batch_size)  # noqa: E731
+    elif n_train < data.n:
+        last = np.arange(n_train, data.n)
+        validate = lambda: run_evaluation(model, data, batch_size, last)  # noqa: E731
+    level = 1 if verbose == "auto" else int(verbose)
+    trainer = Trainer(
+        model,
+        data,
+        np.arange(n_train),
+        validate,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        callbacks=[*callbacks, *([ProgressBar(level)] if level else [])],
+        initial_epoch=initial_epoch,
+    )
+    if resume_from is not None:
+        trainer.resume(resume_from, seed)
+    return trainer.run()
+
+
+def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
+    """Validation takes the last samples, before any shuffling, as in Keras."""
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"validation_split is {validation_split}, expected a number in [0, 1)")
+    if validation_data is not None or validation_split == 0:
+        return n
+    n_train = n - round(n * validation_split)
+    if n_train in (0, n):
+        raise ValueError(
+            f"validation_split={validation_split} of {n} samples leaves {n_train} for training "
+            f"and {n - n_train} for validation; both need at least one"
+        )
+    return n_train
+
+
+def _check_counts(epochs: int, batch_size: int, n: int) -> None:
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(f"epochs is {epochs!r}, expected a whole number >= 0")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}, expected a whole number >= 1")
+    if batch_size > n:
+        raise ValueError(
+            f"batch_size is {batch_size}, larger than the {n} training samples; use batch_size={n} "
+            f"or less"
+        )
+
+
+def run_evaluation(
+    model: Any, data: Batches, batch_size: int, indices: np.ndarray | None = None
+) -> dict[str, float]:
+    """The mean loss and metrics over the samples, without noise."""
+    indices = np.arange(data.n) if indices is None else indices
+    sums: dict[str, float] = {}
+    for start in range(0, len(indices), batch_size):
+        part = indices[start : start + batch_size]
+        values, _ = model.objective.forward(*data.take(part))
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + len(part) * value
+    return {name: total / len(indices) for name, total in sums.items()}
+
+
+def predict(model: Any, x: Any, batch_size: int) -> Any:
+    """The outputs for all samples, batch by batch."""
+    data = Batches(model, x)
+    parts = []
+    for start in range(0, data.n, batch_size):
+        xs, _, _ = data.take(np.arange(start, min(start + batch_size, data.n)))
+        parts.append(model.graph.forward(xs)[0])
+    xp = get_array_module(parts[0][0])
+    outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+

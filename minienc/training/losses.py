@@ -1,0 +1,182 @@
+"""Losses as ``compile(loss=...)`` takes them: a pair of ``minienc.functions`` with its options.
+
+The mathematics stands in ``functions/losses.py`` and ``functions/crossentropy.py``; here are
+the names, Keras's, and what each asks of its targets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.functions import crossentropy, losses
+from minienc.primitive import Primitive
+
+
+class Loss:
+    """A loss and its options.
+
+    Parameters
+    ----------
+    pair : primitive
+        The forward, ``(y, target, sample_weight=None, **options) -> loss, cache``; its backward
+        is found by its name.
+    **options
+        Passed to the forward.
+
+    Attributes
+    ----------
+    logits_activation : str or None
+        The activation that this loss can take over: ``from_logits=True`` computes both as one
+        function, exact where the activation saturates. A model whose output layer has this
+        activation is trained that way.
+    """
+
+    def __init__(
+        self, pair: Primitive, *, logits_activation: str | None = None, **options: Any
+    ) -> None:
+        self.pair = pair
+        self.options = options
+        self.logits_activation = None if options.get("from_logits") else logits_activation
+
+    @property
+    def name(self) -> str:
+        return self.pair.__name__.removesuffix("_forward")
+
+    @property
+    def takes_labels(self) -> bool:
+        """Targets are integer classes instead of arrays of y's shape."""
+        return self.pair is crossentropy.sparse_categorical_crossentropy_forward
+
+    def forward(self, y: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        return self.pair(y, target, sample_weight, **self.options)
+
+    def backward(self, dloss: Any, cache: Any) -> Any:
+        return self.pair.backward(dloss, cache)
+
+    def on_logits(self) -> Loss:
+        """The same loss of z instead of y = activation(z)."""
+        return Loss(self.pair, **{**self.options, "from_logits": True})
+
+    def check_targets(self, target: np.ndarray, name: str, output_shape: tuple[int, ...]) -> None:
+        """Refuse targets that this loss is not defined for.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Saying what came, what was expected, and the likely mend.
+        """
+        if self.takes_labels:
+            self._check_labels(target, name, output_shape[-1])
+            return
+        if tuple(target.shape[1:]) != output_shape:
+            hint = ""
+            if target.ndim == 1 and self.name == "categorical_crossentropy":
+                hint = '; for integer labels use loss="sparse_categorical_crossentropy"'
+            raise ValueError(
+                f"{self.name}: {name} has samples of shape {tuple(target.shape[1:])}, the model's "
+                f"output has {output_shape}{hint}"
+            )
+        if self.name == "binary_crossentropy" and target.size:
+            low, high = float(target.min()), float(target.max())
+            if low < 0 or high > 1:
+                mend = "; divide by 255" if 1 < high <= 255 and low >= 0 else ""
+                raise ValueError(
+                    f"binary_crossentropy: {name} has values from {low:g} to {high:g}, expected "
+                    f"probabilities in [0, 1]{mend}"
+                )
+
+    @staticmethod
+    def _check_labels(target: np.ndarray, name: str, n_classes: int) -> None:
+        if target.dtype.kind not in "iu":
+            raise TypeError(
+                f"sparse_categorical_crossentropy: {name} is {target.dtype}, expected integer "
+                f"labels; convert it with {name}.astype(int)"
+            )
+        if target.size and (target.min() < 0 or target.max() >= n_classes):
+            raise ValueError(
+                f"sparse_categorical_crossentropy: {name} has labels from {target.min()} to "
+                f"{target.max()}, the model's output has {n_classes} classes, 0 to "
+                f"{n_classes - 1}"
+            )
+
+
+class MeanSquaredError(Loss):
+    """(y - t)^2, averaged."""
+
+    def __init__(self) -> None:
+        super().__init__(losses.mean_squared_error_forward)
+
+
+class MeanAbsoluteError(Loss):
+    """|y - t|, averaged."""
+
+    def __init__(self) -> None:
+        super().__init__(losses.mean_absolute_error_forward)
+
+
+class KLDivergence(Loss):
+    """sum t log(t / y), averaged over the samples."""
+
+    def __init__(self) -> None:
+        super().__init__(losses.kl_divergence_forward)
+
+
+class BinaryCrossentropy(Loss):
+    """-(t log y + (1 - t) log(1 - y)), averaged."""
+
+    def __init__(self, from_logits: bool = False) -> None:
+        super().__init__(
+            crossentropy.binary_crossentropy_forward,
+            logits_activation="sigmoid",
+            from_logits=from_logits,
+        )
+
+
+class CategoricalCrossentropy(Loss):
+    """-sum_k t_k log y_k, averaged over the samples; targets are rows of probabilities."""
+
+    def __init__(self, from_logits: bool = False) -> None:
+        super().__init__(
+            crossentropy.categorical_crossentropy_forward,
+            logits_activation="softmax",
+            from_logits=from_logits,
+        )
+
+
+class SparseCategoricalCrossentropy(Loss):
+    """-log y_label, averaged over the samples; targets are integer labels."""
+
+    def __init__(self, from_logits: bool = False) -> None:
+        super().__init__(
+            crossentropy.sparse_categorical_crossentropy_forward,
+            logits_activation="softmax",
+            from_logits=from_logits,
+        )
+
+
+LOSSES = {
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "kl_divergence": KLDivergence,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}
+
+
+def get_loss(loss: str | Loss | Primitive) -> Loss:
+    """Return the loss of this name, or of a primitive of one's own, or the loss itself."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, Primitive):
+        return Loss(loss)
+    if isinstance(loss, str) and loss in LOSSES:
+        return LOSSES[loss]()
+    raise ValueError(
+        f"loss is {loss!r}, expected one of {', '.join(sorted(LOSSES))}, a Loss, or a "
+        f"@primitive forward (y, target, sample_weight=None) -> loss, cache"
+    )
