@@ -445,3 +445,12 @@ def _metric_name(metric: Any) -> str:
     if isinstance(metric, str):
         return metric
     return getattr(metric, "__name__", type(metric).__name__)
+
+
+def clone_model(model: Model) -> Model:
+    """Return a model of the same structure with a copy of the weights, sharing nothing."""
+    from minienc.saving import model_from_header, model_header
+
+    clone = model_from_header(model_header(model), "clone_model")
+    clone._set_named({name: p.value for name, p in model.named_parameters()}, "clone_model")
+    return clone

@@ -7,7 +7,6 @@ full paths.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from minienc import layers as layer_classes
@@ -155,9 +154,8 @@ def _make_layer(description: dict[str, Any], made: dict[str, Layer]) -> Layer:
         if isinstance(value, dict):
             value = made[value["layer"]] if "layer" in value else _from_table(value, regularizers)
         config[key] = value
-    # a path of an opened-up model is a name with dots: names themselves have no "/"
-    config["name"] = re.sub("/", ".", description["path"])
-    layer = cls(**config)
+    layer = cls(**{**config, "name": None})
+    layer.name = description["path"]  # with the names of the models that it stood in
     layer.trainable = description["trainable"]
     return layer
 

@@ -1,0 +1,36 @@
+"""minienc: unsupervised pretraining from scratch in NumPy, from raw data to a fine-tuned model.
+
+Read ``functions`` first, then ``layers``, ``models``, ``training``, ``pretraining``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {  # public name -> where it is defined; loaded when it is asked for
+    "get_array_module": "minienc.arrays",
+    "load_model": "minienc.models",
+    "kernel_info": "minienc.system",
+    "set_num_threads": "minienc.system",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    try:  # minienc.layers without an import of its own
+        return importlib.import_module(f"minienc.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"minienc.{name}":
+            raise
+        raise AttributeError(f"module 'minienc' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

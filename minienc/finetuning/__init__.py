@@ -1,0 +1,8 @@
+"""What pretraining is for: a task with few labels, and the comparison that shows whether it
+helped."""
+
+from minienc.finetuning.classifier import finetune
+from minienc.finetuning.curve import FewLabelCurve, few_label_curve
+from minienc.finetuning.probes import knn_probe, linear_probe
+
+__all__ = ["FewLabelCurve", "few_label_curve", "finetune", "knn_probe", "linear_probe"]

@@ -1,0 +1,144 @@
+"""Fine-tuning: a pretrained encoder, a softmax layer on its codes, a few labels.
+
+Three ways, in ``mode``: train everything ("full"); leave the encoder as it is and train the new
+layer alone ("frozen"); or begin so and free one layer after another, from the last to the first
+("gradual"). With ``layer_decay`` below 1, each layer further from the new one learns slower:
+early layers hold what is common to all tasks, late ones what is particular to this.
+
+Sources: Hinton and Salakhutdinov 2006 (full); Howard and Ruder 2018, "Universal language model
+fine-tuning for text classification", sections 3.2 and 3.3 (gradual, rates by depth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc.layers import Dense, Flatten, Input
+from minienc.models import Model, clone_model
+from minienc.training.callbacks import Callback
+from minienc.training.optimizers import get_optimizer
+
+MODES = ("full", "frozen", "gradual")
+
+
+def finetune(
+    encoder: Model,
+    X: Any,
+    y: Any,
+    *,
+    n_classes: int | None = None,
+    mode: str = "full",
+    layer_decay: float = 1.0,
+    epochs: int = 20,
+    batch_size: int = 32,
+    optimizer: str = "adam",
+    learning_rate: float = 1e-3,
+    validation_data: tuple | None = None,
+    callbacks: Sequence[Callback] = (),
+    copy: bool = True,
+    random_state: int | None = None,
+    verbose: int = 0,
+) -> Model:
+    """Train a classifier on top of ``encoder``.
+
+    Parameters
+    ----------
+    encoder : Model
+        For example ``Autoencoder(...).fit(X).encoder_``.
+    X : array-like (N, D)
+    y : integer array (N,)
+        Classes 0 to K - 1.
+    n_classes : int, optional
+        K, where ``y`` may lack some classes.
+    mode : {"full", "frozen", "gradual"}
+    layer_decay : float
+        Each layer further down learns at this multiple of the rate of the one above.
+    copy : bool
+        False trains the encoder that was given, instead of a copy.
+    epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose
+        As in ``Model.fit``. "gradual" divides the epochs among its stages.
+    random_state : int, optional
+
+    Returns
+    -------
+    Model
+        Compiled, with the metric "accuracy"; its layers "encoder/..." and "classes".
+    """
+    y = check_labels(y, len(X))
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"layer_decay is {layer_decay}, expected a number in (0, 1]")
+    n_classes = int(y.max()) + 1 if n_classes is None else n_classes
+    rng = np.random.default_rng(random_state)
+    model = classifier(clone_model(encoder) if copy else encoder, n_classes, rng)
+    _set_rates(model, layer_decay)
+    settings = dict(
+        batch_size=min(batch_size, len(X)),
+        validation_data=validation_data,
+        callbacks=callbacks,
+        verbose=verbose,
+        seed=int(rng.integers(2**63)),
+    )
+    opt = get_optimizer(optimizer)
+    opt.learning_rate = learning_rate
+    model.compile(opt, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    done = 0
+    for layers, until in _stages(model, mode, epochs):
+        for layer in model.layers:
+            layer.trainable = layer in layers
+        model.fit(X, y, initial_epoch=done, epochs=until, **settings)
+        done = until
+    return model
+
+
+def classifier(encoder: Model, n_classes: int, rng: np.random.Generator) -> Model:
+    """The encoder with a softmax layer of drawn weights behind it."""
+    x = Input(encoder.inputs[0].sample_shape, dtype=encoder.dtype)
+    code = encoder(x)
+    if len(code.sample_shape) > 1:
+        code = Flatten()(code)
+    head = Dense(n_classes, activation="softmax", name="classes")
+    model = Model(x, head(code), name="classifier")
+    head.initialize(rng)
+    return model
+
+
+def _owners(model: Model) -> list[Any]:
+    """The layers that have weights of their own, the new one first, then downwards."""
+    return [layer for layer in reversed(model.layers) if layer.named_parameters()]
+
+
+def _set_rates(model: Model, layer_decay: float) -> None:
+    for depth, layer in enumerate(_owners(model)):
+        for p in layer.parameters_used():
+            p.learning_rate_multiplier = layer_decay**depth
+
+
+def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Any], int]]:
+    """(layers that may learn, until which epoch) of each stage."""
+    owners = _owners(model)
+    if mode == "full":
+        return [(owners, epochs)]
+    if mode == "frozen":
+        return [(owners[:1], epochs)]
+    n = len(owners)
+    return [(owners[: i + 1], round(epochs * (i + 1) / n)) for i in range(n)]
+
+
+def check_labels(y: Any, n: int, name: str = "y") -> np.ndarray:
+    """Refuse labels that are not N integers from 0."""
+    y = np.asarray(y)
+    if y.ndim != 1 or len(y) != n:
+        raise ValueError(f"{name} is {y.shape}, expected ({n},): an integer label for each sample")
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} is {y.dtype}, expected integer labels; "
+            f"np.unique({name}, return_inverse=True)[1] numbers any labels"
+        )
+    if n and y.min() < 0:
+        raise ValueError(f"{name} has labels from {y.min()}, expected classes from 0")
+    return y

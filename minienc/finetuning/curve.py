@@ -1,0 +1,154 @@
+"""Did pretraining help? Accuracy against the number of labels, beside its control arms.
+
+An accuracy after pretraining says nothing by itself. Beside it stand: the same network from
+random weights with the same budget of steps; a linear classifier on the raw input; and one on as
+many principal components as the code is wide. Every arm sees the same labelled samples, drawn
+anew for every seed, so that arms can be compared seed by seed.
+
+Source: Erhan et al. 2010, "Why does unsupervised pre-training help deep learning?", section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minienc.finetuning.classifier import check_labels, finetune
+from minienc.finetuning.probes import encode, linear_probe
+from minienc.models import Model, clone_model
+from minienc.pretraining.base import as_samples
+from minienc.pretraining.baselines import PCA
+
+PRETRAINED = "pretrained, fine-tuned"
+RANDOM = "random weights, same budget"
+PROBE = "pretrained codes, linear"
+RAW = "raw input, linear"
+PCA_CODES = "PCA codes, linear"
+
+
+@dataclass(frozen=True)
+class FewLabelCurve:
+    """Test accuracies.
+
+    Attributes
+    ----------
+    labels : tuple of int
+        Numbers of labelled samples, in all classes together.
+    arms : dict of str to array (len(labels), len(seeds))
+        Accuracies in [0, 1].
+    seeds : tuple of int
+    """
+
+    labels: tuple[int, ...]
+    arms: dict[str, np.ndarray]
+    seeds: tuple[int, ...]
+
+    def difference(self, arm: str = PRETRAINED, control: str = RANDOM) -> np.ndarray:
+        """``arm`` minus ``control``, seed by seed: (len(labels), len(seeds))."""
+        return self.arms[arm] - self.arms[control]
+
+    def table(self) -> str:
+        """Mean and standard deviation over the seeds, in per cent, as Markdown."""
+        head = "| test accuracy, % | " + " | ".join(f"{n:,} labels" for n in self.labels) + " |"
+        lines = [head, "|---|" + "---:|" * len(self.labels)]
+        for name, accuracy in self.arms.items():
+            spread = accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
+            cells = [
+                f"{100 * m:.1f} ± {100 * s:.1f}"
+                for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
+            ]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+
+def few_label_curve(
+    encoder: Model,
+    X: Any,
+    y: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    labels: Sequence[int] = (10, 100, 1000),
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    steps: int = 300,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    mode: str = "full",
+    progress: Callable[[str], None] | None = None,
+) -> FewLabelCurve:
+    """Fine-tune on a few labels, and do the same without pretraining.
+
+    Parameters
+    ----------
+    encoder : Model
+        The pretrained encoder; it is copied, not changed.
+    X, y : samples (N, D) and integer labels (N,) to draw the few from
+        The principal components are found on all of X, as pretraining saw it.
+    X_test, y_test
+    labels : numbers of labelled samples; drawn evenly over the classes
+    seeds : each draws other samples, other random weights, another order
+    steps : training steps for each arm that trains a network: the budget
+    batch_size, learning_rate, mode : as in ``finetune``
+    progress : function, called with a word on each run
+
+    Returns
+    -------
+    FewLabelCurve
+    """
+    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    n_classes = int(max(y.max(), y_test.max())) + 1
+    for n in labels:
+        if not n_classes <= n <= len(X):
+            raise ValueError(
+                f"labels has {n}, expected at least one for each of {n_classes} classes and at "
+                f"most {len(X)}, the number of samples"
+            )
+    budget = dict(batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes)
+    raw_test = encode(None, X_test)
+    pca = PCA(encoder.outputs[0].sample_shape[-1]).fit(X)
+    names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
+    arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
+    for i, n in enumerate(labels):
+        for j, seed in enumerate(seeds):
+            chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
+            few, few_y = encode(None, X[chosen]), y[chosen]
+            epochs = max(1, round(steps * min(batch_size, n) / n))
+            blank = clone_model(encoder)
+            blank.initialize(np.random.default_rng([seed, n, 1]))
+            for name, start in ((PRETRAINED, encoder), (RANDOM, blank)):
+                model = finetune(
+                    start,
+                    few,
+                    few_y,
+                    mode=mode if start is encoder else "full",
+                    epochs=epochs,
+                    random_state=seed,
+                    **budget,
+                )
+                arms[name][i, j] = _accuracy(model, raw_test, y_test)
+            for name, codes in ((PROBE, encoder), (RAW, None), (PCA_CODES, pca)):
+                arms[name][i, j] = linear_probe(codes, few, few_y, raw_test, y_test)
+            if progress is not None:
+                progress(
+                    f"{n} labels, seed {seed}: {100 * arms[PRETRAINED][i, j]:.1f} % pretrained, "
+                    f"{100 * arms[RANDOM][i, j]:.1f} % from random weights"
+                )
+    return FewLabelCurve(tuple(labels), arms, tuple(seeds))
+
+
+def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of n samples, as evenly over the classes as they can be."""
+    order = rng.permutation(len(y))
+    rank = np.empty(len(y), dtype=int)  # of each sample within its class, in random order
+    for k in np.unique(y):
+        members = order[y[order] == k]
+        rank[members] = np.arange(len(members))
+    return order[np.argsort(rank[order], kind="stable")[:n]]
+
+
+def _accuracy(model: Model, X: np.ndarray, y: np.ndarray) -> float:
+    return float((model.predict(X, batch_size=1000).argmax(axis=1) == y).mean())

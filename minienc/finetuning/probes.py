@@ -1,0 +1,107 @@
+"""Probes: what do the codes know about the labels, if the encoder is left as it is?
+
+A linear probe asks whether the classes can be told apart by planes (Alain and Bengio 2016,
+"Understanding intermediate layers using linear classifier probes"); a nearest-neighbour probe
+whether samples of one class lie together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.finetuning.classifier import check_labels
+from minienc.layers import Dense, Input
+from minienc.layers.regularizers import L2
+from minienc.models import Model
+from minienc.pretraining.base import as_samples, iterate_samples
+
+
+def linear_probe(
+    encoder: Any,
+    X: Any,
+    y: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    l2: float = 1e-3,
+    steps: int = 500,
+    random_state: int | None = 0,
+) -> float:
+    """Accuracy of multinomial logistic regression on the codes.
+
+    The codes are standardised; softmax regression with an L2 penalty is trained on them by Adam.
+
+    Parameters
+    ----------
+    encoder : Model, fitted method, or None
+        What has ``predict`` or ``transform``; None probes X itself.
+    X, y, X_test, y_test : arrays
+        Samples (N, D) and their integer labels (N,).
+    l2 : float
+        Strength of the penalty on the squared weights.
+    steps : int
+        Training steps, each on at most 512 samples.
+
+    Returns
+    -------
+    float
+        The fraction of test samples that are classified right.
+    """
+    Z, Z_test = encode(encoder, X), encode(encoder, X_test)
+    y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
+    mean, scale = Z.mean(axis=0), Z.std(axis=0)
+    scale[scale < 1e-6 * max(scale.max(), 1e-30)] = 1.0  # a feature that never changes says nothing
+    Z, Z_test = (Z - mean) / scale, (Z_test - mean) / scale
+    z = Input((Z.shape[1],), dtype=Z.dtype)
+    n_classes = int(max(y.max(), y_test.max())) + 1
+    regression = Dense(
+        n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2)
+    )
+    model = Model(z, regression(z))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.learning_rate = 0.01
+    batch_size = min(512, len(Z))
+    epochs = max(1, round(steps * batch_size / len(Z)))
+    model.fit(Z, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=random_state)
+    return float((model.predict(Z_test).argmax(axis=1) == y_test).mean())
+
+
+def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int = 5) -> float:
+    """Accuracy of the majority among the k nearest training codes (Euclidean).
+
+    Between classes with equal votes, the one whose nearest sample is nearer wins.
+
+    Parameters
+    ----------
+    encoder, X, y, X_test, y_test
+        As in ``linear_probe``.
+    k : int
+        At most the number of training samples.
+    """
+    Z, Z_test = encode(encoder, X), encode(encoder, X_test)
+    y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
+    if not 1 <= k <= len(Z):
+        raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")
+    n_classes = int(y.max()) + 1
+    square = (Z * Z).sum(axis=1)
+    right = 0
+    for start in range(0, len(Z_test), 500):
+        z = Z_test[start : start + 500]
+        distance = square - 2 * (z @ Z.T)  # + |z|^2, the same for every neighbour
+        nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
+        votes = np.zeros((len(z), n_classes))
+        for rank in range(k):  # a vote is 1, a little more for nearer ones, to break ties
+            np.add.at(votes, (np.arange(len(z)), y[nearest[:, rank]]), 1 + 1e-6 * (k - rank))
+        right += int((votes.argmax(axis=1) == y_test[start : start + 500]).sum())
+    return right / len(Z_test)
+
+
+def encode(encoder: Any, X: Any) -> np.ndarray:
+    """The codes of X by a model or a fitted method; X itself, as floats, for None."""
+    if hasattr(encoder, "predict"):
+        return encoder.predict(X)
+    if encoder is not None:
+        return np.asarray(encoder.transform(X))
+    return np.concatenate(list(iterate_samples(as_samples(X), dtype=np.float32)))

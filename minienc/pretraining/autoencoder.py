@@ -1,0 +1,154 @@
+"""The autoencoder: H = f(X W + b), X_hat = g(H W' + b'), the difference made small.
+
+    x -> 512 -> 128 -> code 30 -> 128 -> 512 -> x_hat
+
+A network that must restore its input through a narrow code can only do so by finding what the
+samples have in common. With linear layers and squared error it finds the space of the first
+principal components (Baldi and Hornik 1989); with non-linear ones more than that.
+
+Sources: Rumelhart, Hinton and Williams 1986, "Learning internal representations by error
+propagation"; Hinton and Salakhutdinov 2006, "Reducing the dimensionality of data with neural
+networks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc.layers import Dense, DenseTranspose, Input
+from minienc.models import Model
+from minienc.pretraining.base import Pretrainer, check_positive
+from minienc.training.losses import get_loss
+from minienc.training.optimizers import get_optimizer
+
+
+class Autoencoder(Pretrainer):
+    """Dense layers down to a code and, mirrored, back.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Widths of the encoder's layers; the last is the code's.
+    activation : str
+        Of every layer but the code and the output.
+    code_activation : str
+        Of the code; "linear" lets it be any number.
+    output_activation : str or None
+        None: "sigmoid" for binary cross-entropy, else "linear".
+    tied : bool
+        The decoder uses the encoder's weights transposed.
+    loss : str
+        "binary_crossentropy" (data in [0, 1]) or "mean_squared_error", or another of
+        ``minienc.training.losses``.
+    optimizer : str
+    learning_rate : float
+    epochs, batch_size : int
+    dtype : {"float32", "float64"}
+    random_state : int or None
+    verbose : int
+        As in ``Model.fit``.
+
+    Attributes
+    ----------
+    model_ : Model
+        The whole autoencoder.
+    encoder_, decoder_ : Model
+        Its two halves, holding the same weights.
+    history_ : dict of lists
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (512, 128, 30),
+        activation: str = "relu",
+        code_activation: str = "linear",
+        output_activation: str | None = None,
+        tied: bool = False,
+        loss: str = "binary_crossentropy",
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        epochs: int = 20,
+        batch_size: int = 128,
+        dtype: str = "float32",
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.tied = tied
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _fit(self, X: Any) -> None:
+        self._build(X.shape[1])
+        self.model_.compile(self._new_optimizer(), self.loss)
+        self.history_ = self._train(
+            self.model_,
+            X,
+            self._run.validation,
+            epochs=self.epochs,
+            batch_size=min(self.batch_size, len(X)),
+            stage="checkpoint",
+        )
+
+    def _build(self, n_features: int) -> None:
+        """The graph: x, (noise,) the encoder's layers, the decoder's."""
+        widths = self._check_widths()
+        x = Input((n_features,), dtype=self.dtype)
+        start = self._disturb(x)
+        tensor = start
+        encoders = []
+        for i, units in enumerate(widths, 1):
+            f = self.activation if i < len(widths) else self.code_activation
+            encoders.append(Dense(units, activation=f, name=f"encoder_{i}"))
+            tensor = encoders[-1](tensor)
+        code = tensor
+        for i, encoder in reversed(list(enumerate(encoders, 1))):
+            f = self.activation if i > 1 else self._output_activation()
+            tensor = self._mirror(encoder, i, f, n_features, widths)(tensor)
+        self.model_ = Model(x, tensor, name="autoencoder")
+        self.encoder_ = Model(start, code, name="encoder")
+        self.decoder_ = Model(code, tensor, name="decoder")
+        self.model_.initialize(np.random.default_rng(self.random_state_))
+
+    def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Any:
+        """The decoder's layer opposite to ``encoder``, the i-th of the encoder."""
+        name = f"decoder_{i}"
+        if self.tied:
+            return DenseTranspose(encoder, activation=f, name=name)
+        return Dense(widths[i - 2] if i > 1 else n_features, activation=f, name=name)
+
+    def _disturb(self, x: Any) -> Any:
+        """Where a subclass adds noise to the input; the target stays clean."""
+        return x
+
+    def _output_activation(self) -> str:
+        if self.output_activation is not None:
+            return self.output_activation
+        return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
+
+    def _new_optimizer(self) -> Any:
+        optimizer = get_optimizer(self.optimizer)
+        optimizer.learning_rate = self.learning_rate
+        return optimizer
+
+    def _check_widths(self) -> list[int]:
+        widths = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)
+        if not widths or not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
+            raise ValueError(
+                f"{type(self).__name__}: hidden is {self.hidden!r}, expected widths of at least "
+                f"one layer, such as (512, 128, 30)"
+            )
+        check_positive(type(self).__name__, learning_rate=self.learning_rate)
+        return [int(w) for w in widths]

@@ -1,0 +1,220 @@
+"""The one protocol of every method: fit without labels, then encode.
+
+    method = Autoencoder(hidden=(512, 128, 30), epochs=20, random_state=0).fit(X)
+    Z = method.transform(X)          # codes (N, K)
+    X_hat = method.inverse_transform(Z)
+    method.encoder_                  # a Model, to be fine-tuned
+    method.history_                  # the losses of each epoch
+
+As in scikit-learn, the constructor only stores its arguments; what ``fit`` learns ends in "_".
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minienc.data.checks import check_data
+from minienc.models import Model
+from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
+
+
+def as_samples(X: Any, name: str = "X") -> Any:
+    """Return ``X`` as (N, D): images are laid out as rows, uint8 pixels stay uint8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For fewer than two samples, NaN or infinity (it says which rows), or no numbers.
+    """
+    if hasattr(X, "flatten_samples"):
+        X = X.flatten_samples()
+    elif not hasattr(X, "shape"):
+        X = np.asarray(X)
+    check_data(X, name=name)
+    if isinstance(X, np.ndarray):
+        if X.ndim == 1:
+            raise ValueError(
+                f"{name} is {X.shape}, expected samples in rows; use {name}.reshape(-1, 1)"
+            )
+        X = X.reshape(len(X), -1)
+    return X
+
+
+def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
+    """Yield ``X`` in batches of floats, so that no whole copy is ever made."""
+    for start in range(0, len(X), batch_size):
+        yield np.asarray(X[start : start + batch_size], dtype=dtype)
+
+
+class Pretrainer:
+    """What the methods share; a subclass gives ``_fit``, and ``encoder_``.
+
+    Attributes
+    ----------
+    encoder_ : Model
+    decoder_ : Model or None
+    history_ : dict of lists
+        The losses of each epoch.
+    random_state_ : int
+        The seed that fixed everything: ``random_state``, or the one drawn for None.
+    """
+
+    encoder_: Model
+    decoder_: Model | None = None
+    history_: dict[str, list[float]]
+    random_state: int | None
+    verbose: int | str
+
+    # -- parameters, as scikit-learn has them
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Pretrainer:
+        """Change arguments of the constructor before ``fit``."""
+        known = inspect.signature(type(self)).parameters
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter {name!r}, only {', '.join(known)}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        changed = [
+            f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    # -- the protocol
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint_dir: str | Path | None = None,
+        resume: bool = False,
+    ) -> Any:
+        """Learn from ``X``, without labels.
+
+        Parameters
+        ----------
+        X : array-like (N, D) or (N, H, W[, C])
+        y : ignored
+            There for scikit-learn's pipelines; labels are never looked at.
+        validation_data : array-like, optional
+            Samples whose loss is logged after each epoch as "val_loss".
+        callbacks : list of Callback
+        checkpoint_dir : path, optional
+            Keep the state of training there, after each epoch and on Ctrl-C, and the history
+            as CSV.
+        resume : bool
+            Go on from ``checkpoint_dir`` where it holds a state; the end has the same bits.
+        """
+        X = as_samples(X)
+        if validation_data is not None:
+            validation_data = as_samples(validation_data, "validation_data")
+        seed = self.random_state
+        self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
+        self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
+        self.n_features_in_ = X.shape[1]
+        self._fit(X)
+        del self._run
+        return self
+
+    def _fit(self, X: Any) -> None:
+        raise NotImplementedError
+
+    def _train(
+        self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
+    ) -> dict[str, list[float]]:
+        """Train ``model`` to restore X: one stage, with a checkpoint of its own."""
+        run = self._run
+        callbacks = list(run.callbacks)
+        resume_from = None
+        if run.folder is not None:
+            state = run.folder / f"{stage}.npz"
+            callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state)]
+            resume_from = state if run.resume and state.exists() else None
+        history: History = model.fit(
+            X,
+            X,
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_data=None if validation is None else (validation, validation),
+            callbacks=callbacks,
+            verbose=self.verbose,
+            seed=self.random_state_,
+            resume_from=resume_from,
+        )
+        return history.history
+
+    def check_fitted(self) -> None:
+        if not hasattr(self, "encoder_"):
+            raise RuntimeError(f"{type(self).__name__} is not fitted yet: call fit(X) first")
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the codes (N, K) of samples (N, D)."""
+        self.check_fitted()
+        return self.encoder_.predict(as_samples(X), batch_size=1000)
+
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+        return self.fit(X).transform(X)
+
+    def inverse_transform(self, Z: Any) -> np.ndarray:
+        """Return what the decoder makes of codes (N, K)."""
+        self.check_fitted()
+        if self.decoder_ is None:
+            raise TypeError(f"{type(self).__name__} has no decoder")
+        return self.decoder_.predict(np.asarray(Z), batch_size=1000)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """``inverse_transform(transform(X))``."""
+        return self.inverse_transform(self.transform(X))
+
+    def reconstruction_error(self, X: Any) -> float:
+        """Squared error per sample, summed over the features, averaged over the samples."""
+        X = as_samples(X)
+        total = 0.0
+        for batch in iterate_samples(X):
+            difference = batch - self.reconstruct(batch)
+            total += float((difference * difference).sum())
+        return total / len(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the reconstruction error: greater is better."""
+        return -self.reconstruction_error(X)
+
+
+class _Run:
+    """What one call of ``fit`` was asked for beside the data."""
+
+    def __init__(
+        self, validation: Any, callbacks: Sequence[Callback], folder: Any, resume: bool
+    ) -> None:
+        self.validation = validation
+        self.callbacks = callbacks
+        self.folder = None if folder is None else Path(folder)
+        self.resume = resume
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_positive(owner: str, **numbers: Any) -> None:
+    """Refuse hyper-parameters that are not numbers above zero."""
+    for name, value in numbers.items():
+        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+            raise ValueError(f"{owner}: {name} is {value!r}, expected a number above 0")

@@ -1,0 +1,125 @@
+"""The stacked autoencoder: one layer after another, each on the codes of the one before.
+
+    stage 1:  x   -> encoder_1 -> decoder_1 -> x_hat
+    stage 2:  h_1 -> encoder_2 -> decoder_2 -> h_1_hat      with h_1 = encoder_1(x), and so on
+    at last:  x -> encoder_1 ... encoder_n -> decoder_n ... decoder_1 -> x_hat
+
+Each stage is a shallow network, which is easy to train; the last stage holds all the layers of
+the others and trains them together. Every stage may be denoising.
+
+Sources: Bengio, Lamblin, Popovici and Larochelle 2007, "Greedy layer-wise training of deep
+networks"; Vincent et al. 2010, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minienc.layers import Input
+from minienc.models import Model
+from minienc.pretraining.autoencoder import Autoencoder
+from minienc.pretraining.denoising import noise_layer
+
+
+class StackedAutoencoder(Autoencoder):
+    """An ``Autoencoder`` trained greedily, layer by layer, then as a whole.
+
+    Parameters
+    ----------
+    noise : {"masking", "salt_and_pepper", "gaussian"} or None
+        What disturbs the input of each greedy stage.
+    noise_level : float
+    epochs_per_layer : int
+        Of each greedy stage; ``epochs`` is for the whole.
+    hidden, ... :
+        As in ``Autoencoder``.
+
+    Attributes
+    ----------
+    stage_histories_ : list of dict
+        The losses of the greedy stages; ``history_`` is the whole's.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (512, 128, 30),
+        noise: str | None = None,
+        noise_level: float = 0.3,
+        epochs_per_layer: int = 5,
+        activation: str = "relu",
+        code_activation: str = "linear",
+        output_activation: str | None = None,
+        tied: bool = False,
+        loss: str = "binary_crossentropy",
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        epochs: int = 10,
+        batch_size: int = 128,
+        dtype: str = "float32",
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            hidden=hidden,
+            activation=activation,
+            code_activation=code_activation,
+            output_activation=output_activation,
+            tied=tied,
+            loss=loss,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch_size=batch_size,
+            dtype=dtype,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.noise = noise
+        self.noise_level = noise_level
+        self.epochs_per_layer = epochs_per_layer
+
+    def _fit(self, X: Any) -> None:
+        self._build(X.shape[1])
+        self.stage_histories_ = []
+        h, h_validation = X, self._run.validation
+        for i in range(1, len(self._check_widths()) + 1):
+            encode, autoencoder = self._shallow(i)
+            history = self._train(
+                autoencoder,
+                h,
+                h_validation,
+                epochs=self.epochs_per_layer,
+                batch_size=min(self.batch_size, len(X)),
+                stage=f"layer_{i}",
+            )
+            self.stage_histories_.append(history)
+            h = encode.predict(h, batch_size=1000)
+            if h_validation is not None:
+                h_validation = encode.predict(h_validation, batch_size=1000)
+        self.model_.compile(self._new_optimizer(), self.loss)
+        self.history_ = self._train(
+            self.model_,
+            X,
+            self._run.validation,
+            epochs=self.epochs,
+            batch_size=min(self.batch_size, len(X)),
+            stage="checkpoint",
+        )
+
+    def _shallow(self, i: int) -> tuple[Model, Model]:
+        """(encoder, autoencoder) of stage i: the layers of the whole, in a graph of their own."""
+        encoder = self.model_.get_layer(f"encoder_{i}")
+        decoder = self.model_.get_layer(f"decoder_{i}")
+        h = Input(encoder.built_for, dtype=self.dtype)
+        start = h if self.noise is None else noise_layer(self.noise, self.noise_level)(h)
+        code = encoder(start)
+        autoencoder = Model(h, decoder(code), name=f"autoencoder_{i}")
+        autoencoder.compile(self._new_optimizer(), self._stage_loss(i))
+        return Model(start, code), autoencoder
+
+    def _stage_loss(self, i: int) -> str:
+        """The first stage restores x; the others codes, which are probabilities for a sigmoid."""
+        if i == 1:
+            return self.loss
+        return "binary_crossentropy" if self.activation == "sigmoid" else "mean_squared_error"
