@@ -1,0 +1,123 @@
+"""Looking at data before anything is learned from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_CHUNK = 1 << 20  # numbers looked at together, so that a check needs a few MB, whatever the data
+_SHOWN = 5  # rows named in a message
+
+
+def check_data(
+    x: Any,
+    name: str = "X",
+    domain: tuple[float, float] | None = None,
+    minimum: int = 2,
+) -> None:
+    """Refuse data that nothing can be learned from.
+
+    Parameters
+    ----------
+    x : array, (N, ...)
+        An ndarray, a memory map, ``Pixels``, or another array with ``shape``, ``dtype`` and
+        slices. Pixels are finite by construction and are scanned for their domain alone.
+    name : str
+        What the messages call it.
+    domain : (low, high), optional
+        Where all values have to lie, both ends included: (0, 1) for binary cross-entropy.
+    minimum : int
+        The fewest samples that make sense; one where nothing is fitted.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is no array, or holds objects, text, dates or complex numbers.
+    ValueError
+        If there are too few samples, NaN or infinity (the rows are named), or values outside
+        ``domain``.
+    """
+    _check_dtype(x, name)
+    _check_count(x, name, minimum)
+    whole_numbers = x.dtype.kind in "bui"
+    by_construction = hasattr(x, "flatten_samples")  # Pixels
+    if x.size == 0 or (domain is None and (whole_numbers or by_construction)):
+        return
+    low, high = (-np.inf, np.inf) if domain is None else domain
+    bad, seen_low, seen_high = 0, np.inf, -np.inf
+    first: list[int] = []
+    for start, chunk in _chunks(x):
+        # min and max are NaN where a value is; comparing with NaN is false, so it cannot pass
+        with np.errstate(invalid="ignore"):
+            least, most = float(chunk.min()), float(chunk.max())
+        if -np.inf < least and most < np.inf:
+            seen_low, seen_high = min(seen_low, least), max(seen_high, most)
+            continue
+        rows = _rows_not_finite(chunk)
+        bad += len(rows)
+        first += [start + int(row) for row in rows[: _SHOWN - len(first)]]
+    if bad:
+        raise ValueError(_not_finite(name, first, bad, len(x)))
+    if seen_low < low or seen_high > high:
+        raise ValueError(_outside(name, seen_low, seen_high, low, high))
+
+
+def _check_dtype(x: Any, name: str) -> None:
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        raise TypeError(f"{name} is a {type(x).__name__}, expected an array of numbers")
+    if x.dtype.kind not in "buif":
+        what = {"O": "Python objects", "U": "text", "S": "bytes", "c": "complex numbers"}
+        held = what.get(x.dtype.kind, str(x.dtype))
+        raise TypeError(
+            f"{name} holds {held} (dtype {x.dtype}), expected real numbers; "
+            f"convert it, for example with {name}.astype('float32')"
+        )
+
+
+def _check_count(x: Any, name: str, minimum: int) -> None:
+    if len(x.shape) == 0:
+        raise ValueError(f"{name} is a single number, expected samples in rows, (N, ...)")
+    n = x.shape[0]
+    if n == 0:
+        raise ValueError(f"{name} has no samples: its shape is {tuple(x.shape)}")
+    if n < minimum:
+        was = "one sample" if n == 1 else f"{n} samples"
+        raise ValueError(
+            f"{name} has {was}, expected at least {minimum}: its shape is {tuple(x.shape)} and "
+            f"samples stand in rows; give more of them, or turn it if they stand in columns"
+        )
+
+
+def _chunks(x: Any) -> Any:
+    """Yield (first row, rows) a few MB at a time."""
+    rows = max(1, _CHUNK // max(1, x.size // len(x)))
+    for start in range(0, len(x), rows):
+        yield start, x[start : start + rows]
+
+
+def _rows_not_finite(chunk: Any) -> np.ndarray:
+    finite = abs(chunk) < np.inf  # false for NaN as well; an operator, so any array will do
+    rows = finite.reshape(len(chunk), -1).all(axis=1)
+    return np.flatnonzero([not bool(row) for row in rows])
+
+
+def _not_finite(name: str, first: list[int], bad: int, n: int) -> str:
+    named = ", ".join(map(str, first)) + (", ..." if bad > len(first) else "")
+    rows = "row" if bad == 1 else "rows"
+    return (
+        f"{name} has NaN or infinity in {bad} of {n} rows ({rows} {named}, counted from 0), "
+        f"expected finite numbers; fill or remove them"
+    )
+
+
+def _outside(name: str, least: float, most: float, low: float, high: float) -> str:
+    mend = ""
+    if (low, high) == (0, 1):
+        if least >= 0 and 1 < most <= 255:
+            mend = "; divide by 255 if these are bytes of images"
+        else:
+            mend = "; scale it to [0, 1], or use the mean squared error, which takes any numbers"
+    return (
+        f"{name} runs from {least:.6g} to {most:.6g}, expected values in [{low:g}, {high:g}]{mend}"
+    )

@@ -1,0 +1,130 @@
+"""A data set: samples, their labels where there are any, and the part kept for testing."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minienc.data.pixels import Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples to learn from and samples to test on.
+
+    Attributes
+    ----------
+    name : str
+    x : ndarray or Pixels, (N, ...)
+        Images are (N, H, W) or (N, H, W, C), tables (N, D).
+    y : ndarray of int64, (N,), or None
+        Labels; pretraining never sees them.
+    test_x, test_y
+        As ``x`` and ``y``, kept for testing; None where nothing was set apart.
+    class_names : tuple of str, or None
+        ``class_names[label]``.
+    source : str
+        Where it comes from: an attribution or a path.
+    """
+
+    name: str
+    x: Any
+    y: np.ndarray | None = None
+    test_x: Any = None
+    test_y: np.ndarray | None = None
+    class_names: tuple[str, ...] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        _check_part(self.name, "x", self.x, "y", self.y, self.class_names)
+        if self.test_x is None:
+            if self.test_y is not None:
+                raise ValueError(f"{self.name}: test_y came without test_x")
+            return
+        _check_part(self.name, "test_x", self.test_x, "test_y", self.test_y, self.class_names)
+        if self.test_x.shape[1:] != self.x.shape[1:]:
+            raise ValueError(
+                f"{self.name}: test samples are {self.test_x.shape[1:]}, expected "
+                f"{self.x.shape[1:]} as those of x"
+            )
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.x.shape[1:])
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers make one sample."""
+        return int(np.prod(self.sample_shape))
+
+    def split(self, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+        """Return the data set with a part set apart for testing; itself if it has one.
+
+        With labels each class gives its share, to the nearest sample. Both parts keep the order
+        of the samples.
+
+        Raises
+        ------
+        ValueError
+            If ``test_fraction`` leaves one of the parts without a sample.
+        """
+        if self.test_x is not None:
+            return self
+        n = len(self.x)
+        n_test = round(n * test_fraction) if 0 < test_fraction < 1 else 0
+        if not 0 < n_test < n:
+            raise ValueError(
+                f"split: test_fraction is {test_fraction} of {n} samples, expected a number "
+                f"between 0 and 1 that leaves a sample for each part"
+            )
+        test = np.zeros(n, bool)
+        test[_places_in_class(self.y, n, seed).argsort(kind="stable")[:n_test]] = True
+        return dataclasses.replace(
+            self,
+            x=_choose(self.x, ~test),
+            y=None if self.y is None else self.y[~test],
+            test_x=_choose(self.x, test),
+            test_y=None if self.y is None else self.y[test],
+        )
+
+
+def _places_in_class(y: np.ndarray | None, n: int, seed: int) -> np.ndarray:
+    """Give each sample a place in (0, 1) within its class, drawn at random and evenly spaced.
+
+    The samples below any threshold t are then a fraction t of every class.
+    """
+    order = np.random.default_rng(seed).permutation(n)
+    places = np.empty(n)
+    labels = np.zeros(n, np.int64) if y is None else y
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        places[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return places
+
+
+def _choose(x: Any, chosen: np.ndarray) -> Any:
+    return x.take(np.flatnonzero(chosen)) if isinstance(x, Pixels) else x[chosen]
+
+
+def _check_part(
+    where: str, x_name: str, x: Any, y_name: str, y: Any, class_names: tuple[str, ...] | None
+) -> None:
+    if not hasattr(x, "shape") or len(x.shape) < 1:
+        raise TypeError(f"{where}: {x_name} is a {type(x).__name__}, expected an array (N, ...)")
+    if y is None:
+        return
+    if not isinstance(y, np.ndarray) or y.dtype != np.int64 or y.shape != (len(x),):
+        came = f"{y.dtype} {y.shape}" if isinstance(y, np.ndarray) else type(y).__name__
+        raise ValueError(
+            f"{where}: {y_name} is {came}, expected int64 ({len(x)},): a label for each sample "
+            f"of {x_name}"
+        )
+    if class_names is not None and len(y) and not 0 <= y.min() <= y.max() < len(class_names):
+        raise ValueError(
+            f"{where}: {y_name} runs from {y.min()} to {y.max()}, expected 0 to "
+            f"{len(class_names) - 1} for {len(class_names)} class_names"
+        )
