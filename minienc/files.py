@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     _remove_leftovers(target)
     temporary = target.with_name(f"{_stem(target)}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        file = open(temporary, "wb")  # noqa: SIM115: closed below, before the rename
+        file = open(temporary, "wb")  # closed below, before the rename
     except OSError as error:
         raise _explained(error, path) from error
     try:

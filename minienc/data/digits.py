@@ -20,10 +20,10 @@ N_TEST = 360  # a fifth of 1,797
 def load_digits(dtype: Any = "float32") -> Dataset:
     """Return the 1,797 digits of UCI: 8 x 8 pixels in [0, 1], ten classes, 360 of them for testing.
 
-    The last 360 are the test set. The file is not shuffled and digits from one hand stand near
-    each other, so a random choice would put near copies of training digits into the test: the
-    nearest neighbour's label is then right for 98.6 % of it, against 95.6 % here. What is asked
-    is how a model does on hands that it has not seen, so the order is kept.
+    The last 360 are the test set, in the file's order. The file is not shuffled, like stands near
+    like: choosing 360 at random puts near copies of training digits into the test, and the
+    nearest neighbour's label is then right for 98.6 % of them, against 95.6 % of the last 360.
+    The harder question is the more honest one.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.data.checks import check_data
 from minienc.functions import crossentropy, losses
 from minienc.primitive import Primitive
 
@@ -78,14 +79,8 @@ class Loss:
                 f"{self.name}: {name} has samples of shape {tuple(target.shape[1:])}, the model's "
                 f"output has {output_shape}{hint}"
             )
-        if self.name == "binary_crossentropy" and target.size:
-            low, high = float(target.min()), float(target.max())
-            if low < 0 or high > 1:
-                mend = "; divide by 255" if 1 < high <= 255 and low >= 0 else ""
-                raise ValueError(
-                    f"binary_crossentropy: {name} has values from {low:g} to {high:g}, expected "
-                    f"probabilities in [0, 1]{mend}"
-                )
+        if self.name == "binary_crossentropy":
+            check_data(target, name, domain=(0, 1), minimum=1)
 
     @staticmethod
     def _check_labels(target: np.ndarray, name: str, n_classes: int) -> None:

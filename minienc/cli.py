@@ -1,0 +1,195 @@
+"""The command line: ``minienc pretrain | finetune | encode | info`` (or ``python -m minienc``).
+
+Exit status: 0 done; 1 training could not go on (the loss became NaN); 2 refused, with one line
+that says what came and what was expected; 130 after Ctrl-C, with how to resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+EPILOG = """examples:
+  minienc pretrain                                    the embedded 8x8 digits, a minute at most
+  minienc pretrain mnist --data-dir ~/data --hidden 512,128,30 --epochs 20
+  minienc pretrain photos/ --method denoising --noise masking:0.3
+  minienc finetune runs/autoencoder-digits-1 --labels 100
+  minienc encode runs/autoencoder-digits-1 new.npy --out codes.npy
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    arguments = vars(_parser().parse_args(argv))
+    command = arguments.pop("run")
+    try:
+        command(**arguments)
+    except BrokenPipeError:  # `minienc info | head`
+        sys.stderr.close()
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped{_resume_hint(stop)}", file=sys.stderr)
+        return 130
+    except FloatingPointError as error:  # NonFiniteError
+        print(f"minienc: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+        print(f"minienc: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _resume_hint(stop: KeyboardInterrupt) -> str:
+    return f"; go on with: {stop.args[0]}" if stop.args else ""
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+# -- what may be said
+
+
+def _parser() -> argparse.ArgumentParser:
+    from minienc import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="minienc",
+        description="Pretrain without labels, fine-tune with a few, and see whether it helped.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"minienc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_pretrain(commands)
+    _add_finetune(commands)
+    _add_encode(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_pretrain(commands: Any) -> None:
+    p = commands.add_parser(
+        "pretrain",
+        help="learn without labels, and report whether it helped",
+        description="Learn to encode DATA without its labels; leave a run folder with weights, "
+        "history and report.html.",
+    )
+    p.set_defaults(run=_pretrain)
+    p.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="digits (embedded, the default), mnist, fashion-mnist, or a file or folder: IDX, "
+        ".npy, .npz, CSV, images",
+    )
+    p.add_argument("--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)")
+    p.add_argument("--method", help="autoencoder (default), denoising, stacked")
+    p.add_argument(
+        "--hidden", type=_integers, metavar="N,N,...", help="widths of the encoder, the code last"
+    )
+    p.add_argument("--activation", help="of the hidden layers (relu)")
+    p.add_argument("--tied", action="store_true", default=None, help="tie the decoder's weights")
+    p.add_argument("--loss", help="binary_crossentropy (data in [0, 1]) or mean_squared_error")
+    p.add_argument("--epochs", type=int)
+    p.add_argument("--batch-size", type=int)
+    p.add_argument("--optimizer", help="sgd, rmsprop, adagrad, adam (default), adamw")
+    p.add_argument("--lr", type=float, help="learning rate (0.001)")
+    p.add_argument(
+        "--noise", metavar="KIND[:LEVEL]", help="masking:0.3, salt_and_pepper:0.2, gaussian:0.1"
+    )
+    p.add_argument(
+        "--labels", type=_integers, metavar="N,N,...", help="numbers of labels to fine-tune with"
+    )
+    p.add_argument("--seeds", type=int, help="repetitions of each few-label run (5)")
+    p.add_argument("--seed", type=int, help="fixes everything (0)")
+    p.add_argument("--dtype", choices=("float32", "float64"))
+    p.add_argument("--out", metavar="DIR", help="the run folder (runs/METHOD-DATA-1, -2, ...)")
+    p.add_argument("--force", action="store_true", help="replace the run in --out")
+    p.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    p.add_argument("--quiet", action="store_true", help="print the result alone")
+
+
+def _add_finetune(commands: Any) -> None:
+    p = commands.add_parser(
+        "finetune",
+        help="train a classifier on a run's encoder",
+        description="Train a classifier on the encoder of RUN, and the same from random weights.",
+    )
+    p.set_defaults(run=_finetune)
+    p.add_argument("run_folder", metavar="RUN")
+    p.add_argument("--labels", type=int, metavar="N", help="labelled samples to use (all)")
+    p.add_argument("--mode", default="full", help="full (default), frozen, gradual")
+    p.add_argument("--layer-decay", type=float, default=1.0, help="learning rate by depth (1)")
+    p.add_argument("--epochs", type=int, default=20)
+    p.add_argument("--batch-size", type=int, default=32)
+    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", metavar="FILE", help="the classifier (RUN/classifier.npz)")
+    p.add_argument("--force", action="store_true", help="replace FILE")
+    p.add_argument("--quiet", action="store_true")
+
+
+def _add_encode(commands: Any) -> None:
+    p = commands.add_parser(
+        "encode",
+        help="write the codes of some data",
+        description="Write the codes (N, K) that the encoder of RUN gives DATA, as .npy.",
+    )
+    p.set_defaults(run=_encode)
+    p.add_argument("run_folder", metavar="RUN")
+    p.add_argument("data", metavar="DATA", help="as for pretrain")
+    p.add_argument("--data-dir", metavar="DIR")
+    p.add_argument("--out", metavar="FILE", required=True)
+    p.add_argument("--force", action="store_true", help="replace FILE")
+
+
+def _add_info(commands: Any) -> None:
+    p = commands.add_parser("info", help="versions, kernel, threads, GPU")
+    p.set_defaults(run=_info)
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected numbers such as 512,128,30") from None
+
+
+# -- what is done
+
+
+def _pretrain(resume: str | None, quiet: bool, out: str | None, force: bool, **given: Any) -> None:
+    from minienc import runs
+
+    said = {name: value for name, value in given.items() if value is not None}
+    if resume is not None:
+        if said or out or force:
+            flags = ", ".join("--" + n.replace("_", "-") for n in said) or "--out or --force"
+            raise ValueError(
+                f"--resume goes on with the settings of {resume}; leave out DATA and {flags}"
+            )
+        runs.resume(resume, quiet=quiet)
+    else:
+        runs.pretrain(said, out=out, force=force, quiet=quiet)
+
+
+def _finetune(**given: Any) -> None:
+    from minienc import runs
+
+    runs.finetune_run(**given)
+
+
+def _encode(**given: Any) -> None:
+    from minienc import runs
+
+    runs.encode_run(**given)
+
+
+def _info() -> None:
+    from minienc.system import format_info, system_info
+
+    print(format_info(system_info()))

@@ -1,0 +1,101 @@
+"""Penalties as layers take them: ``Dense(64, kernel_regularizer=L2(1e-4))``.
+
+The mathematics stands in ``functions/penalties.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from minienc.arrays import Array
+from minienc.functions.penalties import (
+    l1_penalty_backward,
+    l1_penalty_forward,
+    l2_penalty_backward,
+    l2_penalty_forward,
+)
+
+
+class PenaltyCache(NamedTuple):
+    l1: Any  # the caches of the two pairs; None where the strength is 0
+    l2: Any
+
+
+class L1L2:
+    """penalty = l1 sum |w| + l2 sum w^2.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        The strengths, at least 0.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        for name, strength in (("l1", l1), ("l2", l2)):
+            if not (math.isfinite(strength) and strength >= 0):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} is {strength}, expected a number >= 0"
+                )
+        self.l1, self.l2 = float(l1), float(l2)
+
+    def forward(self, w: Array) -> tuple[Any, PenaltyCache]:
+        """The penalty on ``w``, and the cache for ``backward``."""
+        penalty, c1, c2 = 0.0, None, None
+        if self.l1:
+            part, c1 = l1_penalty_forward(w, self.l1)
+            penalty = penalty + part
+        if self.l2:
+            part, c2 = l2_penalty_forward(w, self.l2)
+            penalty = penalty + part
+        return penalty, PenaltyCache(c1, c2)
+
+    def backward(self, dpenalty: Any, cache: PenaltyCache) -> Any:
+        """dw; the number 0 if both strengths are."""
+        dw: Any = 0.0
+        if cache.l1 is not None:
+            dw = dw + l1_penalty_backward(dpenalty, cache.l1)
+        if cache.l2 is not None:
+            dw = dw + l2_penalty_backward(dpenalty, cache.l2)
+        return dw
+
+    def get_config(self) -> dict[str, float]:
+        """The constructor's arguments."""
+        return {"l1": self.l1, "l2": self.l2}
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k}={v:g}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({values})"
+
+
+class L1(L1L2):
+    """penalty = l1 sum |w|."""
+
+    def __init__(self, l1: float = 0.01) -> None:
+        super().__init__(l1=l1)
+
+    def get_config(self) -> dict[str, float]:
+        return {"l1": self.l1}
+
+
+class L2(L1L2):
+    """penalty = l2 sum w^2."""
+
+    def __init__(self, l2: float = 0.01) -> None:
+        super().__init__(l2=l2)
+
+    def get_config(self) -> dict[str, float]:
+        return {"l2": self.l2}
+
+
+def get_regularizer(regularizer: Any) -> Any:
+    """Return the regularizer of the name "l1", "l2" or "l1_l2" (strength 0.01 each), or the
+    object itself, or None."""
+    if regularizer is None or hasattr(regularizer, "backward"):
+        return regularizer
+    named = {"l1": L1(), "l2": L2(), "l1_l2": L1L2(0.01, 0.01)}
+    if isinstance(regularizer, str) and regularizer in named:
+        return named[regularizer]
+    raise ValueError(
+        f"regularizer is {regularizer!r}, expected 'l1', 'l2', 'l1_l2', L1(...), L2(...), or None"
+    )

@@ -1,0 +1,431 @@
+"""A run of ``minienc pretrain`` and the folder that it leaves.
+
+    RUN/config.json        everything that is needed to repeat the run
+    RUN/checkpoints/       the state of training, for --resume
+    RUN/model.npz          the whole model; RUN/encoder.npz its encoder
+    RUN/history.csv        the losses of each epoch
+    RUN/results.json       the figures; written last: its presence says that the run is complete
+    RUN/report.html        the page to look at
+
+``config.json`` is written before training begins, so that a run that was killed at any moment
+can be resumed from the folder alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minienc import __version__
+from minienc.data import Dataset, load_dataset
+from minienc.files import atomic_write
+from minienc.finetuning import few_label_curve, finetune
+from minienc.finetuning.classifier import MODES
+from minienc.finetuning.curve import draw_labelled
+from minienc.models import Model, clone_model, load_model
+from minienc.pretraining import METHODS, PCA, MeanSample, Pretrainer
+from minienc.pretraining.base import as_samples, iterate_samples
+from minienc.report import RunReport, write_report
+
+N_SHOWN = 5000  # samples on the map of the codes
+
+
+# ----------------------------------------------------------------------------------- the settings
+
+
+def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """Fill in what was not said: good settings for this data."""
+    n, d = len(dataset.x), dataset.n_features
+    large = n >= 10_000
+    settings: dict[str, Any] = {
+        "data": "digits",
+        "data_dir": None,
+        "method": "autoencoder",
+        "hidden": (512, 128, 30) if d >= 256 else (128, 64, 10),
+        "activation": "relu",
+        "tied": False,
+        "loss": "binary_crossentropy" if _in_unit_interval(dataset.x) else "mean_squared_error",
+        "epochs": 20 if large else 100,
+        "batch_size": 128 if large else min(32, n),
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "noise": None,
+        "labels": None,
+        "seeds": 5,
+        "seed": 0,
+        "dtype": "float32",
+    }
+    settings.update(said)
+    if settings["method"] == "denoising" and settings["noise"] is None:
+        settings["noise"] = "masking:0.3"
+    if dataset.y is None:
+        if settings["labels"]:
+            raise ValueError(f"--labels was given, but {dataset.name} has no labels")
+        settings["labels"] = ()
+    elif settings["labels"] is None:
+        n_classes = int(dataset.y.max()) + 1
+        settings["labels"] = tuple(k for k in (10, 100, 1000) if n_classes <= k <= n)
+    if settings["batch_size"] > n:
+        raise ValueError(
+            f"--batch-size is {settings['batch_size']}, larger than the {n} training samples"
+        )
+    return settings
+
+
+def _in_unit_interval(X: Any) -> bool:
+    return all(
+        batch.min() >= 0 and batch.max() <= 1 for batch in iterate_samples(X, dtype=np.float32)
+    )
+
+
+def make_method(settings: dict[str, Any], quiet: bool) -> Pretrainer:
+    """The estimator that the settings describe."""
+    name = settings["method"]
+    if name not in METHODS:
+        raise ValueError(f"--method is {name!r}, expected one of {', '.join(METHODS)}")
+    arguments: dict[str, Any] = {
+        "hidden": tuple(settings["hidden"]),
+        "activation": settings["activation"],
+        "tied": settings["tied"],
+        "loss": settings["loss"],
+        "optimizer": settings["optimizer"],
+        "learning_rate": settings["lr"],
+        "epochs": settings["epochs"],
+        "batch_size": settings["batch_size"],
+        "dtype": settings["dtype"],
+        "random_state": settings["seed"],
+        "verbose": 0 if quiet else 1,
+    }
+    if settings["noise"] is not None:
+        if name == "autoencoder":
+            raise ValueError("--noise is for --method denoising or stacked")
+        kind, _, level = settings["noise"].partition(":")
+        arguments["noise"] = kind
+        if level:
+            arguments["noise_level"] = _level(settings["noise"], level)
+    return METHODS[name](**arguments)
+
+
+def _level(noise: str, level: str) -> float:
+    try:
+        return float(level)
+    except ValueError:
+        raise ValueError(f"--noise is {noise!r}, expected such as masking:0.3") from None
+
+
+def command_line(settings: dict[str, Any], out: str) -> str:
+    """The command that repeats the run, every setting written out."""
+    words = ["minienc", "pretrain", settings["data"]]
+    for name, value in settings.items():
+        if name == "data" or value is None or value is False:
+            continue
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, (list, tuple)):
+            words += [flag, ",".join(map(str, value))] if value else []
+        else:
+            words += [flag, f"{value}"]
+    return shlex.join([*words, "--out", out])
+
+
+# ------------------------------------------------------------------------------------- the folder
+
+
+def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
+    """Do a new run; return its folder."""
+    dataset = _load(said.get("data"), said.get("data_dir"))
+    settings = default_settings(said, dataset)
+    make_method(settings, quiet)  # refuses bad settings before anything is written
+    folder = _new_folder(out, f"{settings['method']}-{dataset.name}", force)
+    _write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
+    return _run(folder, settings, dataset, quiet)
+
+
+def resume(run: str, *, quiet: bool) -> Path:
+    """Go on with a run that was interrupted."""
+    folder = Path(run)
+    settings = read_config(folder)
+    if (folder / "results.json").exists():
+        print(f"{folder} is complete: see {folder / 'report.html'}")
+        return folder
+    return _run(folder, settings, _load(settings["data"], settings["data_dir"]), quiet)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a run folder: it has no config.json")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: damaged: {error}") from error
+
+
+def _load(data: str | None, data_dir: str | None) -> Dataset:
+    dataset = load_dataset(data, data_dir=data_dir)
+    return dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
+
+
+def _new_folder(out: str | None, name: str, force: bool) -> Path:
+    """Make the folder: a new one, or with ``force`` an old run's, emptied."""
+    if out is None:
+        number = 1
+        while (folder := Path("runs") / f"{name}-{number}").exists():
+            number += 1
+    else:
+        folder = Path(out)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not force:
+                raise ValueError(f"{folder} exists already; --force replaces the run in it")
+            if not (folder / "config.json").is_file():
+                raise ValueError(f"{folder} is no run folder, so --force does not touch it")
+            for name in ("results.json", "config.json", "model.npz", "encoder.npz"):
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with atomic_write(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+# ---------------------------------------------------------------------------------------- the run
+
+
+def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) -> Path:
+    """Train (or go on), measure, write the results and the page."""
+    say = (lambda line: None) if quiet else print
+    say(_describe(dataset, folder))
+    started = time.monotonic()
+    method = make_method(settings, quiet)
+    try:
+        method.fit(
+            dataset.x,
+            validation_data=dataset.test_x,
+            checkpoint_dir=folder / "checkpoints",
+            resume=True,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"minienc pretrain --resume {shlex.quote(str(folder))}") from None
+    method.model_.save(folder / "model.npz")
+    method.encoder_.save(folder / "encoder.npz")
+    history = (folder / "checkpoints" / "checkpoint.csv").read_bytes()
+    with atomic_write(folder / "history.csv") as file:
+        file.write(history)
+    seconds = time.monotonic() - started
+    width = method.encoder_.outputs[0].sample_shape[-1]
+    say("comparing with the mean sample and with principal components ...")
+    pca = PCA(width).fit(dataset.x)
+    errors = [
+        ("mean sample", MeanSample().fit(dataset.x).reconstruction_error(dataset.test_x)),
+        (f"PCA, {pca.components_.shape[0]} components", pca.reconstruction_error(dataset.test_x)),
+        (f"{settings['method']}, code of {width}", method.reconstruction_error(dataset.test_x)),
+    ]
+    curve = None
+    if settings["labels"]:
+        say("fine-tuning with a few labels, and the control arms ...")
+        curve = few_label_curve(
+            method.encoder_,
+            dataset.x,
+            dataset.y,
+            dataset.test_x,
+            dataset.test_y,
+            labels=settings["labels"],
+            seeds=range(settings["seeds"]),
+            progress=say,
+        )
+    _write_report(folder, settings, dataset, method, errors, curve, seconds)
+    _write_json(
+        folder / "results.json",
+        {
+            "test_squared_error_per_sample": dict(errors),
+            "training_seconds": round(seconds, 1),
+            "few_labels": None
+            if curve is None
+            else {
+                "labels": curve.labels,
+                "seeds": curve.seeds,
+                "test_accuracy": {name: a.tolist() for name, a in curve.arms.items()},
+            },
+        },
+    )
+    _print_results(folder, dataset, errors, curve, seconds)
+    return folder
+
+
+def _describe(dataset: Dataset, folder: Path) -> str:
+    shape = " x ".join(map(str, dataset.sample_shape))
+    labels = "" if dataset.y is None else "; the labels are kept for later"
+    return (
+        f"{dataset.name}: {len(dataset.x):,} samples to train on, {len(dataset.test_x):,} to test, "
+        f"each {shape}{labels}\nrun folder: {folder}"
+    )
+
+
+def _print_results(
+    folder: Path, dataset: Dataset, errors: list[tuple[str, float]], curve: Any, seconds: float
+) -> None:
+    print(f"\nsquared error per test sample, summed over {dataset.n_features} features:")
+    for name, value in errors:
+        print(f"  {name:<32} {value:9.4g}")
+    if curve is not None:
+        print(f"\nmean and standard deviation over {len(curve.seeds)} seeds:\n{curve.table()}")
+    print(f"\ntrained in {seconds:.0f} s; look at {folder / 'report.html'}")
+
+
+def _write_report(
+    folder: Path,
+    settings: dict[str, Any],
+    dataset: Dataset,
+    method: Any,
+    errors: list[tuple[str, float]],
+    curve: Any,
+    seconds: float,
+) -> None:
+    shown = as_samples(dataset.test_x[: min(10, len(dataset.test_x))])
+    codes = method.transform(dataset.test_x[:N_SHOWN])
+    lines: list[str] = []
+    method.model_.summary(print_fn=lines.append)
+    report = RunReport(
+        title=f"{settings['method']} on {dataset.name}",
+        command=command_line(settings, str(folder)),
+        config={"minienc": __version__, "settings": settings},
+        dataset=dataset.name,
+        source=dataset.source,
+        n_train=len(dataset.x),
+        n_test=len(dataset.test_x),
+        n_features=dataset.n_features,
+        method=settings["method"],
+        history=method.history_,
+        errors=errors,
+        image_shape=_image_shape(dataset.sample_shape),
+        originals=np.asarray(shown),
+        restored=method.reconstruct(shown),
+        noisy=_noisy(method, shown),
+        filters=method.encoder_.layers[0].W.value,
+        codes_2d=codes if codes.shape[1] == 2 else PCA(2).fit(codes).transform(codes),
+        labels=None if dataset.test_y is None else dataset.test_y[:N_SHOWN],
+        class_names=dataset.class_names,
+        few_label=curve,
+        seconds=seconds,
+        summary_text="\n".join(lines),
+    )
+    write_report(folder / "report.html", report)
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(H, W) or (H, W, C), if the samples are images."""
+    if len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3)):
+        return tuple(shape[:2]) if shape[-1] == 1 and len(shape) == 3 else tuple(shape)
+    return None
+
+
+def _noisy(method: Any, shown: np.ndarray) -> np.ndarray | None:
+    """What a denoising method was given, for the samples that are shown."""
+    first = method.model_.layers[0]
+    if not first.uses_rng:
+        return None
+    return first.forward(np.asarray(shown, method.dtype), rng=np.random.default_rng(0))[0]
+
+
+# ------------------------------------------------------------------------- what is done with a run
+
+
+def finetune_run(
+    run_folder: str,
+    labels: int | None,
+    mode: str,
+    layer_decay: float,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    out: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """``minienc finetune RUN``."""
+    folder = Path(run_folder)
+    settings = read_config(folder)
+    path = Path(out) if out else folder / "classifier.npz"
+    _refuse_existing(path, force)
+    if mode not in MODES:
+        raise ValueError(f"--mode is {mode!r}, expected one of {', '.join(MODES)}")
+    encoder = _read_encoder(folder)
+    dataset = _load(settings["data"], settings["data_dir"])
+    if dataset.y is None:
+        raise ValueError(f"{dataset.name} has no labels to fine-tune with")
+    n = len(dataset.y) if labels is None else labels
+    if not 1 <= n <= len(dataset.y):
+        raise ValueError(f"--labels is {n}, expected 1 to {len(dataset.y)}")
+    chosen = draw_labelled(dataset.y, n, np.random.default_rng(seed))
+    X, X_test = as_samples(dataset.x)[chosen], as_samples(dataset.test_x)
+    blank = clone_model(encoder)
+    blank.initialize(seed)
+    accuracy = {}
+    for name, start in (("pretrained", encoder), ("random weights", blank)):
+        model = finetune(
+            start,
+            X,
+            dataset.y[chosen],
+            n_classes=int(dataset.y.max()) + 1,
+            mode=mode if start is encoder else "full",
+            layer_decay=layer_decay if start is encoder else 1.0,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=lr,
+            random_state=seed,
+            verbose=0 if quiet else 1,
+        )
+        accuracy[name] = model.evaluate(X_test, dataset.test_y, return_dict=True)["accuracy"]
+        if start is encoder:
+            model.save(path)
+    print(f"test accuracy with {n:,} labels:")
+    for name, value in accuracy.items():
+        print(f"  {name:<16} {100 * value:5.1f} %")
+    print(f"the classifier is in {path}")
+
+
+def encode_run(
+    run_folder: str, data: str, data_dir: str | None, out: str, force: bool
+) -> None:
+    """``minienc encode RUN DATA``."""
+    path = Path(out)
+    _refuse_existing(path, force)
+    encoder = _read_encoder(Path(run_folder))
+    dataset = load_dataset(data, data_dir=data_dir)
+    X = as_samples(dataset.x)
+    expected = encoder.inputs[0].sample_shape[0]
+    if X.shape[1] != expected:
+        raise ValueError(
+            f"{dataset.name} has {X.shape[1]} features, the encoder of {run_folder} takes {expected}"
+        )
+    codes = encoder.predict(X, batch_size=1000)
+    with atomic_write(path) as file:
+        np.save(file, codes, allow_pickle=False)
+    print(f"{path}: {codes.shape[0]:,} codes of {codes.shape[1]} numbers, {codes.dtype}")
+
+
+def _read_encoder(folder: Path) -> Model:
+    read_config(folder)
+    path = folder / "encoder.npz"
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} has no encoder.npz yet: finish it with minienc pretrain --resume {folder}"
+        )
+    return load_model(path)
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise ValueError(f"{path} exists already; --force replaces it")

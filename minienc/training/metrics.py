@@ -1,0 +1,62 @@
+"""Metrics: what is reported beside the loss. ``metric(target, y)`` gives a value per sample (N,).
+
+They need no gradient, so they may count what cannot be differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minienc.arrays import Array, get_array_module
+
+
+def accuracy(target: Array, y: Array) -> Array:
+    """1 where the answer is right, chosen by the shapes as Keras does: against integer labels or
+    one-hot rows the largest of y's columns, for a single column whether it is on the right side of
+    one half."""
+    if y.ndim > 1 and y.shape[-1] > 1:
+        answer = y.argmax(axis=-1)
+        truth = target if target.ndim < y.ndim else target.argmax(axis=-1)
+        return _per_sample(answer == truth, y)
+    return binary_accuracy(target.reshape(y.shape), y)
+
+
+def binary_accuracy(target: Array, y: Array) -> Array:
+    """The fraction of numbers that are on the target's side of one half."""
+    return _per_sample((y > 0.5) == (target > 0.5), y)
+
+
+def mean_squared_error(target: Array, y: Array) -> Array:
+    """mean (y - t)^2."""
+    return _per_sample((y - target) ** 2, y)
+
+
+def mean_absolute_error(target: Array, y: Array) -> Array:
+    """mean |y - t|."""
+    return _per_sample(get_array_module(y).abs(y - target), y)
+
+
+def _per_sample(values: Array, y: Array) -> Array:
+    """The mean over all axes but the batch's, in y's dtype."""
+    return values.reshape(len(values), -1).astype(y.dtype).mean(axis=1)
+
+
+METRICS: dict[str, Callable] = {
+    "accuracy": accuracy,
+    "acc": accuracy,
+    "binary_accuracy": binary_accuracy,
+    "mean_squared_error": mean_squared_error,
+    "mse": mean_squared_error,
+    "mean_absolute_error": mean_absolute_error,
+    "mae": mean_absolute_error,
+}
+
+
+def get_metric(metric: Any) -> Callable:
+    """Return the metric of this name, or the function itself."""
+    if callable(metric):
+        return metric
+    if metric in METRICS:
+        return METRICS[metric]
+    raise ValueError(f"metric is {metric!r}, expected one of {', '.join(sorted(METRICS))}")

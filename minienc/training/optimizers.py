@@ -1,0 +1,412 @@
+"""Optimisers: how weights move against their gradient.
+
+Each algorithm is one step function on flat vectors, written as in its paper, and a class that
+owns the vectors it remembers. A step writes into the weights: it is the one moment when they
+change. w, g and what is remembered are (P,), all parameters of a model one behind the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from minienc.arrays import Array, get_array_module
+from minienc.primitive import primitive
+
+# ------------------------------------------------------------------------------------------ steps
+
+
+@primitive
+def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
+    """w <- w - lr g; with momentum  v <- momentum v - lr g,  w <- w + v.
+
+    Nesterov's looks ahead, w <- w + momentum v - lr g with the new v. ``velocity`` may be None
+    without momentum.
+
+    Sources: Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, "On the importance
+    of initialization and momentum in deep learning", eq. 3 and 4.
+    """
+    if not momentum:
+        w -= learning_rate * g
+        return
+    velocity *= momentum
+    velocity -= learning_rate * g
+    if nesterov:
+        w += momentum * velocity
+        w -= learning_rate * g
+    else:
+        w += velocity
+
+
+@primitive
+def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
+    """s <- rho s + (1 - rho) g^2,  w <- w - lr g / sqrt(s + epsilon).
+
+    With momentum  v <- momentum v + lr g / sqrt(s + epsilon),  w <- w - v.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5; epsilon under the root as in Keras.
+    """
+    xp = get_array_module(w)
+    s *= rho
+    s += (1 - rho) * (g * g)
+    update = learning_rate * g / xp.sqrt(s + epsilon)
+    if not momentum:
+        w -= update
+        return
+    velocity *= momentum
+    velocity += update
+    w -= velocity
+
+
+@primitive
+def adagrad_step(w, g, s, learning_rate, epsilon=1e-7):
+    """s <- s + g^2,  w <- w - lr g / sqrt(s + epsilon).
+
+    Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
+    stochastic optimization", section 1.1 (diagonal form).
+    """
+    xp = get_array_module(w)
+    s += g * g
+    w -= learning_rate * g / xp.sqrt(s + epsilon)
+
+
+@primitive
+def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    """m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  w <- w - a m / (sqrt(v) + epsilon).
+
+    m and v begin at 0 and are too small at first, by 1 - b^t in expectation; the factor
+    a = lr sqrt(1 - b2^t) / (1 - b1^t) mends both at once. ``step`` is t, from 1.
+
+    Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1 in the
+    order of its section 2 (as Keras has it, so epsilon is the paper's epsilon-hat).
+    """
+    xp = get_array_module(w)
+    m *= beta_1
+    m += (1 - beta_1) * g
+    v *= beta_2
+    v += (1 - beta_2) * (g * g)
+    a = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    w -= a * m / (xp.sqrt(v) + epsilon)
+
+
+@primitive
+def adamw_step(
+    w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.004
+):
+    """w <- w - lr weight_decay w, then Adam's step: the decay is not divided by sqrt(v).
+
+    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
+    """
+    w -= (learning_rate * weight_decay) * w
+    adam_step.definition(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon)
+
+
+# ---------------------------------------------------------------------------------------- classes
+
+
+class Optimizer:
+    """What the optimisers share: the learning rate, clipping, the state, the count of steps.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    global_clipnorm : float or None
+        The gradient as a whole is scaled down where its norm is larger (Pascanu, Mikolov and
+        Bengio 2013, "On the difficulty of training recurrent neural networks", algorithm 1).
+
+    Attributes
+    ----------
+    iterations : int
+        Steps done.
+    """
+
+    slots: tuple[str, ...] = ()  # names of the vectors that are remembered
+
+    def __init__(self, learning_rate: Any, global_clipnorm: float | None = None) -> None:
+        self.learning_rate = learning_rate
+        if global_clipnorm is not None:
+            _above_zero(type(self).__name__, global_clipnorm=global_clipnorm)
+        self.global_clipnorm = global_clipnorm
+        self.iterations = 0
+        self._state: dict[str, Array] = {}
+        self._layout: tuple | None = None
+        self._seen: Any = None  # the parameters whose layout was compared last
+
+    @property
+    def learning_rate(self) -> Any:
+        """The number or the schedule; assigning replaces it."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        if not callable(learning_rate):
+            _above_zero(type(self).__name__, learning_rate=learning_rate)
+            learning_rate = float(learning_rate)
+        self._learning_rate = learning_rate
+
+    @property
+    def current_learning_rate(self) -> float:
+        """The number that the next step uses."""
+        rate = self._learning_rate
+        return float(rate(self.iterations)) if callable(rate) else rate
+
+    def step(self, parameters: Any, gradients: Any) -> None:
+        """Move the trainable parameters once.
+
+        Parameters
+        ----------
+        parameters : Parameters
+        gradients : Gradients, of the same layout; not written to
+        """
+        w, g = parameters.vector, gradients.vector
+        if w.shape != g.shape:
+            raise ValueError(
+                f"{type(self).__name__}: gradients for {g.size} numbers, parameters have {w.size}"
+            )
+        self._remember(parameters)
+        segments = parameters.segments()
+        scale = self._clipping_scale(g, segments)
+        rate = self.current_learning_rate
+        self.iterations += 1
+        for part, multiplier in segments:
+            g_part = g[part] if scale is None else g[part] * scale
+            state = {name: vector[part] for name, vector in self._state.items()}
+            self._update(w[part], g_part, state, rate * multiplier)
+        parameters.touch()
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        raise NotImplementedError
+
+    def _initial(self, xp: Any, w: Array) -> Array:
+        """What a remembered vector begins as."""
+        return xp.zeros_like(w)
+
+    def _remember(self, parameters: Any) -> None:
+        """Make the state at the first step; refuse a model of another layout afterwards."""
+        if parameters is self._seen:
+            return
+        self._seen = parameters
+        layout = tuple((name, tuple(view.shape)) for name, view in parameters.items())
+        if self._layout is None:
+            w = parameters.vector
+            xp = get_array_module(w)
+            for name in self.slots:
+                if name not in self._state:
+                    self._state[name] = self._initial(xp, w)
+                elif self._state[name].shape != w.shape:
+                    raise ValueError(
+                        f"{type(self).__name__}: its state {name!r} is for "
+                        f"{self._state[name].size} numbers, the model has {w.size}"
+                    )
+            self._layout = layout
+        elif layout != self._layout:
+            raise ValueError(
+                f"{type(self).__name__}: this optimizer has stepped another model (its state "
+                f"belongs to that one's weights); make a new one for each model"
+            )
+
+    def _clipping_scale(self, g: Array, segments: list) -> float | None:
+        if self.global_clipnorm is None:
+            return None
+        square = sum(float((g[part] * g[part]).sum()) for part, _ in segments)
+        norm = math.sqrt(square)
+        return self.global_clipnorm / norm if norm > self.global_clipnorm else None
+
+    # -- saving
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: numbers and vectors."""
+        rate = {} if callable(self._learning_rate) else {"learning_rate": self._learning_rate}
+        return {"iterations": self.iterations, **rate, **self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` gave."""
+        vectors = {k: v for k, v in state.items() if k not in ("iterations", "learning_rate")}
+        if vectors and set(vectors) != set(self.slots):
+            raise ValueError(
+                f"{type(self).__name__}: the state has {', '.join(vectors)}, expected "
+                f"{', '.join(self.slots) or 'none'}"
+            )
+        self.iterations = int(state["iterations"])
+        if "learning_rate" in state:
+            self.learning_rate = state["learning_rate"]
+        self._state = {k: v.copy() for k, v in vectors.items()}
+        self._layout = self._seen = None
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"learning_rate": self._learning_rate, "global_clipnorm": self.global_clipnorm}
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None)
+        return f"{type(self).__name__}({values})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent; see ``sgd_step``."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _fraction("SGD", momentum=momentum)
+        self.momentum, self.nesterov = momentum, nesterov
+        self.slots = ("velocity",) if momentum else ()
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        sgd_step(w, g, state.get("velocity"), rate, self.momentum, self.nesterov)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class RMSprop(Optimizer):
+    """See ``rmsprop_step``."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _fraction("RMSprop", rho=rho, momentum=momentum)
+        self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
+        self.slots = ("s", "velocity") if momentum else ("s",)
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        velocity = state.get("velocity")
+        rmsprop_step(w, g, state["s"], velocity, rate, self.rho, self.momentum, self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
+        return {**super().get_config(), **own}
+
+
+class Adagrad(Optimizer):
+    """See ``adagrad_step``."""
+
+    slots = ("s",)
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _at_least_zero("Adagrad", initial_accumulator_value=initial_accumulator_value)
+        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+
+    def _initial(self, xp: Any, w: Array) -> Array:
+        return xp.full_like(w, self.initial_accumulator_value)
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        adagrad_step(w, g, state["s"], rate, self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
+        return {**super().get_config(), **own}
+
+
+class Adam(Optimizer):
+    """See ``adam_step``."""
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _fraction(type(self).__name__, beta_1=beta_1, beta_2=beta_2)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        t, betas = self.iterations, (self.beta_1, self.beta_2)
+        adam_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return {**super().get_config(), **own}
+
+
+class AdamW(Adam):
+    """See ``adamw_step``; ``weight_decay`` acts on all trainable parameters."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, global_clipnorm)
+        _at_least_zero("AdamW", weight_decay=weight_decay)
+        self.weight_decay = weight_decay
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+        t, betas = self.iterations, (self.beta_1, self.beta_2)
+        adamw_step(
+            w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, self.weight_decay
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight_decay": self.weight_decay}
+
+
+OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """Return a new optimiser of this name, or the object itself."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer.lower() in OPTIMIZERS:
+        return OPTIMIZERS[optimizer.lower()]()
+    raise ValueError(
+        f"optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}, or an optimizer"
+    )
+
+
+# -- hyper-parameters are refused where they enter
+
+
+def _above_zero(owner: str, **numbers: Any) -> None:
+    _refuse(owner, lambda x: 0 < x < math.inf, "a number above 0", numbers)
+
+
+def _at_least_zero(owner: str, **numbers: Any) -> None:
+    _refuse(owner, lambda x: 0 <= x < math.inf, "a number of at least 0", numbers)
+
+
+def _fraction(owner: str, **numbers: Any) -> None:
+    _refuse(owner, lambda x: 0 <= x < 1, "a number in [0, 1)", numbers)
+
+
+def _refuse(owner: str, is_good: Callable, expected: str, numbers: dict[str, Any]) -> None:
+    for name, value in numbers.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (is_number and is_good(value)):
+            raise ValueError(f"{owner}: {name} is {value!r}, expected {expected}")
