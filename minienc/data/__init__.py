@@ -1,0 +1,32 @@
+"""Data: from files and folders to batches of numbers.
+
+``load_dataset`` opens a name or a path. Images stay bytes in memory (``Pixels``) and become
+floats batch by batch.
+"""
+
+from minienc.data.batching import batch_indices
+from minienc.data.checks import check_data
+from minienc.data.datasets import Dataset
+from minienc.data.digits import load_digits
+from minienc.data.idx import read_idx
+from minienc.data.images import read_image_folder
+from minienc.data.loading import load_dataset
+from minienc.data.npy import read_npy, read_npz
+from minienc.data.pixels import Pixels
+from minienc.data.raw import RawData
+from minienc.data.tables import read_csv
+
+__all__ = [
+    "Dataset",
+    "Pixels",
+    "RawData",
+    "batch_indices",
+    "check_data",
+    "load_dataset",
+    "load_digits",
+    "read_csv",
+    "read_idx",
+    "read_image_folder",
+    "read_npy",
+    "read_npz",
+]

@@ -129,7 +129,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) ->
     where = f"{where}: {info.filename}"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(
-            f"{where} is compressed in a way that numpy never writes; save it again with numpy.savez"
+            f"{where} is compressed as numpy never does; save it again with numpy.savez"
         )
     if info.file_size > (info.compress_size + 1) * _MOST_EXPANSION:
         raise ValueError(

@@ -29,8 +29,8 @@ def read_csv(path: str | Path, dtype: Any = "float32") -> RawData:
     """Return the table of a CSV file: features (N, D), and labels if a column is named so.
 
     The delimiter (comma, semicolon, tab, bar or space) is found from the first rows. A first row
-    in which no cell is a number is a header. A column that it names as one of ``LABEL_NAMES`` has
-    the labels, whole numbers or names of classes; a first column without a name, where pandas
+    in which no cell is a number, or one is of ``LABEL_NAMES``, is a header. The column of that
+    name has the labels, whole numbers or names of classes; a first column without a name, where pandas
     writes row numbers, is left out.
 
     Parameters
@@ -120,9 +120,9 @@ def _find_delimiter(head: list[str]) -> str:
 
 def _layout(first: list[str], where: str) -> _Layout:
     names = [cell.strip() for cell in first]
-    if any(_is_number(name) for name in names):
-        return _Layout(None, len(first), None, list(range(len(first))))
     label = [i for i, name in enumerate(names) if name.lower() in LABEL_NAMES]
+    if not label and any(_is_number(name) for name in names):
+        return _Layout(None, len(first), None, list(range(len(first))))
     if len(label) > 1:
         raise ValueError(
             f"{where} has {len(label)} columns of labels, {', '.join(names[i] for i in label)}, "

@@ -1,0 +1,140 @@
+"""The data sets that go by a name: where they are looked for, and where they come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+class Named(NamedTuple):
+    """A data set of four IDX files."""
+
+    folders: tuple[str, ...]  # where in a data folder it is looked for
+    urls: tuple[str, ...]  # mirrors, tried in turn
+    sha256: tuple[str, ...]  # of FILES, compressed as they are published
+    class_names: tuple[str, ...]
+    source: str
+
+
+NAMED = {
+    "mnist": Named(
+        folders=("mnist", "MNIST", "MNIST/raw"),
+        urls=(
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        sha256=(
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+        class_names=tuple("0123456789"),
+        source="Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, "
+        "CC BY-SA 3.0",
+    ),
+    "fashion-mnist": Named(
+        folders=("fashion-mnist", "fashion_mnist", "FashionMNIST", "FashionMNIST/raw"),
+        urls=(
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+        sha256=(
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        source="H. Xiao, K. Rasul, R. Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747, MIT",
+    ),
+}
+
+# Of MNIST's 10,000 test images once decompressed: tells it from other data of the same shapes,
+# however its files were compressed.
+MNIST_TEST_IMAGES = "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+
+
+def find_named(name: str, data_dir: str | Path | None) -> Path:
+    """Return the folder that holds the files of a named data set, downloading them if need be.
+
+    Looked for in ``data_dir``, or else in ``$MINIENC_DATA``: in a sub-folder of its name, then in
+    the folder itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``data_dir`` or ``$MINIENC_DATA`` does not exist.
+    ImportError, ConnectionError
+        If it has to be downloaded and pooch or the network is missing.
+    """
+    root = data_dir if data_dir is not None else os.environ.get("MINIENC_DATA") or None
+    if root is not None:
+        root = Path(root)
+        if not root.is_dir():
+            which = "data_dir" if data_dir is not None else "MINIENC_DATA"
+            raise FileNotFoundError(f"load_dataset: {which} is {root}, which is not a folder")
+        for folder in (*(root / sub for sub in NAMED[name].folders), root):
+            if _has_files(folder):
+                return folder
+    return _download(name, root)
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether the four files, compressed or not, stand in this folder."""
+    names = [file.removesuffix(".gz") for file in FILES]
+    # some tools write a dot where the publisher wrote a dash
+    forms = [
+        (n, n + ".gz", n.replace("-idx", ".idx"), n.replace("-idx", ".idx") + ".gz") for n in names
+    ]
+    return all(any((folder / form).is_file() for form in four) for four in forms)
+
+
+def _download(name: str, looked_in: Path | None) -> Path:
+    """Fetch the files into the user's cache, each compared with its checksum."""
+    instead = f"or give a folder that holds {FILES[0]} and the other three with --data-dir, "
+    instead += "data_dir or MINIENC_DATA"
+    if looked_in is not None:
+        instead += f" ({looked_in} does not)"
+    try:
+        import pooch
+    except ImportError:
+        raise ImportError(
+            f"load_dataset: downloading {name} needs pooch: pip install 'minienc[download]'; "
+            f"{instead}"
+        ) from None
+
+    folder = Path(pooch.os_cache("minienc")) / name
+    for file, sha256 in zip(FILES, NAMED[name].sha256, strict=True):
+        failures = []
+        for url in NAMED[name].urls:
+            try:
+                pooch.retrieve(url + file, f"sha256:{sha256}", fname=file, path=folder)
+                break
+            except (OSError, ValueError) as error:  # no network; another file than expected
+                failures.append(f"{url}: {str(error)[:200]}")
+        else:
+            raise ConnectionError(
+                f"load_dataset: {name} could not be downloaded ({'; '.join(failures)}); try again "
+                f"with a network, {instead}"
+            )
+    return folder

@@ -1,0 +1,210 @@
+"""What a file or folder holds, found from its bytes and never from its name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minienc.data.idx import is_idx, read_idx, read_idx_header
+from minienc.data.images import holds_images, is_image, read_image_folder
+from minienc.data.npy import NPY_MAGIC, ZIP_MAGIC, read_npy, read_npy_header, read_npz
+from minienc.data.raw import RawData, as_labels, check_exists
+from minienc.data.tables import read_csv
+
+
+def read_path(path: str | Path, dtype: Any = "float32", grey: bool = False) -> RawData:
+    """Read whatever ``path`` holds: a file of arrays, a table, or a folder of arrays or images.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there.
+    ValueError
+        If it holds nothing that can be read, or several things of which one has to be chosen.
+    """
+    path = check_exists(path, "load_dataset")
+    if path.is_dir():
+        return _read_folder(path, dtype, grey)
+    kind = find_kind(path)
+    if kind in _READ_ARRAY:
+        return RawData(_READ_ARRAY[kind](path))
+    if kind == "npz":
+        return read_npz(path)
+    if kind == "text":
+        return read_csv(path, dtype)
+    if kind == "image":
+        raise ValueError(f"load_dataset: {path} is one image, expected a folder of images")
+    raise ValueError(_not_recognised(path, kind))
+
+
+def find_kind(path: Path) -> str:
+    """Return "idx", "npy", "npz", "image", "text", "empty", "gzip" or "unknown"."""
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    if not start:
+        return "empty"
+    if start[:2] == b"\x1f\x8b":
+        return _kind_in_gzip(path)
+    if is_idx(start):
+        return "idx"
+    if start.startswith(NPY_MAGIC):
+        return "npy"
+    if start.startswith((ZIP_MAGIC + b"\x03\x04", ZIP_MAGIC + b"\x05\x06")):
+        return "npz"
+    if is_image(start):
+        return "image"
+    return "text" if _is_text(start) else "unknown"
+
+
+def _kind_in_gzip(path: Path) -> str:
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path, "rb") as file:
+            return "idx" if is_idx(file.read(4)) else "gzip"
+    except (OSError, EOFError, zlib.error):
+        return "gzip"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether it could be a table: no control characters but those that lay out a page."""
+    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in start)
+
+
+def _not_recognised(path: Path, kind: str) -> str:
+    readable = "IDX (plain or gz), .npy, .npz, CSV, or a folder of these or of images"
+    if kind == "empty":
+        return f"load_dataset: {path} is empty, expected {readable}"
+    if kind == "gzip":
+        return (
+            f"load_dataset: {path} is compressed and holds no IDX file, or is corrupt; "
+            f"decompress it first; readable are {readable}"
+        )
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return f"load_dataset: {path} begins with {start.hex(' ')}, expected {readable}"
+
+
+# --------------------------------------------------------------------------------------- a folder
+
+
+def _read_folder(folder: Path, dtype: Any, grey: bool) -> RawData:
+    """Read the one kind of data in a folder; text counts only where there is nothing else."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            files.setdefault(find_kind(file), []).append(file)
+    arrays = [*files.get("idx", []), *files.get("npy", [])]
+    archives = files.get("npz", [])
+    images = bool(files.get("image")) or holds_images(folder)
+    kinds = {"arrays (IDX, .npy)": bool(arrays), ".npz": bool(archives), "images": images}
+    found = [kind for kind, there in kinds.items() if there]
+    if len(found) > 1:
+        raise ValueError(
+            f"load_dataset: {folder} holds {' and '.join(found)}; give the path of one of them"
+        )
+    if arrays:
+        return _pair([_describe(file, find_kind(file)) for file in arrays], folder)
+    if archives:
+        return read_npz(_the_one(archives, folder))
+    if images:
+        return read_image_folder(folder, grey)
+    if files.get("text"):
+        return read_csv(_the_one(files["text"], folder), dtype)
+    inside = [file.name for group in files.values() for file in group]
+    came = f"only {', '.join(inside[:5])}" if inside else "no files"
+    raise ValueError(
+        f"load_dataset: {folder} holds {came}, expected IDX files, .npy, .npz, a CSV, or images"
+    )
+
+
+def _the_one(files: list[Path], folder: Path) -> Path:
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:5])
+        raise ValueError(f"load_dataset: {folder} holds {names}; give the path of one of them")
+    return files[0]
+
+
+# ---------------------------------------------------------------- which array belongs to which
+
+
+class _ArrayFile(NamedTuple):
+    """A file with one array: labels if it has one axis, samples if it has more."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[Path], np.ndarray]
+
+
+_READ_ARRAY = {"idx": read_idx, "npy": read_npy}
+_READ_HEADER: dict[str, Callable[[Path], Any]] = {"idx": read_idx_header, "npy": read_npy_header}
+
+
+def _describe(path: Path, kind: str) -> _ArrayFile:
+    header = _READ_HEADER[kind](path)
+    return _ArrayFile(path, header.shape, header.dtype, _READ_ARRAY[kind])
+
+
+def _pair(files: list[_ArrayFile], folder: Path) -> RawData:
+    """Pair samples with labels by their number; the larger pair is for training."""
+    files = _without_copies(files)
+    samples = sorted((f for f in files if len(f.shape) > 1), key=lambda f: -f.shape[0])
+    labels = [f for f in files if len(f.shape) == 1]
+    if not samples:
+        raise ValueError(f"load_dataset: {folder} holds labels alone: {_names(labels)}")
+    if len(samples) > 2:
+        raise ValueError(
+            f"load_dataset: {folder} holds {len(samples)} files of samples, {_names(samples)}, "
+            f"expected one, or two of which the larger is for training"
+        )
+    counts = [f.shape[0] for f in samples]
+    for group in (samples, labels):
+        for count in {f.shape[0] for f in group}:
+            same = [f for f in group if f.shape[0] == count]
+            if len(same) > 1:
+                raise ValueError(
+                    f"load_dataset: {folder}: {_names(same)} have {count} entries each and "
+                    f"cannot be told apart; move one of them elsewhere"
+                )
+    spare = [f for f in labels if f.shape[0] not in counts]
+    if spare:
+        raise ValueError(
+            f"load_dataset: {folder}: {_names(spare)} has {spare[0].shape[0]} labels, expected as "
+            f"many as there are samples, {' or '.join(map(str, counts))}"
+        )
+    if len({f.shape[1:] for f in samples}) > 1:
+        raise ValueError(
+            f"load_dataset: {folder}: {_names(samples)} hold samples of {samples[0].shape[1:]} and "
+            f"{samples[1].shape[1:]}, expected the same"
+        )
+    by_count = {f.shape[0]: f for f in labels}
+    parts: list[np.ndarray | None] = []
+    for f in samples:
+        own = by_count.get(f.shape[0])
+        y = None if own is None else as_labels(own.read(own.path), f"load_dataset: {own.path}")
+        parts += [f.read(f.path), y]
+    return RawData(*parts)
+
+
+def _without_copies(files: list[_ArrayFile]) -> list[_ArrayFile]:
+    """Keep one of files with the same content: a file often stands beside its .gz."""
+    kept: list[_ArrayFile] = []
+    for file in files:
+        alike = [k for k in kept if (k.shape, k.dtype) == (file.shape, file.dtype)]
+        if not any(_digest(k) == _digest(file) for k in alike):
+            kept.append(file)
+    return kept
+
+
+def _digest(file: _ArrayFile) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(file.read(file.path)).data).digest()
+
+
+def _names(files: list[_ArrayFile]) -> str:
+    return ", ".join(f.path.name for f in files[:6])
