@@ -27,7 +27,7 @@ from minienc.data import Dataset, load_dataset
 from minienc.files import atomic_write
 from minienc.finetuning import few_label_curve, finetune
 from minienc.finetuning.classifier import MODES
-from minienc.finetuning.curve import draw_labelled
+from minienc.finetuning.curve import FROM_RANDOM, draw_labelled
 from minienc.models import Model, clone_model, load_model
 from minienc.pretraining import METHODS, PCA, MeanSample, Pretrainer
 from minienc.pretraining.base import as_samples, iterate_samples
@@ -373,14 +373,17 @@ def finetune_run(
     blank = clone_model(encoder)
     blank.initialize(seed)
     accuracy = {}
-    for name, start in (("pretrained", encoder), ("random weights", blank)):
+    pretrained = {"mode": mode, "layer_decay": layer_decay}
+    for name, start, how in (
+        ("pretrained", encoder, pretrained),
+        ("random weights", blank, FROM_RANDOM),
+    ):
         model = finetune(
             start,
             X,
             dataset.y[chosen],
             n_classes=int(dataset.y.max()) + 1,
-            mode=mode if start is encoder else "full",
-            layer_decay=layer_decay if start is encoder else 1.0,
+            **how,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=lr,

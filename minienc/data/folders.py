@@ -13,7 +13,7 @@ from minienc.data.idx import is_idx, read_idx, read_idx_header
 from minienc.data.images import holds_images, is_image, read_image_folder
 from minienc.data.npy import NPY_MAGIC, ZIP_MAGIC, read_npy, read_npy_header, read_npz
 from minienc.data.raw import RawData, as_labels, check_exists
-from minienc.data.tables import read_csv
+from minienc.data.tables import is_table, read_csv
 
 
 def read_path(path: str | Path, dtype: Any = "float32", grey: bool = False) -> RawData:
@@ -114,8 +114,8 @@ def _read_folder(folder: Path, dtype: Any, grey: bool) -> RawData:
         return read_npz(_the_one(archives, folder))
     if images:
         return read_image_folder(folder, grey)
-    if files.get("text"):
-        return read_csv(_the_one(files["text"], folder), dtype)
+    if tables := [file for file in files.get("text", []) if is_table(file)]:
+        return read_csv(_the_one(tables, folder), dtype)
     inside = [file.name for group in files.values() for file in group]
     came = f"only {', '.join(inside[:5])}" if inside else "no files"
     raise ValueError(
@@ -184,7 +184,7 @@ def _pair(files: list[_ArrayFile], folder: Path) -> RawData:
             f"{samples[1].shape[1:]}, expected the same"
         )
     by_count = {f.shape[0]: f for f in labels}
-    parts: list[np.ndarray | None] = []
+    parts: list[Any] = []  # x, y, test_x, test_y
     for f in samples:
         own = by_count.get(f.shape[0])
         y = None if own is None else as_labels(own.read(own.path), f"load_dataset: {own.path}")

@@ -67,7 +67,7 @@ def read_idx(path: str | Path) -> np.ndarray:
                 f"read_idx: {path} declares {header.shape}, {header.n_bytes:,} bytes, more than "
                 f"this machine's memory"
             ) from None
-        view = memoryview(content)
+        view = content.data
         done = 0
         # in pieces: gzip decompresses what it is asked for into a bytes object of its own
         while done < header.n_bytes:

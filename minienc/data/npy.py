@@ -95,11 +95,12 @@ def read_npz(path: str | Path) -> RawData:
                 x_key,
                 *(_find(members, n, where) for n in (Y_NAMES, TEST_X_NAMES, TEST_Y_NAMES)),
             ]
-            x, y, test_x, test_y = (
+            parts: list[Any] = [
                 None if key is None else _read_member(archive, members[key], where) for key in keys
-            )
+            ]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{where} is cut short or corrupt: {error}; get the file again") from None
+    x, y, test_x, test_y = parts
     return RawData(
         x,
         None if y is None else as_labels(y, where),

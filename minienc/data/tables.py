@@ -30,8 +30,8 @@ def read_csv(path: str | Path, dtype: Any = "float32") -> RawData:
 
     The delimiter (comma, semicolon, tab, bar or space) is found from the first rows. A first row
     in which no cell is a number, or one is of ``LABEL_NAMES``, is a header. The column of that
-    name has the labels, whole numbers or names of classes; a first column without a name, where pandas
-    writes row numbers, is left out.
+    name has the labels, whole numbers or names of classes. A first column without a name, where
+    pandas writes row numbers, is left out.
 
     Parameters
     ----------
@@ -58,6 +58,17 @@ def read_csv(path: str | Path, dtype: Any = "float32") -> RawData:
             f"{where} is not UTF-8 text: byte {error.object[error.start]:#04x} cannot be read; "
             f"save it as UTF-8"
         ) from None
+
+
+def is_table(path: Path) -> bool:
+    """Whether a text begins as a table does: two rows of one width, with a number in the second."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            head = list(islice(_rows(file, str(path)), 2))
+    except ValueError:
+        return False
+    widths = {len(cells) for _, cells in head}
+    return len(widths) == 1 and any(_is_number(cell) for cell in head[-1][1])
 
 
 def _read_table(file: Any, where: str, dtype: Any) -> RawData:
@@ -91,17 +102,14 @@ def _rows(file: Any, where: str) -> Iterator[tuple[int, list[str]]]:
     if any("\0" in line for line in head):
         raise ValueError(f"{where} holds zero bytes: it is not text")
     delimiter = _find_delimiter([line for line in head if line.strip()])
-    lines = chain(head, file)
-    if delimiter == " ":  # any number of spaces is one delimiter
-        reader: Iterable[list[str]] = (line.split() for line in lines)
-        numbered = enumerate(reader, start=1)
-    else:
-        table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-        numbered = ((table.line_num, cells) for cells in table)
+    lines: Iterable[str] = chain(head, file)
+    if delimiter == " ":  # any number of spaces is one delimiter: written anew with single ones
+        lines = (" ".join(line.split()) for line in lines)
+    table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        for number, cells in numbered:
+        for cells in table:
             if any(cell.strip() for cell in cells):
-                yield number, cells
+                yield table.line_num, cells
     except csv.Error as error:
         raise ValueError(f"{where} is no table: after line {table.line_num}, {error}") from None
 

@@ -5,6 +5,11 @@ layer alone ("frozen"); or begin so and free one layer after another, from the l
 ("gradual"). With ``layer_decay`` below 1, each layer further from the new one learns slower:
 early layers hold what is common to all tasks, late ones what is particular to this.
 
+The new layer begins at zero: its first steps find weights that fit the codes as they are, and only
+then do gradients reach the encoder. Random ones would send it gradients of no meaning, scaled by
+however large the codes happen to be. (A network of random weights has nothing to protect; it
+begins as usual, with ``head_initializer="glorot_uniform"``.)
+
 Sources: Hinton and Salakhutdinov 2006 (full); Howard and Ruder 2018, "Universal language model
 fine-tuning for text classification", sections 3.2 and 3.3 (gradual, rates by depth).
 """
@@ -32,6 +37,7 @@ def finetune(
     n_classes: int | None = None,
     mode: str = "full",
     layer_decay: float = 1.0,
+    head_initializer: str = "zeros",
     epochs: int = 20,
     batch_size: int = 32,
     optimizer: str = "adam",
@@ -56,6 +62,8 @@ def finetune(
     mode : {"full", "frozen", "gradual"}
     layer_decay : float
         Each layer further down learns at this multiple of the rate of the one above.
+    head_initializer : str
+        What the new layer's weights begin as.
     copy : bool
         False trains the encoder that was given, instead of a copy.
     epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose
@@ -74,7 +82,7 @@ def finetune(
         raise ValueError(f"layer_decay is {layer_decay}, expected a number in (0, 1]")
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     rng = np.random.default_rng(random_state)
-    model = classifier(clone_model(encoder) if copy else encoder, n_classes, rng)
+    model = classifier(clone_model(encoder) if copy else encoder, n_classes, head_initializer, rng)
     _set_rates(model, layer_decay)
     settings = dict(
         batch_size=min(batch_size, len(X)),
@@ -95,13 +103,15 @@ def finetune(
     return model
 
 
-def classifier(encoder: Model, n_classes: int, rng: np.random.Generator) -> Model:
-    """The encoder with a softmax layer of drawn weights behind it."""
+def classifier(
+    encoder: Model, n_classes: int, head_initializer: str, rng: np.random.Generator
+) -> Model:
+    """The encoder with a softmax layer behind it."""
     x = Input(encoder.inputs[0].sample_shape, dtype=encoder.dtype)
     code = encoder(x)
     if len(code.sample_shape) > 1:
         code = Flatten()(code)
-    head = Dense(n_classes, activation="softmax", name="classes")
+    head = Dense(n_classes, "softmax", kernel_initializer=head_initializer, name="classes")
     model = Model(x, head(code), name="classifier")
     head.initialize(rng)
     return model

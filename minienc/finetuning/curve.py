@@ -28,6 +28,8 @@ PROBE = "pretrained codes, linear"
 RAW = "raw input, linear"
 PCA_CODES = "PCA codes, linear"
 
+FROM_RANDOM = {"mode": "full", "head_initializer": "glorot_uniform"}  # how a blank network begins
+
 
 @dataclass(frozen=True)
 class FewLabelCurve:
@@ -119,12 +121,15 @@ def few_label_curve(
             epochs = max(1, round(steps * min(batch_size, n) / n))
             blank = clone_model(encoder)
             blank.initialize(np.random.default_rng([seed, n, 1]))
-            for name, start in ((PRETRAINED, encoder), (RANDOM, blank)):
+            for name, start, how in (
+                (PRETRAINED, encoder, {"mode": mode}),
+                (RANDOM, blank, FROM_RANDOM),
+            ):
                 model = finetune(
                     start,
                     few,
                     few_y,
-                    mode=mode if start is encoder else "full",
+                    **how,
                     epochs=epochs,
                     random_state=seed,
                     **budget,
