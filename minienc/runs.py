@@ -24,7 +24,7 @@ import numpy as np
 
 from minienc import __version__
 from minienc.data import Dataset, load_dataset
-from minienc.files import atomic_write
+from minienc.files import atomic_write, ensure_writable_folder, write_json
 from minienc.finetuning import few_label_curve, finetune
 from minienc.finetuning.classifier import MODES
 from minienc.finetuning.curve import FROM_RANDOM, draw_labelled
@@ -140,11 +140,11 @@ def command_line(settings: dict[str, Any], out: str) -> str:
 
 def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
     """Do a new run; return its folder."""
-    dataset = _load(said.get("data"), said.get("data_dir"))
+    dataset = _load(said)
     settings = default_settings(said, dataset)
     make_method(settings, quiet)  # refuses bad settings before anything is written
     folder = _new_folder(out, f"{settings['method']}-{dataset.name}", force)
-    _write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
+    write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
     return _run(folder, settings, dataset, quiet)
 
 
@@ -155,7 +155,7 @@ def resume(run: str, *, quiet: bool) -> Path:
     if (folder / "results.json").exists():
         print(f"{folder} is complete: see {folder / 'report.html'}")
         return folder
-    return _run(folder, settings, _load(settings["data"], settings["data_dir"]), quiet)
+    return _run(folder, settings, _load(settings), quiet)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -169,8 +169,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: damaged: {error}") from error
 
 
-def _load(data: str | None, data_dir: str | None) -> Dataset:
-    dataset = load_dataset(data, data_dir=data_dir)
+def _load(settings: dict[str, Any]) -> Dataset:
+    """The data, with a part kept for testing: always the same one."""
+    where = (settings.get("data"), settings.get("data_dir"))
+    dataset = load_dataset(*where, dtype=settings.get("dtype", "float32"))
     return dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
 
 
@@ -190,13 +192,7 @@ def _new_folder(out: str | None, name: str, force: bool) -> Path:
             for name in ("results.json", "config.json", "model.npz", "encoder.npz"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with atomic_write(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
+    return ensure_writable_folder(folder)
 
 
 # ---------------------------------------------------------------------------------------- the run
@@ -245,7 +241,7 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
             progress=say,
         )
     _write_report(folder, settings, dataset, method, errors, curve, seconds)
-    _write_json(
+    write_json(
         folder / "results.json",
         {
             "test_squared_error_per_sample": dict(errors),
@@ -362,7 +358,7 @@ def finetune_run(
     if mode not in MODES:
         raise ValueError(f"--mode is {mode!r}, expected one of {', '.join(MODES)}")
     encoder = _read_encoder(folder)
-    dataset = _load(settings["data"], settings["data_dir"])
+    dataset = _load(settings)
     if dataset.y is None:
         raise ValueError(f"{dataset.name} has no labels to fine-tune with")
     n = len(dataset.y) if labels is None else labels
@@ -406,7 +402,7 @@ def encode_run(
     path = Path(out)
     _refuse_existing(path, force)
     encoder = _read_encoder(Path(run_folder))
-    dataset = load_dataset(data, data_dir=data_dir)
+    dataset = load_dataset(data, data_dir, dtype=encoder.dtype)
     X = as_samples(dataset.x)
     expected = encoder.inputs[0].sample_shape[0]
     if X.shape[1] != expected:

@@ -159,6 +159,8 @@ def _decode(
         with warnings.catch_warnings():
             warnings.simplefilter("error", image_module.DecompressionBombWarning)
             with image_module.open(file) as image:
+                image.verify()  # compares PNG's checksums, which decoding does not
+            with image_module.open(file) as image:
                 mode = _mode(image.mode, grey, file)
                 shape = (image.height, image.width) + ((3,) if mode == "RGB" else ())
                 if like is not None and shape != like.shape:

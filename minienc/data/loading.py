@@ -103,13 +103,18 @@ def _idx_digest(images: np.ndarray) -> str:
 def _load_path(path: Path, dtype: Any, scale: float | None, grey: bool) -> Dataset:
     raw = read_path(path, dtype, grey)
     parts = [raw.x] if raw.test_x is None else [raw.x, raw.test_x]
-    for which, x in zip(("samples", "test samples"), parts, strict=False):
+    for x, y, which in zip(parts, (raw.y, raw.test_y), ("", " (test samples)"), strict=False):
+        where = f"load_dataset: {path}{which}"
         if x.ndim < 2:
             raise ValueError(
-                f"load_dataset: {path} holds {which} {x.shape}, expected (N, ...), a sample in "
-                f"each row; labels alone are no data set"
+                f"{where} is {x.shape}, expected (N, ...), samples in rows; labels alone are no "
+                f"data set"
             )
-        check_data(x, name=f"load_dataset: {path}, {which}", minimum=1)
+        if y is not None and len(y) != len(x):
+            raise ValueError(
+                f"{where} holds {len(x)} samples and {len(y)} labels, expected as many of each"
+            )
+        check_data(x, name=where, minimum=1)
     parts = _as_inputs(parts, dtype, scale)
     return Dataset(
         name=path.resolve().name.partition(".")[0] or str(path),
