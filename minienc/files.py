@@ -109,13 +109,14 @@ def ensure_writable_folder(folder: str | os.PathLike) -> Path:
             error.errno,
         ) from error
     except OSError as error:
-        raise _explained(error, folder) from error
+        above = next((p for p in folder.parents if p.is_dir()), folder)
+        raise _explained(error, folder, above) from error
     probe = folder / f".writable.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(probe, "xb") as file:
             file.write(b"?")
     except OSError as error:
-        raise _explained(error, folder) from error
+        raise _explained(error, folder, folder) from error
     finally:
         with suppress(OSError):
             probe.unlink()
@@ -125,9 +126,9 @@ def ensure_writable_folder(folder: str | os.PathLike) -> Path:
 # ------------------------------------------------------------------------------- what went wrong
 
 
-def _explained(error: OSError, path: str | os.PathLike) -> OSError:
+def _explained(error: OSError, path: str | os.PathLike, folder: Path | None = None) -> OSError:
     """The same kind of error, in a sentence."""
-    folder = Path(path).parent
+    folder = Path(path).parent if folder is None else folder
     if error.errno in _NO_ROOM:
         why = "the disk or quota is full; nothing half-written is left, free some space or write "
         why += "elsewhere"

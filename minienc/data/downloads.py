@@ -130,11 +130,13 @@ def _download(name: str, looked_in: Path | None) -> Path:
             try:
                 pooch.retrieve(url + file, f"sha256:{sha256}", fname=file, path=folder)
                 break
-            except (OSError, ValueError) as error:  # no network; another file than expected
-                failures.append(f"{url}: {str(error)[:200]}")
+            except ValueError:  # what came is deleted by pooch
+                failures.append(f"{url} gave a file with another checksum")
+            except OSError as error:
+                failures.append(f"{url} gave {type(error).__name__}")
         else:
             raise ConnectionError(
-                f"load_dataset: {name} could not be downloaded ({'; '.join(failures)}); try again "
+                f"load_dataset: {name} could not be downloaded ({', '.join(failures)}); try again "
                 f"with a network, {instead}"
             )
     return folder

@@ -80,9 +80,9 @@ class Pixels:
 def check_float_dtype(dtype: Any, who: str) -> np.dtype:
     """Return ``dtype`` as a NumPy dtype, float32 or float64; raise ValueError for another."""
     try:
-        found = np.dtype(dtype)
+        name = "None" if dtype is None else np.dtype(dtype).name  # to NumPy None means float64
     except TypeError:
-        found = None
-    if found not in (np.dtype("float32"), np.dtype("float64")):
+        name = "unknown"
+    if name not in ("float32", "float64"):
         raise ValueError(f"{who}: dtype is {dtype!r}, expected 'float32' or 'float64'")
-    return found
+    return np.dtype(name)

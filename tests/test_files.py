@@ -1,0 +1,168 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from minienc.files import atomic_write, ensure_writable_folder, write_json, write_text
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+
+
+@contextmanager
+def read_only(folder):
+    """Take the right to write in ``folder`` away, from root as well."""
+    os.chmod(folder, 0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        os.chmod(folder, 0o755)
+
+
+@contextmanager
+def largest_file(n_bytes):
+    """Let the system refuse larger files, as a full disk or quota does."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "a.bin"
+    with atomic_write(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error), atomic_write(path) as file:
+        file.write(b"half")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@posix
+@pytest.mark.parametrize("n", [100, 100_000])  # fails on flushing, fails on writing
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, n):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(b"old")
+    with (
+        largest_file(64),
+        pytest.raises(OSError, match=r"weights\.npz cannot be written: the disk or quota is full"),
+        atomic_write(path) as file,
+    ):
+        np.savez(file, W=np.zeros(n))
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["weights.npz"]
+
+
+@posix
+def test_the_system_errors_keep_their_kind_and_number(tmp_path):
+    with largest_file(10), pytest.raises(OSError) as full, atomic_write(tmp_path / "a") as file:
+        file.write(b"x" * 100)
+    assert full.value.errno == errno.EFBIG
+    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
+        write_text(tmp_path / "no" / "a", "x")
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        write_text(tmp_path, "x")
+    with read_only(tmp_path), pytest.raises(PermissionError, match="is not allowed") as refused:
+        write_text(tmp_path / "a", "x")
+    assert refused.value.errno == errno.EACCES
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_of_the_block_itself_is_not_put_on_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError) as error, atomic_write(tmp_path / "a"):
+        open(tmp_path / "another")
+    assert error.value.filename == str(tmp_path / "another")
+
+
+@posix
+def test_killed_writers_leave_nothing_for_long(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    program = (
+        "import os, sys\nfrom minienc.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(path)])
+    assert killed.returncode == -9
+    assert path.read_bytes() == b"old"
+    assert len(os.listdir(tmp_path)) == 2
+    write_text(path, "new")
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@posix
+def test_a_running_writer_is_left_alone(tmp_path):
+    path = tmp_path / "a.bin"
+    with atomic_write(path) as outer:
+        outer.write(b"outer")
+        other = threading.Thread(target=write_text, args=(path, "inner"))
+        other.start()
+        other.join()
+        assert path.read_bytes() == b"inner"
+    assert path.read_bytes() == b"outer"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@posix
+def test_a_link_stays_a_link_and_rights_follow_the_umask(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "b", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o640
+
+
+def test_json_goes_round_and_refuses_what_it_cannot_hold(tmp_path):
+    path = tmp_path / "config.json"
+    value = {"epochs": 3, "name": "é", "list": [1.5, None, True]}
+    write_json(path, value)
+    assert json.loads(path.read_text("utf-8")) == value
+    for bad, error in [({"loss": float("nan")}, ValueError), ({"x": object()}, TypeError)]:
+        with pytest.raises(error, match=r"config\.json is not written"):
+            write_json(path, bad)
+    assert json.loads(path.read_text("utf-8")) == value
+
+
+@posix
+def test_a_folder_is_made_and_tried(tmp_path):
+    folder = ensure_writable_folder(tmp_path / "runs" / "one")
+    assert folder.is_dir() and os.listdir(folder) == []
+    assert ensure_writable_folder(folder) == folder
+    with read_only(folder), pytest.raises(PermissionError, match=f"writing in {folder}"):
+        ensure_writable_folder(folder)
+    with read_only(folder), pytest.raises(PermissionError, match=r"deeper cannot be written"):
+        ensure_writable_folder(folder / "deeper")
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "sub"):
+        with pytest.raises(NotADirectoryError, match=r"file is a file; choose another"):
+            ensure_writable_folder(path)
