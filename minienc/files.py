@@ -101,15 +101,13 @@ def ensure_writable_folder(folder: str | os.PathLike) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        stands = next(
-            (p for p in (folder, *folder.parents) if p.exists() and not p.is_dir()), folder
-        )
+        stands = next((p for p in (folder, *folder.parents) if os.path.isfile(p)), folder)
         raise _with_errno(
             NotADirectoryError(f"{folder} cannot be a folder: {stands} is a file; choose another"),
             error.errno,
         ) from error
     except OSError as error:
-        above = next((p for p in folder.parents if p.is_dir()), folder)
+        above = next((p for p in folder.parents if os.path.isdir(p)), folder)
         raise _explained(error, folder, above) from error
     probe = folder / f".writable.{os.getpid()}.{threading.get_ident()}.tmp"
     try:

@@ -156,6 +156,7 @@ class Trainer:
         for callback in self.callbacks:
             callback.trainer = self
         self.grads = model.new_gradients()
+        self.draws_noise = model.uses_rng
 
     @property
     def n_batches(self) -> int:
@@ -209,7 +210,7 @@ class Trainer:
         """One step: forward, loss, backward, update."""
         xs, ys, weights = self.data.take(indices)
         model, objective = self.model, self.model.objective
-        before = self.noise.bit_generator.state if model.uses_rng else None
+        before = self.noise.bit_generator.state if self.draws_noise else None
         values, cache = objective.forward(xs, ys, weights, rng=self.noise)
         if not math.isfinite(values["loss"]):
             self._refuse(xs, values["loss"], before)

@@ -66,10 +66,8 @@ class Objective:
             if step.layer.activity_regularizer is not None:
                 self.graph.output_slots.append(step.outputs[0])
                 self.activity_regularizers.append(step.layer.activity_regularizer)
-
-    def _regularized(self) -> list[Any]:
         parameters = [p for _, p in self.graph.named_parameters()]
-        return [p for p in parameters if p.regularizer is not None]
+        self.regularized = [p for p in parameters if p.regularizer is not None]
 
     def forward(
         self,
@@ -98,7 +96,7 @@ class Objective:
             value, cache = regularizer.forward(y)
             activity_caches.append(cache)
             values["loss"] += float(value) / n
-        for p in self._regularized():
+        for p in self.regularized:
             value, cache = p.regularizer.forward(p.value)
             weight_caches.append(cache)
             values["loss"] += float(value)
@@ -115,7 +113,7 @@ class Objective:
         ]
         for regularizer, c in zip(self.activity_regularizers, cache.activities, strict=True):
             dys.append(regularizer.backward(1.0 / cache.n_samples, c))
-        for p, c in zip(self._regularized(), cache.weights, strict=True):
+        for p, c in zip(self.regularized, cache.weights, strict=True):
             gradient = grads[p]
             gradient += p.regularizer.backward(1.0, c)
         return self.graph.backward(dys, cache.layers, grads, need_dx)

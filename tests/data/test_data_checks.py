@@ -65,9 +65,9 @@ def test_the_rows_with_nan_or_infinity_are_named(rows, value, chunk):
 
 
 def test_values_outside_the_domain_are_refused_with_the_mend():
-    with pytest.raises(ValueError, match="X runs from 0 to 255, .* divide by 255"):
+    with pytest.raises(ValueError, match=r"X runs from 0 to 255, .* divide by 255"):
         check_data(np.array([[0.0], [255.0]]), domain=(0, 1))
-    with pytest.raises(ValueError, match="X runs from -2 to 0.5, .* mean squared error"):
+    with pytest.raises(ValueError, match=r"X runs from -2 to 0\.5, .* mean squared error"):
         check_data(np.array([[-2.0], [0.5]]), domain=(0, 1))
     with pytest.raises(ValueError, match="X runs from 0 to 3"):
         check_data(np.array([[0], [3]]), domain=(0, 1))
@@ -79,7 +79,7 @@ def test_values_outside_the_domain_are_refused_with_the_mend():
 def test_pixels_pass_and_their_domain_is_that_of_the_scaled_values():
     images = np.array([[0], [17]], np.uint8)
     check_data(Pixels(images), domain=(0, 1))
-    with pytest.raises(ValueError, match="X runs from 0 to 1.0625"):
+    with pytest.raises(ValueError, match=r"X runs from 0 to 1\.0625"):
         check_data(Pixels(images, scale=1 / 16), domain=(0, 1))
 
 

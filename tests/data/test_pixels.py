@@ -88,6 +88,7 @@ def test_any_shape_flattens_to_rows(images):
         (np.array(3, np.uint8), {}, ValueError, "single number"),
         (IMAGES, {"dtype": "int8"}, ValueError, "dtype is 'int8'"),
         (IMAGES, {"dtype": "no"}, ValueError, "dtype is 'no'"),
+        (IMAGES, {"dtype": None}, ValueError, "dtype is None"),
         (IMAGES, {"scale": 0}, ValueError, "scale is 0"),
         (IMAGES, {"scale": np.nan}, ValueError, "scale is nan"),
     ],
