@@ -86,7 +86,9 @@ def _add_pretrain(commands: Any) -> None:
         help="digits (embedded, the default), mnist, fashion-mnist, or a file or folder: IDX, "
         ".npy, .npz, CSV, images",
     )
-    p.add_argument("--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)")
+    p.add_argument(
+        "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
+    )
     p.add_argument("--method", help="autoencoder (default), denoising, stacked")
     p.add_argument(
         "--hidden", type=_integers, metavar="N,N,...", help="widths of the encoder, the code last"

@@ -77,11 +77,14 @@ class Primitive:
         if self._cache_type is None:  # resolved late: annotations are strings until then
             module = sys.modules[self.definition.__module__]
             annotation = self._cache_annotation
-            self._cache_type = vars(module)[annotation] if isinstance(annotation, str) else annotation
+            self._cache_type = (
+                vars(module)[annotation] if isinstance(annotation, str) else annotation
+            )
         if type(cache) is not self._cache_type:
+            expected = getattr(self._cache_type, "__name__", self._cache_type)
             raise TypeError(
                 f"{self.__name__}: the cache is a {type(cache).__name__}, expected the "
-                f"{self._cache_type.__name__} that {self.__name__.replace('backward', 'forward')} "
+                f"{expected} that {self.__name__.replace('backward', 'forward')} "
                 f"returned"
             )
 

@@ -395,9 +395,7 @@ def finetune_run(
     print(f"the classifier is in {path}")
 
 
-def encode_run(
-    run_folder: str, data: str, data_dir: str | None, out: str, force: bool
-) -> None:
+def encode_run(run_folder: str, data: str, data_dir: str | None, out: str, force: bool) -> None:
     """``minienc encode RUN DATA``."""
     path = Path(out)
     _refuse_existing(path, force)
@@ -407,7 +405,8 @@ def encode_run(
     expected = encoder.inputs[0].sample_shape[0]
     if X.shape[1] != expected:
         raise ValueError(
-            f"{dataset.name} has {X.shape[1]} features, the encoder of {run_folder} takes {expected}"
+            f"{dataset.name} has {X.shape[1]} features, the encoder of {run_folder} takes "
+            f"{expected}"
         )
     codes = encoder.predict(X, batch_size=1000)
     with atomic_write(path) as file:

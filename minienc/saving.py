@@ -65,8 +65,9 @@ def _plain(value: Any, owner: Layer, paths: dict[int, str]) -> Any:
                 f"whole model, or this one's weights with save_weights"
             )
         return {"layer": paths[id(value)]}
-    if callable(value) and getattr(initializers, getattr(value, "__name__", ""), None) is value:
-        return value.__name__
+    name = getattr(value, "__name__", "")
+    if name and getattr(initializers, name, None) is value:
+        return name
     if hasattr(value, "get_config"):
         return {"class": type(value).__name__, "config": value.get_config()}
     if value is None or isinstance(value, (bool, int, float, str, list, tuple)):
@@ -112,7 +113,9 @@ def model_from_header(header: dict[str, Any], source: str) -> Model:
     from minienc.models import Model
 
     if header.get("format") != FORMAT:
-        raise ValueError(f"{source}: it holds {header.get('format', 'something else')}, not a model")
+        raise ValueError(
+            f"{source}: it holds {header.get('format', 'something else')}, not a model"
+        )
     try:
         tensors: dict[int, Any] = {}
         inputs = [Input(tuple(i["shape"]), i["dtype"], i["name"]) for i in header["inputs"]]

@@ -8,7 +8,7 @@ of integers; every other array is floating.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from minienc.arrays import is_array
@@ -21,7 +21,7 @@ class _Argument(NamedTuple):
     integer: bool
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(spec: str) -> tuple[_Argument, ...]:
     arguments = []
     for part in spec.split(","):

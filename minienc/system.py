@@ -75,12 +75,13 @@ def system_info() -> dict[str, Any]:
     from minienc import __version__
 
     kernel = kernel_info()
+    omp = os.environ.get("OMP_NUM_THREADS", "not set")
     return {
         "minienc": __version__,
         "Python": f"{platform.python_version()} ({sys.executable})",
         "NumPy": f"{np.__version__}, matrix products by {_blas()}",
         "machine": f"{platform.system()} {platform.machine()}, {usable_cpus()} processors usable",
-        "threads": f"{get_num_threads()} (OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')})",
+        "threads": f"{get_num_threads()} (OMP_NUM_THREADS is {omp})",
         "kernel": kernel["reason"],
         "GPU": _gpu(),
         "optional": _optional(),

@@ -84,7 +84,7 @@ def finetune(
     rng = np.random.default_rng(random_state)
     model = classifier(clone_model(encoder) if copy else encoder, n_classes, head_initializer, rng)
     _set_rates(model, layer_decay)
-    settings = dict(
+    settings: dict[str, Any] = dict(
         batch_size=min(batch_size, len(X)),
         validation_data=validation_data,
         callbacks=callbacks,

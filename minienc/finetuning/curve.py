@@ -28,7 +28,10 @@ PROBE = "pretrained codes, linear"
 RAW = "raw input, linear"
 PCA_CODES = "PCA codes, linear"
 
-FROM_RANDOM = {"mode": "full", "head_initializer": "glorot_uniform"}  # how a blank network begins
+FROM_RANDOM: dict[str, Any] = {
+    "mode": "full",
+    "head_initializer": "glorot_uniform",
+}  # how a blank network begins
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class FewLabelCurve:
         head = "| test accuracy, % | " + " | ".join(f"{n:,} labels" for n in self.labels) + " |"
         lines = [head, "|---|" + "---:|" * len(self.labels)]
         for name, accuracy in self.arms.items():
-            spread = accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
+            spread = (
+                accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
+            )
             cells = [
                 f"{100 * m:.1f} ± {100 * s:.1f}"
                 for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
@@ -109,7 +114,9 @@ def few_label_curve(
                 f"labels has {n}, expected at least one for each of {n_classes} classes and at "
                 f"most {len(X)}, the number of samples"
             )
-    budget = dict(batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes)
+    budget: dict[str, Any] = dict(
+        batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
+    )
     raw_test = encode(None, X_test)
     pca = PCA(encoder.outputs[0].sample_shape[-1]).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
@@ -121,10 +128,11 @@ def few_label_curve(
             epochs = max(1, round(steps * min(batch_size, n) / n))
             blank = clone_model(encoder)
             blank.initialize(np.random.default_rng([seed, n, 1]))
-            for name, start, how in (
+            starts: tuple[tuple[str, Model, dict[str, Any]], ...] = (
                 (PRETRAINED, encoder, {"mode": mode}),
                 (RANDOM, blank, FROM_RANDOM),
-            ):
+            )
+            for name, start, how in starts:
                 model = finetune(
                     start,
                     few,

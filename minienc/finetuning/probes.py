@@ -56,9 +56,7 @@ def linear_probe(
     Z, Z_test = (Z - mean) / scale, (Z_test - mean) / scale
     z = Input((Z.shape[1],), dtype=Z.dtype)
     n_classes = int(max(y.max(), y_test.max())) + 1
-    regression = Dense(
-        n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2)
-    )
+    regression = Dense(n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2))
     model = Model(z, regression(z))
     model.compile("adam", "sparse_categorical_crossentropy")
     model.optimizer.learning_rate = 0.01

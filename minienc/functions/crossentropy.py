@@ -35,9 +35,7 @@ class BinaryCrossentropyCache(NamedTuple):
 
 
 @primitive(constants=_CONSTANTS)
-def binary_crossentropy_forward(
-    y, target, sample_weight=None, from_logits=False, reduction="mean"
-):
+def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False, reduction="mean"):
     """l = -1/D sum_d [ t_d log p_d + (1 - t_d) log(1 - p_d) ], p = y or p = sigmoid(y).
 
     With p = 1 / (1 + exp(-z)): log p = z - log(1 + exp(z)) and log(1 - p) = -log(1 + exp(z)), so
@@ -101,7 +99,9 @@ def categorical_crossentropy_forward(
     """
     check_shapes("categorical_crossentropy_forward", "y: ... K, target: ... K", y, target)
     xp = get_array_module(y, target)
-    log_p = _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))  # (1)
+    log_p = (
+        _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
+    )  # (1)
     l = -(target * log_p).sum(axis=-1)  # (2)  # noqa: E741
     factor = loss_factor(l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
@@ -112,7 +112,8 @@ def categorical_crossentropy_forward(
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
     """dz_k = dl (p_k sum_j t_j - t_k) of logits; dp_k = -dl t_k / p_k of probabilities.
 
-    Of logits: d log p_j / dz_k = [j = k] - p_k, so -sum_j t_j ([j = k] - p_k) = p_k sum_j t_j - t_k.
+    Of logits: d log p_j / dz_k = [j = k] - p_k, and -sum_j t_j ([j = k] - p_k) is p_k sum_j t_j -
+    t_k.
     """
     y, t, factor, from_logits = cache
     xp = get_array_module(y)
@@ -157,7 +158,9 @@ def sparse_categorical_crossentropy_forward(
     check_shapes(name, "y: ... K, labels: ... int", y, labels)
     _check_labels(name, labels, y.shape[-1])
     xp = get_array_module(y, labels)
-    log_p = _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))  # (1)
+    log_p = (
+        _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
+    )  # (1)
     l = -xp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]  # (2)  # noqa: E741
     factor = loss_factor(l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)

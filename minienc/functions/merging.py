@@ -51,7 +51,9 @@ def concatenate_forward(*xs, axis=-1):
     """y = the arrays one behind the other along ``axis``; their other axes are the same."""
     xp = get_array_module(*xs)
     for i, x in enumerate(xs):
-        check_shapes("concatenate_forward", f"xs[0]: ..., xs[{i}]: ...", xs[0], _like(xs[0], x, axis))
+        check_shapes(
+            "concatenate_forward", f"xs[0]: ..., xs[{i}]: ...", xs[0], _like(xs[0], x, axis)
+        )
     y = xp.concatenate(xs, axis=axis)  # (1)
     return y, ConcatenateCache(tuple(x.shape[axis] for x in xs), axis, y)
 
@@ -74,7 +76,9 @@ def _like(first, x, axis):
     if x.ndim != first.ndim:
         return x
     others = [i for i in range(x.ndim) if i != axis % x.ndim]
-    return first if all(x.shape[i] == first.shape[i] for i in others) and x.dtype == first.dtype else x
+    return (
+        first if all(x.shape[i] == first.shape[i] for i in others) and x.dtype == first.dtype else x
+    )
 
 
 # ---------------------------------------------------------------------------------------- reshape

@@ -1,4 +1,4 @@
-"""Owners of weights. ``base`` has the laws, ``graph`` the graphs; the layers themselves are thin."""
+"""Owners of weights: ``base`` has the laws, ``graph`` the graphs, and the layers are thin."""
 
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.dense import Activation, Dense, DenseTranspose

@@ -336,7 +336,9 @@ class Layer:
         if isinstance(first, SymbolicTensor):
             return connect(self, x)
         if self.built_for is None:
-            shapes = [tuple(a.shape[1:]) for a in x] if isinstance(x, (list, tuple)) else x.shape[1:]
+            shapes = (
+                [tuple(a.shape[1:]) for a in x] if isinstance(x, (list, tuple)) else x.shape[1:]
+            )
             self.build(shapes, first.dtype)
         return self.forward(tuple(x) if isinstance(x, list) else x, **kwargs)[0]
 

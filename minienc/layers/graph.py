@@ -61,7 +61,7 @@ class Node:
         return "Input" if self.layer is None else self.layer.label
 
 
-def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:  # noqa: N802 (Keras's name)
+def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:
     """Return the symbolic tensor at which a model begins.
 
     Parameters
@@ -192,9 +192,7 @@ class Graph:
             )
             return
         outer = self._slot  # the nested model's tensors are read with slots of their own
-        self._slot = {
-            id(t): outer[id(o)] for t, o in zip(inner_inputs, node.inputs, strict=True)
-        }
+        self._slot = {id(t): outer[id(o)] for t, o in zip(inner_inputs, node.inputs, strict=True)}
         for tensor in layer.outputs:  # type: ignore[attr-defined]
             self._visit(tensor, own_path + "/")
         results = [self._slot[id(t)] for t in layer.outputs]  # type: ignore[attr-defined]

@@ -58,6 +58,8 @@ class Pretrainer:
 
     Attributes
     ----------
+    model_ : Model
+        The whole that was trained.
     encoder_ : Model
     decoder_ : Model or None
     history_ : dict of lists
@@ -66,6 +68,7 @@ class Pretrainer:
         The seed that fixed everything: ``random_state``, or the one drawn for None.
     """
 
+    model_: Model
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
@@ -91,9 +94,7 @@ class Pretrainer:
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
-        changed = [
-            f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default
-        ]
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     # -- the protocol

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from minienc.arrays import get_array_module, to_numpy
 from minienc.files import atomic_write
 
@@ -154,7 +153,11 @@ class EarlyStopping(_Monitor):
             self.trainer.set_vector(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        state = {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait}
+        state: dict[str, Any] = {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "wait": self.wait,
+        }
         if self.best_weights is not None:
             state["best_weights"] = to_numpy(self.best_weights)
         return state
@@ -295,5 +298,3 @@ class ReduceLROnPlateau(_Monitor):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.wait, self.cooling = state["best"], state["wait"], state["cooling"]
-
-

@@ -34,7 +34,7 @@ def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, An
             file.write(content)
         return
     with atomic_write(path) as file:
-        np.savez(file, header=np.array(text), **host)
+        np.savez(file, header=np.array(text), **host)  # type: ignore[arg-type]
 
 
 def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -97,8 +97,14 @@ def check_fit(
         for name, shape in expected.items()
         if name in found and found[name] != shape
     ]
-    missing = [f"{name} {shape} is missing" for name, shape in expected.items() if name not in found]
-    extra = [f"{name} {shape} is not in the model" for name, shape in found.items() if name not in expected]
+    missing = [
+        f"{name} {shape} is missing" for name, shape in expected.items() if name not in found
+    ]
+    extra = [
+        f"{name} {shape} is not in the model"
+        for name, shape in found.items()
+        if name not in expected
+    ]
     problems = wrong + missing + extra
     if problems:
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""

@@ -42,7 +42,9 @@ class Batches:
         self.dtypes = [t.dtype for t in model.inputs]
         self.float_dtype = model.dtype
         self.y_dtypes: list[Any] = []
-        _check_arrays(model, "x", self.xs, len(model.inputs), [t.sample_shape for t in model.inputs])
+        _check_arrays(
+            model, "x", self.xs, len(model.inputs), [t.sample_shape for t in model.inputs]
+        )
         self.n = len(self.xs[0])
         lengths = [len(a) for a in (*self.xs, *self.ys, *self.weights)]
         if len(set(lengths)) > 1:
@@ -62,9 +64,7 @@ class Batches:
                 f"{len(model.outputs)} outputs"
             )
         seen = {id(x) for x in self.xs}
-        for i, (y, loss, out) in enumerate(
-            zip(self.ys, model.losses, model.outputs, strict=True)
-        ):
+        for i, (y, loss, out) in enumerate(zip(self.ys, model.losses, model.outputs, strict=True)):
             name = "y" if len(self.ys) == 1 else f"y[{i}]"
             if not hasattr(y, "shape"):
                 raise TypeError(f"{name} is a {type(y).__name__}, expected an array")
@@ -304,7 +304,10 @@ class Trainer:
             view[...] = xp.asarray(weights[name])
         parameters.touch()
         self.model.optimizer.load_state_dict(
-            {**header["optimizer"], **{n: xp.asarray(a) for n, a in _part(arrays, "optimizer/").items()}}
+            {
+                **header["optimizer"],
+                **{n: xp.asarray(a) for n, a in _part(arrays, "optimizer/").items()},
+            }
         )
         saved = header["callbacks"]
         if [c["class"] for c in saved] != [type(c).__name__ for c in self.callbacks]:
@@ -336,7 +339,7 @@ def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
 @contextmanager
 def _interrupts_wait() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C wait until the batch under way is done; a second one does not wait."""
-    pressed = []
+    pressed: list[bool] = []
 
     def note(_signal: int, _frame: Any) -> None:
         if pressed:
@@ -421,7 +424,11 @@ def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
 def _check_counts(epochs: int, batch_size: int, n: int) -> None:
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(f"epochs is {epochs!r}, expected a whole number >= 0")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, (int, np.integer))
+        or batch_size < 1
+    ):
         raise ValueError(f"batch_size is {batch_size!r}, expected a whole number >= 1")
     if batch_size > n:
         raise ValueError(
@@ -454,6 +461,3 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     xp = get_array_module(parts[0][0])
     outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]
     return outputs[0] if len(outputs) == 1 else outputs
-
-
-

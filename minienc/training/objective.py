@@ -143,7 +143,8 @@ def _stop_at_logits(
     """
     graph = copy.copy(graph)
     graph.steps, graph.output_slots = list(graph.steps), list(graph.output_slots)
-    losses, activations = list(losses), []
+    losses = list(losses)
+    activations: list[str | None] = []
     for i, loss in enumerate(losses):
         slot = graph.output_slots[i]
         k = next((k for k, step in enumerate(graph.steps) if slot in step.outputs), None)

@@ -362,9 +362,7 @@ class AdamW(Adam):
 
     def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
         t, betas = self.iterations, (self.beta_1, self.beta_2)
-        adamw_step(
-            w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, self.weight_decay
-        )
+        adamw_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, self.weight_decay)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_decay": self.weight_decay}
