@@ -25,7 +25,7 @@ _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_EXPANSION = 1032  # of deflate: no compressed byte stands for more
 _MOST_AXES = 8
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 
 
 class IdxHeader(NamedTuple):

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minienc.data import read_csv, tables
+
+
+def written(tmp_path, text):
+    path = tmp_path / "file"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@given(
+    hnp.arrays(
+        np.float64,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+        elements=st.floats(-1e6, 1e6),
+    ),
+    st.sampled_from([",", ";", "\t", "|", " "]),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_was_written_is_read(tmp_path_factory, x, delimiter, header, end):
+    rows = [[repr(float(v)) for v in row] for row in x]
+    if header:
+        rows.insert(0, [f"column_{i}" for i in range(x.shape[1])])
+    path = tmp_path_factory.mktemp("csv") / "a"
+    path.write_bytes((end.join(delimiter.join(row) for row in rows) + end).encode())
+    raw = read_csv(path, dtype="float64")
+    np.testing.assert_array_equal(raw.x, x)
+    assert raw.y is None
+
+
+def test_the_column_of_labels_is_found_by_its_name(tmp_path):
+    raw = read_csv(written(tmp_path, "a,Label,b\n1,3,2\n4,0,5\n"))
+    assert raw.x.tolist() == [[1, 2], [4, 5]] and raw.x.dtype == np.float32
+    assert raw.y.tolist() == [3, 0] and raw.y.dtype == np.int64
+    raw = read_csv(written(tmp_path, 'class;b\n"cat, grey";1\nant;2\n"cat, grey";3\n'))
+    assert raw.class_names == ("ant", "cat, grey")
+    assert raw.y.tolist() == [1, 0, 1]
+    raw = read_csv(written(tmp_path, "label,0,1\n1,2,3\n"))  # columns named by numbers
+    assert (raw.x.tolist(), raw.y.tolist()) == ([[2, 3]], [1])
+
+
+def test_layouts_of_real_files(tmp_path):
+    def x(text):
+        return read_csv(written(tmp_path, text)).x.tolist()
+
+    assert x("\ufeffa,b\n1,2\n") == [[1, 2]]  # the mark that spreadsheets put first
+    assert x(",a,b\n0,1,2\n1,3,4\n") == [[1, 2], [3, 4]]  # pandas' row numbers
+    assert x("\n1, 2\n\n3, 4") == [[1, 2], [3, 4]]
+    assert x("  1   2\n 3 4\n") == [[1, 2], [3, 4]]
+    assert x("1\n2\n") == [[1], [2]]
+    assert x('"1","-2e3"\n"3","4"\n') == [[1, -2000], [3, 4]]
+
+
+def test_bytes_stay_bytes_only_if_they_span_their_range(tmp_path):
+    assert read_csv(written(tmp_path, "0,255\n7,8\n")).x.dtype == np.uint8
+    for text in (
+        "0,254\n7,8\n",
+        "1,255\n7,8\n",
+        "0,255\n7,8.5\n",
+        "0,255\n7,256\n",
+        "0,255\n-1,7\n",
+    ):
+        raw = read_csv(written(tmp_path, text))
+        assert raw.x.dtype == np.float32
+        assert raw.x.tolist() == [[float(c) for c in row.split(",")] for row in text.split()]
+
+
+def test_blocks_do_not_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_BLOCK", 3)
+    x = np.arange(20.0).reshape(10, 2)
+    x[7, 1] = 0.5  # the other blocks could be bytes
+    text = "u,v,y\n" + "".join(f"{a},{b},{i}\n" for i, (a, b) in enumerate(x))
+    raw = read_csv(written(tmp_path, text))
+    np.testing.assert_array_equal(raw.x, x)
+    assert raw.y.tolist() == list(range(10))
+    with pytest.raises(ValueError, match=r"line 12, column 2 \(v\) is 'z'"):
+        read_csv(written(tmp_path, text + "1,z,2\n"))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+        ("a,b\n", "has a header and no rows"),
+        ("a,b\n1,2\n3,nan\n", r"line 3, column 2 \(b\) is 'nan', expected a finite number"),
+        ("1,2\n-inf,2\n", "line 2, column 1 is '-inf'"),
+        ("1,1e999\n", "line 1, column 2 is '1e999'"),
+        ("a,b\n\n1,\n", r"line 3, column 2 \(b\) is empty"),
+        ("a,b,label\n1,x,0\n", r"line 2, column 2 \(b\) is 'x'"),
+        ("5.1,3,setosa\n4,3,ant\n", "column 3 is 'setosa'.* a header that names it label"),
+        ("a;b\n1,5;2\n", r"line 2, column 1 \(a\) is '1,5'"),
+        ("1,2\n3,4\n5\n", "line 3 has 1 cells, expected 2"),
+        ("1,2\n3,4,5\n", "line 2 has 3 cells, expected 2"),
+        ("a,label\n1,\n2,3\n", "sample 0 has no label"),
+        ("a,label\n1,0\n2,1.5\n", "label of sample 1 is 1.5"),
+        ("a,label,y\n1,2,3\n", "2 columns of labels, label, y"),
+        ("label\n1\n", "no column of features"),
+        ('a,b\n"1,2\n', "is no table"),
+        (b"a,b\n1,\xe9\n", "not UTF-8 text: byte 0xe9"),
+        (b"1,2\n\0,3\n", "zero bytes"),
+    ],
+)
+def test_bad_tables_are_refused_with_the_place(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read_csv(written(tmp_path, text))
+    assert str(tmp_path / "file") in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"there is no {tmp_path}/none"):
+        read_csv(tmp_path / "none")
