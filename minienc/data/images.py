@@ -85,7 +85,7 @@ def holds_images(folder: Path) -> bool:
     )
 
 
-# -------------------------------------------------------------------------------- which files, whic
+# ---------------------------------------------------------------------- which file, which class
 
 
 def _read_part(folder: Path, grey: bool) -> RawData:
