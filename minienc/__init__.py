@@ -5,6 +5,7 @@ Read ``functions`` first, then ``layers``, ``models``, ``training``, ``pretraini
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 __version__ = "0.1.0"
@@ -34,3 +35,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1":
+    from minienc.system import require_kernel
+
+    require_kernel()

@@ -375,6 +375,7 @@ class Sequential(Model):
         Layer.__init__(self, name)
         self._stack: list[Layer] = []
         self._input: SymbolicTensor | None = None
+        self._compile_later: dict[str, Any] | None = None
         self.optimizer = None
         for layer in layers:
             self.add(layer)
@@ -395,6 +396,28 @@ class Sequential(Model):
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         self._input = Input(sample_shape, dtype)
         self._connect()
+        if self._compile_later is not None:
+            self.compile(**self._compile_later)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Sequence[float] | None = None,
+    ) -> None:
+        """As ``Model.compile``; before the model is built, it is noted for then."""
+        how = dict(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights)
+        if self._input is None or not self._stack:
+            self._compile_later = how
+        else:
+            super().compile(**how)
+
+    def fit(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> History:
+        """As ``Model.fit``; builds the model for the shape of ``x`` if it has none yet."""
+        if self._input is None and hasattr(x, "shape"):
+            self.build(tuple(x.shape[1:]))
+        return super().fit(x, y, *args, **kwargs)
 
     def _connect(self) -> None:
         tensor = self._input

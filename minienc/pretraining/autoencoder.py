@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_positive
@@ -91,6 +92,7 @@ class Autoencoder(Pretrainer):
         self.verbose = verbose
 
     def _fit(self, X: Any) -> None:
+        self._check_domain(X)
         self._build(X.shape[1])
         self.model_.compile(self._new_optimizer(), self.loss)
         self.history_ = self._train(
@@ -137,6 +139,11 @@ class Autoencoder(Pretrainer):
         if self.output_activation is not None:
             return self.output_activation
         return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
+
+    def _check_domain(self, X: Any) -> None:
+        """Cross-entropy restores probabilities: X must be some."""
+        if get_loss(self.loss).name == "binary_crossentropy":
+            check_data(X, domain=(0, 1))
 
     def _new_optimizer(self) -> Any:
         optimizer = get_optimizer(self.optimizer)

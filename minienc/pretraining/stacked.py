@@ -80,6 +80,7 @@ class StackedAutoencoder(Autoencoder):
         self.epochs_per_layer = epochs_per_layer
 
     def _fit(self, X: Any) -> None:
+        self._check_domain(X)
         self._build(X.shape[1])
         self.stage_histories_ = []
         h, h_validation = X, self._run.validation

@@ -37,8 +37,8 @@ class Batches:
 
     def __init__(self, model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> None:
         self.xs = as_tuple(x)
-        self.ys = () if y is None else as_tuple(y)
-        self.weights = () if sample_weight is None else as_tuple(sample_weight)
+        self.ys = () if y is None else as_tuple(y, "y")
+        self.weights = () if sample_weight is None else as_tuple(sample_weight, "sample_weight")
         self.dtypes = [t.dtype for t in model.inputs]
         self.float_dtype = model.dtype
         self.y_dtypes: list[Any] = []
@@ -88,8 +88,16 @@ class Batches:
         return xs, ys, tuple(pick(w, self.float_dtype) for w in self.weights)
 
 
-def as_tuple(x: Any) -> tuple:
-    return tuple(x) if isinstance(x, (list, tuple)) else (x,)
+def as_tuple(x: Any, name: str = "x") -> tuple:
+    """Several arrays come as a list or tuple; a list of numbers is no array."""
+    if not isinstance(x, (list, tuple)):
+        return (x,)
+    if not all(hasattr(a, "shape") for a in x):
+        raise TypeError(
+            f"{name} is a {type(x).__name__} of numbers, expected an array: np.asarray({name}); a "
+            f"list is for the arrays of a model with several"
+        )
+    return tuple(x)
 
 
 def _check_arrays(model: Any, name: str, arrays: tuple, n: int, shapes: list) -> None:
@@ -178,7 +186,8 @@ class Trainer:
     def run(self) -> History:
         """Train until ``epochs`` epochs are done or a callback stops it."""
         logs: dict[str, float] = {}
-        with _interrupts_wait() as interrupted:
+        # a number that overflows is found by its loss and refused with its place, not warned of
+        with _interrupts_wait() as interrupted, np.errstate(over="ignore", invalid="ignore"):
             self._tell("on_train_begin", logs)
             while self.epoch < self.epochs and not self.stop_training:
                 logs = self._run_epoch(interrupted)
@@ -228,8 +237,7 @@ class Trainer:
     def _refuse(self, xs: tuple, loss: float, noise_state: Any) -> None:
         if noise_state is not None:
             self.noise.bit_generator.state = noise_state
-        with np.errstate(all="ignore"):
-            where = self.model.objective.find_nonfinite(xs, self.noise)
+        where = self.model.objective.find_nonfinite(xs, self.noise)
         raise NonFiniteError(
             f"training stopped in epoch {self.epoch + 1}, batch {self.batch + 1}: the loss is "
             f"{loss}; {where}. The last checkpoint stays as it was; try a smaller learning rate "
