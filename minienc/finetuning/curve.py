@@ -117,7 +117,6 @@ def few_label_curve(
     budget: dict[str, Any] = dict(
         batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
     )
-    raw_test = encode(None, X_test)
     pca = PCA(encoder.outputs[0].sample_shape[-1]).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
@@ -142,9 +141,9 @@ def few_label_curve(
                     random_state=seed,
                     **budget,
                 )
-                arms[name][i, j] = _accuracy(model, raw_test, y_test)
+                arms[name][i, j] = _accuracy(model, X_test, y_test)
             for name, codes in ((PROBE, encoder), (RAW, None), (PCA_CODES, pca)):
-                arms[name][i, j] = linear_probe(codes, few, few_y, raw_test, y_test)
+                arms[name][i, j] = linear_probe(codes, few, few_y, X_test, y_test)
             if progress is not None:
                 progress(
                     f"{n} labels, seed {seed}: {100 * arms[PRETRAINED][i, j]:.1f} % pretrained, "
@@ -163,5 +162,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def _accuracy(model: Model, X: np.ndarray, y: np.ndarray) -> float:
+def _accuracy(model: Model, X: Any, y: np.ndarray) -> float:
     return float((model.predict(X, batch_size=1000).argmax(axis=1) == y).mean())

@@ -49,11 +49,11 @@ def linear_probe(
     float
         The fraction of test samples that are classified right.
     """
-    Z, Z_test = encode(encoder, X), encode(encoder, X_test)
-    y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
+    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    Z = encode(encoder, X)
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
     scale[scale < 1e-6 * max(scale.max(), 1e-30)] = 1.0  # a feature that never changes says nothing
-    Z, Z_test = (Z - mean) / scale, (Z_test - mean) / scale
     z = Input((Z.shape[1],), dtype=Z.dtype)
     n_classes = int(max(y.max(), y_test.max())) + 1
     regression = Dense(n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2))
@@ -62,8 +62,13 @@ def linear_probe(
     model.optimizer.learning_rate = 0.01
     batch_size = min(512, len(Z))
     epochs = max(1, round(steps * batch_size / len(Z)))
-    model.fit(Z, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=random_state)
-    return float((model.predict(Z_test).argmax(axis=1) == y_test).mean())
+    standardised = (Z - mean) / scale
+    model.fit(standardised, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=random_state)
+    right = 0
+    for start in range(0, len(X_test), 1000):  # the test set may be large
+        codes = (encode(encoder, X_test[start : start + 1000]) - mean) / scale
+        right += int((model.predict(codes).argmax(axis=1) == y_test[start : start + 1000]).sum())
+    return right / len(X_test)
 
 
 def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int = 5) -> float:
@@ -78,7 +83,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
     k : int
         At most the number of training samples.
     """
-    Z, Z_test = encode(encoder, X), encode(encoder, X_test)
+    Z = encode(encoder, as_samples(X))
+    Z_test = encode(encoder, as_samples(X_test, "X_test"))
     y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
     if not 1 <= k <= len(Z):
         raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")
@@ -102,4 +108,4 @@ def encode(encoder: Any, X: Any) -> np.ndarray:
         return encoder.predict(X)
     if encoder is not None:
         return np.asarray(encoder.transform(X))
-    return np.concatenate(list(iterate_samples(as_samples(X), dtype=np.float32)))
+    return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
