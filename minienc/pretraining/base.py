@@ -25,19 +25,19 @@ from minienc.models import Model
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
 
 
-def as_samples(X: Any, name: str = "X") -> Any:
+def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
     """Return ``X`` as (N, D): images are laid out as rows, uint8 pixels stay uint8.
 
     Raises
     ------
     ValueError, TypeError
-        For fewer than two samples, NaN or infinity (it says which rows), or no numbers.
+        For fewer than ``minimum`` samples, NaN or infinity (it says which rows), or no numbers.
     """
     if hasattr(X, "flatten_samples"):
         X = X.flatten_samples()
     elif not hasattr(X, "shape"):
         X = np.asarray(X)
-    check_data(X, name=name)
+    check_data(X, name=name, minimum=minimum)
     if isinstance(X, np.ndarray):
         if X.ndim == 1:
             raise ValueError(
@@ -125,7 +125,7 @@ class Pretrainer:
         resume : bool
             Go on from ``checkpoint_dir`` where it holds a state; the end has the same bits.
         """
-        X = as_samples(X)
+        X = as_samples(X, minimum=2)
         if validation_data is not None:
             validation_data = as_samples(validation_data, "validation_data")
         seed = self.random_state
