@@ -15,8 +15,8 @@ class ProgressBar(Callback):
     Parameters
     ----------
     verbose : int
-        1: a bar over all batches of all epochs, and a line for each epoch; where the output is
-        no terminal (a log file), the lines alone. 2: the lines alone.
+        1: a bar over all batches of all epochs, and now and then a line, some twenty in all;
+        where the output is no terminal (a log file), the lines alone. 2: a line for each epoch.
     """
 
     order = 2
@@ -51,6 +51,9 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         trainer = self.trainer
+        every = 1 if self.verbose == 2 else -(-trainer.epochs // 20)
+        if (epoch + 1) % every and epoch + 1 != trainer.epochs and not trainer.stop_training:
+            return
         seconds = time.monotonic() - self.started
         done = trainer.batches_done - self.done_before
         left = seconds / max(done, 1) * (trainer.epochs * trainer.n_batches - trainer.batches_done)

@@ -1,0 +1,126 @@
+"""Pictures of a run; each function returns a matplotlib ``Figure`` and writes nothing.
+
+matplotlib is imported when a picture is asked for, and without pyplot: no window, no global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Okabe and Ito's palette: told apart with any kind of colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8a8a00")
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _quiet(ax: Any) -> Any:
+    """Axes without a box, with a faint grid."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    return ax
+
+
+def learning_curves(history: dict[str, list[float]]) -> Any:
+    """Loss against epoch: training and, if there is one, validation."""
+    figure = _figure(6.4, 3.4)
+    ax = _quiet(figure.subplots())
+    named = {"loss": "training", "val_loss": "test samples"}
+    for (key, label), colour in zip(named.items(), COLOURS, strict=False):
+        if key in history:
+            values = np.asarray(history[key], float)
+            epochs = np.arange(1, len(values) + 1)
+            ax.plot(epochs, values, color=colour, linewidth=1.8, label=label)
+    ax.set(xlabel="epoch", ylabel="loss")
+    ax.legend(frameon=False)
+    return figure
+
+
+def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int]) -> Any:
+    """Rows of images in [0, 1], each with its name: originals above what was restored."""
+    n = len(rows[0][1])
+    figure = _figure(0.75 * n + 0.9, 0.78 * len(rows))
+    axes = figure.subplots(len(rows), n, squeeze=False)
+    for i, (name, images) in enumerate(rows):
+        for ax, image in zip(axes[i], images, strict=True):
+            ax.imshow(np.clip(image, 0, 1).reshape(image_shape), cmap="gray", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def filters(W: np.ndarray, image_shape: Sequence[int], most: int = 64) -> Any:
+    """First-layer weights W (D, M) as images, the strongest units first: blue negative, red
+    positive, each scaled by its largest weight."""
+    strongest = np.argsort(-(W * W).sum(axis=0), kind="stable")[:most]
+    columns = min(16, len(strongest))
+    n_rows = -(-len(strongest) // columns)
+    figure = _figure(0.55 * columns, 0.55 * n_rows)
+    axes = figure.subplots(n_rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, unit in zip(axes, strongest, strict=False):
+        image = W[:, unit].reshape(image_shape)
+        if image.ndim == 3:
+            image = image.mean(axis=-1)
+        top = np.abs(image).max() or 1.0
+        ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)
+    return figure
+
+
+def code_map(
+    codes: np.ndarray, labels: np.ndarray | None = None, class_names: Sequence[str] | None = None
+) -> Any:
+    """Codes (n, 2) as points, coloured by class where the classes are known."""
+    figure = _figure(6.4, 5.2)
+    ax = _quiet(figure.subplots())
+    if labels is None:
+        ax.scatter(*codes.T, s=7, color=COLOURS[0], alpha=0.5, linewidths=0)
+    else:
+        from matplotlib import colormaps
+
+        classes = np.unique(labels)
+        colours = colormaps["tab10" if len(classes) <= 10 else "turbo"]
+        for i, k in enumerate(classes):
+            colour = colours(i if len(classes) <= 10 else i / (len(classes) - 1))
+            members = codes[labels == k]
+            name = str(k) if class_names is None else class_names[int(k)]
+            ax.scatter(*members.T, s=9, color=colour, alpha=0.65, linewidths=0, label=name)
+        if len(classes) <= 20:
+            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
+    ax.set(xlabel="first component of the codes", ylabel="second component of the codes")
+    return figure
+
+
+def few_label_curve(curve: Any) -> Any:
+    """Test accuracy against the number of labels: a line an arm, a band of one standard deviation
+    over the seeds."""
+    figure = _figure(6.8, 4.2)
+    ax = _quiet(figure.subplots())
+    for i, (name, accuracy) in enumerate(curve.arms.items()):
+        mean, spread = 100 * accuracy.mean(axis=1), 100 * accuracy.std(axis=1)
+        pretrained = name.startswith("pretrained")
+        colour = COLOURS[i % len(COLOURS)]
+        ax.plot(
+            curve.labels,
+            mean,
+            color=colour,
+            label=name,
+            marker="o",
+            markersize=4,
+            linewidth=2.2 if pretrained else 1.4,
+            linestyle="-" if pretrained else "--",
+        )
+        ax.fill_between(curve.labels, mean - spread, mean + spread, color=colour, alpha=0.12)
+    ax.set_xscale("log")
+    ax.set_xticks(curve.labels, [f"{n:,}" for n in curve.labels])
+    ax.minorticks_off()
+    ax.set(xlabel="labelled samples", ylabel="test accuracy, %")
+    ax.legend(frameon=False, fontsize=9)
+    return figure
