@@ -1,48 +1,66 @@
-# make demo   learn real digits without labels, and see whether it helped
-# make test   run the whole suite
-# make check  lint, format, types
+# make demo    learn real digits without labels, and see whether it helped
+# make test    run the whole suite; make test ARGS="-k dense -n 2" hands arguments to pytest
+# make check   lint, format, types
+# make clean   remove what these made: .venv and the built files; never a run in runs/
 #
-# Each makes .venv if there is none and installs what it needs. PYTHON=python3.12 chooses another
-# Python; it must be 3.11 or newer.
+# The first use makes .venv and installs what is needed. It takes python3; another one, 3.11 or
+# newer, is chosen by: make demo PYTHON=python3.12
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ARGS ?=
 
-.PHONY: demo test check clean help
+.PHONY: help demo test check clean
+.DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 7
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-# The installation is editable, so that a change of the Python source shows at once; a stamp a set
-# of extras, renewed when what decides the build changes.
-BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.h kernels/*.c)
+# The tree is installed in editable mode: a student's change of a .py counts at the next run. What
+# Python cannot pick up by itself, a changed kernel or other requirements, is built and installed
+# anew: each set of extras leaves a stamp in .venv, which is older than these files then.
+BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h kernels/*.c)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
+# Without a python that runs, whatever .venv holds is of no use: --clear.
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "minienc needs Python 3.11 or newer; this is $$($(PYTHON) --version). Choose one with: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
-	  { rm -rf $(VENV); echo "Python's venv module is missing (on Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || \
+	  { echo "minienc needs Python 3.11 or newer, and there is no $(PYTHON) here"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "minienc needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" --version 2>&1);" \
+	         "choose another one: make PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) comes without venv or ensurepip;" \
+	         "on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	"$(PYTHON)" -m venv --clear $(VENV)
+
+# The making of a .venv may have been cut off before pip was in, or another tool has made it.
+PIP := @$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip
 
 $(VENV)/installed: $(BIN)/python $(BUILD)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(PIP)
+	$(INSTALL) .
 	@touch $@
 
+# An extra holds all that the plain installation does.
 $(VENV)/installed-%: $(BIN)/python $(BUILD)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	$(PIP)
+	$(INSTALL) '.[$*]'
 	@touch $@ $(VENV)/installed
 
+# Each run has a folder of its own: runs/autoencoder-digits-1, -2, ...
 demo: $(VENV)/installed
 	$(BIN)/minienc pretrain
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@if ls kernels/*.pyx >/dev/null 2>&1; then $(BIN)/cython-lint kernels/*.pyx; fi
+	$(if $(wildcard kernels/*.pyx),$(BIN)/cython-lint kernels/*.pyx,@echo "kernels/ holds no Cython yet")
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd

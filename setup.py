@@ -1,8 +1,9 @@
 """The one thing that pyproject.toml cannot say: how the compiled kernel is built.
 
-Every ``kernels/*.pyx`` becomes an extension module ``minienc.<name>``. A machine without a C
-compiler gets a working installation without it (and ``minienc info`` says so), unless
-``MINIENC_REQUIRE_KERNEL=1`` makes that an error.
+``kernels/_kernels.pyx`` becomes the module ``minienc._kernels`` (every ``kernels/NAME.pyx`` becomes
+``minienc.NAME``). Where there is no such file, or no working C compiler, the installation is
+complete without it: the NumPy definitions serve, and ``minienc info`` says so. With
+``MINIENC_REQUIRE_KERNEL=1`` either is an error instead.
 """
 
 import os
@@ -11,28 +12,33 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 REQUIRED = os.environ.get("MINIENC_REQUIRE_KERNEL") == "1"
-sources = sorted(Path("kernels").glob("*.pyx"))
-if REQUIRED and not sources:
-    raise SystemExit("MINIENC_REQUIRE_KERNEL=1, but kernels/ holds no .pyx source")
 
-extensions = []
-if sources:
-    import numpy
+
+def kernel_extensions():
+    """One extension for each Cython source in kernels/."""
+    sources = sorted(Path("kernels").glob("*.pyx"))
+    if not sources:
+        if REQUIRED:
+            raise SystemExit("MINIENC_REQUIRE_KERNEL=1, but kernels/ holds no .pyx to build")
+        return []
+    import numpy  # only where there is something to compile
     from Cython.Build import cythonize
 
-    # -O3 and no -ffast-math: at the link it would make the whole process flush subnormals to zero
-    extensions = cythonize(
-        [
-            Extension(
-                f"minienc.{source.stem}",
-                [str(source)],
-                include_dirs=["kernels", numpy.get_include()],
-                extra_compile_args=["-O3", "-fopenmp-simd"],
-                optional=not REQUIRED,
-            )
-            for source in sources
-        ],
-        language_level=3,
-    )
+    extensions = [
+        Extension(
+            f"minienc.{source.stem}",
+            [str(source)],
+            include_dirs=["kernels", numpy.get_include()],
+            depends=[str(header) for header in sorted(Path("kernels").glob("*.h"))],
+            # -fopenmp-simd vectorises marked loops and needs no OpenMP runtime. No -ffast-math:
+            # if it reaches the link, the whole process rounds its subnormal numbers to zero.
+            extra_compile_args=["-O3", "-fopenmp-simd"],
+            optional=not REQUIRED,  # a compiler that fails leaves the extension out
+        )
+        for source in sources
+    ]
+    # The generated C goes to build/, so that a .c in kernels/ is always one that somebody wrote.
+    return cythonize(extensions, build_dir="build/cython", language_level=3)
 
-setup(ext_modules=extensions)
+
+setup(ext_modules=kernel_extensions())
