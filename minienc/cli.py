@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FloatingPointError as error:  # NonFiniteError
         print(f"minienc: {error}", file=sys.stderr)
         return 1
-    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError) as error:
         print(f"minienc: error: {_one_line(error)}", file=sys.stderr)
         return 2
     return 0

@@ -71,11 +71,25 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     elif settings["labels"] is None:
         n_classes = int(dataset.y.max()) + 1
         settings["labels"] = tuple(k for k in (10, 100, 1000) if n_classes <= k <= n)
-    if settings["batch_size"] > n:
-        raise ValueError(
-            f"--batch-size is {settings['batch_size']}, larger than the {n} training samples"
-        )
     return settings
+
+
+def _check_settings(settings: dict[str, Any], dataset: Dataset) -> None:
+    """Refuse what does not fit this data; the rest is the method's to check."""
+    n = len(dataset.x)
+    if not 1 <= settings["batch_size"] <= n:
+        raise ValueError(
+            f"--batch-size is {settings['batch_size']}, expected 1 to {n}, the training samples"
+        )
+    if settings["seeds"] < 1 or settings["seed"] < 0:
+        raise ValueError("--seeds must be at least 1, and --seed at least 0")
+    for k in settings["labels"]:
+        n_classes = int(dataset.y.max()) + 1  # type: ignore[union-attr]
+        if not n_classes <= k <= n:
+            raise ValueError(
+                f"--labels has {k}, expected at least {n_classes}, one for each class, and at most "
+                f"{n}, the training samples"
+            )
 
 
 def _in_unit_interval(X: Any) -> bool:
@@ -142,7 +156,8 @@ def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool)
     """Do a new run; return its folder."""
     dataset = _load(said)
     settings = default_settings(said, dataset)
-    make_method(settings, quiet)  # refuses bad settings before anything is written
+    _check_settings(settings, dataset)  # before anything is written
+    make_method(settings, quiet).check_params(dataset.n_features)
     folder = _new_folder(out, f"{settings['method']}-{dataset.name}", force)
     write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
     return _run(folder, settings, dataset, quiet)

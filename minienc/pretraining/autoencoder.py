@@ -21,7 +21,7 @@ import numpy as np
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
-from minienc.pretraining.base import Pretrainer, check_positive
+from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.losses import get_loss
 from minienc.training.optimizers import get_optimizer
 
@@ -92,6 +92,7 @@ class Autoencoder(Pretrainer):
         self.verbose = verbose
 
     def _fit(self, X: Any) -> None:
+        self.check_params(X.shape[1])
         self._check_domain(X)
         self._build(X.shape[1])
         self.model_.compile(self._new_optimizer(), self.loss)
@@ -103,6 +104,16 @@ class Autoencoder(Pretrainer):
             batch_size=min(self.batch_size, len(X)),
             stage="checkpoint",
         )
+
+    def check_params(self, n_features: int) -> None:
+        """Refuse parameters that ``fit`` would refuse, by building what it would train."""
+        check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
+        if get_loss(self.loss).takes_labels:
+            raise ValueError(f"{type(self).__name__}: loss {self.loss!r} is for labels, not samples")
+        trial = type(self)(**self.get_params())
+        trial.random_state_ = 0
+        trial._build(n_features)
+        trial.model_.compile(trial._new_optimizer(), trial.loss)
 
     def _build(self, n_features: int) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""
@@ -157,5 +168,4 @@ class Autoencoder(Pretrainer):
                 f"{type(self).__name__}: hidden is {self.hidden!r}, expected widths of at least "
                 f"one layer, such as (512, 128, 30)"
             )
-        check_positive(type(self).__name__, learning_rate=self.learning_rate)
         return [int(w) for w in widths]

@@ -12,7 +12,6 @@ As in scikit-learn, the constructor only stores its arguments; what ``fit`` lear
 from __future__ import annotations
 
 import inspect
-import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,6 +138,10 @@ class Pretrainer:
     def _fit(self, X: Any) -> None:
         raise NotImplementedError
 
+    def check_params(self, n_features: int) -> None:
+        """Refuse parameters that ``fit`` would refuse for samples of so many features."""
+        raise NotImplementedError
+
     def _train(
         self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
     ) -> dict[str, list[float]]:
@@ -214,8 +217,9 @@ class _Run:
             self.folder.mkdir(parents=True, exist_ok=True)
 
 
-def check_positive(owner: str, **numbers: Any) -> None:
-    """Refuse hyper-parameters that are not numbers above zero."""
-    for name, value in numbers.items():
-        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise ValueError(f"{owner}: {name} is {value!r}, expected a number above 0")
+def check_counts(owner: str, **counts: Any) -> None:
+    """Refuse hyper-parameters that are not whole numbers from 1."""
+    for name, value in counts.items():
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not (whole and value >= 1):
+            raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")

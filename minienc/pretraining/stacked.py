@@ -19,6 +19,7 @@ from typing import Any
 from minienc.layers import Input
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
+from minienc.pretraining.base import check_counts
 from minienc.pretraining.denoising import noise_layer
 
 
@@ -79,7 +80,14 @@ class StackedAutoencoder(Autoencoder):
         self.noise_level = noise_level
         self.epochs_per_layer = epochs_per_layer
 
+    def check_params(self, n_features: int) -> None:
+        super().check_params(n_features)
+        check_counts("StackedAutoencoder", epochs_per_layer=self.epochs_per_layer)
+        if self.noise is not None:
+            noise_layer(self.noise, self.noise_level)
+
     def _fit(self, X: Any) -> None:
+        self.check_params(X.shape[1])
         self._check_domain(X)
         self._build(X.shape[1])
         self.stage_histories_ = []
