@@ -60,7 +60,9 @@ check: $(VENV)/installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(if $(wildcard kernels/*.pyx),$(BIN)/cython-lint kernels/*.pyx,@echo "kernels/ holds no Cython yet")
+ifneq ($(wildcard kernels/*.pyx),)
+	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx # which starts pycodestyle by its name
+endif
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd

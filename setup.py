@@ -33,12 +33,14 @@ def kernel_extensions():
             # -fopenmp-simd vectorises marked loops and needs no OpenMP runtime. No -ffast-math:
             # if it reaches the link, the whole process rounds its subnormal numbers to zero.
             extra_compile_args=["-O3", "-fopenmp-simd"],
-            optional=not REQUIRED,  # a compiler that fails leaves the extension out
         )
         for source in sources
     ]
     # The generated C goes to build/, so that a .c in kernels/ is always one that somebody wrote.
-    return cythonize(extensions, build_dir="build/cython", language_level=3)
+    extensions = cythonize(extensions, build_dir="build/cython", language_level=3)
+    for extension in extensions:  # said here, because cythonize forgets what it was told of it
+        extension.optional = not REQUIRED  # a compiler that fails leaves the extension out
+    return extensions
 
 
 setup(ext_modules=kernel_extensions())

@@ -109,7 +109,9 @@ class Autoencoder(Pretrainer):
         """Refuse parameters that ``fit`` would refuse, by building what it would train."""
         check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
         if get_loss(self.loss).takes_labels:
-            raise ValueError(f"{type(self).__name__}: loss {self.loss!r} is for labels, not samples")
+            raise ValueError(
+                f"{type(self).__name__}: loss {self.loss!r} is for labels, not samples"
+            )
         trial = type(self)(**self.get_params())
         trial.random_state_ = 0
         trial._build(n_features)

@@ -76,13 +76,23 @@ class Pretrainer:
 
     # -- parameters, as scikit-learn has them
 
+    @classmethod
+    def _parameters(cls) -> dict[str, inspect.Parameter]:
+        """The constructor's arguments; ``**params`` stands for those of the class above."""
+        found: dict[str, inspect.Parameter] = {}
+        for owner in cls.__mro__:
+            if "__init__" in vars(owner) and owner is not object:
+                own = inspect.signature(owner.__init__).parameters  # type: ignore[misc]
+                found.update({k: p for k, p in own.items() if k not in ("self", "params", *found)})
+        return found
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {name: getattr(self, name) for name in self._parameters()}
 
     def set_params(self, **params: Any) -> Pretrainer:
         """Change arguments of the constructor before ``fit``."""
-        known = inspect.signature(type(self)).parameters
+        known = self._parameters()
         for name, value in params.items():
             if name not in known:
                 raise ValueError(
@@ -92,8 +102,9 @@ class Pretrainer:
         return self
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self)).parameters
-        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
+        defaults = self._parameters()
+        values = self.get_params()
+        changed = [f"{k}={v!r}" for k, v in values.items() if v != defaults[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     # -- the protocol

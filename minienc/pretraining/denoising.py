@@ -12,7 +12,6 @@ sections 3 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from minienc.layers import GaussianNoise, MaskingNoise, SaltAndPepperNoise
@@ -40,43 +39,12 @@ class DenoisingAutoencoder(Autoencoder):
     noise : {"masking", "salt_and_pepper", "gaussian"}
     noise_level : float
         The probability with which a number is disturbed, or the standard deviation.
-    hidden, ... :
-        As in ``Autoencoder``.
+    **params
+        As of ``Autoencoder``.
     """
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (512, 128, 30),
-        noise: str = "masking",
-        noise_level: float = 0.3,
-        activation: str = "relu",
-        code_activation: str = "linear",
-        output_activation: str | None = None,
-        tied: bool = False,
-        loss: str = "binary_crossentropy",
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        epochs: int = 20,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            hidden=hidden,
-            activation=activation,
-            code_activation=code_activation,
-            output_activation=output_activation,
-            tied=tied,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            random_state=random_state,
-            verbose=verbose,
-        )
+    def __init__(self, noise: str = "masking", noise_level: float = 0.3, **params: Any) -> None:
+        super().__init__(**params)
         self.noise = noise
         self.noise_level = noise_level
 

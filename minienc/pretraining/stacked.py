@@ -13,7 +13,6 @@ networks"; Vincent et al. 2010, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from minienc.layers import Input
@@ -33,8 +32,8 @@ class StackedAutoencoder(Autoencoder):
     noise_level : float
     epochs_per_layer : int
         Of each greedy stage; ``epochs`` is for the whole.
-    hidden, ... :
-        As in ``Autoencoder``.
+    **params
+        As of ``Autoencoder``.
 
     Attributes
     ----------
@@ -44,38 +43,12 @@ class StackedAutoencoder(Autoencoder):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (512, 128, 30),
         noise: str | None = None,
         noise_level: float = 0.3,
         epochs_per_layer: int = 5,
-        activation: str = "relu",
-        code_activation: str = "linear",
-        output_activation: str | None = None,
-        tied: bool = False,
-        loss: str = "binary_crossentropy",
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        epochs: int = 10,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        random_state: int | None = None,
-        verbose: int = 0,
+        **params: Any,
     ) -> None:
-        super().__init__(
-            hidden=hidden,
-            activation=activation,
-            code_activation=code_activation,
-            output_activation=output_activation,
-            tied=tied,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        super().__init__(**params)
         self.noise = noise
         self.noise_level = noise_level
         self.epochs_per_layer = epochs_per_layer
