@@ -35,17 +35,21 @@ $(BIN)/python:
 	         "on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	"$(PYTHON)" -m venv --clear $(VENV)
 
-# The making of a .venv may have been cut off before pip was in, or another tool has made it.
-PIP := @$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip
+# The making of a .venv may have been cut off before pip was in, or another tool has made it. And a
+# kernel that does not compile any more must not leave its old self behind.
+define PREPARE
+@$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip
+@rm -f minienc/_kernels*.so
+endef
 
 $(VENV)/installed: $(BIN)/python $(BUILD)
-	$(PIP)
+	$(PREPARE)
 	$(INSTALL) .
 	@touch $@
 
 # An extra holds all that the plain installation does.
 $(VENV)/installed-%: $(BIN)/python $(BUILD)
-	$(PIP)
+	$(PREPARE)
 	$(INSTALL) '.[$*]'
 	@touch $@ $(VENV)/installed
 
