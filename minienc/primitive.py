@@ -151,10 +151,14 @@ def accumulate(add_to: tuple | None, *gradients: Any) -> tuple:
 
     Gradients add, because a parameter that is used twice (shared, tied, unrolled in time) has
     the sum of both uses' gradients; so the arrays of ``add_to`` are never overwritten.
+
+    Returns the arrays of ``add_to`` themselves; new ones where arrays cannot be written to (JAX).
     """
     if add_to is None:
         return gradients
-    for target, gradient in zip(add_to, gradients, strict=True):
-        if target is not None:
-            target += gradient
-    return tuple(add_to)
+    sums = []
+    for total, gradient in zip(add_to, gradients, strict=True):
+        if total is not None:
+            total += gradient  # in place: ``total`` is a view into the flat gradient vector
+        sums.append(total)
+    return tuple(sums)

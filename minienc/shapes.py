@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minienc.arrays import is_array
 
 
@@ -60,9 +62,9 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
     for argument, array in zip(_parse(spec), arrays, strict=True):
         if array is None:
             continue
-        shape = getattr(array, "shape", None)
-        if shape is None or not is_array(array):
+        if not is_array(array) and not isinstance(array, np.generic):
             raise TypeError(_not_an_array(function, argument, array))
+        shape = array.shape  # of a np.generic, which NumPy makes of arrays without axes: ()
         n_leading = len(shape) - len(argument.sizes)
         fits = n_leading == 0 or (argument.leading and n_leading > 0)
         if fits and argument.leading:
@@ -130,9 +132,13 @@ def _wrong_shape(function: str, spec: str, wrong: _Argument, arrays: tuple) -> s
             values = " and ".join(f"{s} = {sizes[s]}" for s in shared)
             reasons.append(f"{values} because {argument.name} is {tuple(array.shape)}")
     came = tuple(arrays[_parse(spec).index(wrong)].shape)
-    if _symbols(wrong) == ("...",):  # the same shape as an argument before it
-        like = next(b for a, b in zip(_parse(spec), arrays, strict=True) if a.leading)
-        return f"{function}: {wrong.name} is {came}, expected {tuple(like.shape)}"
+    if _symbols(wrong) == ("...",):  # the leading axes of an argument before it, and no others
+        like, first = next(
+            (a, b) for a, b in zip(_parse(spec), arrays, strict=True) if a.leading and b is not None
+        )
+        leading = tuple(first.shape[: len(first.shape) - len(like.sizes)])
+        because = f", for {like.name} is {tuple(first.shape)}" if like.sizes else ""
+        return f"{function}: {wrong.name} is {came}, expected {leading}{because}"
     expected = "(" + ", ".join(_symbols(wrong)) + ("," if len(_symbols(wrong)) == 1 else "") + ")"
     because = " with " + ", ".join(reasons) if reasons else ""
     return f"{function}: {wrong.name} is {came}, expected {expected}{because}"

@@ -89,6 +89,7 @@ def leaky_relu_forward(x, negative_slope=0.2):
     if not negative_slope > 0:
         raise ValueError(f"leaky_relu_forward: negative_slope is {negative_slope}, expected > 0")
     xp = get_array_module(x)
+    negative_slope = float(negative_slope)  # a np.float64 would make float64 of float32
     y = xp.where(x > 0, x, negative_slope * x)  # (1)
     return y, LeakyReluCache(y, negative_slope)
 
@@ -121,6 +122,7 @@ def elu_forward(x, alpha=1.0):
     if not alpha > 0:
         raise ValueError(f"elu_forward: alpha is {alpha}, expected > 0")
     xp = get_array_module(x)
+    alpha = float(alpha)  # a np.float64 would make float64 of float32
     e = alpha * xp.expm1(xp.minimum(x, 0))  # (1)  minimum: exp of a large x would overflow
     y = xp.where(x > 0, x, e)  # (2)
     return y, EluCache(y, alpha)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minienc.arrays import Array, get_array_module
-from minienc.functions.reduction import as_rows, loss_factor, reduce_loss
+from minienc.functions.reduction import as_rows, check_dloss, loss_factor, reduce_loss
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
@@ -31,6 +31,7 @@ class BinaryCrossentropyCache(NamedTuple):
     y: Array  # (N, ..., D)
     target: Array  # (N, ..., D)
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
 
 
@@ -50,9 +51,9 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
         p = xp.clip(z, _EPSILON, 1 - _EPSILON)
         terms = -(t * xp.log(p) + (1 - t) * xp.log1p(-p))  # (1)
     l = terms.mean(axis=-1)  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("binary_crossentropy_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, BinaryCrossentropyCache(y, target, factor, from_logits)
+    return loss, BinaryCrossentropyCache(y, target, factor, loss, from_logits)
 
 
 @primitive
@@ -62,7 +63,8 @@ def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
     Of logits: d/dz [log(1 + exp(z)) - t z] = sigmoid(z) - t. Of probabilities: -t/p + (1 - t)/(1 -
     p), brought to one denominator.
     """
-    y, target, factor, from_logits = cache
+    y, target, factor, loss, from_logits = cache
+    check_dloss("binary_crossentropy_backward", dloss, loss)
     xp = get_array_module(y)
     z, t = as_rows(y), as_rows(target)
     dl = dloss * factor  # (3) was loss = sum l factor
@@ -85,6 +87,7 @@ class CategoricalCrossentropyCache(NamedTuple):
     y: Array  # (N, ..., K)
     target: Array  # (N, ..., K)
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
 
 
@@ -103,9 +106,9 @@ def categorical_crossentropy_forward(
         _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
     )  # (1)
     l = -(target * log_p).sum(axis=-1)  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("categorical_crossentropy_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, CategoricalCrossentropyCache(y, target, factor, from_logits)
+    return loss, CategoricalCrossentropyCache(y, target, factor, loss, from_logits)
 
 
 @primitive
@@ -115,7 +118,8 @@ def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache
     Of logits: d log p_j / dz_k = [j = k] - p_k, and -sum_j t_j ([j = k] - p_k) is p_k sum_j t_j -
     t_k.
     """
-    y, t, factor, from_logits = cache
+    y, t, factor, loss, from_logits = cache
+    check_dloss("categorical_crossentropy_backward", dloss, loss)
     xp = get_array_module(y)
     dl = dloss * factor  # (3) was loss = sum l factor
     dlog_p = -dl[..., None] * t  # (2) was l = -sum t log p
@@ -140,6 +144,7 @@ class SparseCategoricalCrossentropyCache(NamedTuple):
     y: Array  # (N, ..., K)
     labels: Array  # (N, ...) integers
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
 
 
@@ -162,15 +167,16 @@ def sparse_categorical_crossentropy_forward(
         _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
     )  # (1)
     l = -xp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("sparse_categorical_crossentropy_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, from_logits)
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, loss, from_logits)
 
 
 @primitive
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
     """dz_k = dl (p_k - [k = label]) of logits; dp_label = -dl / p_label of probabilities."""
-    y, labels, factor, from_logits = cache
+    y, labels, factor, loss, from_logits = cache
+    check_dloss("sparse_categorical_crossentropy_backward", dloss, loss)
     xp = get_array_module(y, labels)
     dl = dloss * factor  # (3) was loss = sum l factor
     is_label = labels[..., None] == xp.arange(y.shape[-1])

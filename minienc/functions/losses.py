@@ -6,10 +6,10 @@ y and target are (N, ..., D), or (N,): samples of one number. The error is avera
 over the last axis, which gives a loss l (N, ...) for each sample; ``sample_weight`` (N,), or any
 leading part of l's shape, multiplies it; ``reduction`` is "mean", "sum" or "none" (see
 ``reduction.py``). The loss is a number of y's dtype, with "none" an array of l's shape; dloss has
-the loss's shape, or is a plain number.
+the loss's shape and dtype, or is a plain number.
 
-Target and weights are constants of a loss: backward returns dy alone. A ValueError tells of shapes
-that do not fit, a TypeError of dtypes.
+Target and weights are constants of a loss: they have y's dtype, and backward returns dy alone. A
+ValueError tells of shapes that do not fit or an unknown reduction, a TypeError of dtypes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.functions.reduction import as_rows, loss_factor, reduce_loss
+from minienc.functions.reduction import as_rows, check_dloss, loss_factor, reduce_loss
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
@@ -30,6 +30,7 @@ class MeanSquaredErrorCache(NamedTuple):
     y: Array  # (N, ..., D)
     e: Array  # (N, ..., D)  y - target
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
 
 
 @primitive(constants=_CONSTANTS)
@@ -42,15 +43,16 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
     check_shapes("mean_squared_error_forward", "y: ..., target: ...", y, target)
     e = as_rows(y) - as_rows(target)  # (1)
     l = (e * e).mean(axis=-1)  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("mean_squared_error_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, MeanSquaredErrorCache(y, e, factor)
+    return loss, MeanSquaredErrorCache(y, e, factor, loss)
 
 
 @primitive
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
     """dy_d = dl 2/D (y_d - t_d), with dl = dloss * factor."""
-    y, e, factor = cache
+    y, e, factor, loss = cache
+    check_dloss("mean_squared_error_backward", dloss, loss)
     dl = dloss * factor  # (3) was loss = sum l factor
     de = dl[..., None] * e * (2 / e.shape[-1])  # (2) was l = mean e^2
     dy = de.reshape(y.shape)  # (1) was e = y - target
@@ -64,6 +66,7 @@ class MeanAbsoluteErrorCache(NamedTuple):
     y: Array  # (N, ..., D)
     e: Array  # (N, ..., D)  y - target
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
 
 
 @primitive(constants=_CONSTANTS)
@@ -73,15 +76,16 @@ def mean_absolute_error_forward(y, target, sample_weight=None, reduction="mean")
     xp = get_array_module(y, target)
     e = as_rows(y) - as_rows(target)  # (1)
     l = xp.abs(e).mean(axis=-1)  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("mean_absolute_error_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, MeanAbsoluteErrorCache(y, e, factor)
+    return loss, MeanAbsoluteErrorCache(y, e, factor, loss)
 
 
 @primitive
 def mean_absolute_error_backward(dloss, cache: MeanAbsoluteErrorCache):
     """dy_d = dl 1/D sign(y_d - t_d): at the kink y = t the subgradient 0."""
-    y, e, factor = cache
+    y, e, factor, loss = cache
+    check_dloss("mean_absolute_error_backward", dloss, loss)
     xp = get_array_module(e)
     dl = dloss * factor  # (3) was loss = sum l factor
     de = dl[..., None] * xp.sign(e) / e.shape[-1]  # (2) was l = mean |e|
@@ -98,6 +102,7 @@ class KLDivergenceCache(NamedTuple):
     y: Array  # (N, ..., K)
     target: Array  # (N, ..., K)
     factor: Array  # (N, ...)
+    loss: Array  # () or (N, ...)  kept for its shape and dtype
 
 
 @primitive(constants=_CONSTANTS)
@@ -113,15 +118,16 @@ def kl_divergence_forward(y, target, sample_weight=None, reduction="mean"):
     t = xp.clip(target, _EPSILON, 1)
     q = xp.clip(y, _EPSILON, 1)  # (1)
     l = (t * (xp.log(t) - xp.log(q))).sum(axis=-1)  # (2)  # noqa: E741
-    factor = loss_factor(l, sample_weight, reduction)
+    factor = loss_factor("kl_divergence_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
-    return loss, KLDivergenceCache(y, t, factor)
+    return loss, KLDivergenceCache(y, t, factor, loss)
 
 
 @primitive
 def kl_divergence_backward(dloss, cache: KLDivergenceCache):
     """dy_k = -dl t_k / y_k, and 0 where y was held: d/dy of -t log y."""
-    y, t, factor = cache
+    y, t, factor, loss = cache
+    check_dloss("kl_divergence_backward", dloss, loss)
     xp = get_array_module(y)
     dl = dloss * factor  # (3) was loss = sum l factor
     dq = -dl[..., None] * t / xp.clip(y, _EPSILON, 1)  # (2) was l = sum t log(t / q)

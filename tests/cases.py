@@ -1,0 +1,133 @@
+"""For every forward of ``minienc.functions``: arguments to check it with.
+
+A case is (arrays, options). Arrays are drawn anew from the generator; those that the primitive
+calls constants are not differentiated. A new primitive without a case fails the suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import minienc.functions
+import minienc.training.optimizers  # noqa: F401 (registers the steps)
+from minienc.functions.activations import ACTIVATIONS
+from minienc.primitive import REGISTRY
+
+Case = tuple[tuple, dict[str, Any]]
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.standard_normal(shape)
+
+
+def _away_from_zero(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """For functions with a kink at 0: the difference must not step over it."""
+    return rng.choice([-1, 1], shape) * rng.uniform(0.1, 2, shape)
+
+
+def _probabilities(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    p = rng.uniform(0.1, 1, shape)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def _elementwise(rng: np.random.Generator) -> Iterator[Case]:
+    for shape in [(3, 4), (1,), (2, 1, 3), (0, 4)]:
+        yield (_away_from_zero(rng, *shape),), {}
+
+
+def _dense(rng: np.random.Generator) -> Iterator[Case]:
+    for activation in ACTIVATIONS:
+        yield (_normal(rng, 5, 3), _normal(rng, 3, 4), _normal(rng, 4)), {"activation": activation}
+    for lead in [(1,), (2, 3), (0,), ()]:
+        yield (_normal(rng, *lead, 3), _normal(rng, 3, 2), _normal(rng, 2)), {"activation": "tanh"}
+    yield (_normal(rng, 5, 3), _normal(rng, 3, 1)), {}
+
+
+def _loss(
+    y: Callable, target: Callable, logits: bool, last_axis: bool = True
+) -> Callable[[np.random.Generator], Iterator[Case]]:
+    """All reductions, with and without weights, of probabilities and of logits."""
+
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        shapes = [(4, 3), (1, 2), (2, 3, 4)] + ([] if last_axis else [(5,)])
+        for shape in shapes:
+            for reduction in ("mean", "sum", "none"):
+                for weight in (None, rng.uniform(0, 2, shape[:1])):
+                    options: dict[str, Any] = {"reduction": reduction}
+                    yield (y(rng, *shape), target(rng, *shape), weight), options
+                    if logits:
+                        options = {**options, "from_logits": True}
+                        yield (_normal(rng, *shape), target(rng, *shape), weight), options
+
+    return cases
+
+
+def _labels(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(0, shape[-1], shape[:-1])
+
+
+def _noise(strength: float) -> Callable[[np.random.Generator], Iterator[Case]]:
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        yield (_normal(rng, 4, 3), strength), {}
+        yield (_normal(rng, 4, 3), strength), {"rng": 5}  # a seed: every call draws the same noise
+
+    return cases
+
+
+def _several(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 2, 3), _normal(rng, 2, 3), _normal(rng, 2, 3)), {}
+    yield (_normal(rng, 2, 3),), {}
+
+
+def _concatenate(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 2, 3), _normal(rng, 2, 1)), {}
+    yield (_normal(rng, 2, 3, 2), _normal(rng, 2, 1, 2), _normal(rng, 2, 2, 2)), {"axis": 1}
+
+
+def _penalty(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_away_from_zero(rng, 3, 2), 0.3), {}
+
+
+def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.uniform(0.05, 0.95, shape)
+
+
+CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
+    **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
+    "dense_forward": _dense,
+    "mean_squared_error_forward": _loss(_normal, _normal, logits=False, last_axis=False),
+    "mean_absolute_error_forward": _loss(_normal, _normal, logits=False, last_axis=False),
+    "kl_divergence_forward": _loss(_probabilities, _probabilities, logits=False),
+    "binary_crossentropy_forward": _loss(_uniform, _uniform, logits=True, last_axis=False),
+    "categorical_crossentropy_forward": _loss(_probabilities, _probabilities, logits=True),
+    "sparse_categorical_crossentropy_forward": _loss(_probabilities, _labels, logits=True),
+    "dropout_forward": _noise(0.4),
+    "masking_noise_forward": _noise(0.4),
+    "salt_and_pepper_noise_forward": _noise(0.4),
+    "gaussian_noise_forward": _noise(0.5),
+    "add_forward": _several,
+    "concatenate_forward": _concatenate,
+    "reshape_forward": lambda rng: iter([((_normal(rng, 2, 6), (3, 2)), {})]),
+    "l1_penalty_forward": _penalty,
+    "l2_penalty_forward": _penalty,
+}
+
+FORWARDS = sorted(name for name in REGISTRY if name.endswith("_forward"))
+
+
+def all_cases(name: str) -> list[Case]:
+    """Every case of one forward, always the same."""
+    return list(CASES[name](np.random.default_rng(0)))
+
+
+def call(function: Any, arguments: tuple, options: dict[str, Any]) -> Any:
+    """Call a forward with a case; a seed in ``rng`` becomes a generator of its own."""
+    if "rng" in options:
+        options = {**options, "rng": np.random.default_rng(options["rng"])}
+    return function(*arguments, **options)
+
+
+assert minienc.functions  # the import is what registers the functions

@@ -1,0 +1,201 @@
+"""Every pair of ``minienc.functions``, found in the registry: gradients and the contract's laws."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minienc.primitive import REGISTRY
+from minienc.verify import numerical_gradient
+from tests.cases import CASES, FORWARDS, all_cases, call
+
+
+def differentiated(forward: Any, arguments: tuple) -> list[int]:
+    """Positions of the arguments that backward gives a gradient for."""
+    names = list(inspect.signature(forward.definition).parameters)
+    return [
+        i
+        for i, value in enumerate(arguments)
+        if isinstance(value, np.ndarray)
+        and names[min(i, len(names) - 1)] not in forward.constants
+        and value.dtype.kind == "f"
+    ]
+
+
+def gradients(forward: Any, arguments: tuple, dy: Any, options: dict, backward: Any = None) -> list:
+    """What backward claims, one for each differentiated argument."""
+    _, cache = call(forward, arguments, options)
+    claimed = (backward or forward.backward)(dy, cache)
+    return list(claimed) if isinstance(claimed, tuple) else [claimed]
+
+
+def cotangent(y: Any, rng: np.random.Generator) -> Any:
+    return rng.standard_normal(np.shape(y))
+
+
+def mismatch(claimed: np.ndarray, numeric: np.ndarray) -> float:
+    """The largest difference, against the size of the gradient as a whole."""
+    if claimed.shape != numeric.shape:
+        return np.inf
+    if numeric.size == 0:
+        return 0.0
+    return float(np.abs(claimed - numeric).max() / max(1.0, np.abs(numeric).max()))
+
+
+def check(forward: Any, arguments: tuple, options: dict, backward: Any = None) -> float:
+    """The worst mismatch over all differentiated arguments."""
+    y, _ = call(forward, arguments, options)
+    dy = cotangent(y, np.random.default_rng(1))
+    claimed = gradients(forward, arguments, dy, options, backward)
+    places = differentiated(forward, arguments)
+    worst = 0.0
+    for place, gradient in zip(places, [g for g in claimed if g is not None], strict=True):
+
+        def f(x: np.ndarray, place: int = place) -> Any:
+            changed = (*arguments[:place], x, *arguments[place + 1 :])
+            return call(forward, changed, options)[0]
+
+        numeric = numerical_gradient(f, arguments[place], dy)
+        worst = max(worst, mismatch(gradient, numeric))
+    return worst
+
+
+def test_every_forward_has_a_backward_and_a_case():
+    assert set(FORWARDS) == set(CASES)
+    for name in FORWARDS:
+        assert REGISTRY[name].backward.__name__ == name.replace("_forward", "_backward")
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_backward_is_the_gradient(name):
+    for arguments, options in all_cases(name):
+        assert check(REGISTRY[name], arguments, options) < 1e-7, (options, arguments)
+
+
+SABOTAGES = {
+    "zero": lambda g: g * 0,
+    "sign": lambda g: -g,
+    "one per cent": lambda g: g * 1.01,
+    "transposed": lambda g: np.ascontiguousarray(g.T),
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
+@pytest.mark.parametrize("name", FORWARDS)
+def test_a_wrong_backward_is_found(name, sabotage):
+    """The check has the power to fail: by name softmax, where all-ones cotangents see nothing."""
+    forward, found, possible = REGISTRY[name], False, False
+
+    def spoilt(dy: Any, cache: Any) -> Any:
+        claimed = forward.backward(dy, cache)
+        spoil = SABOTAGES[sabotage]
+        if isinstance(claimed, tuple):
+            return tuple(g if g is None else spoil(g) for g in claimed)
+        return spoil(claimed)
+
+    for arguments, options in all_cases(name):
+        sizes = [arguments[i] for i in differentiated(forward, arguments)]
+        if any(a.size == 0 for a in sizes):
+            continue
+        if sabotage == "transposed" and all(a.ndim < 2 for a in sizes):
+            continue
+        possible = True
+        found = found or check(forward, arguments, options, spoilt) > 1e-3
+    assert found == possible
+    assert possible
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_nothing_is_written_to_shared_or_used_up(name):
+    """Inputs and cotangent are read-only; backward may be called again; results own their memory."""
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name):
+        given = [a for a in arguments if isinstance(a, np.ndarray)]
+        for a in given:
+            a.flags.writeable = False
+        y, cache = call(forward, arguments, options)
+        dy = np.asarray(cotangent(y, np.random.default_rng(1)))
+        dy.flags.writeable = False
+        first, second = forward.backward(dy, cache), forward.backward(dy, cache)
+        firsts = first if isinstance(first, tuple) else (first,)
+        seconds = second if isinstance(second, tuple) else (second,)
+        for one, two in zip(firsts, seconds, strict=True):
+            if one is not None:
+                np.testing.assert_array_equal(one, two)
+        for result in (y, *firsts):
+            for a in (*given, dy):
+                assert not np.shares_memory(np.asarray(result), a)
+        for i, one in enumerate(firsts):
+            for other in firsts[i + 1 :]:
+                if one is not None and other is not None:
+                    assert not np.shares_memory(one, other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORWARDS)
+def test_dtypes_are_kept_and_close(name, dtype):
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name):
+        cast = tuple(
+            a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
+            for a in arguments
+        )
+        y, cache = call(forward, cast, options)
+        assert y.dtype == dtype
+        exact, _ = call(forward, arguments, options)
+        if "noise" not in name:
+            np.testing.assert_allclose(y, exact, rtol=2e-5, atol=2e-6)
+        for dy in (np.ones_like(y), 1.0) if np.ndim(y) == 0 else (np.ones_like(y),):
+            result = forward.backward(dy, cache)
+            for g in result if isinstance(result, tuple) else (result,):
+                assert g is None or g.dtype == dtype
+        for a, g in zip(
+            [cast[i] for i in differentiated(forward, cast)],
+            [g for g in (result if isinstance(result, tuple) else (result,)) if g is not None],
+            strict=True,
+        ):
+            assert g.shape == a.shape
+
+
+def test_parameter_gradients_can_be_added_to_arrays_of_the_caller():
+    forward = REGISTRY["dense_forward"]
+    rng = np.random.default_rng(0)
+    x, W, b = rng.standard_normal((5, 3)), rng.standard_normal((3, 2)), rng.standard_normal(2)
+    y, cache = forward(x, W, b, activation="tanh")
+    dx, dW, db = forward.backward(y, cache)
+    into = (np.full((3, 2), 7.0), np.full(2, 7.0))
+    dx_again, *returned = forward.backward(y, cache, add_to=into)
+    assert returned[0] is into[0] and returned[1] is into[1]
+    np.testing.assert_array_equal(dx_again, dx)
+    np.testing.assert_allclose(into[0], dW + 7)
+    np.testing.assert_allclose(into[1], db + 7)
+    assert forward.backward(y, cache, need_dx=False)[0] is None
+    assert forward.backward(y, cache, need_dW=False)[1:] == (None, None)
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_automatic_differentiation_of_the_forward_agrees(name):
+    """An independent oracle: jax.vjp of the same source."""
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name):
+        places = differentiated(forward, arguments)
+        if any(arguments[i].size == 0 for i in places):
+            continue
+
+        def f(*xs, arguments=arguments, options=options, places=places):
+            full = list(arguments)
+            for place, x in zip(places, xs, strict=True):
+                full[place] = x
+            full = [jax.numpy.asarray(a) if isinstance(a, np.ndarray) else a for a in full]
+            return call(forward, tuple(full), options)[0]
+
+        y, vjp = jax.vjp(f, *[jax.numpy.asarray(arguments[i]) for i in places])
+        dy = cotangent(y, np.random.default_rng(2))
+        claimed = [g for g in gradients(forward, arguments, dy, options) if g is not None]
+        for one, two in zip(claimed, vjp(jax.numpy.asarray(dy)), strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-11)
