@@ -4,7 +4,8 @@ Each is a pair as in ``losses.py``, with the same ``sample_weight`` and ``reduct
 option more. With ``from_logits=True``, y are the numbers before the sigmoid or the softmax, and
 activation and loss are one function: the logarithm undoes the exponential on paper, before rounding
 can spoil it, and the gradient becomes (probability - target), exact for any logit. Without it, y
-are probabilities, held in [1e-7, 1 - 1e-7] as in Keras; outside, the gradient is 0.
+are probabilities, held in [1e-7, 1 - 1e-7] as in Keras; outside, the gradient is 0. They are taken
+as they are: a row that does not sum to 1 is not made to.
 
 Source of the gradients: Bishop 2006, "Pattern recognition and machine learning", eq. 4.90, 4.91
 (binary) and 4.108, 4.109 (categorical).
@@ -60,8 +61,8 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
 def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
     """dz = dl/D (sigmoid(z) - t) of logits; dp = dl/D (p - t) / (p (1 - p)) of probabilities.
 
-    Of logits: d/dz [log(1 + exp(z)) - t z] = sigmoid(z) - t. Of probabilities: -t/p + (1 - t)/(1 -
-    p), brought to one denominator.
+    Of logits: d/dz [log(1 + exp(z)) - t z] = sigmoid(z) - t. Of probabilities: the derivative is
+    -t/p + (1 - t)/(1 - p), here brought to one denominator.
     """
     y, target, factor, loss, from_logits = cache
     check_dloss("binary_crossentropy_backward", dloss, loss)
@@ -102,9 +103,7 @@ def categorical_crossentropy_forward(
     """
     check_shapes("categorical_crossentropy_forward", "y: ... K, target: ... K", y, target)
     xp = get_array_module(y, target)
-    log_p = (
-        _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
-    )  # (1)
+    log_p = _log_softmax(xp, y) if from_logits else _log_held(xp, y)  # (1)
     l = -(target * log_p).sum(axis=-1)  # (2)  # noqa: E741
     factor = loss_factor("categorical_crossentropy_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
@@ -115,8 +114,8 @@ def categorical_crossentropy_forward(
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
     """dz_k = dl (p_k sum_j t_j - t_k) of logits; dp_k = -dl t_k / p_k of probabilities.
 
-    Of logits: d log p_j / dz_k = [j = k] - p_k, and -sum_j t_j ([j = k] - p_k) is p_k sum_j t_j -
-    t_k.
+    Of logits: d log p_j / dz_k = [j = k] - p_k, so dl/dz_k = -sum_j t_j ([j = k] - p_k), which is
+    p_k sum_j t_j - t_k.
     """
     y, t, factor, loss, from_logits = cache
     check_dloss("categorical_crossentropy_backward", dloss, loss)
@@ -128,8 +127,12 @@ def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache
         dy = dlog_p - p * dlog_p.sum(axis=-1, keepdims=True)  # (1) was log p = z - log sum exp(z)
     else:
         p = xp.clip(y, _EPSILON, 1 - _EPSILON)
-        dy = dlog_p / p * (p == y)  # (1) was log clip(y)
+        dy = dlog_p / p * (p == y)  # (1) was log p = log clip(y)
     return dy
+
+
+def _log_held(xp, y):
+    return xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
 
 
 def _log_softmax(xp, z):
@@ -163,9 +166,7 @@ def sparse_categorical_crossentropy_forward(
     check_shapes(name, "y: ... K, labels: ... int", y, labels)
     _check_labels(name, labels, y.shape[-1])
     xp = get_array_module(y, labels)
-    log_p = (
-        _log_softmax(xp, y) if from_logits else xp.log(xp.clip(y, _EPSILON, 1 - _EPSILON))
-    )  # (1)
+    log_p = _log_softmax(xp, y) if from_logits else _log_held(xp, y)  # (1)
     l = -xp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]  # (2)  # noqa: E741
     factor = loss_factor("sparse_categorical_crossentropy_forward", l, sample_weight, reduction)
     loss = reduce_loss(l, factor, reduction)  # (3)
@@ -186,19 +187,20 @@ def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCros
         dy = dlog_p + p * dl[..., None]  # (1) was log p = z - log sum exp(z)
     else:
         p = xp.clip(y, _EPSILON, 1 - _EPSILON)
-        dy = dlog_p / p * (p == y)  # (1) was log clip(y)
+        dy = dlog_p / p * (p == y)  # (1) was log p = log clip(y)
     return dy
 
 
 def _check_labels(name, labels, n_classes):
     """Name the first label out of range. Arrays of the host alone: elsewhere it would wait for
     the device (and a JAX tracer has no values); ``fit`` checks labels once, at its start."""
-    if type(labels) is not np.ndarray or labels.size == 0:
+    if not isinstance(labels, (np.ndarray, np.generic)):
         return
     wrong = (labels < 0) | (labels >= n_classes)
     if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = ", ".join(map(str, first))
         raise ValueError(
-            f"{name}: labels has {labels.flat[first]} at position {first}, expected 0 to "
-            f"{n_classes - 1}, for y has {n_classes} classes"
+            f"{name}: labels[{where}] is {labels[first]}, expected 0 to {n_classes - 1}, for y has "
+            f"{n_classes} classes"
         )

@@ -50,7 +50,7 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
 
 @primitive
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
-    """dy_d = dl 2/D (y_d - t_d), with dl = dloss * factor."""
+    """dy_d = dl 2/D (y_d - t_d), for l is the mean of (y_d - t_d)^2 over D numbers."""
     y, e, factor, loss = cache
     check_dloss("mean_squared_error_backward", dloss, loss)
     dl = dloss * factor  # (3) was loss = sum l factor
@@ -71,7 +71,12 @@ class MeanAbsoluteErrorCache(NamedTuple):
 
 @primitive(constants=_CONSTANTS)
 def mean_absolute_error_forward(y, target, sample_weight=None, reduction="mean"):
-    """l = 1/D sum_d |y_d - t_d|."""
+    """l = 1/D sum_d |y_d - t_d|.
+
+    Least where y is the median of the targets; the squared error, where y is their mean.
+
+    Source: Bishop 2006, "Pattern recognition and machine learning", eq. 1.91 with q = 1.
+    """
     check_shapes("mean_absolute_error_forward", "y: ..., target: ...", y, target)
     xp = get_array_module(y, target)
     e = as_rows(y) - as_rows(target)  # (1)
@@ -83,7 +88,7 @@ def mean_absolute_error_forward(y, target, sample_weight=None, reduction="mean")
 
 @primitive
 def mean_absolute_error_backward(dloss, cache: MeanAbsoluteErrorCache):
-    """dy_d = dl 1/D sign(y_d - t_d): at the kink y = t the subgradient 0."""
+    """dy_d = dl/D sign(y_d - t_d): at the kink y = t the subgradient 0."""
     y, e, factor, loss = cache
     check_dloss("mean_absolute_error_backward", dloss, loss)
     xp = get_array_module(e)
@@ -100,18 +105,19 @@ _EPSILON = 1e-7  # Keras's: probabilities are held between this and 1
 
 class KLDivergenceCache(NamedTuple):
     y: Array  # (N, ..., K)
-    target: Array  # (N, ..., K)
+    t: Array  # (N, ..., K)  the target, held in [1e-7, 1]
     factor: Array  # (N, ...)
     loss: Array  # () or (N, ...)  kept for its shape and dtype
 
 
 @primitive(constants=_CONSTANTS)
 def kl_divergence_forward(y, target, sample_weight=None, reduction="mean"):
-    """l = sum_k t_k log(t_k / y_k), for rows of probabilities; 0 log 0 is 0.
+    """l = sum_k t_k log(t_k / y_k), for rows of probabilities.
 
-    y and t are held in [1e-7, 1], as in Keras.
+    y and t are held in [1e-7, 1], as in Keras: so a t_k of 0 adds, but for 1e-7 log(1e-7 / y_k),
+    the 0 that 0 log 0 stands for, and a y_k of 0 costs much, but not infinitely much.
 
-    Source: Kullback and Leibler 1951, "On information and sufficiency", eq. 2.4.
+    Source: Kullback and Leibler 1951, "On information and sufficiency", section 2.
     """
     check_shapes("kl_divergence_forward", "y: ... K, target: ... K", y, target)
     xp = get_array_module(y, target)

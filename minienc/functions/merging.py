@@ -1,10 +1,12 @@
 """Moving numbers without changing them: addition of paths, concatenation, reshaping.
 
-Their gradients only say where each number went.
+Their gradients only say where each number went. With several inputs, backward returns a tuple. A
+ValueError tells of shapes that do not fit, a TypeError of dtypes.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
@@ -21,7 +23,8 @@ class AddCache(NamedTuple):
 
 @primitive
 def add_forward(*xs):
-    """y = x_1 + x_2 + ...: all of one shape."""
+    """y = x_1 + x_2 + ...: all of one shape (...)."""
+    _check_some("add_forward", xs)
     check_shapes("add_forward", ", ".join(f"xs[{i}]: ..." for i in range(len(xs))), *xs)
     y = xs[0].copy()
     for x in xs[1:]:
@@ -31,7 +34,7 @@ def add_forward(*xs):
 
 @primitive
 def add_backward(dy, cache: AddCache):
-    """dx_i = dy for every i; a tuple."""
+    """dx_i = dy for every i, each an array of its own."""
     check_shapes("add_backward", "y: ..., dy: ...", cache.shape_of, dy)
     dxs = tuple(dy.copy() for _ in range(cache.n))  # (1) was y = y + x
     return dxs
@@ -43,24 +46,22 @@ def add_backward(dy, cache: AddCache):
 class ConcatenateCache(NamedTuple):
     sizes: tuple[int, ...]  # of each x along the axis
     axis: int
-    shape_of: Array  # y
+    shape_of: Array  # y, kept for its shape and dtype
 
 
 @primitive
 def concatenate_forward(*xs, axis=-1):
     """y = the arrays one behind the other along ``axis``; their other axes are the same."""
+    _check_some("concatenate_forward", xs)
+    _check_other_axes(xs, axis)
     xp = get_array_module(*xs)
-    for i, x in enumerate(xs):
-        check_shapes(
-            "concatenate_forward", f"xs[0]: ..., xs[{i}]: ...", xs[0], _like(xs[0], x, axis)
-        )
     y = xp.concatenate(xs, axis=axis)  # (1)
     return y, ConcatenateCache(tuple(x.shape[axis] for x in xs), axis, y)
 
 
 @primitive
 def concatenate_backward(dy, cache: ConcatenateCache):
-    """dx_i = the part of dy that x_i became; a tuple."""
+    """dx_i = the part of dy that x_i became."""
     check_shapes("concatenate_backward", "y: ..., dy: ...", cache.shape_of, dy)
     dxs, start = [], 0
     for size in cache.sizes:
@@ -71,14 +72,36 @@ def concatenate_backward(dy, cache: ConcatenateCache):
     return tuple(dxs)
 
 
-def _like(first, x, axis):
-    """x itself if only its axis' size differs from first's, for the check; else x as it is."""
-    if x.ndim != first.ndim:
-        return x
-    others = [i for i in range(x.ndim) if i != axis % x.ndim]
-    return (
-        first if all(x.shape[i] == first.shape[i] for i in others) and x.dtype == first.dtype else x
-    )
+def _check_some(function, xs):
+    if not xs:
+        raise ValueError(f"{function}: no arrays came, expected one or more")
+
+
+def _check_other_axes(xs, axis):
+    """All shapes are the first's but along ``axis``, which every shape has."""
+    first = xs[0]
+    for i, x in enumerate(xs):
+        check_shapes("concatenate_forward", f"xs[{i}]: ...", x)
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(
+                f"concatenate_forward: axis is {axis}, but xs[{i}] is {tuple(x.shape)}, which has "
+                f"{x.ndim} axes"
+            )
+        if _without(axis, x.shape) != _without(axis, first.shape):
+            raise ValueError(
+                f"concatenate_forward: xs[{i}] is {tuple(x.shape)}, expected the shape of xs[0], "
+                f"{tuple(first.shape)}, but along axis {axis}"
+            )
+        if x.dtype != first.dtype:
+            raise TypeError(
+                f"concatenate_forward: xs[{i}] is {x.dtype} but xs[0] is {first.dtype}; nothing "
+                f"is silently upcast, so convert one of them with .astype"
+            )
+
+
+def _without(axis, shape):
+    axis = axis % len(shape)
+    return tuple(shape[:axis]), tuple(shape[axis + 1 :])
 
 
 # ---------------------------------------------------------------------------------------- reshape
@@ -86,13 +109,18 @@ def _like(first, x, axis):
 
 class ReshapeCache(NamedTuple):
     shape: tuple[int, ...]  # of x
-    shape_of: Array  # y
+    shape_of: Array  # y, kept for its shape and dtype
 
 
 @primitive
 def reshape_forward(x, shape):
-    """y = the numbers of each sample in another shape; ``shape`` is without the batch axis."""
+    """y (N, *shape) = the numbers of each sample of x (N, ...) in another shape, rows first."""
     check_shapes("reshape_forward", "x: ...", x)
+    if x.ndim == 0 or math.prod(x.shape[1:]) != math.prod(shape):
+        raise ValueError(
+            f"reshape_forward: x is {tuple(x.shape)}, expected (N, ...) with {math.prod(shape)} "
+            f"numbers in each sample because shape is {tuple(shape)}"
+        )
     y = x.reshape((x.shape[0], *shape)).copy()  # (1)
     return y, ReshapeCache(tuple(x.shape), y)
 

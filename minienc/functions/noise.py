@@ -2,29 +2,49 @@
 
 ``y, cache = X_forward(x, strength, rng=generator)`` and ``dx = X_backward(dy, cache)``. The noise
 is drawn on the host from a ``numpy.random.Generator`` that is passed in; without one there is no
-noise. What was drawn is in the cache, so backward sees the noise that forward saw.
+noise, and y is a copy of x. What was drawn is in the cache, so backward sees the noise that forward
+saw. It is drawn in float32 whatever x is: one seed makes one noise, for float32 and for float64.
 
-Shapes: x, y, dy and dx are (...), any shape; dtypes are kept.
+Shapes: x, y, dy and dx are (...), any shape; dtypes are kept. A ValueError tells of a strength out
+of range or of a dy that has not y's shape, a TypeError of dtypes or of an rng that is no Generator.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
 
-def _uniform(xp, rng, x):
+def _uniform(function, xp, rng, x):
     """Numbers in [0, 1), one for each of x's: drawn on the host, used where x lives."""
+    _check_rng(function, rng)
     return xp.asarray(rng.random(tuple(x.shape), dtype="float32"))
+
+
+def _normal(function, xp, rng, x):
+    """Normal numbers of mean 0 and variance 1, one for each of x's, likewise."""
+    _check_rng(function, rng)
+    return xp.asarray(rng.standard_normal(tuple(x.shape), dtype="float32"))
+
+
+def _check_rng(function, rng):
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{function}: rng is a {type(rng).__name__}, expected a numpy.random.Generator; make "
+            f"one with np.random.default_rng(seed)"
+        )
 
 
 # ---------------------------------------------------------------------------------------- dropout
 
 
 class DropoutCache(NamedTuple):
+    shape_of: Array  # (...)  y, kept for its shape and dtype
     mask: Array | None  # (...)  1 / (1 - rate) where x was kept, else 0; None: no noise
 
 
@@ -39,17 +59,19 @@ def dropout_forward(x, rate, rng=None):
     if not 0 <= rate < 1:
         raise ValueError(f"dropout_forward: rate is {rate}, expected a probability in [0, 1)")
     if rng is None:
-        return x.copy(), DropoutCache(None)
+        y = x.copy()
+        return y, DropoutCache(y, None)
     xp = get_array_module(x)
-    mask = (_uniform(xp, rng, x) >= rate).astype(x.dtype) / (1 - rate)
+    is_kept = _uniform("dropout_forward", xp, rng, x) >= rate
+    mask = is_kept.astype(x.dtype) / (1 - float(rate))
     y = x * mask  # (1)
-    return y, DropoutCache(mask)
+    return y, DropoutCache(y, mask)
 
 
 @primitive
 def dropout_backward(dy, cache: DropoutCache):
     """dx = dy m."""
-    check_shapes("dropout_backward", "mask: ..., dy: ...", cache.mask, dy)
+    check_shapes("dropout_backward", "y: ..., dy: ...", cache.shape_of, dy)
     dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m
     return dx
 
@@ -58,30 +80,34 @@ def dropout_backward(dy, cache: DropoutCache):
 
 
 class MaskingNoiseCache(NamedTuple):
+    shape_of: Array  # (...)  y, kept for its shape and dtype
     mask: Array | None  # (...)  1 where x was kept, else 0; None: no noise
 
 
 @primitive
 def masking_noise_forward(x, rate, rng=None):
-    """y = x m, m = 0 with probability ``rate``, else 1.
+    """y = x m, m = 0 with probability ``rate``, else 1: dropout without the scaling.
 
-    Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
+    Source: Vincent et al. 2008, "Extracting and composing robust features with denoising
+    autoencoders", section 2.3.
     """
     check_shapes("masking_noise_forward", "x: ...", x)
     if not 0 <= rate <= 1:
         raise ValueError(f"masking_noise_forward: rate is {rate}, expected a probability in [0, 1]")
     if rng is None:
-        return x.copy(), MaskingNoiseCache(None)
+        y = x.copy()
+        return y, MaskingNoiseCache(y, None)
     xp = get_array_module(x)
-    mask = (_uniform(xp, rng, x) >= rate).astype(x.dtype)
+    is_kept = _uniform("masking_noise_forward", xp, rng, x) >= rate
+    mask = is_kept.astype(x.dtype)
     y = x * mask  # (1)
-    return y, MaskingNoiseCache(mask)
+    return y, MaskingNoiseCache(y, mask)
 
 
 @primitive
 def masking_noise_backward(dy, cache: MaskingNoiseCache):
     """dx = dy m."""
-    check_shapes("masking_noise_backward", "mask: ..., dy: ...", cache.mask, dy)
+    check_shapes("masking_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
     dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m
     return dx
 
@@ -90,7 +116,8 @@ def masking_noise_backward(dy, cache: MaskingNoiseCache):
 
 
 class SaltAndPepperNoiseCache(NamedTuple):
-    kept: Array | None  # (...)  1 where x was kept, else 0; None: no noise
+    shape_of: Array  # (...)  y, kept for its shape and dtype
+    mask: Array | None  # (...)  1 where x was kept, else 0; None: no noise
 
 
 @primitive
@@ -105,20 +132,21 @@ def salt_and_pepper_noise_forward(x, rate, rng=None):
             f"salt_and_pepper_noise_forward: rate is {rate}, expected a probability in [0, 1]"
         )
     if rng is None:
-        return x.copy(), SaltAndPepperNoiseCache(None)
+        y = x.copy()
+        return y, SaltAndPepperNoiseCache(y, None)
     xp = get_array_module(x)
-    u = _uniform(xp, rng, x)
-    kept = (u >= rate).astype(x.dtype)
+    u = _uniform("salt_and_pepper_noise_forward", xp, rng, x)
+    mask = (u >= rate).astype(x.dtype)
     salt = (u < rate / 2).astype(x.dtype)  # half of those that are not kept
-    y = x * kept + salt  # (1)
-    return y, SaltAndPepperNoiseCache(kept)
+    y = x * mask + salt  # (1)
+    return y, SaltAndPepperNoiseCache(y, mask)
 
 
 @primitive
 def salt_and_pepper_noise_backward(dy, cache: SaltAndPepperNoiseCache):
-    """dx = dy where x was kept, else 0."""
-    check_shapes("salt_and_pepper_noise_backward", "kept: ..., dy: ...", cache.kept, dy)
-    dx = dy.copy() if cache.kept is None else dy * cache.kept  # (1) was y = x kept + salt
+    """dx = dy m: what became salt or pepper does not depend on x."""
+    check_shapes("salt_and_pepper_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m + salt
     return dx
 
 
@@ -131,7 +159,7 @@ class GaussianNoiseCache(NamedTuple):
 
 @primitive
 def gaussian_noise_forward(x, stddev, rng=None):
-    """y = x + e, e normal with mean 0 and standard deviation ``stddev``.
+    """y = x + s e, e normal with mean 0 and variance 1, s the standard deviation ``stddev``.
 
     Source: Bishop 1995, "Training with noise is equivalent to Tikhonov regularization".
     """
@@ -140,10 +168,10 @@ def gaussian_noise_forward(x, stddev, rng=None):
         raise ValueError(f"gaussian_noise_forward: stddev is {stddev}, expected a number >= 0")
     if rng is None:
         y = x.copy()
-    else:
-        xp = get_array_module(x)
-        e = xp.asarray(rng.standard_normal(tuple(x.shape), dtype="float32")).astype(x.dtype)
-        y = x + stddev * e  # (1)
+        return y, GaussianNoiseCache(y)
+    xp = get_array_module(x)
+    e = _normal("gaussian_noise_forward", xp, rng, x).astype(x.dtype)
+    y = x + float(stddev) * e  # (1)
     return y, GaussianNoiseCache(y)
 
 
@@ -151,5 +179,5 @@ def gaussian_noise_forward(x, stddev, rng=None):
 def gaussian_noise_backward(dy, cache: GaussianNoiseCache):
     """dx = dy: e does not depend on x."""
     check_shapes("gaussian_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
-    dx = dy.copy()  # (1) was y = x + e
+    dx = dy.copy()  # (1) was y = x + s e
     return dx

@@ -1,7 +1,6 @@
-"""Penalties on the size of weights or activities.
+"""Penalties on the size of weights or activities: a loss of w (...) alone.
 
-Sources: Krogh and Hertz 1992, "A simple weight decay can improve generalization" (L2);
-Tibshirani 1996, "Regression shrinkage and selection via the lasso" (L1).
+The loss is a number of w's dtype; dloss has that dtype, or is a plain number.
 """
 
 from __future__ import annotations
@@ -9,47 +8,68 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.functions.reduction import check_dloss
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
+
+# --------------------------------------------------------------------------------------------- L1
 
 
 class L1PenaltyCache(NamedTuple):
     w: Array  # (...)
     strength: float
+    loss: Array  # ()  kept for its shape and dtype
 
 
 @primitive
 def l1_penalty_forward(w, strength):
-    """loss = strength * sum |w|."""
+    """loss = strength * sum |w|. Its pull is the same for every w, and can hold one at 0.
+
+    Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
+    """
     check_shapes("l1_penalty_forward", "w: ...", w)
     xp = get_array_module(w)
+    strength = float(strength)  # a np.float64 would make float64 of float32
     loss = strength * xp.abs(w).sum()  # (1)
-    return loss, L1PenaltyCache(w, strength)
+    return loss, L1PenaltyCache(w, strength, loss)
 
 
 @primitive
 def l1_penalty_backward(dloss, cache: L1PenaltyCache):
     """dw = dloss * strength * sign(w): at the kink w = 0 the subgradient 0."""
-    xp = get_array_module(cache.w)
-    dw = (dloss * cache.strength) * xp.sign(cache.w)  # (1) was loss = strength sum |w|
+    w, strength, loss = cache
+    check_dloss("l1_penalty_backward", dloss, loss)
+    xp = get_array_module(w)
+    dw = dloss * strength * xp.sign(w)  # (1) was loss = strength sum |w|
     return dw
+
+
+# --------------------------------------------------------------------------------------------- L2
 
 
 class L2PenaltyCache(NamedTuple):
     w: Array  # (...)
     strength: float
+    loss: Array  # ()  kept for its shape and dtype
 
 
 @primitive
 def l2_penalty_forward(w, strength):
-    """loss = strength * sum w^2 (Keras's definition, without a half)."""
+    """loss = strength * sum w^2 (Keras's definition, without a half). Its pull grows with w.
+
+    Source: Krogh and Hertz 1992, "A simple weight decay can improve generalization" (there
+    with a half).
+    """
     check_shapes("l2_penalty_forward", "w: ...", w)
+    strength = float(strength)  # a np.float64 would make float64 of float32
     loss = strength * (w * w).sum()  # (1)
-    return loss, L2PenaltyCache(w, strength)
+    return loss, L2PenaltyCache(w, strength, loss)
 
 
 @primitive
 def l2_penalty_backward(dloss, cache: L2PenaltyCache):
     """dw = dloss * strength * 2 w."""
-    dw = (2 * dloss * cache.strength) * cache.w  # (1) was loss = strength sum w^2
+    w, strength, loss = cache
+    check_dloss("l2_penalty_backward", dloss, loss)
+    dw = (dloss * strength * 2) * w  # (1) was loss = strength sum w^2
     return dw
