@@ -1,0 +1,1 @@
+"""Measurements of minienc, one command each: ``python -m benchmarks.NAME``."""
