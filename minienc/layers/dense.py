@@ -125,7 +125,7 @@ class DenseTranspose(_Affine):
     Parameters
     ----------
     tied_to : Dense
-        The layer whose W is used; it must have been applied to its input already.
+        The layer whose W is used; it must have been applied to its input before.
     activation, use_bias, bias_initializer, bias_regularizer, activity_regularizer, seed, name
         As in ``Dense``.
 
@@ -151,7 +151,6 @@ class DenseTranspose(_Affine):
             raise TypeError(
                 f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer"
             )
-        tied_to.check_built()
         get_activation(activation)
         self.tied_to = tied_to
         self.activation = activation
@@ -162,6 +161,7 @@ class DenseTranspose(_Affine):
         self.seed = seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        self.tied_to.check_built()
         rng = np.random.default_rng(self.seed) if rng is None else rng
         if self.use_bias:
             n_out = self.tied_to.W.shape[0]

@@ -1,0 +1,113 @@
+"""Where arrays live, and that the mathematics asks instead of assuming."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minienc.arrays import get_array_module, is_array, to_device, to_numpy
+from minienc.layers import Dense, DenseTranspose, Dropout, Input
+from minienc.layers.base import Gradients, Parameters
+from minienc.models import Model
+from minienc.primitive import REGISTRY
+from minienc.training.losses import get_loss
+from minienc.training.objective import Objective
+from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from tests.cases import FORWARDS, all_cases, call
+from tests.functions.test_gradients import cotangent
+from tests.guard_array import GuardArray, guard_module, to_guard
+
+
+def test_the_module_is_decided_by_the_arrays_types():
+    assert get_array_module() is np
+    assert get_array_module(1.5, None, "relu") is np
+    assert get_array_module(None, np.zeros(2)) is np
+    assert get_array_module(2.0, to_guard(np.zeros(2))) is guard_module
+    assert is_array(np.zeros(2)) and is_array(to_guard(np.zeros(2))) and not is_array([0.0])
+
+
+def test_arrays_of_two_kinds_are_refused_by_position():
+    with pytest.raises(TypeError, match=r"argument 0 is a numpy.ndarray, argument 2 a .*GuardArray"):
+        get_array_module(np.zeros(2), 3.0, to_guard(np.zeros(2)))
+
+
+def test_memory_maps_are_numpy(tmp_path):
+    m = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=(2,))
+    assert get_array_module(m) is np
+
+
+def test_going_home_and_devices():
+    np.testing.assert_array_equal(to_numpy(to_guard(np.arange(3))), np.arange(3))
+    x = np.zeros(2)
+    assert to_device(x, "cpu") is x
+    with pytest.raises(ValueError, match='device is \'tpu\', expected "cpu"'):
+        to_device(x, "tpu")
+
+
+def test_asking_does_not_import_cupy_or_jax():
+    code = (
+        "import sys, numpy as np; from minienc.arrays import get_array_module;"
+        "get_array_module(np.zeros(2)); assert not {'cupy', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_guard_refuses_what_cupy_refuses():
+    g = to_guard(np.ones(2))
+    for wrong in (
+        lambda: np.asarray(g),
+        lambda: np.exp(g),
+        lambda: np.concatenate([g, g]),
+        lambda: g + np.ones(2),
+        lambda: np.ones(2) * g,
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_every_function_runs_on_arrays_that_refuse_to_become_ndarrays(name):
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name):
+        y, cache = call(forward, arguments, options)
+        dy = np.asarray(cotangent(y, np.random.default_rng(1)))
+        g_y, g_cache = call(forward, to_guard(arguments), options)
+        assert isinstance(g_y, GuardArray)
+        np.testing.assert_array_equal(to_numpy(g_y), y)
+        here, there = forward.backward(dy, cache), forward.backward(to_guard(dy), g_cache)
+        heres = here if isinstance(here, tuple) else (here,)
+        theres = there if isinstance(there, tuple) else (there,)
+        for one, two in zip(heres, theres, strict=True):
+            if one is not None:
+                np.testing.assert_array_equal(to_numpy(two), one)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), RMSprop(), Adagrad(), Adam(), AdamW()])
+def test_a_training_step_runs_there_too(optimizer):
+    """Layers, a graph with tied weights and noise, the objective, the optimiser."""
+
+    def step(move):
+        x = Input((6,), dtype="float64")
+        dense = Dense(4, "tanh", seed=0, kernel_regularizer="l2", activity_regularizer="l1")
+        y = DenseTranspose(dense, "sigmoid")(Dropout(0.3)(dense(x)))
+        model = Model(x, y)
+        for p in model.parameters_used():
+            p._value = move(p._value)
+        parameters = Parameters(model.named_parameters())
+        grads = Gradients(model.named_parameters())
+        objective = Objective(model.graph, [get_loss("binary_crossentropy")], [1.0], [[]])
+        data = move(np.random.default_rng(1).random((5, 6)))
+        values, cache = objective.forward([data], [data], rng=np.random.default_rng(2))
+        objective.backward(cache, grads)
+        fresh = type(optimizer)(**optimizer.get_config())
+        fresh.step(parameters, grads)
+        return values["loss"], parameters.vector
+
+    loss, weights = step(lambda a: a)
+    there_loss, there_weights = step(to_guard)
+    assert isinstance(there_weights, GuardArray)
+    assert there_loss == loss
+    np.testing.assert_array_equal(to_numpy(there_weights), weights)
