@@ -117,6 +117,8 @@ def register_fast(function: Callable) -> Callable:
     The function returns ``NotImplemented`` for arrays that it does not serve.
     """
     name = function.__name__
+    if name not in REGISTRY:
+        raise ValueError(f"{name} in fast/ has no definition of that name in functions/")
     definition = REGISTRY[name].definition
     if list(inspect.signature(function).parameters) != list(
         inspect.signature(definition).parameters

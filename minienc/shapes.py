@@ -123,9 +123,8 @@ def _wrong_shape(function: str, spec: str, wrong: _Argument, arrays: tuple) -> s
         if array is None:
             continue
         n_leading = len(array.shape) - len(argument.sizes)
-        sizes = dict(zip(argument.sizes, array.shape[n_leading:], strict=True))
-        if argument.leading:
-            sizes["..."] = array.shape[:n_leading]
+        sizes: dict[str, Any] = {"...": array.shape[:n_leading]} if argument.leading else {}
+        sizes.update(zip(argument.sizes, array.shape[n_leading:], strict=True))
         shared = [s for s in sizes if s in _symbols(wrong) and s not in cited]
         cited.update(shared)
         if shared:

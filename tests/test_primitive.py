@@ -1,0 +1,206 @@
+"""``@primitive``: the registry, the check of caches, the door to ``fast``, the recording."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from minienc import primitive as module
+from minienc.functions import (
+    dense_backward,
+    dense_forward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    tanh_forward,
+)
+from minienc.primitive import REGISTRY, accumulate, primitive, recording, register_fast
+
+X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
+
+
+@pytest.fixture
+def door(monkeypatch):
+    """The faster functions of this test alone."""
+    sigmoid_forward(X)  # opens the door, so that the real ones are in before the copy is made
+    monkeypatch.setattr(module, "_fast", dict(module._fast))
+    return module._fast
+
+
+# ------------------------------------------------------------------------------------ the registry
+
+
+def test_a_primitive_is_found_by_its_name_and_finds_its_backward():
+    assert REGISTRY["sigmoid_forward"] is sigmoid_forward
+    assert sigmoid_forward.backward is sigmoid_backward
+    assert sigmoid_forward.definition.__doc__ == sigmoid_forward.__doc__
+    assert repr(sigmoid_forward) == "<primitive sigmoid_forward(x)>"
+
+
+def test_a_name_is_given_once():
+    def impostor(x):
+        return x
+
+    impostor.__name__ = "sigmoid_forward"
+    with pytest.raises(ValueError, match="a primitive named sigmoid_forward exists already"):
+        primitive(impostor)
+    assert REGISTRY["sigmoid_forward"] is sigmoid_forward
+
+
+def test_constants_are_those_that_get_no_gradient():
+    assert REGISTRY["mean_squared_error_forward"].constants == ("target", "sample_weight")
+    assert REGISTRY["dense_forward"].constants == ()
+
+
+# --------------------------------------------------------------------------------------- the cache
+
+
+def test_a_cache_goes_back_only_where_it_came_from():
+    y, cache = tanh_forward(X)
+    with pytest.raises(TypeError) as caught:
+        sigmoid_backward(y, cache)
+    assert str(caught.value) == (
+        "sigmoid_backward: the cache is a TanhCache, expected the SigmoidCache that "
+        "sigmoid_forward returned"
+    )
+    with pytest.raises(TypeError, match="the cache is a NoneType, expected the DenseCache"):
+        dense_backward(y, None)
+    with pytest.raises(TypeError, match="the cache is a TanhCache, expected the SigmoidCache"):
+        sigmoid_backward(y, cache=cache)
+
+
+def test_an_impostor_of_the_same_name_is_no_cache():
+    class SigmoidCache(NamedTuple):
+        y: np.ndarray
+
+    with pytest.raises(TypeError, match="expected the SigmoidCache"):
+        sigmoid_backward(X, SigmoidCache(X))
+
+
+# ---------------------------------------------------------------------------------------- the door
+
+
+def test_a_faster_function_runs_in_the_definitions_place(door):
+    def sigmoid_forward(x):
+        y, cache = REGISTRY["sigmoid_forward"].definition(x)
+        return y + 1, cache  # to be told apart
+
+    register_fast(sigmoid_forward)
+    through_the_door, _ = REGISTRY["sigmoid_forward"](X)
+    definition, _ = REGISTRY["sigmoid_forward"].definition(X)
+    np.testing.assert_array_equal(through_the_door, definition + 1)
+
+
+def test_who_declines_leaves_it_to_the_definition(door):
+    asked = []
+
+    def sigmoid_forward(x):
+        asked.append(x.dtype)
+        return NotImplemented
+
+    register_fast(sigmoid_forward)
+    y, cache = REGISTRY["sigmoid_forward"](X)
+    expected, _ = REGISTRY["sigmoid_forward"].definition(X)
+    assert asked == [np.float32]
+    np.testing.assert_array_equal(y, expected)
+    assert type(cache).__name__ == "SigmoidCache"
+
+
+def test_what_the_door_returns_is_used_within_other_definitions(door):
+    def relu_forward(x):
+        y, cache = REGISTRY["relu_forward"].definition(x)
+        return 2 * y, cache
+
+    W = np.eye(4, dtype="float32")
+    slow, _ = dense_forward(X, W, activation="relu")
+    register_fast(relu_forward)
+    if "dense_forward" in door:
+        del door["dense_forward"]  # a fused kernel does not ask relu
+    fast, _ = dense_forward(X, W, activation="relu")
+    np.testing.assert_array_equal(fast, 2 * slow)
+
+
+def test_another_signature_is_refused(door):
+    def dense_forward(x, b, W=None, activation="identity"):
+        return NotImplemented
+
+    before = dict(door)
+    with pytest.raises(TypeError, match=r"differs from its definition dense_forward\(x, W"):
+        register_fast(dense_forward)
+    assert door == before
+
+
+def test_a_faster_function_without_a_definition_is_refused(door):
+    def unheard_of_forward(x):
+        return NotImplemented
+
+    with pytest.raises(ValueError, match="unheard_of_forward in fast/ has no definition"):
+        register_fast(unheard_of_forward)
+
+
+def test_a_foreign_cache_does_not_reach_the_faster_function(door):
+    def sigmoid_backward(dy, cache):
+        raise AssertionError("reached")
+
+    register_fast(sigmoid_backward)
+    with pytest.raises(TypeError, match="expected the SigmoidCache"):
+        REGISTRY["sigmoid_backward"](X, tanh_forward(X)[1])
+
+
+# ----------------------------------------------------------------------------------- the recording
+
+
+def test_a_listener_hears_every_call_in_order_with_what_came_and_went():
+    heard = []
+    W = np.ones((4, 2), "float32")
+    with recording(lambda *call: heard.append(call)):
+        y, cache = dense_forward(X, W, activation="relu")
+        dense_backward(y, cache)
+    relu_forward(X)  # nobody listens any more
+    names = [function.__name__ for function, *_ in heard]
+    if "dense_forward" not in module._fast:  # the definition asks the activation's own pair
+        assert names == ["relu_forward", "dense_forward", "relu_backward", "dense_backward"]
+    _, args, kwargs, result = next(c for c in heard if c[0] is dense_forward)
+    assert args[0] is X and args[1] is W and kwargs == {"activation": "relu"}
+    assert result[0] is y and result[1] is cache
+    assert "relu_forward" not in names[names.index("dense_backward") :]
+
+
+def test_recording_ends_when_the_block_fails():
+    heard = []
+    with pytest.raises(ValueError, match="expected"), recording(lambda *call: heard.append(call)):
+        dense_forward(X, X)
+    relu_forward(X)
+    assert heard == []
+
+
+def test_two_may_listen():
+    first, second = [], []
+    with recording(lambda *c: first.append(c)), recording(lambda *c: second.append(c)):
+        relu_forward(X)
+    assert len(first) == len(second) == 1
+
+
+# --------------------------------------------------------------------------------------- add_to
+
+
+def test_gradients_add_to_the_arrays_of_the_caller():
+    total, nothing = np.ones(3), None
+    returned = accumulate((total, nothing), np.full(3, 2.0), None)
+    assert returned[0] is total and returned[1] is None
+    np.testing.assert_array_equal(total, 3)
+
+
+def test_where_arrays_cannot_be_written_to_the_sum_is_returned():
+    class Immutable(tuple):  # += makes a new one, as with JAX's arrays
+        def __add__(self, other):
+            return Immutable(a + b for a, b in zip(self, other, strict=True))
+
+    assert accumulate((Immutable((1, 2)),), Immutable((10, 20))) == ((11, 22),)
+
+
+def test_as_many_arrays_as_gradients():
+    with pytest.raises(ValueError, match="zip"):
+        accumulate((np.zeros(2),), np.zeros(2), np.zeros(2))
