@@ -55,7 +55,11 @@ class Batches:
         if y is not None:
             self._check_targets(model)
         for w in self.weights:
-            check_data(w, name="sample_weight", domain=(0, math.inf))
+            check_data(w, name="sample_weight", domain=(0, math.inf), minimum=1)
+            if len(w.shape) != 1:
+                raise ValueError(
+                    f"sample_weight is {tuple(w.shape)}, expected ({self.n},): a number a sample"
+                )
 
     def _check_targets(self, model: Any) -> None:
         if len(self.ys) != len(model.outputs):
