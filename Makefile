@@ -23,7 +23,9 @@ help:
 BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h kernels/*.c)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-# Without a python that runs, whatever .venv holds is of no use: --clear.
+# Without its python (the one that it was made from may be gone), whatever .venv holds is of no use:
+# so --clear. And the stamps go before make looks at them.
+$(shell test -x $(BIN)/python || rm -f $(VENV)/installed*)
 $(BIN)/python:
 	@command -v "$(PYTHON)" >/dev/null || \
 	  { echo "minienc needs Python 3.11 or newer, and there is no $(PYTHON) here"; exit 1; }
