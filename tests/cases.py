@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import minienc.functions
-import minienc.training.optimizers  # noqa: F401 (registers the steps)
+import minienc.training.optimizers
 from minienc.functions.activations import ACTIVATIONS
 from minienc.primitive import REGISTRY
 
@@ -38,12 +38,23 @@ def _elementwise(rng: np.random.Generator) -> Iterator[Case]:
         yield (_away_from_zero(rng, *shape),), {}
 
 
+def _with_option(**options: float) -> Callable[[np.random.Generator], Iterator[Case]]:
+    """As the other activations, and once with another value of its option."""
+
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        yield from _elementwise(rng)
+        yield (_away_from_zero(rng, 3, 4),), dict(options)
+
+    return cases
+
+
 def _dense(rng: np.random.Generator) -> Iterator[Case]:
     for activation in ACTIVATIONS:
         yield (_normal(rng, 5, 3), _normal(rng, 3, 4), _normal(rng, 4)), {"activation": activation}
     for lead in [(1,), (2, 3), (0,), ()]:
         yield (_normal(rng, *lead, 3), _normal(rng, 3, 2), _normal(rng, 2)), {"activation": "tanh"}
     yield (_normal(rng, 5, 3), _normal(rng, 3, 1)), {}
+    yield (_normal(rng, 5, 3), _normal(rng, 3, 2)), {"activation": "gelu"}
 
 
 def _loss(
@@ -55,7 +66,8 @@ def _loss(
         shapes = [(4, 3), (1, 2), (2, 3, 4)] + ([] if last_axis else [(5,)])
         for shape in shapes:
             for reduction in ("mean", "sum", "none"):
-                for weight in (None, rng.uniform(0, 2, shape[:1])):
+                weights = [rng.uniform(0, 2, shape[:n]) for n in range(1, max(2, len(shape)))]
+                for weight in (None, *weights):  # one for each sample, one for each l
                     options: dict[str, Any] = {"reduction": reduction}
                     yield (y(rng, *shape), target(rng, *shape), weight), options
                     if logits:
@@ -97,6 +109,8 @@ def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
+    "leaky_relu_forward": _with_option(negative_slope=0.05),
+    "elu_forward": _with_option(alpha=1.7),
     "dense_forward": _dense,
     "mean_squared_error_forward": _loss(_normal, _normal, logits=False, last_axis=False),
     "mean_absolute_error_forward": _loss(_normal, _normal, logits=False, last_axis=False),

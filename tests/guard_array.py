@@ -130,12 +130,15 @@ def _in_place(name: str) -> Any:
 
 for _name in ("iadd", "isub", "imul", "itruediv"):
     setattr(GuardArray, f"__{_name}__", _in_place(_name))
+
+
+def _unary(name: str) -> Any:
+    function = getattr(operator, name)
+    return lambda self: _wrap(function(self._values))
+
+
 for _name in ("neg", "abs", "invert"):
-    setattr(
-        GuardArray,
-        f"__{_name}__",
-        lambda self, f=getattr(operator, _name): _wrap(f(self._values)),
-    )
+    setattr(GuardArray, f"__{_name}__", _unary(_name))
 
 
 def _method(name: str) -> Any:
@@ -167,7 +170,9 @@ class _GuardModule:
         function = getattr(np, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            bare = [tuple(map(_bare, a)) if isinstance(a, (tuple, list)) else _bare(a) for a in args]
+            bare = [
+                tuple(map(_bare, a)) if isinstance(a, (tuple, list)) else _bare(a) for a in args
+            ]
             return _wrap(function(*bare, **{k: _bare(v) for k, v in kwargs.items()}))
 
         return wrapped

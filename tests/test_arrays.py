@@ -30,7 +30,9 @@ def test_the_module_is_decided_by_the_arrays_types():
 
 
 def test_arrays_of_two_kinds_are_refused_by_position():
-    with pytest.raises(TypeError, match=r"argument 0 is a numpy.ndarray, argument 2 a .*GuardArray"):
+    with pytest.raises(
+        TypeError, match=r"argument 0 is a numpy.ndarray, argument 2 a .*GuardArray"
+    ):
         get_array_module(np.zeros(2), 3.0, to_guard(np.zeros(2)))
 
 
@@ -43,7 +45,7 @@ def test_going_home_and_devices():
     np.testing.assert_array_equal(to_numpy(to_guard(np.arange(3))), np.arange(3))
     x = np.zeros(2)
     assert to_device(x, "cpu") is x
-    with pytest.raises(ValueError, match='device is \'tpu\', expected "cpu"'):
+    with pytest.raises(ValueError, match="device is 'tpu', expected \"cpu\""):
         to_device(x, "tpu")
 
 
@@ -85,7 +87,9 @@ def test_every_function_runs_on_arrays_that_refuse_to_become_ndarrays(name):
                 np.testing.assert_array_equal(to_numpy(two), one)
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), RMSprop(), Adagrad(), Adam(), AdamW()])
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.1, momentum=0.9), RMSprop(), Adagrad(), Adam(), AdamW()]
+)
 def test_a_training_step_runs_there_too(optimizer):
     """Layers, a graph with tied weights and noise, the objective, the optimiser."""
 

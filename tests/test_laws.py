@@ -137,9 +137,7 @@ def test_gradients_add_to_what_was_there():
 
 def test_layers_of_equal_values_are_not_tied():
     x = Input((2,))
-    model = Model(
-        x, Dense(2, kernel_initializer="zeros")(Dense(2, kernel_initializer="zeros")(x))
-    )
+    model = Model(x, Dense(2, kernel_initializer="zeros")(Dense(2, kernel_initializer="zeros")(x)))
     assert len(model.parameters) == 4
 
 

@@ -80,7 +80,7 @@ def few_label_curve(
     *,
     labels: Sequence[int] = (10, 100, 1000),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    steps: int = 300,
+    steps: int = 500,
     batch_size: int = 32,
     learning_rate: float = 1e-3,
     mode: str = "full",

@@ -110,7 +110,7 @@ def test_a_wrong_backward_is_found(name, sabotage):
 
 @pytest.mark.parametrize("name", FORWARDS)
 def test_nothing_is_written_to_shared_or_used_up(name):
-    """Inputs and cotangent are read-only; backward may be called again; results own their memory."""
+    """Inputs and cotangent are read-only, backward is called twice, results own their memory."""
     forward = REGISTRY[name]
     for arguments, options in all_cases(name):
         given = [a for a in arguments if isinstance(a, np.ndarray)]

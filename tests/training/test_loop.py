@@ -258,7 +258,12 @@ SCRIPT = """
     from tests.training.test_loop import X, autoencoder
     path = Path(sys.argv[1])
     model = autoencoder()
-    slow = LambdaCallback(on_train_batch_end=lambda batch, logs: (print(batch, flush=True), time.sleep(float(sys.argv[2]))))
+
+    def slowly(batch, logs):
+        print(batch, flush=True)
+        time.sleep(float(sys.argv[2]))
+
+    slow = LambdaCallback(on_train_batch_end=slowly)
     model.fit(X, X, epochs=4, batch_size=10, verbose=0, seed=3,
               callbacks=[slow, ModelCheckpoint(path, save_freq=2)],
               resume_from=path if path.exists() else None)
@@ -271,9 +276,7 @@ SCRIPT = """
 def test_killed_and_interrupted_processes_resume_to_the_same_bits(tmp_path, how):
     def start(path, wait):
         command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(path), wait]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     whole, _ = start(tmp_path / "whole.npz", "0").communicate()
     path = tmp_path / "state.npz"
@@ -303,7 +306,7 @@ def test_early_stopping_ends_with_the_best_weights():
 
 
 def test_a_monitor_that_is_not_logged_is_named():
-    with pytest.raises(ValueError, match="watches 'val_loss'.*give fit validation_data"):
+    with pytest.raises(ValueError, match=r"watches 'val_loss'.*give fit validation_data"):
         autoencoder().fit(X, X, verbose=0, callbacks=[EarlyStopping()])
 
 

@@ -97,7 +97,7 @@ def test_the_loss_is_what_its_formula_says():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_saturated_output_still_learns(dtype):
-    """Through a sigmoid that has rounded to 1, p(1 - p) is 0; of the logit the gradient is p - t."""
+    """Where a sigmoid has rounded to 1, p(1 - p) is 0; the gradient of the logit is p - t."""
     x = Input((1,), dtype=dtype)
     layer = Dense(1, "sigmoid", kernel_initializer="ones")
     model = Model(x, layer(x))

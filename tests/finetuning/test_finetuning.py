@@ -1,0 +1,183 @@
+"""Fine-tuning, probes, and the curve that shows whether pretraining helped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minienc.data import load_digits
+from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
+from minienc.finetuning.curve import PRETRAINED, RANDOM, draw_labelled
+from minienc.layers import Dense, Input
+from minienc.models import Model
+from minienc.pretraining import Autoencoder
+
+RNG = np.random.default_rng(0)
+
+
+def blobs(n=90, k=3, d=5, seed=0):
+    """k classes around k far points."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    centres = np.random.default_rng(9).standard_normal((k, d)) * 4
+    return (centres[y] + 0.3 * rng.standard_normal((n, d))).astype("float32"), y
+
+
+def encoder():
+    x = Input((5,))
+    code = Dense(4, "tanh", seed=2, name="b")(Dense(6, "tanh", seed=1, name="a")(x))
+    return Model(x, code, name="encoder")
+
+
+@pytest.mark.parametrize("mode", ["full", "frozen", "gradual"])
+def test_fine_tuning_learns_and_leaves_the_encoder_as_it_was(mode):
+    X, y = blobs()
+    start = encoder()
+    before = start.parameters.vector.copy()
+    model = finetune(
+        start, X, y, mode=mode, epochs=30, learning_rate=0.02, random_state=0, layer_decay=0.5
+    )
+    assert model.evaluate(X, y, return_dict=True)["accuracy"] > 0.9
+    np.testing.assert_array_equal(start.parameters.vector, before)
+    moved = {n: not np.array_equal(v, before_part(start, n)) for n, v in model.parameters.items()}
+    assert moved.pop("classes/W") and moved.pop("classes/b")
+    assert all(moved.values()) if mode != "frozen" else not any(moved.values())
+
+
+def before_part(start, name):
+    return start.parameters[name.removeprefix("encoder/")] if "classes" not in name else np.zeros(1)
+
+
+def test_without_a_copy_the_encoder_itself_is_trained():
+    X, y = blobs()
+    start = encoder()
+    before = start.get_weights()
+    finetune(start, X, y, copy=False, epochs=2, random_state=0)
+    assert not np.array_equal(start.get_weights()[0], before[0])
+
+
+def test_lower_layers_learn_slower():
+    X, y = blobs()
+    model = finetune(encoder(), X, y, epochs=1, layer_decay=0.1, random_state=0)
+    rates = {n: p.learning_rate_multiplier for n, p in model.named_parameters()}
+    assert rates["classes/W"] == 1
+    assert rates["encoder/b/W"] == pytest.approx(0.1)
+    assert rates["encoder/a/W"] == pytest.approx(0.01)
+
+
+def test_gradual_unfreezing_reaches_down_stage_by_stage(monkeypatch):
+    seen = []
+    original = Model.fit
+
+    def spy(self, *args, **kwargs):
+        seen.append(([step.path for step in self.graph.steps if step.layer.trainable], kwargs))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Model, "fit", spy)
+    X, y = blobs()
+    finetune(encoder(), X, y, mode="gradual", epochs=6, random_state=0)
+    assert [paths for paths, _ in seen] == [
+        ["classes"],
+        ["encoder/b", "classes"],
+        ["encoder/a", "encoder/b", "classes"],
+    ]
+    assert [(k["initial_epoch"], k["epochs"]) for _, k in seen] == [(0, 2), (2, 4), (4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("y", "sentence"),
+    [
+        (np.zeros(5, int), "expected (90,)"),
+        (np.zeros(90), "expected integer labels"),
+        (np.full(90, -1), "expected classes from 0"),
+    ],
+)
+def test_wrong_labels_are_refused(y, sentence):
+    with pytest.raises((ValueError, TypeError)) as refusal:
+        finetune(encoder(), blobs()[0], y)
+    assert sentence in str(refusal.value)
+
+
+def test_probes_tell_apart_what_is_apart():
+    (X, y), (X_test, y_test) = blobs(), blobs(seed=1)
+    assert linear_probe(None, X, y, X_test, y_test) == 1
+    assert knn_probe(None, X, y, X_test, y_test) == 1
+    assert linear_probe(encoder(), X, y, X_test, y_test) > 0.9
+
+
+def test_probes_find_nothing_where_there_is_nothing():
+    X, X_test = RNG.random((200, 5)), RNG.random((500, 5))
+    y, y_test = RNG.integers(0, 2, 200), RNG.integers(0, 2, 500)
+    assert 0.4 < linear_probe(None, X, y, X_test, y_test) < 0.6
+    assert 0.4 < knn_probe(None, X, y, X_test, y_test) < 0.6
+
+
+@pytest.mark.parametrize("k", [1, 4, 7])
+def test_nearest_neighbours_are_those_of_a_slow_loop(k):
+    X, X_test = RNG.random((40, 3)), RNG.random((700, 3))
+    y, y_test = RNG.integers(0, 3, 40), RNG.integers(0, 3, 700)
+    right = 0
+    for x, truth in zip(X_test.astype("float32"), y_test, strict=True):
+        nearest = y[np.argsort(((X.astype("float32") - x) ** 2).sum(axis=1))[:k]]
+        votes = np.bincount(nearest, minlength=3)
+        tied = np.flatnonzero(votes == votes.max())
+        first = next(label for label in nearest if label in tied)
+        right += (first if len(tied) > 1 else votes.argmax()) == truth
+    assert knn_probe(None, X, y, X_test, y_test, k=k) == pytest.approx(right / 700, abs=0.01)
+
+
+def test_labelled_samples_are_drawn_evenly():
+    y = np.repeat(np.arange(4), [100, 50, 10, 3])
+    chosen = draw_labelled(y, 12, np.random.default_rng(0))
+    assert len(set(chosen)) == 12
+    assert np.bincount(y[chosen]).tolist() == [3, 3, 3, 3]
+    assert set(draw_labelled(y, 163, np.random.default_rng(0))) == set(range(163))
+
+
+def test_the_curve_has_its_control_arms_and_repeats_itself():
+    digits = load_digits()
+    method = Autoencoder(hidden=(64, 10), epochs=10, batch_size=32, random_state=0).fit(digits.x)
+    arguments = (method.encoder_, digits.x, digits.y, digits.test_x, digits.test_y)
+    settings = dict(labels=(10, 50), seeds=(0, 1), steps=60)
+    before = method.encoder_.parameters.vector.copy()
+    curve = few_label_curve(*arguments, **settings)
+    np.testing.assert_array_equal(method.encoder_.parameters.vector, before)
+    assert list(curve.arms) == [
+        "pretrained, fine-tuned",
+        "random weights, same budget",
+        "pretrained codes, linear",
+        "raw input, linear",
+        "PCA codes, linear",
+    ]
+    for accuracy in curve.arms.values():
+        assert accuracy.shape == (2, 2)
+        assert accuracy[1].mean() > accuracy[0].mean() > 0.2
+    again = few_label_curve(*arguments, **settings)
+    for name, accuracy in curve.arms.items():
+        np.testing.assert_array_equal(accuracy, again.arms[name])
+    assert curve.table().count("\n") == 6
+
+
+def test_pretraining_that_cannot_help_does_not_seem_to():
+    """An encoder that lost everything: the control arm is ahead, and the curve shows it."""
+    digits = load_digits()
+    x = Input((64,))
+    blind = Model(x, Dense(30, "tanh", seed=0)(x))
+    blind.layers[0].W.value = np.zeros((64, 30))
+    curve = few_label_curve(
+        blind,
+        digits.x,
+        digits.y,
+        digits.test_x,
+        digits.test_y,
+        labels=(50,),
+        seeds=(0, 1),
+        steps=200,
+    )
+    assert curve.difference(PRETRAINED, RANDOM).mean() < -0.3
+
+
+def test_too_few_labels_are_refused():
+    digits = load_digits()
+    with pytest.raises(ValueError, match="labels has 5, expected at least one for each of 10"):
+        few_label_curve(encoder(), digits.x, digits.y, digits.test_x, digits.test_y, labels=(5,))

@@ -1,0 +1,161 @@
+"""The one protocol, for every method, and its baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minienc.data import Pixels, load_digits
+from minienc.pretraining import METHODS, PCA, Autoencoder, MeanSample
+from minienc.training.callbacks import LambdaCallback
+
+RNG = np.random.default_rng(0)
+X = RNG.random((60, 8))
+SMALL = {
+    "autoencoder": {},
+    "denoising": {"noise": "masking", "noise_level": 0.2},
+    "stacked": {"noise": "gaussian", "noise_level": 0.1, "epochs_per_layer": 2},
+}
+
+
+def make(name, **more):
+    given = dict(hidden=(6, 3), epochs=3, batch_size=16, random_state=0)
+    return METHODS[name](**{**given, **SMALL[name], **more})
+
+
+def test_every_method_is_tested():
+    assert set(SMALL) == set(METHODS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_protocol(name, tied):
+    method = make(name, tied=tied)
+    assert method.fit(X) is method
+    Z = method.transform(X)
+    assert Z.shape == (60, 3) and Z.dtype == np.float32
+    restored = method.inverse_transform(Z)
+    np.testing.assert_allclose(restored, method.model_.predict(X), rtol=1e-5)
+    error = ((X - restored) ** 2).sum(axis=1).mean()
+    assert method.score(X) == pytest.approx(-error, rel=1e-5)
+    assert len(method.history_["loss"]) == 3
+    assert method.transform(X[:1]).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_labels_are_never_looked_at(name):
+    one = make(name).fit(X).transform(X)
+    two = make(name).fit(X, RNG.integers(0, 9, 60)).transform(X)
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_images_bytes_and_rows_are_the_same_samples(name):
+    images = RNG.integers(0, 256, (40, 4, 2), dtype=np.uint8)
+    rows = Pixels(images)[:].reshape(40, 8)
+    one = make(name).fit(Pixels(images)).transform(Pixels(images))
+    np.testing.assert_array_equal(one, make(name).fit(rows).transform(rows))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_stopped_fit_goes_on_to_the_same_bits(name, tmp_path):
+    class Killed(Exception):
+        pass
+
+    whole = make(name).fit(X)
+    for n in (0, 3, 8):
+        folder = tmp_path / str(n)
+        count = iter(range(n))
+
+        def die(*_, count=count):
+            if next(count, None) is None:
+                raise Killed
+
+        with pytest.raises(Killed):
+            make(name).fit(
+                X, checkpoint_dir=folder, callbacks=[LambdaCallback(on_train_batch_end=die)]
+            )
+        go_on = LambdaCallback()  # a callback in the place of the other
+        method = make(name).fit(X, checkpoint_dir=folder, resume=True, callbacks=[go_on])
+        for a, b in zip(whole.model_.get_weights(), method.model_.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert method.history_ == whole.history_
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_can_be_cloned_by_scikit_learn(name):
+    base = pytest.importorskip("sklearn.base")
+    method = make(name, tied=True)
+    assert base.clone(method).get_params() == method.get_params()
+    assert repr(method).startswith(type(method).__name__ + "(")
+    assert method.set_params(epochs=7).epochs == 7
+    with pytest.raises(ValueError, match="has no parameter 'depth'"):
+        method.set_params(depth=3)
+
+
+def test_the_encoder_of_a_denoising_method_draws_no_noise():
+    method = make("denoising", noise_level=0.9).fit(X)
+    x = X.astype("float32")
+    noisy = method.model_.forward(x, rng=np.random.default_rng(0))[0]
+    assert not np.array_equal(noisy, method.model_(x))
+    assert not method.encoder_.uses_rng
+
+
+def test_learning_beats_the_mean_and_on_digits_principal_components():
+    digits = load_digits()
+    method = Autoencoder(hidden=(128, 64, 10), epochs=40, batch_size=32, random_state=0)
+    error = method.fit(digits.x).reconstruction_error(digits.test_x)
+    mean = MeanSample().fit(digits.x).reconstruction_error(digits.test_x)
+    pca = PCA(10).fit(digits.x).reconstruction_error(digits.test_x)
+    assert error < pca < mean / 3
+
+
+REFUSED = {
+    "X has one sample, expected at least 2": lambda: make("autoencoder").fit(X[:1]),
+    "X runs from": lambda: make("autoencoder").fit(X * 3),
+    "rows (rows 4, 7": lambda: make("autoencoder").fit(
+        np.where(np.isin(np.arange(60), (4, 7))[:, None], np.nan, X)
+    ),
+    "hidden is ()": lambda: make("autoencoder", hidden=()).fit(X),
+    "epochs is 0": lambda: make("autoencoder", epochs=0).fit(X),
+    "learning_rate is -1": lambda: make("autoencoder", learning_rate=-1).fit(X),
+    "noise is 'salt'": lambda: make("denoising", noise="salt").fit(X),
+    "noise is 'pepper'": lambda: make("stacked", noise="pepper").fit(X),
+    "epochs_per_layer is 0": lambda: make("stacked", epochs_per_layer=0).fit(X),
+    "is for labels": lambda: make("autoencoder", loss="sparse_categorical_crossentropy").fit(X),
+    "is not fitted yet": lambda: make("autoencoder").transform(X),
+    "x is (60, 3), expected (N, 8)": lambda: make("autoencoder").fit(X).transform(X[:, :3]),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_what_cannot_be_learned_from_is_refused(sentence):
+    with pytest.raises((ValueError, RuntimeError)) as refusal:
+        REFUSED[sentence]()
+    assert sentence in str(refusal.value)
+
+
+# --------------------------------------------------------------------------------------- baselines
+
+
+def test_principal_components_are_those_of_the_singular_value_decomposition():
+    """At an offset of 1e4, where E[x x'] - mean mean' would lose its digits."""
+    data = X + 1e4
+    pca = PCA(3).fit(data)
+    centred = data - data.mean(axis=0)
+    _, s, vt = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs((pca.components_ * vt[:3]).sum(axis=1)), 1, rtol=1e-9)
+    np.testing.assert_allclose(pca.explained_variance_, s[:3] ** 2 / 60, rtol=1e-9)
+    restored = pca.inverse_transform(pca.transform(data))
+    expected = (s[3:] ** 2).sum() / 60
+    assert ((data - restored) ** 2).sum(axis=1).mean() == pytest.approx(expected, rel=1e-7)
+    assert pca.reconstruction_error(data) == pytest.approx(expected, rel=1e-7)
+
+
+def test_as_many_components_as_features_restore_everything():
+    assert PCA(50).fit(X).reconstruction_error(X) == pytest.approx(0, abs=1e-20)
+
+
+def test_the_mean_sample():
+    error = MeanSample().fit(X).reconstruction_error(X)
+    assert error == pytest.approx(X.var(axis=0).sum())
