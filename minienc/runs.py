@@ -31,7 +31,7 @@ from minienc.finetuning.curve import FROM_RANDOM, draw_labelled
 from minienc.models import Model, clone_model, load_model
 from minienc.pretraining import METHODS, PCA, MeanSample, Pretrainer
 from minienc.pretraining.base import as_samples, iterate_samples
-from minienc.report import RunReport, write_report
+from minienc.report import RunReport, few_label_verdicts, write_report
 
 N_SHOWN = 5000  # samples on the map of the codes
 
@@ -290,7 +290,8 @@ def _print_results(
     for name, value in errors:
         print(f"  {name:<32} {value:9.4g}")
     if curve is not None:
-        print(f"\nmean and standard deviation over {len(curve.seeds)} seeds:\n{curve.table()}")
+        print(f"\nmean and standard deviation over {len(curve.seeds)} seeds:\n{curve.table()}\n")
+        print("\n".join(few_label_verdicts(curve)))
     print(f"\ntrained in {seconds:.0f} s; look at {folder / 'report.html'}")
 
 
