@@ -1,0 +1,138 @@
+"""From wrong numbers to a likely mistake, where a pattern fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.verify.report import TensorResult
+
+Arguments = dict[str, Any]
+Outputs = tuple[np.ndarray, ...]
+
+
+def diagnose(
+    result: TensorResult,
+    claimed: Any,
+    numeric: np.ndarray | None,
+    arguments: Arguments,
+    v: Outputs,
+    y: Outputs,
+) -> list[str]:
+    """Sentences that say what the mistake looks like; none where nothing fits."""
+    if claimed is None:
+        return []
+    claimed = np.asarray(claimed, dtype=np.float64)
+    name = result.name
+    if claimed.shape != result.shape:
+        return _of_shapes(name, claimed, result.shape, v)
+    if numeric is None:
+        pairs = [(e.yours, e.numeric) for e in result.wrong]
+        return _of_ratio(name, np.array(pairs), y) if len(pairs) > 1 else []
+    found = _of_zero(name, claimed)
+    found = found or _of_ratio(name, np.stack([claimed.ravel(), numeric.ravel()], axis=1), y)
+    found = found or _of_arrangement(name, claimed, numeric)
+    found = found or _of_formulas(name, claimed, arguments, v)
+    found = found or _of_rows(name, claimed, numeric, arguments)
+    return found
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-4, atol=1e-7 * max(np.abs(b).max(initial=0), 1e-300)))
+
+
+def _of_zero(name: str, claimed: np.ndarray) -> list[str]:
+    return [] if claimed.any() else [f"your d{name} is zero everywhere: is it ever written?"]
+
+
+def _of_ratio(name: str, pairs: np.ndarray, y: Outputs) -> list[str]:
+    """One factor between all elements."""
+    pairs = pairs[np.abs(pairs[:, 1]) > 1e-6 * np.abs(pairs[:, 1]).max(initial=0)]
+    if len(pairs) == 0:
+        return []
+    ratio = float(np.median(pairs[:, 0] / pairs[:, 1]))
+    if ratio == 0 or not _close(pairs[:, 0], ratio * pairs[:, 1]):
+        return []
+    if abs(ratio + 1) < 1e-4:
+        return [f"your d{name} has the wrong sign"]
+    batch = y[0].shape[0] if y[0].ndim else 0
+    size = y[0].size
+    for number, what in ((batch, "the batch size"), (size, "the number of outputs")):
+        if number > 1 and abs(ratio / number - 1) < 1e-4:
+            return [
+                f"your d{name} is {number} times too large: {number} is {what}, is the 1/N missing?"
+            ]
+        if number > 1 and abs(ratio * number - 1) < 1e-4:
+            return [
+                f"your d{name} is {number} times too small: {number} is {what}, was a sum turned "
+                f"into a mean?"
+            ]
+    return [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
+
+
+def _of_arrangement(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+    """The right numbers in the wrong places."""
+    if claimed.ndim == 2 and claimed.shape[0] == claimed.shape[1] and _close(claimed.T, numeric):
+        return [f"your d{name} equals the transpose of the right one"]
+    if claimed.ndim == 2 and _close(claimed, numeric.T.reshape(claimed.shape)):
+        return [f"your d{name} has the numbers of the transpose, reshaped: transpose instead"]
+    if claimed.ndim >= 1 and len(claimed) > 1:
+        right = np.array([_close(a, b) for a, b in zip(claimed, numeric, strict=True)])
+        if right[-1] and not right[:-1].any() and not claimed[:-1].any():
+            return [f"only the last row of your d{name} is written: is it inside the loop?"]
+    return []
+
+
+def _of_formulas(name: str, claimed: np.ndarray, arguments: Arguments, v: Outputs) -> list[str]:
+    """Dense layers: the product is right, but the activation's derivative is missing."""
+    dy = v[0]
+    if dy.ndim != 2:
+        return []
+    matrices = {k: a for k, a in arguments.items() if getattr(a, "ndim", 0) == 2}
+    without = [("its sum over the batch", dy.sum(axis=0)), ("dy itself", dy)]
+    for k, a in matrices.items():
+        if k != name and a.shape[0] == dy.shape[0]:
+            without.append((f"{k}' dy", a.T @ dy))
+        if k != name and a.shape[1] == dy.shape[1]:
+            without.append((f"dy {k}'", dy @ a.T))
+    for formula, value in without:
+        if value.shape == claimed.shape and _close(claimed, value):
+            return [f"your d{name} is {formula}: the activation's derivative is missing"]
+    return []
+
+
+def _of_rows(
+    name: str, claimed: np.ndarray, numeric: np.ndarray, arguments: Arguments
+) -> list[str]:
+    """Rows that are wrong just where an index occurs more than once."""
+    if claimed.ndim < 1:
+        return []
+    wrong = {i for i in range(len(claimed)) if not _close(claimed[i], numeric[i])}
+    for k, ids in arguments.items():
+        if getattr(getattr(ids, "dtype", None), "kind", "") not in ("i", "u"):
+            continue
+        values, counts = np.unique(ids, return_counts=True)
+        repeated = {int(i): int(c) for i, c in zip(values, counts, strict=True) if c > 1}
+        if wrong and wrong <= set(repeated):
+            row = min(wrong)
+            return [
+                f"row {row} of your d{name} is index {row}'s, which occurs {repeated[row]} times "
+                f"in {k}: was `+=` used with repeated indices? np.add.at adds them all"
+            ]
+    if claimed.ndim == 1 and len(wrong) == len(claimed) > 1:
+        return []
+    return []
+
+
+def _of_shapes(name: str, claimed: np.ndarray, expected: tuple[int, ...], v: Outputs) -> list[str]:
+    if claimed.shape == expected[::-1]:
+        return [f"your d{name} is transposed"]
+    dy = v[0]
+    if len(expected) == 1 and dy.ndim == 2 and claimed.shape == (dy.shape[0],):
+        return [f"your d{name} is summed over axis 1, the outputs; sum over axis 0, the batch"]
+    if len(expected) == 1 and claimed.shape == dy.shape:
+        return [
+            f"your d{name} is not summed: every sample used the same {name}, so sum over axis 0"
+        ]
+    return []

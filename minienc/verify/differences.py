@@ -1,0 +1,196 @@
+"""Derivatives by differences that know how wrong they may be.
+
+Along a line t -> y(t), with F(t) = <v, y(t)>, the central difference
+
+    D(h) = [F(h) - F(-h)] / 2h = F' + h^2/6 F''' + h^4/120 F''''' + ...
+
+has an even series, so two of them with h and h/2 cancel its first term (Richardson 1911):
+
+    R = [4 D(h/2) - D(h)] / 3 = F' + O(h^4)
+
+Two things make R wrong. Cutting off the series: how far R lies from D(h/2) bounds it. Rounding:
+each output y_j is known to about eps |y_j|, so a difference of two over a width of h to eps |v_j
+y_j| / h, and what does not change at all adds nothing. The sum of both is the *uncertainty*. The
+step begins at the size that balances them and is changed until the uncertainty no longer falls; a
+number that is smaller than its uncertainty is below the floor, and nothing is said of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+Outputs = tuple[np.ndarray, ...]
+Line = Callable[[float], Outputs]  # t -> the outputs at x + t d
+
+
+class Derivative(NamedTuple):
+    """A derivative along a line."""
+
+    value: float
+    uncertainty: float
+    step: float
+    above: float  # F(h)
+    below: float  # F(-h)
+    unchanged: bool  # every output was the same to the last bit on both sides
+    evaluations: int
+
+
+def first_step(x: float, scale: float, eps: float) -> float:
+    """A power of two near eps^(1/5) times the size of x: added to x, hardly a bit is lost."""
+    size = max(abs(x), scale)
+    return 2.0 ** round(math.log2(eps**0.2 * (size if size > 0 else 1.0)))
+
+
+def tensor_scale(x: np.ndarray) -> float:
+    """The size that elements of x have, for elements that happen to be near zero."""
+    if x.size == 0:
+        return 1.0
+    rms = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    return 0.1 * rms if rms > 0 else 1.0
+
+
+def derivative(
+    line: Line, v: Outputs, y: Outputs, h: float, noise: float, goal: float = 1e-9
+) -> Derivative:
+    """Differentiate <v, y(t)> at t = 0.
+
+    Parameters
+    ----------
+    line : function
+    v : cotangents, shaped like the outputs
+    y : the outputs at t = 0
+    h : the first step
+    noise : the relative error of one output, measured by ``measure_noise``
+    goal : stop when the uncertainty is below this fraction of the value
+    """
+    best: Derivative | None = None
+    evaluations = 0
+    tried: set[float] = set()
+    while h not in tried and len(tried) < 8:
+        tried.add(h)
+        d, truncation, rounding = _richardson(line, v, y, h, noise)
+        evaluations += 4
+        if best is None or d.uncertainty < best.uncertainty:
+            best = d
+        if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
+            break
+        h = h / 8 if truncation > rounding else h * 4
+    assert best is not None
+    return best._replace(evaluations=evaluations)
+
+
+def _richardson(
+    line: Line, v: Outputs, y: Outputs, h: float, noise: float
+) -> tuple[Derivative, float, float]:
+    far_above, far_below = line(h), line(-h)
+    above, below = line(h / 2), line(-h / 2)
+    wide = _dot(v, far_above, far_below) / (2 * h)
+    narrow = _dot(v, above, below) / h
+    value = (4 * narrow - wide) / 3
+    rounding = 3 * _rounding(v, above, below, noise) / h
+    truncation = abs(value - narrow)
+    d = Derivative(
+        value=value,
+        uncertainty=truncation + rounding,
+        step=h,
+        above=_inner(v, above),
+        below=_inner(v, below),
+        unchanged=all(
+            np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
+            for a, b, c in zip(far_above, far_below, y, strict=True)
+        ),
+        evaluations=4,
+    )
+    return d, truncation, rounding
+
+
+class Sides(NamedTuple):
+    """The slopes to the left and to the right of a point, which differ at a kink."""
+
+    left: float
+    right: float
+
+
+def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sides | None:
+    """The slopes to both sides if x is a kink; None where the function is smooth.
+
+    Curvature makes one-sided slopes differ too, but by an amount that shrinks with the step; at a
+    kink the jump stays. It has to stand out from the rounding.
+    """
+    jumps = []
+    for step in (h, h / 8):
+        above, below = line(step), line(-step)
+        sides = Sides(_dot(v, y, below) / step, _dot(v, above, y) / step)
+        rounding = 4 * _rounding(v, above, below, noise) / step
+        jump = abs(sides.right - sides.left)
+        if not jump > 10 * rounding:
+            return None
+        jumps.append(jump)
+    return sides if jumps[1] > 0.5 * jumps[0] else None
+
+
+def _dot(v: Outputs, above: Outputs, below: Outputs) -> float:
+    """<v, above - below>, subtracting first: what did not change adds no rounding."""
+    return sum(
+        float(np.sum(c * (np.asarray(a, float) - np.asarray(b, float))))
+        for c, a, b in zip(v, above, below, strict=True)
+    )
+
+
+def _rounding(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
+    """What rounding may have done to <v, above - below>."""
+    square = 0.0
+    for c, a, b in zip(v, above, below, strict=True):
+        size = np.maximum(np.abs(a), np.abs(b)).astype(float) * (a != b)
+        square += float(np.sum(np.square(c * size)))
+    return noise * math.sqrt(square)
+
+
+def _inner(v: Outputs, y: Outputs) -> float:
+    return sum(float(np.sum(c * part)) for c, part in zip(v, y, strict=True))
+
+
+def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
+    """The relative error of an output, measured: at least eps.
+
+    Seven values a hair apart lie on a straight line but for their rounding; the third and fourth
+    differences of them remove any smooth part and leave the noise (Hamming; More and Wild 2011,
+    "Estimating computational noise", section 4).
+    """
+    delta = max(h * 1e-6, 64 * eps * h)
+    scale = np.abs(_flat(y))
+    table = np.array([_flat(line(k * delta)) for k in range(7)])
+    worst = eps
+    for order in range(1, 5):
+        table = np.diff(table, axis=0)
+        if order < 3:
+            continue
+        gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
+        noise = np.sqrt(gamma * np.mean(table**2, axis=0))
+        seen = scale > 0
+        if seen.any():
+            worst = max(worst, float(np.sqrt(np.mean((noise[seen] / scale[seen]) ** 2))))
+    return min(worst, 1e3 * eps) * 2
+
+
+def _flat(y: Outputs) -> np.ndarray:
+    return np.concatenate([np.ravel(part).astype(float) for part in y])
+
+
+def complex_step(f: Callable, x: np.ndarray, index: tuple, v: Outputs) -> float | None:
+    """Im F(x + i h e) / h with h = 1e-30: exact to rounding, where f is analytic and takes complex
+    numbers (Squire and Trapp 1998). None where it does not."""
+    moved = x.astype(complex)
+    moved[index] += 1e-30j
+    try:
+        with np.errstate(all="ignore"):
+            y = f(moved)
+    except Exception:  # whatever it raises, it does not qualify
+        return None
+    if not any(np.iscomplexobj(part) for part in y):
+        return None
+    return sum(float(np.sum(c * np.imag(part))) for c, part in zip(v, y, strict=True)) / 1e-30

@@ -1,0 +1,148 @@
+"""What a pair must keep beside its numbers: purity, linearity, caches of its own, dtypes.
+
+Each broken law is one sentence, and makes the check fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.verify.subject import Arguments, Outputs, Subject
+
+
+def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
+    """Return a sentence for each law that is broken."""
+    arguments = {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in given.items()}
+    before = {k: a.tobytes() for k, a in arguments.items() if isinstance(a, np.ndarray)}
+    y, cache = subject.forward(arguments)
+    dys = tuple(c.astype(part.dtype) for c, part in zip(v, y, strict=True))
+    found: list[str] = []
+    if any(dict_changed(arguments, before)):
+        return [
+            f"the forward writes into its argument {n}" for n in dict_changed(arguments, before)
+        ]
+    found += _shared_outputs(y, arguments)
+    again, other_cache = subject.forward(arguments)
+    if not _same(y, again):
+        return [
+            *found,
+            "the forward gives two results for one input: pass its generator, or seed it",
+        ]
+    dy_bytes = [d.tobytes() for d in dys]
+    first = subject.backward(dys, cache)
+    if [d.tobytes() for d in dys] != dy_bytes:
+        found.append("the backward writes into the cotangent dy")
+    found += [f"the backward writes into {n}" for n in dict_changed(arguments, before)]
+    found += _shared_gradients(first, dys, arguments, subject)
+    found += _repetition(subject, dys, cache, first, arguments)
+    found += _linearity(subject, dys, cache, first)
+    found += _dtypes(subject, given, y, first)
+    del other_cache
+    return found
+
+
+def dict_changed(arguments: Arguments, before: dict[str, bytes]) -> list[str]:
+    """Names of the arrays that are no longer what they were."""
+    return [k for k, was in before.items() if arguments[k].tobytes() != was]
+
+
+def _same(one: Outputs, two: Outputs) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
+
+
+def _shared_outputs(y: Outputs, arguments: Arguments) -> list[str]:
+    return [
+        f"the output shares memory with the argument {k}: writing to one changes the other"
+        for k, a in arguments.items()
+        if isinstance(a, np.ndarray) and any(np.shares_memory(part, a) for part in y)
+    ]
+
+
+def _shared_gradients(
+    gradients: dict[str, Any], dys: Outputs, arguments: Arguments, subject: Subject
+) -> list[str]:
+    found = []
+    for name, g in gradients.items():
+        if not isinstance(g, np.ndarray):
+            continue
+        if any(np.shares_memory(g, d) for d in dys):
+            found.append(f"the gradient of {name} shares memory with the cotangent dy")
+        for k, a in arguments.items():
+            if isinstance(a, np.ndarray) and np.shares_memory(g, a):
+                found.append(f"the gradient of {name} shares memory with the argument {k}")
+    return found
+
+
+def _repetition(
+    subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any], arguments: Arguments
+) -> list[str]:
+    """Backward again; and forward with other numbers in between, for caches of one slot."""
+    kept = {k: None if g is None else np.array(g) for k, g in first.items()}
+    second = subject.backward(dys, cache)
+    found = []
+    for name, g in kept.items():
+        if g is None:
+            continue
+        if np.array_equal(second[name], g, equal_nan=True):
+            continue
+        if np.allclose(second[name], 2 * g, rtol=1e-5):
+            found.append(
+                f"the gradient of {name} accumulates: a second backward gives twice as much"
+            )
+        else:
+            found.append(f"a second backward with the same cache gives another gradient of {name}")
+    if found:
+        return found
+    other = {
+        k: a[::-1] * a.dtype.type(0.5) + a.dtype.type(0.25)
+        if isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.ndim
+        else a
+        for k, a in arguments.items()
+    }
+    with np.errstate(all="ignore"):
+        subject.forward(other)
+    third = subject.backward(dys, cache)
+    return [
+        f"the gradient of {name} changes when the forward is called again in between: the cache "
+        f"belongs to the function, not to the call"
+        for name, g in kept.items()
+        if g is not None and not np.array_equal(third[name], g, equal_nan=True)
+    ]
+
+
+def _linearity(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any]) -> list[str]:
+    """backward(3 dy + dz) = 3 backward(dy) + backward(dz): the chain rule is linear."""
+    rng = np.random.default_rng(1)
+    others = tuple(rng.standard_normal(d.shape).astype(d.dtype) for d in dys)
+    apart = subject.backward(others, cache)
+    together = subject.backward(
+        tuple(np.asarray(3 * a + b, a.dtype) for a, b in zip(dys, others, strict=True)), cache
+    )
+    found = []
+    for name, g in first.items():
+        if g is None or together[name] is None or np.shape(together[name]) != np.shape(g):
+            continue
+        expected = 3 * np.asarray(g, float) + np.asarray(apart[name], float)
+        size = max(np.abs(expected).max(initial=0), np.abs(np.asarray(g, float)).max(initial=0))
+        tolerance = 1e-9 if np.asarray(g).dtype == np.float64 else 1e-3
+        if not np.allclose(together[name], expected, rtol=0, atol=tolerance * max(size, 1e-300)):
+            found.append(f"the gradient of {name} is not linear in dy")
+    return found
+
+
+def _dtypes(subject: Subject, given: Arguments, y: Outputs, gradients: dict[str, Any]) -> list[str]:
+    """float32 in, float32 out."""
+    dtypes = {given[k].dtype for k in subject.differentiable}
+    if dtypes != {np.dtype(np.float32)}:
+        return []
+    found = []
+    if any(part.dtype == np.float64 and part.ndim for part in y):
+        found.append("the output is float64 though every input is float32: it was silently upcast")
+    found += [
+        f"the gradient of {name} is float64 though every input is float32: it was silently upcast"
+        for name, g in gradients.items()
+        if isinstance(g, np.ndarray) and g.dtype == np.float64
+    ]
+    return found
