@@ -1,6 +1,7 @@
-"""The command line: ``minienc pretrain | finetune | encode | info`` (or ``python -m minienc``).
+"""The command line: ``minienc pretrain | finetune | encode | gradcheck | info``.
 
-Exit status: 0 done; 1 training could not go on (the loss became NaN); 2 refused, with one line
+Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
+2 refused, with one line
 that says what came and what was expected; 130 after Ctrl-C, with how to resume.
 """
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(_parser().parse_args(argv))
     command = arguments.pop("run")
     try:
-        command(**arguments)
+        return command(**arguments) or 0
     except BrokenPipeError:  # `minienc info | head`
         sys.stderr.close()
     except KeyboardInterrupt as stop:
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_finetune(commands)
     _add_encode(commands)
+    _add_gradcheck(commands)
     _add_info(commands)
     return parser
 
@@ -149,6 +151,29 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--force", action="store_true", help="replace FILE")
 
 
+def _add_gradcheck(commands: Any) -> None:
+    p = commands.add_parser(
+        "gradcheck",
+        help="check a hand-written gradient",
+        description="Check FILE.py:NAME, a pair NAME_forward and NAME_backward or a function that "
+        "returns (y, backward), against differences.",
+    )
+    p.set_defaults(run=_gradcheck)
+    p.add_argument("where", metavar="FILE.py:NAME")
+    p.add_argument(
+        "--shapes",
+        metavar="SPEC",
+        help="what to call it with: 'x=5,3 W=3,4 ids=6:int10 t=5,3:unit rate=0.5' "
+        "(else NAME_example() of the file)",
+    )
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    p.add_argument(
+        "--exhaustive", action="store_true", help="element by element, whatever the size"
+    )
+    p.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def _add_info(commands: Any) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
@@ -189,6 +214,14 @@ def _encode(**given: Any) -> None:
     from minienc import runs
 
     runs.encode_run(**given)
+
+
+def _gradcheck(where: str, shapes: str | None, json: bool, **options: Any) -> int:
+    from minienc.verify.files import check_file
+
+    report = check_file(where, shapes, **options)
+    print(report.to_json() if json else report)
+    return 0 if report else 1
 
 
 def _info() -> None:
