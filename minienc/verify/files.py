@@ -77,7 +77,7 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _find(module: ModuleType, name: str, path: Path) -> tuple[Any, Any]:
+def _find(module: ModuleType, name: str, path: str) -> tuple[Any, Any]:
     """(forward, backward) or (function that returns its backward, None)."""
     stem = name.removesuffix("_forward")
     pair = [getattr(module, f"{stem}_{part}", None) for part in ("forward", "backward")]
@@ -94,7 +94,7 @@ def _find(module: ModuleType, name: str, path: Path) -> tuple[Any, Any]:
     )
 
 
-def _example(module: ModuleType, name: str, path: Path) -> tuple:
+def _example(module: ModuleType, name: str, path: str) -> tuple:
     stem = name.removesuffix("_forward")
     example = getattr(module, f"{stem}_example", None)
     if example is None:
