@@ -9,7 +9,15 @@ numbers, ``diagnosis`` the likely causes, ``mutants`` the check of the check.
 
 from minienc.verify.gradcheck import assert_gradients, gradcheck
 from minienc.verify.numeric import numerical_gradient
+from minienc.verify.optimizers import check_optimizer
 from minienc.verify.report import Report
 from minienc.verify.subject import SubjectError
 
-__all__ = ["Report", "SubjectError", "assert_gradients", "gradcheck", "numerical_gradient"]
+__all__ = [
+    "Report",
+    "SubjectError",
+    "assert_gradients",
+    "check_optimizer",
+    "gradcheck",
+    "numerical_gradient",
+]

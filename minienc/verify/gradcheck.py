@@ -9,6 +9,7 @@ check. Beside the numbers it holds the backward to the laws of a pure pair (``la
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import Any
@@ -77,7 +78,7 @@ def gradcheck(
     started = time.perf_counter()
     subject = make_subject(what, args, gradient, targets, options)
     rng = np.random.default_rng(seed)
-    report = Report(subject.name, [], notes=list(subject.notes))
+    report = Report(subject.name, [])
     given = {k: np.array(v) if _is_array(v) else v for k, v in subject.arguments.items()}
     shadow = {k: _as_float64(v) for k, v in given.items()}
     y = _float_outputs(subject.outputs(shadow))
@@ -97,6 +98,8 @@ def gradcheck(
                 result, claimed[result.name], examiner.numeric.get(result.name), shadow, v, y
             )
     report.problems += check_laws(subject, given, v)
+    if report.verdict == FAIL and subject.model is not None:
+        report.notes.append(find_wrong_layer(subject))
     report.mutants, report.mutants_caught = count_caught(
         {t.name: claimed[t.name] for t in report.tensors if t.verdict == PASS}, examiner.judge_again
     )
@@ -121,6 +124,24 @@ def miss_probability(relative_error: float, directions: int) -> float:
     escapes where it is below the tolerance, with probability about sqrt(2/pi) tolerance / error.
     """
     return (math.sqrt(2 / math.pi) * RTOL / relative_error) ** directions
+
+
+def find_wrong_layer(subject: Subject) -> str:
+    """Check each layer of a model by itself, on what it was given in the model, in the order in
+    which they run; say which is the first that is wrong."""
+    graph = subject.model.graph
+    probe = copy.copy(graph)
+    probe.output_slots = list(range(graph.n_slots))
+    values, _ = probe.forward(subject.inputs)
+    for step in graph.steps:
+        x = tuple(values[s] for s in step.inputs)
+        alone = gradcheck(step.layer, x if step.several else x[0])
+        if alone.verdict == FAIL:
+            return f"the first wrong layer is {step.path}; by itself:\n{alone}"
+    return (
+        "each layer by itself is right: the mistake lies in the loss, or in how the graph adds up "
+        "its gradients"
+    )
 
 
 class _Examiner:

@@ -12,7 +12,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,8 @@ class Subject:
         Those that have a gradient: floating, and not declared constant.
     forward : function(arguments) -> (outputs, cache)
     backward : function(cotangents, cache) -> {name: gradient}
-    adds : bool
-        Gradients of parameters are added to the caller's arrays (layers), instead of returned.
+    model : Model or None
+        Where there is one, its layers can be checked one by one.
     """
 
     name: str
@@ -47,7 +47,8 @@ class Subject:
     differentiable: tuple[str, ...]
     forward: Callable[[Arguments], tuple[Outputs, Any]]
     backward: Callable[[Outputs, Any], dict[str, Any]]
-    notes: list[str] = field(default_factory=list)
+    model: Any = None
+    inputs: tuple = ()  # of the model
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """The forward's outputs alone."""
@@ -279,7 +280,8 @@ def _of_layer(layer: Any, args: tuple) -> Subject:
         dxs = dx if isinstance(dx, tuple) else (dx,)
         return {**dict(zip(inputs, dxs, strict=True)), **found}
 
-    return Subject(layer.label, arguments, differentiable, run, back)
+    model = layer if hasattr(layer, "graph") else None
+    return Subject(layer.label, arguments, differentiable, run, back, model, tuple(xs))
 
 
 def _of_objective(model: Any, args: tuple, targets: Any) -> Subject:
@@ -309,7 +311,8 @@ def _of_objective(model: Any, args: tuple, targets: Any) -> Subject:
             found = {n: grads[p] * scale for n, p in named}
         return {**{k: d * scale for k, d in zip(inputs, dxs, strict=True)}, **found}
 
-    return Subject(f"{model.label} with its loss", arguments, differentiable, run, back)
+    name = f"{model.label} with its loss"
+    return Subject(name, arguments, differentiable, run, back, model, tuple(xs))
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""Whole models: the first wrong layer is named. And optimisers: their trajectories."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minienc.layers import Dense, Input
+from minienc.models import Model
+from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from minienc.verify import check_optimizer, gradcheck
+
+RNG = np.random.default_rng(0)
+
+
+class Careless(Dense):
+    """Forgets a factor on the way down."""
+
+    def backward(self, dy, cache, grads, need_dx=True):
+        dx = super().backward(dy, cache, grads, need_dx)
+        return None if dx is None else 0.9 * dx
+
+
+def test_the_first_wrong_layer_is_named():
+    x = Input((3,), dtype="float64")
+    h = Dense(4, "tanh", seed=0, name="fine")(x)
+    h = Careless(4, "tanh", seed=1, name="careless")(h)
+    model = Model(x, Dense(2, seed=2, name="also_fine")(h))
+    report = gradcheck(model, RNG.standard_normal((5, 3)))
+    assert report.verdict == "fail"
+    assert report.notes[0].startswith("the first wrong layer is careless")
+    model.compile("sgd", "mse")
+    report = gradcheck(model, RNG.standard_normal((5, 3)), RNG.standard_normal((5, 2)))
+    assert report.verdict == "fail"
+    assert "the first wrong layer is careless" in str(report)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.1),
+        SGD(0.1, momentum=0.9, nesterov=True),
+        RMSprop(0.01),
+        RMSprop(0.01, momentum=0.5),
+        Adagrad(0.1),
+        Adam(0.01),
+        AdamW(0.01, weight_decay=0.1),
+    ],
+    ids=str,
+)
+def test_the_optimisers_of_the_project(optimizer):
+    report = check_optimizer(optimizer)
+    assert report, str(report)
+
+
+def test_a_wrong_optimiser_is_told_by_its_step():
+    class NoCorrection(Adam):
+        def _update(self, w, g, state, rate):
+            m, v = state["m"], state["v"]
+            m *= 0.9
+            m += 0.1 * g
+            v *= 0.999
+            v += 0.001 * g * g
+            w -= rate * m / (np.sqrt(v) + 1e-7)
+
+    from minienc.verify.optimizers import adam
+
+    report = check_optimizer(NoCorrection(0.01), adam)
+    assert not report
+    assert "FAIL  NoCorrection: step 1 already" in str(report)
+    with pytest.raises(ValueError, match="no reference for NoCorrection"):
+        check_optimizer(NoCorrection())
