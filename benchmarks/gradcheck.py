@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import minienc
+from minienc.layers import Dense, Input
+from minienc.models import Model
 from minienc.verify import gradcheck
 
 RNG = np.random.default_rng(0)
@@ -443,6 +446,31 @@ CHECKERS: dict[str, tuple[str, Callable[[Case], str]]] = {
 }
 
 
+def print_speed() -> dict[str, float]:
+    """How long ordinary sizes take; every element, and a million parameters by directions."""
+    rng = np.random.default_rng(0)
+    dense = Dense(32, "tanh", seed=0)
+    x = rng.standard_normal((16, 64))
+    inputs = Input((784,), dtype="float64")
+    h = inputs
+    for units in (512, 128, 512):
+        h = Dense(units, "tanh", seed=0)(h)
+    model = Model(inputs, Dense(784, "sigmoid", seed=0)(h))
+    model.compile("adam", "binary_crossentropy")
+    images = rng.uniform(size=(16, 784))
+    seconds = {
+        "dense 64 to 32, batch 16": gradcheck(dense, x).seconds,
+        "the same, every element": gradcheck(dense, x, exhaustive=True).seconds,
+        f"model of {model.parameters.vector.size:,} parameters with its loss": gradcheck(
+            model, images, images
+        ).seconds,
+    }
+    print("\n| minienc's gradcheck of a | s |\n|---|---:|")
+    for what, took in seconds.items():
+        print(f"| {what} | {took:.2f} |")
+    return seconds
+
+
 def main() -> None:
     """Run every checker on every case, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -457,7 +485,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     for name, (package, check) in CHECKERS.items():
         try:
-            version = __import__(package).__version__
+            version = (minienc if name == "minienc" else __import__(package)).__version__
         except ImportError:
             print(f"| {name} | not installed |||||")
             continue
@@ -485,6 +513,7 @@ def main() -> None:
         for kind in ("missed", "failed_though_right", "inconclusive"):
             if found[kind]:
                 print(f"\n{name}, {kind.replace('_', ' ')}: {'; '.join(found[kind])}")
+    results["speed"] = {k: round(t, 2) for k, t in print_speed().items()}
     if save:
         path = Path(__file__).parent / "results" / "gradcheck.json"
         path.parent.mkdir(exist_ok=True)

@@ -163,15 +163,22 @@ def _add_gradcheck(commands: Any) -> None:
     p.add_argument(
         "--shapes",
         metavar="SPEC",
-        help="what to call it with: 'x=5,3 W=3,4 ids=6:int10 t=5,3:unit rate=0.5' "
-        "(else NAME_example() of the file)",
+        help="what to call it with: 'x=5,3 W=3,4 ids=6:int10 t=5,3:unit rate=0.5'; letters, "
+        "'x=N,D W=D,M', try several sizes (else NAME_example() of the file)",
     )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     p.add_argument(
         "--exhaustive", action="store_true", help="element by element, whatever the size"
     )
+    p.add_argument(
+        "--oracle", choices=("jax",), help="ask jax.vjp of the same forward, too (needs JAX)"
+    )
+    p.add_argument(
+        "--second-order", action="store_true", help="check that the Hessian is symmetric, too"
+    )
     p.add_argument("--json", action="store_true", help="print the report as JSON")
+    p.add_argument("--html", metavar="FILE", help="write the report as a page, with its V-curve")
 
 
 def _add_info(commands: Any) -> None:
@@ -216,10 +223,12 @@ def _encode(**given: Any) -> None:
     runs.encode_run(**given)
 
 
-def _gradcheck(where: str, shapes: str | None, json: bool, **options: Any) -> int:
+def _gradcheck(where: str, shapes: str | None, json: bool, html: str | None, **options: Any) -> int:
     from minienc.verify.files import check_file
 
     report = check_file(where, shapes, **options)
+    if html is not None:
+        report.save_html(html)
     print(report.to_json() if json else report)
     return 0 if report else 1
 

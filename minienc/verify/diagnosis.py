@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.verify.formulas import candidates
 from minienc.verify.report import TensorResult
 
 Arguments = dict[str, Any]
@@ -33,8 +34,10 @@ def diagnose(
     found = _of_zero(name, claimed)
     found = found or _of_ratio(name, np.stack([claimed.ravel(), numeric.ravel()], axis=1), y)
     found = found or _of_arrangement(name, claimed, numeric)
-    found = found or _of_formulas(name, claimed, arguments, v)
+    found = found or _of_formulas(name, claimed, arguments, v, y)
     found = found or _of_rows(name, claimed, numeric, arguments)
+    found = found or _of_mask(name, claimed, numeric)
+    found = found or _of_sums(name, claimed, numeric)
     return found
 
 
@@ -81,24 +84,42 @@ def _of_arrangement(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list
         right = np.array([_close(a, b) for a, b in zip(claimed, numeric, strict=True)])
         if right[-1] and not right[:-1].any() and not claimed[:-1].any():
             return [f"only the last row of your d{name} is written: is it inside the loop?"]
+    if claimed.ndim == 3 and not claimed[:, :-1].any() and _close(claimed[:, -1], numeric[:, -1]):
+        return [
+            f"only the last time step of your d{name} contributes: does the loop end too early?"
+        ]
     return []
 
 
-def _of_formulas(name: str, claimed: np.ndarray, arguments: Arguments, v: Outputs) -> list[str]:
-    """Dense layers: the product is right, but the activation's derivative is missing."""
-    dy = v[0]
-    if dy.ndim != 2:
+def _of_formulas(
+    name: str, claimed: np.ndarray, arguments: Arguments, v: Outputs, y: Outputs
+) -> list[str]:
+    """A dense layer's backward with a common mistake."""
+    for mistake, value in candidates(name, claimed.shape, arguments, v, y):
+        if _close(claimed, value):
+            return [f"your d{name}: {mistake}"]
+    return []
+
+
+def _of_mask(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+    """Right but where the gradient is zero: what the forward cut off gets one all the same."""
+    size = np.abs(numeric).max(initial=0)
+    dead = np.abs(numeric) <= 1e-9 * size
+    if not dead.any() or dead.all() or not claimed[dead].any():
         return []
-    matrices = {k: a for k, a in arguments.items() if getattr(a, "ndim", 0) == 2}
-    without = [("its sum over the batch", dy.sum(axis=0)), ("dy itself", dy)]
-    for k, a in matrices.items():
-        if k != name and a.shape[0] == dy.shape[0]:
-            without.append((f"{k}' dy", a.T @ dy))
-        if k != name and a.shape[1] == dy.shape[1]:
-            without.append((f"dy {k}'", dy @ a.T))
-    for formula, value in without:
-        if value.shape == claimed.shape and _close(claimed, value):
-            return [f"your d{name} is {formula}: the activation's derivative is missing"]
+    if not _close(claimed[~dead], numeric[~dead]):
+        return []
+    return [
+        f"your d{name} is right but where it should be 0: is the mask missing (what relu, dropout, "
+        f"max or clip cut off has no gradient)?"
+    ]
+
+
+def _of_sums(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+    """The same total, distributed otherwise."""
+    total = float(numeric.sum())
+    if claimed.ndim == 1 and abs(claimed.sum() - total) <= 1e-6 * np.abs(numeric).sum():
+        return [f"your d{name} has the right total: is it summed over the wrong axis?"]
     return []
 
 

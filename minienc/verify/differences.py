@@ -8,11 +8,14 @@ has an even series, so two of them with h and h/2 cancel its first term (Richard
 
     R = [4 D(h/2) - D(h)] / 3 = F' + O(h^4)
 
+which is also the five-point stencil of fourth order with the step k = h/2 (Abramowitz and Stegun
+1964, eq. 25.3.6):  R = [F(-2k) - 8 F(-k) + 8 F(k) - F(2k)] / 12k.
+
 Two things make R wrong. Cutting off the series: how far R lies from D(h/2) bounds it. Rounding:
 each output y_j is known to about eps |y_j|, so a difference of two over a width of h to eps |v_j
-y_j| / h, and what does not change at all adds nothing. The sum of both is the *uncertainty*. The
-step begins at the size that balances them and is changed until the uncertainty no longer falls; a
-number that is smaller than its uncertainty is below the floor, and nothing is said of it.
+y_j| / h, and an output that x does not reach adds nothing. The sum of both is the *uncertainty*.
+The step begins at the size that balances them and is changed until the uncertainty no longer falls;
+a number that is smaller than its uncertainty is below the floor, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+FAR = 256.0
 
 Outputs = tuple[np.ndarray, ...]
 Line = Callable[[float], Outputs]  # t -> the outputs at x + t d
@@ -36,7 +41,6 @@ class Derivative(NamedTuple):
     above: float  # F(h)
     below: float  # F(-h)
     unchanged: bool  # every output was the same to the last bit on both sides
-    evaluations: int
 
 
 def first_step(x: float, scale: float, eps: float) -> float:
@@ -68,30 +72,63 @@ def derivative(
     goal : stop when the uncertainty is below this fraction of the value
     """
     best: Derivative | None = None
-    evaluations = 0
     tried: set[float] = set()
+    hidden = _Hidden(line, v, y, FAR * h, noise)
     while h not in tried and len(tried) < 8:
         tried.add(h)
-        d, truncation, rounding = _richardson(line, v, y, h, noise)
-        evaluations += 4
+        d, truncation, rounding = _richardson(line, v, y, h, noise, hidden)
         if best is None or d.uncertainty < best.uncertainty:
             best = d
         if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
             break
         h = h / 8 if truncation > rounding else h * 4
     assert best is not None
-    return best._replace(evaluations=evaluations)
+    return best
+
+
+class _Hidden:
+    """What outputs that did not change to the last bit may still hide.
+
+    An output y_j may not depend on x at all; or it does, by less than its rounding: then it hides
+    up to eps |v_j y_j| / h. To tell, a step is taken that is ``FAR`` times as long: what does not
+    move there either hides at most eps |v_j y_j| / (FAR h). That step is taken when it matters.
+    """
+
+    def __init__(self, line: Line, v: Outputs, y: Outputs, far: float, noise: float) -> None:
+        self.line, self.v, self.y, self.far, self.noise = line, v, y, far, noise
+        self.moves: list[np.ndarray] | None = None
+
+    def at(self, above: Outputs, below: Outputs, h: float, value: float) -> float:
+        """The most that the outputs unchanged between above and below add to the derivative."""
+        still = [a == b for a, b in zip(above, below, strict=True)]
+        most = self._size(still) / h
+        if most <= 1e-8 * abs(value):
+            return most
+        if self.moves is None:
+            ends = self.line(self.far), self.line(-self.far)
+            self.moves = [~((a == b) & (a == c)) for a, b, c in zip(*ends, self.y, strict=True)]
+        slow = [s & m for s, m in zip(still, self.moves, strict=True)]
+        dead = [s & ~m for s, m in zip(still, self.moves, strict=True)]
+        return self._size(slow) / h + self._size(dead) / self.far
+
+    def _size(self, which: list[np.ndarray]) -> float:
+        square = sum(
+            float(np.sum(np.square(c * part, where=w, out=np.zeros(np.shape(part)))))
+            for c, part, w in zip(self.v, self.y, which, strict=True)
+        )
+        return self.noise * math.sqrt(square)
 
 
 def _richardson(
-    line: Line, v: Outputs, y: Outputs, h: float, noise: float
+    line: Line, v: Outputs, y: Outputs, h: float, noise: float, hidden: _Hidden
 ) -> tuple[Derivative, float, float]:
     far_above, far_below = line(h), line(-h)
     above, below = line(h / 2), line(-h / 2)
-    wide = _dot(v, far_above, far_below) / (2 * h)
-    narrow = _dot(v, above, below) / h
+    wide = dot(v, far_above, far_below) / (2 * h)
+    narrow = dot(v, above, below) / h
     value = (4 * narrow - wide) / 3
-    rounding = 3 * _rounding(v, above, below, noise) / h
+    rounding = 3 * rounding_of(v, above, below, noise) / h
+    rounding += hidden.at(above, below, h, value)
     truncation = abs(value - narrow)
     d = Derivative(
         value=value,
@@ -103,7 +140,6 @@ def _richardson(
             np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
             for a, b, c in zip(far_above, far_below, y, strict=True)
         ),
-        evaluations=4,
     )
     return d, truncation, rounding
 
@@ -124,8 +160,8 @@ def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sid
     jumps = []
     for step in (h, h / 8):
         above, below = line(step), line(-step)
-        sides = Sides(_dot(v, y, below) / step, _dot(v, above, y) / step)
-        rounding = 4 * _rounding(v, above, below, noise) / step
+        sides = Sides(dot(v, y, below) / step, dot(v, above, y) / step)
+        rounding = 4 * rounding_of(v, above, below, noise) / step
         jump = abs(sides.right - sides.left)
         if not jump > 10 * rounding:
             return None
@@ -133,7 +169,7 @@ def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sid
     return sides if jumps[1] > 0.5 * jumps[0] else None
 
 
-def _dot(v: Outputs, above: Outputs, below: Outputs) -> float:
+def dot(v: Outputs, above: Outputs, below: Outputs) -> float:
     """<v, above - below>, subtracting first: what did not change adds no rounding."""
     return sum(
         float(np.sum(c * (np.asarray(a, float) - np.asarray(b, float))))
@@ -141,7 +177,7 @@ def _dot(v: Outputs, above: Outputs, below: Outputs) -> float:
     )
 
 
-def _rounding(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
+def rounding_of(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
     """What rounding may have done to <v, above - below>."""
     square = 0.0
     for c, a, b in zip(v, above, below, strict=True):
@@ -179,18 +215,3 @@ def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
 
 def _flat(y: Outputs) -> np.ndarray:
     return np.concatenate([np.ravel(part).astype(float) for part in y])
-
-
-def complex_step(f: Callable, x: np.ndarray, index: tuple, v: Outputs) -> float | None:
-    """Im F(x + i h e) / h with h = 1e-30: exact to rounding, where f is analytic and takes complex
-    numbers (Squire and Trapp 1998). None where it does not."""
-    moved = x.astype(complex)
-    moved[index] += 1e-30j
-    try:
-        with np.errstate(all="ignore"):
-            y = f(moved)
-    except Exception:  # whatever it raises, it does not qualify
-        return None
-    if not any(np.iscomplexobj(part) for part in y):
-        return None
-    return sum(float(np.sum(c * np.imag(part))) for c, part in zip(v, y, strict=True)) / 1e-30

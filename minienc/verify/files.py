@@ -5,6 +5,7 @@ The file is run, as ``python homework.py`` would run it. ``affine`` is looked fo
 call it with comes from ``affine_example()``, where the file has it, or from a small specification:
 
     x=5,3 W=3,4 b=4        arrays of normal numbers of these shapes
+    x=N,D W=D,M b=M        sizes by letters: several are tried, N = 1 and odd ones among them
     ids=6:int10            six integers below 10, some of them twice
     t=5,3:unit             numbers in (0, 1)
     rate=0.5               a plain number, as it is (anything with a decimal point)
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.gradcheck import gradcheck
-from minienc.verify.report import Report
+from minienc.verify.report import FAIL, Report
 
 
 def check_file(
@@ -52,12 +53,42 @@ def check_file(
         raise ValueError(f"gradcheck: {where!r}, expected path/to/file.py:name")
     module = _load(Path(path))
     forward, backward = _find(module, name, path)
-    if shapes is not None:
-        args = draw_arguments(shapes, np.random.default_rng(seed), dtype)
-    else:
-        args = _example(module, name, path)
     pair = (forward,) if backward is None else (forward, backward)
-    return gradcheck(*pair, *args, seed=seed, **options)
+    if shapes is None:
+        return gradcheck(*pair, *_example(module, name, path), seed=seed, **options)
+    reports = []
+    for sizes in _size_sets(shapes):
+        args = draw_arguments(shapes, np.random.default_rng(seed), dtype, sizes)
+        report = gradcheck(*pair, *args, seed=seed, **options)
+        if sizes:
+            text = ", ".join(f"{letter} = {size}" for letter, size in sizes.items())
+            report.notes.append(f"the sizes were {text}")
+        reports.append(report)
+    return _worst_of(reports)
+
+
+def _size_sets(shapes: str) -> list[dict[str, int]]:
+    """Sizes for the letters of a specification: all different, so that no two axes can be taken
+    for each other; then the first letter, the batch, as 1; then odd sizes that are no multiple of
+    anything."""
+    letters = list(dict.fromkeys(re.findall(r"(?<=[=,x])[A-Z]", shapes)))
+    if not letters:
+        return [{}]
+    small, odd = (5, 3, 4, 2, 6, 7), (7, 5, 9, 3, 11, 13)
+    if len(letters) > len(small):
+        raise ValueError(f"gradcheck: --shapes has {len(letters)} letters, expected at most 6")
+    first = dict(zip(letters, small, strict=False))
+    return [first, first | {letters[0]: 1}, dict(zip(letters, odd, strict=False))]
+
+
+def _worst_of(reports: list[Report]) -> Report:
+    """The first that failed; else the first, which says what else was tried."""
+    for report in reports:
+        if report.verdict == FAIL:
+            return report
+    for other in reports[1:]:
+        reports[0].notes.append(f"{other.notes[-1]}, too: {other.verdict}")
+    return reports[0]
 
 
 def _load(path: Path) -> ModuleType:
@@ -106,11 +137,16 @@ def _example(module: ModuleType, name: str, path: str) -> tuple:
     return tuple(args) if isinstance(args, (tuple, list)) else (args,)
 
 
-_ITEM = re.compile(r"(?:(\w+)=)?([\d.,x+-]+)(?::(int\d+|unit))?")
+_ITEM = re.compile(r"(?:(\w+)=)?([\d.,x+A-Z-]+)(?::(int\d+|unit))?")
 
 
-def draw_arguments(shapes: str, rng: np.random.Generator, dtype: str = "float64") -> tuple:
-    """Arrays of a specification; see the module's docstring."""
+def draw_arguments(
+    shapes: str,
+    rng: np.random.Generator,
+    dtype: str = "float64",
+    sizes: dict[str, int] | None = None,
+) -> tuple:
+    """Arrays of a specification; see the module's docstring. ``sizes`` says what letters are."""
     args: list[Any] = []
     for word in shapes.split():
         match = _ITEM.fullmatch(word)
@@ -123,7 +159,7 @@ def draw_arguments(shapes: str, rng: np.random.Generator, dtype: str = "float64"
         if "." in text:
             args.append(float(text))
             continue
-        shape = tuple(int(size) for size in re.split("[,x]", text) if size)
+        shape = tuple(_size(size, word, sizes or {}) for size in re.split("[,x]", text) if size)
         if kind is None:
             args.append(rng.standard_normal(shape).astype(dtype))
         elif kind == "unit":
@@ -131,6 +167,14 @@ def draw_arguments(shapes: str, rng: np.random.Generator, dtype: str = "float64"
         else:
             args.append(_integers(shape, int(kind[3:]), rng))
     return tuple(args)
+
+
+def _size(text: str, word: str, sizes: dict[str, int]) -> int:
+    if text in sizes:
+        return sizes[text]
+    if not text.isdigit():
+        raise ValueError(f"gradcheck: --shapes has {word!r}, expected sizes such as 5,3 or N,D")
+    return int(text)
 
 
 def _integers(shape: tuple[int, ...], below: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,49 +8,103 @@ point, could not have found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from minienc.verify.formulas import candidates
+from minienc.verify.subject import Arguments, Outputs, Subject
 
-def mutants(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Wrong gradients made of a right one; those that change nothing are left out."""
-    spoilt: list[tuple[str, np.ndarray]] = [
-        ("the sign", -g),
-        ("a factor 2", 2 * g),
-        ("one per cent", 1.01 * g),
-        ("all zero", np.zeros_like(g)),
-    ]
-    if g.ndim >= 1 and g.shape[0] > 1:
-        spoilt.append(("a missing 1/N", g * g.shape[0]))
+Mutant = tuple[str, str, np.ndarray]  # the argument, what is wrong, the wrong gradient
+
+
+def plant(
+    subject: Subject, arguments: Arguments, v: Outputs, gradients: dict[str, Any]
+) -> list[Mutant]:
+    """Wrong gradients made of right ones; those that change nothing are left out."""
+    planted = []
+    others = dict(_of_other_calls(subject, arguments, v))
+    for name, right in gradients.items():
+        if right is None or np.size(right) == 0:
+            continue
+        g = np.asarray(right, dtype=np.float64)
+        spoilt = [*_of_array(g), *_of_indices(g, arguments)]
+        spoilt += [(kind, found[name]) for kind, found in others.items()]
+        spoilt += [
+            (kind, value)
+            for kind, value in candidates(name, g.shape, arguments, v, None)
+            if kind != "right"
+        ]
+        for kind, wrong in spoilt:
+            if wrong is None or np.shape(wrong) != g.shape or not np.isfinite(wrong).all():
+                continue
+            if not np.allclose(wrong, g, rtol=1e-4, atol=1e-9 * np.abs(g).max()):
+                planted.append((name, kind, np.asarray(wrong, dtype=np.float64)))
+    return planted
+
+
+def _of_array(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """What can be done to any array."""
+    yield "the sign", -g
+    yield "a factor 2", 2 * g
+    yield "one per cent", 1.01 * g
+    yield "all zero", np.zeros_like(g)
+    one = g.copy()
+    one.flat[np.argmax(np.abs(g))] = 0
+    yield "an element zeroed", one
+    yield "a missing mask", np.where(g == 0, np.abs(g).max(), g)
+    yield "clipped", np.clip(g, -np.abs(g).mean(), np.abs(g).mean())
+    if g.ndim >= 1 and len(g) > 1:
+        yield "a missing 1/N", g * len(g)
         row = g.copy()
         row[np.argmax(np.abs(g).reshape(len(g), -1).sum(axis=1))] = 0
-        spoilt.append(("a row zeroed", row))
-        spoilt.append(("rows shifted by one", np.roll(g, 1, axis=0)))
-        spoilt.append(("the last step alone", np.concatenate([np.zeros_like(g[:-1]), g[-1:]])))
-    if g.ndim == 2 and g.shape[0] == g.shape[1]:
-        spoilt.append(("transposed", g.T))
+        yield "a row zeroed", row
+        yield "rows shifted by one", np.roll(g, 1, axis=0)
     if g.ndim == 2:
-        spoilt.append(("transposed in memory", g.T.reshape(g.shape)))
-    if g.size:
-        one = g.copy()
-        one.flat[np.argmax(np.abs(g))] = 0
-        spoilt.append(("an element zeroed", one))
-        spoilt.append(("a mask forgotten", np.where(g == 0, np.abs(g).max(), g)))
-        spoilt.append(("clipped", np.clip(g, -np.abs(g).mean(), np.abs(g).mean())))
-    for name, wrong in spoilt:
-        if not np.allclose(wrong, g, rtol=1e-4, atol=0):
-            yield name, wrong
+        yield "transposed", g.T if g.shape[0] == g.shape[1] else g.T.reshape(g.shape)
+
+
+def _of_indices(g: np.ndarray, arguments: Arguments) -> Iterator[tuple[str, np.ndarray]]:
+    """``dW[ids] += dy`` instead of ``np.add.at``: a row that is used twice is counted once."""
+    for ids in arguments.values():
+        if getattr(getattr(ids, "dtype", None), "kind", "") not in ("i", "u") or not g.ndim:
+            continue
+        used, counts = np.unique(ids, return_counts=True)
+        repeated = used[(counts > 1) & (used >= 0) & (used < len(g))]
+        if len(repeated):
+            lost = g.copy()
+            lost[repeated] /= 2
+            yield "a lost repeated index", lost
+
+
+def _of_other_calls(
+    subject: Subject, arguments: Arguments, v: Outputs
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The backward itself, given the wrong cache or a part of the cotangent."""
+    if subject.fixed:
+        return
+    moved = {
+        k: a + 0.05 * (1 + np.abs(a)) if k in subject.differentiable else a
+        for k, a in arguments.items()
+    }
+    try:
+        with np.errstate(all="ignore"):
+            _, stale = subject.forward(moved)
+            yield "a stale cache", subject.backward(v, stale)
+    except Exception:  # a point that the function refuses (probabilities, say) makes no mutant
+        pass
+    if any(part.ndim == 3 and part.shape[1] > 1 for part in v):
+        last = tuple(
+            np.where(np.arange(c.shape[1])[:, None] == c.shape[1] - 1, c, 0) if c.ndim == 3 else c
+            for c in v
+        )
+        _, cache = subject.forward(arguments)
+        yield "the last time step alone", subject.backward(last, cache)
 
 
 def count_caught(
-    gradients: dict[str, np.ndarray | None], is_wrong: Callable[[str, np.ndarray], bool]
-) -> tuple[int, int]:
-    """(planted, noticed) over all gradients."""
-    planted = noticed = 0
-    for name, g in gradients.items():
-        if g is None or np.size(g) == 0:
-            continue
-        for _, wrong in mutants(np.asarray(g, dtype=np.float64)):
-            planted += 1
-            noticed += is_wrong(name, wrong)
-    return planted, noticed
+    planted: list[Mutant], is_wrong: Callable[[str, np.ndarray], bool]
+) -> tuple[int, list[str]]:
+    """How many were planted, and which of them were not noticed."""
+    missed = [f"{name}: {kind}" for name, kind, wrong in planted if not is_wrong(name, wrong)]
+    return len(planted), missed

@@ -1,10 +1,10 @@
-"""What a check found, as values, as text for a student, as JSON, as HTML."""
+"""What a check found, as values, as text for a student, as JSON (``html`` draws it as a page)."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from html import escape
+from pathlib import Path
 from typing import Any
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
@@ -44,11 +44,19 @@ class TensorResult:
     n_wrong: int = 0
     n_below_floor: int = 0
     n_kinks: int = 0
-    worst_relative_error: float = 0.0
+    worst: Element | None = None  # of the numbers above the noise
     precision_error: float | None = None  # of a float32 gradient against float64's
     verdict: str = PASS
     reason: str = ""
     diagnosis: list[str] = field(default_factory=list)
+    oracles: dict[str, float | str] = field(default_factory=dict)  # relative gap, or why not
+    taylor: Any = None  # curves.Taylor
+    v_curve: list[tuple[float, float]] = field(default_factory=list)  # of the worst element
+
+    @property
+    def worst_relative_error(self) -> float:
+        """Over the numbers above the noise."""
+        return 0.0 if self.worst is None else self.worst.relative_error
 
 
 @dataclass
@@ -62,8 +70,9 @@ class Report:
     tensors: list[TensorResult]
     problems: list[str] = field(default_factory=list)  # broken laws: each makes the check fail
     notes: list[str] = field(default_factory=list)
-    mutants_caught: int = 0
-    mutants: int = 0
+    oracles: dict[str, str] = field(default_factory=dict)  # name -> why it has nothing to say
+    mutants: int = 0  # planted mistakes
+    mutants_missed: list[str] = field(default_factory=list)
     miss_probability: float = 0.0
     evaluations: int = 0
     seconds: float = 0.0
@@ -73,9 +82,14 @@ class Report:
         """ "pass", "fail" or "inconclusive": the worst of the parts; never "pass" for nothing."""
         if self.problems:
             return FAIL
-        if not self.tensors:
+        worst = max((t.verdict for t in self.tensors), key=_ORDER.__getitem__, default=PASS)
+        if worst == PASS and not any(t.checked for t in self.tensors):
             return INCONCLUSIVE
-        return max((t.verdict for t in self.tensors), key=_ORDER.__getitem__)
+        return worst
+
+    @property
+    def mutants_caught(self) -> int:
+        return self.mutants - len(self.mutants_missed)
 
     def __bool__(self) -> bool:
         return self.verdict == PASS
@@ -84,7 +98,16 @@ class Report:
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(as_text(self))}</pre>"
+        from minienc.verify.html import as_html
+
+        return as_html(self)
+
+    def save_html(self, path: str | Path) -> None:
+        """Write the report as a page of its own, without scripts or anything from elsewhere."""
+        from minienc.files import write_text
+        from minienc.verify.html import as_page
+
+        write_text(path, as_page(self))
 
     def to_json(self) -> str:
         """Everything, as JSON."""
@@ -104,21 +127,47 @@ def as_text(report: Report) -> str:
     for tensor in report.tensors:
         if tensor.verdict != PASS:
             lines += _tensor_lines(tensor)
-    lines += ["", _table(report.tensors)] if report.tensors else ["  nothing was checked"]
+    if not any(t.checked for t in report.tensors):
+        lines.append("  nothing was checked: there is no number to differentiate by")
+    lines += ["", _table(report.tensors)] if report.tensors else []
     for note in report.notes:
         lines.append(f"  note: {note}")
+    lines += _oracle_lines(report)
     lines.append(f"  {RELATIVE_ERROR}")
-    power = (
-        f"  of {report.mutants} planted mistakes this check would notice {report.mutants_caught}"
-    )
-    if report.miss_probability:
-        power += (
-            f"; an error of one per cent of a large gradient escapes its directions with "
-            f"probability {report.miss_probability:.0e}"
-        )
-    lines += [power] if report.mutants else []
+    lines += power_lines(report)
     lines.append(f"  {report.evaluations:,} evaluations in {report.seconds:.2f} s")
     return "\n".join(lines)
+
+
+def _oracle_lines(report: Report) -> list[str]:
+    """What each second opinion said, tensor by tensor, or why it had none."""
+    lines = []
+    for name, reason in report.oracles.items():
+        said = {t.name: t.oracles[name] for t in report.tensors if name in t.oracles}
+        gaps = [gap for gap in said.values() if not isinstance(gap, str)]
+        if reason:
+            lines.append(f"  {name}: not used, {reason}")
+        elif gaps:
+            agreed = ", ".join(t for t, gap in said.items() if not isinstance(gap, str))
+            lines.append(f"  {name}: {agreed} off by at most {max(gaps):.0e} of the largest")
+        lines += [f"  {name}: {t}, {gap}" for t, gap in said.items() if isinstance(gap, str)]
+    return lines
+
+
+def power_lines(report: Report) -> list[str]:
+    if not report.mutants:
+        return []
+    text = f"  of {report.mutants} planted mistakes this check would notice {report.mutants_caught}"
+    if report.mutants_missed:
+        shown = report.mutants_missed[:3]
+        more = len(report.mutants_missed) - len(shown)
+        text += f", not {'; '.join(shown)}" + (f" and {more} more" if more else "")
+    if report.miss_probability:
+        text += (
+            f"\n  an error of one per cent of a large gradient escapes its directions with "
+            f"probability {report.miss_probability:.0e}"
+        )
+    return [text]
 
 
 def _tensor_lines(t: TensorResult) -> list[str]:
@@ -140,13 +189,19 @@ def _tensor_lines(t: TensorResult) -> list[str]:
 
 def _table(tensors: list[TensorResult]) -> str:
     width = max(8, *(len(t.name) for t in tensors))
-    rows = [f"  {'tensor':<{width}}  {'shape':<14} {'checked':<20} {'touched':>7}  verdict"]
+    rows = [
+        f"  {'tensor':<{width}}  {'shape':<14} {'checked':<16} {'touched':>7}  {'Taylor':<9}"
+        f"  verdict"
+    ]
     for t in tensors:
         checked = f"{t.checked} {t.method}"
         kinks = f", {t.n_kinks} at a kink" if t.n_kinks else ""
         floor = f", {t.n_below_floor} below the noise" if t.n_below_floor else ""
+        precision = ""
+        if t.precision_error is not None and t.verdict != FAIL:
+            precision = f", precision error {t.precision_error:.0e}"
         rows.append(
-            f"  {t.name:<{width}}  {t.shape!s:<14} {checked:<20} {t.touched:>7.0%}  "
-            f"{t.verdict}{kinks}{floor}"
+            f"  {t.name:<{width}}  {t.shape!s:<14} {checked:<16} {t.touched:>7.0%}  "
+            f"{'' if t.taylor is None else str(t.taylor):<9}  {t.verdict}{kinks}{floor}{precision}"
         )
     return "\n".join(rows)

@@ -1,0 +1,80 @@
+"""Telling by its kind what was given to ``gradcheck``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minienc.layers.base import Layer
+from minienc.training.losses import Loss
+from minienc.verify.foreign import library_of, of_jax, of_torch
+from minienc.verify.owners import of_layer, of_object, of_objective
+from minienc.verify.subject import (
+    Arguments,
+    Outputs,
+    Subject,
+    SubjectError,
+    as_outputs,
+    of_claim,
+    of_pair,
+    of_returned_backward,
+    rewound,
+)
+
+
+def make_subject(
+    what: Any,
+    args: tuple,
+    *,
+    gradient: Any = None,
+    targets: Any = None,
+    surrogate: Any = None,
+    stop_gradient: str | tuple[str, ...] = (),
+    options: dict[str, Any],
+) -> Subject:
+    """The subject that ``gradcheck(what, *args, ...)`` means."""
+    subject = _by_kind(what, args, gradient, targets, options)
+    subject.stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
+    for name in subject.stopped:
+        if name not in subject.arguments:
+            raise SubjectError(
+                f"gradcheck: stop_gradient names {name!r}, expected one of "
+                f"{', '.join(subject.arguments)}"
+            )
+    if surrogate is not None:
+        names = tuple(subject.arguments)
+
+        def outputs(given: Arguments) -> Outputs:
+            values = [rewound(given[k]) for k in names]
+            return as_outputs(surrogate(*values, **{k: rewound(v) for k, v in options.items()}))
+
+        subject.surrogate = outputs
+        subject.traceable = None
+    return subject
+
+
+def _by_kind(
+    what: Any, args: tuple, gradient: Any, targets: Any, options: dict[str, Any]
+) -> Subject:
+    if isinstance(what, Layer):
+        if getattr(what, "optimizer", None) is not None and (len(args) > 1 or targets is not None):
+            return of_objective(what, args, targets)
+        return of_layer(what, args)
+    if isinstance(what, Loss):
+        return of_pair(what.pair, what.pair.backward, args, {**what.options, **options})
+    library = library_of(what) or next(filter(None, map(library_of, args)), "")
+    if library == "torch" and callable(what):
+        return of_torch(what, args, options)
+    if library == "jax" and callable(what) and not (args and callable(args[0])):
+        return of_jax(what, args, options)
+    if hasattr(what, "forward") and hasattr(what, "backward") and not hasattr(what, "definition"):
+        return of_object(what, args)
+    if not callable(what):
+        raise SubjectError(
+            f"gradcheck: a {type(what).__name__} cannot be checked, expected a function, a layer, "
+            f"a model, or an object with forward and backward"
+        )
+    if gradient is not None:
+        return of_claim(what, gradient, args, options)
+    if args and callable(args[0]) and not hasattr(args[0], "shape"):
+        return of_pair(what, args[0], args[1:], options)
+    return of_returned_backward(what, args, options)
