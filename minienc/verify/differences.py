@@ -144,6 +144,14 @@ def _richardson(
     return d, truncation, rounding
 
 
+def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:
+    """What rounding may leave of a gradient that is zero (a bias before a normalisation): the
+    size that a gradient has whose function goes from its value to 0 over the size of x, times
+    what arithmetic of relative error eps leaves of a sum."""
+    size = sum(float(np.sum(np.abs(c * part))) for c, part in zip(v, y, strict=True))
+    return 8 * eps * size / tensor_scale(x)
+
+
 class Sides(NamedTuple):
     """The slopes to the left and to the right of a point, which differ at a kink."""
 

@@ -23,7 +23,7 @@ from minienc.verify.differences import (
     measure_noise,
     tensor_scale,
 )
-from minienc.verify.oracles import Oracle, consult
+from minienc.verify.oracles import Answer, Oracle, consult
 from minienc.verify.report import FAIL, INCONCLUSIVE, PASS, Element, TensorResult
 from minienc.verify.subject import Arguments, Subject
 
@@ -58,9 +58,11 @@ class Examiner:
         rng: np.random.Generator,
         exhaustive: bool,
         oracles: list[Oracle],
+        largest: float = 0.0,
     ) -> None:
         self.subject, self.arguments, self.y, self.v = subject, arguments, y, v
         self.rng, self.exhaustive, self.oracles = rng, exhaustive, oracles
+        self.largest = largest  # of all elements of all gradients
         n_elements = sum(arguments[name].size for name in subject.differentiable)
         self.elementwise = ELEMENTWISE if n_elements <= LARGE else ELEMENTWISE_OF_LARGE
         self.evaluations = 0
@@ -239,28 +241,29 @@ class Examiner:
         for oracle in self.oracles:
             if oracle.along is None or result.n_kinks:
                 continue
-            values, contradiction = consult(oracle, result.name, seen, is_wrong)
-            if values is None:
+            answers, contradiction = consult(oracle, result.name, seen, is_wrong)
+            if answers is None:
                 result.oracles[oracle.name] = f"not used: {contradiction}"
                 continue
-            size = max((abs(value) for value in values), default=0.0)
-            gaps = [abs(mine - value) for mine, value in zip(yours, values, strict=True)]
+            size = max((max(abs(a.value), a.rounding) for a in answers), default=0.0)
+            gaps = [abs(mine - a.value) for mine, a in zip(yours, answers, strict=True)]
             result.oracles[oracle.name] = max(gaps) / size if size > 0 else max(gaps)
-            self._decide_below_floor(result, seen, yours, values)
+            self._decide_below_floor(result, seen, yours, answers)
 
     def _decide_below_floor(
         self,
         result: TensorResult,
         seen: list[tuple[np.ndarray, Derivative]],
         yours: list[float],
-        values: list[float],
+        answers: list[Answer],
     ) -> None:
-        for (direction, d), mine, value in zip(seen, yours, values, strict=True):
-            if is_wrong(mine, d) or not _is_below_floor(mine, d) or not result.n_below_floor:
+        for (direction, d), mine, answer in zip(seen, yours, answers, strict=True):
+            rounding = answer.rounding + 64 * EPS * self.largest  # the backward rounds, too
+            exact = d._replace(value=answer.value, uncertainty=rounding)
+            if is_wrong(mine, d) or not _is_below_floor(mine, d) or _is_below_floor(mine, exact):
                 continue
             result.n_below_floor -= 1
-            exact = d._replace(value=value, uncertainty=4 * EPS * abs(value))
-            if abs(mine - value) > RTOL * max(abs(mine), abs(value)):
+            if is_wrong(mine, exact):
                 result.n_wrong += 1
                 index: tuple[int, ...] = ()
                 if np.count_nonzero(direction) == 1:

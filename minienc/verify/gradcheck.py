@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.diagnosis import diagnose
+from minienc.verify.differences import gradient_rounding
 from minienc.verify.examiner import DIRECTIONS, RTOL, Examiner, float_outputs
 from minienc.verify.laws import check_laws
 from minienc.verify.layouts import check_layouts, couples_samples, one_sample
@@ -99,11 +100,14 @@ def gradcheck(
     native = _native_gradients(subject, given, v)
     oracles = _oracles(subject, shadow, v, oracle)
     report.oracles = {o.name: o.reason for o in oracles}
-    examiner = Examiner(subject, shadow, y, v, rng, exhaustive, oracles)
+    largest = max((np.abs(g).max(initial=0) for g in claimed.values() if g is not None), default=0)
+    examiner = Examiner(subject, shadow, y, v, rng, exhaustive, oracles, float(largest))
     for name in subject.differentiable:
         result = examiner.examine(name, claimed[name])
         if native is not None and claimed[name] is not None and result.verdict != FAIL:
-            _compare_precision(result, native[name], claimed[name])
+            dtype = given[name].dtype
+            rounding = gradient_rounding(shadow[name], v, y, float(np.finfo(dtype).eps))
+            _compare_precision(result, native[name], claimed[name], dtype, rounding)
         report.tensors.append(result)
     for result in report.tensors:
         if result.verdict == FAIL:
@@ -256,16 +260,19 @@ def _native_gradients(subject: Subject, given: Arguments, v: Outputs) -> dict[st
     )
 
 
-def _compare_precision(result: TensorResult, native: Any, exact: Any) -> None:
+def _compare_precision(
+    result: TensorResult, native: Any, exact: Any, dtype: np.dtype, rounding: float
+) -> None:
     """How far float32 is from float64, apart from any mistake of calculus."""
     native, exact = np.asarray(native, np.float64), np.asarray(exact, np.float64)
     if native.shape != exact.shape or native.size == 0:
         return
     size = float(np.abs(exact).max())
-    result.precision_error = float(np.abs(native - exact).max() / size) if size > 0 else 0.0
-    if not result.precision_error < 1e-2:
+    gap = float(np.abs(native - exact).max())
+    result.precision_error = gap / size if size > 0 else 0.0
+    if not gap <= max(1e-2 * size, rounding):
         result.verdict = FAIL
         result.reason = (
-            f"in float64 the gradient is right, but in the dtype given it is off by "
+            f"in float64 the gradient is right, but in {dtype} it is off by "
             f"{result.precision_error:.0%} of its largest element"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.verify.differences import gradient_rounding
 from minienc.verify.subject import Arguments, Outputs, Subject
 
 
@@ -37,7 +38,7 @@ def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
     found += [f"the backward writes into {n}" for n in dict_changed(arguments, before)]
     found += _shared_gradients(first, dys, arguments, subject)
     found += _repetition(subject, dys, cache, first, arguments)
-    found += _linearity(subject, dys, cache, first)
+    found += _linearity(subject, dys, cache, first, arguments, y)
     found += _dtypes(subject, given, y, first)
     del other_cache
     return found
@@ -112,7 +113,14 @@ def _repetition(
     ]
 
 
-def _linearity(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any]) -> list[str]:
+def _linearity(
+    subject: Subject,
+    dys: Outputs,
+    cache: Any,
+    first: dict[str, Any],
+    arguments: Arguments,
+    y: Outputs,
+) -> list[str]:
     """backward(3 dy + dz) = 3 backward(dy) + backward(dz): the chain rule is linear."""
     rng = np.random.default_rng(1)
     others = tuple(rng.standard_normal(d.shape).astype(d.dtype) for d in dys)
@@ -127,7 +135,10 @@ def _linearity(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any]
         expected = 3 * np.asarray(g, float) + np.asarray(apart[name], float)
         size = max(np.abs(expected).max(initial=0), np.abs(np.asarray(g, float)).max(initial=0))
         tolerance = 1e-9 if np.asarray(g).dtype == np.float64 else 1e-3
-        if not np.allclose(together[name], expected, rtol=0, atol=tolerance * max(size, 1e-300)):
+        eps = float(np.finfo(np.asarray(g).dtype).eps)
+        rounding = 4 * gradient_rounding(arguments[name], dys, y, eps)
+        atol = max(tolerance * size, rounding, 1e-300)
+        if not np.allclose(together[name], expected, rtol=0, atol=atol):
             found.append(f"the gradient of {name} is not linear in dy")
     return found
 

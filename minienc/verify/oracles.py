@@ -23,14 +23,22 @@ import numpy as np
 
 from minienc.verify.subject import Arguments, Outputs, Subject
 
+EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-30  # any step will do whose square is lost beside 1
+
+
+class Answer(NamedTuple):
+    """A derivative, and what rounding may have done to it."""
+
+    value: float
+    rounding: float
 
 
 class Oracle(NamedTuple):
     """Derivatives of <v, y> from another source; or the reason why it has none."""
 
     name: str
-    along: Callable[[str, np.ndarray], float] | None  # (argument, direction) -> derivative
+    along: Callable[[str, np.ndarray], Answer] | None  # of an argument and a direction
     reason: str = ""
 
 
@@ -43,14 +51,16 @@ def complex_step(subject: Subject, arguments: Arguments, v: Outputs) -> Oracle:
         for k, a in arguments.items()
     }
 
-    def along(argument: str, direction: np.ndarray) -> float:
+    def along(argument: str, direction: np.ndarray) -> Answer:
         moved = {**as_complex, argument: as_complex[argument] + 1j * TINY * direction}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error")  # of an imaginary part that is thrown away
             y = subject.outputs(moved)
         if not any(np.iscomplexobj(part) for part in y):
             raise TypeError("the outputs are real for a complex argument")
-        return sum(float(np.sum(c * np.imag(part))) for c, part in zip(v, y, strict=True)) / TINY
+        terms = [c * np.imag(part) / TINY for c, part in zip(v, y, strict=True)]
+        size = sum(float(np.sum(np.abs(term))) for term in terms)
+        return Answer(sum(float(np.sum(term)) for term in terms), 64 * EPS * size)
 
     for argument in subject.differentiable:
         x = arguments[argument]
@@ -96,7 +106,12 @@ def jax_vjp(subject: Subject, arguments: Arguments, v: Outputs) -> Oracle:
         gradients = {k: np.asarray(g, dtype=np.float64) for k, g in found.items()}
     except Exception as error:  # a forward that needs NumPy itself, and JAX says so in many ways
         return Oracle(name, None, f"the forward cannot be traced: {_first(error)}")
-    return Oracle(name, lambda argument, d: float(np.sum(gradients[argument] * d)))
+
+    def along(argument: str, direction: np.ndarray) -> Answer:
+        terms = gradients[argument] * direction
+        return Answer(float(np.sum(terms)), 64 * EPS * float(np.sum(np.abs(terms))))
+
+    return Oracle(name, along)
 
 
 def _first(error: Exception) -> str:
@@ -108,7 +123,7 @@ def _first(error: Exception) -> str:
 
 def consult(
     oracle: Oracle, argument: str, seen: list[tuple[np.ndarray, Any]], is_wrong: Callable
-) -> tuple[list[float] | None, str]:
+) -> tuple[list[Answer] | None, str]:
     """What an oracle says along directions that were measured; None if differences contradict it.
 
     Parameters
@@ -120,10 +135,11 @@ def consult(
     assert oracle.along is not None
     values = []
     for direction, d in seen:
-        value = oracle.along(argument, direction)
-        if is_wrong(value, d):
+        answer = oracle.along(argument, direction)
+        if is_wrong(answer.value, d):
             return None, (
-                f"along one direction of {argument} it gives {value:.6g}, differences {d.value:.6g}"
+                f"along one direction of {argument} it gives {answer.value:.6g}, differences "
+                f"{d.value:.6g}"
             )
-        values.append(value)
+        values.append(answer)
     return values, ""
