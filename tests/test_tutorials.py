@@ -25,6 +25,6 @@ def test_it_runs(script, tmp_path):
 
 
 def test_they_are_there_and_end_in_asserts():
-    assert [path.stem[:2] for path in SCRIPTS] == ["01", "02", "03"]
+    assert [path.stem[:2] for path in SCRIPTS] == ["01", "02", "03", "04"]
     for path in SCRIPTS:
         assert "assert" in path.read_text(encoding="utf-8").split("# %%")[-1]
