@@ -39,6 +39,7 @@ def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
     found += _shared_gradients(first, dys, arguments, subject)
     found += _repetition(subject, dys, cache, first, arguments)
     found += _linearity(subject, dys, cache, first, arguments, y)
+    found += _addition(subject, dys, cache, first)
     found += _dtypes(subject, given, y, first)
     del other_cache
     return found
@@ -141,6 +142,24 @@ def _linearity(
         if not np.allclose(together[name], expected, rtol=0, atol=atol):
             found.append(f"the gradient of {name} is not linear in dy")
     return found
+
+
+def _addition(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any]) -> list[str]:
+    """Parameter gradients add to what the caller's arrays hold: a layer that is used twice in a
+    model would lose one use otherwise."""
+    if subject.backward_onto is None:
+        return []
+    sizes = [float(np.abs(g).max(initial=0)) for g in first.values() if g is not None]
+    start = max(sizes, default=0.0)
+    onto = subject.backward_onto(dys, cache, start)
+    return [
+        f"the gradient of {name} is written over what was there, instead of added to it: a layer "
+        f"that is used twice would lose a use"
+        for name, total in onto.items()
+        if np.any(first[name])
+        and not np.allclose(total, first[name] + start, rtol=0, atol=1e-3 * start)
+        and np.allclose(total, first[name], rtol=0, atol=1e-3 * start)
+    ]
 
 
 def _dtypes(subject: Subject, given: Arguments, y: Outputs, gradients: dict[str, Any]) -> list[str]:

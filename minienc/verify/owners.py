@@ -39,17 +39,33 @@ def of_layer(layer: Any, args: tuple) -> Subject:
             )
         return as_outputs(y), (cache, given, isinstance(y, tuple))
 
-    def back(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def run_backward(dys: Outputs, cache: Any, start: float) -> tuple[Any, dict[str, Any]]:
         inner, given, several = cache
         with _parameters_as(named, given):
             grads = layer.new_gradients()
+            grads.vector[...] = start
             dx = layer.backward(dys if several else dys[0], inner, grads)
-            found = {n: grads[p].copy() for n, p in named}
+            return dx, {n: grads[p].copy() for n, p in named}
+
+    def back(dys: Outputs, cache: Any) -> dict[str, Any]:
+        dx, found = run_backward(dys, cache, 0.0)
         dxs = dx if isinstance(dx, tuple) else (dx,)
         return {**dict(zip(inputs, dxs, strict=True)), **found}
 
+    def back_onto(dys: Outputs, cache: Any, start: float) -> dict[str, Any]:
+        return run_backward(dys, cache, start)[1]
+
     model = layer if hasattr(layer, "graph") else None
-    return Subject(layer.label, arguments, differentiable, run, back, model=model, inputs=tuple(xs))
+    return Subject(
+        layer.label,
+        arguments,
+        differentiable,
+        run,
+        back,
+        model=model,
+        inputs=tuple(xs),
+        backward_onto=back_onto,
+    )
 
 
 def of_objective(model: Any, args: tuple, targets: Any) -> Subject:

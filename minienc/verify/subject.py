@@ -48,6 +48,8 @@ class Subject:
         What the backward is declared to differentiate in the forward's place.
     stopped : tuple of str
         Arguments whose gradient is declared to be zero (or None).
+    backward_onto : function(cotangents, cache, start) -> {name: gradient}, or None
+        Where gradients are added to a caller's arrays: the same, with ``start`` in all of them.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Subject:
     traceable: Callable[[Arguments], Any] | None = None
     surrogate: Callable[[Arguments], Outputs] | None = None
     stopped: tuple[str, ...] = ()
+    backward_onto: Callable[[Outputs, Any, float], dict[str, Any]] | None = None
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """What differences are taken of: the outputs of the forward, or of its surrogate."""

@@ -35,6 +35,24 @@ def test_the_first_wrong_layer_is_named():
     assert "the first wrong layer is careless" in str(report)
 
 
+class Overwriting(Dense):
+    """Right when it is used once: it writes its gradients where it should add them."""
+
+    def backward(self, dy, cache, grads, need_dx=True):
+        if grads is not None:
+            grads[self.W][...] = 0
+        return super().backward(dy, cache, grads, need_dx)
+
+
+def test_a_layer_that_does_not_add_its_gradients():
+    report = gradcheck(Overwriting(4, "tanh", seed=0), RNG.standard_normal((5, 3)))
+    assert all(t.verdict == "pass" for t in report.tensors)
+    assert report.problems == [
+        "the gradient of W is written over what was there, instead of added to it: a layer that is "
+        "used twice would lose a use"
+    ]
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [
