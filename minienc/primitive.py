@@ -59,7 +59,9 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._takes_cache:
-            self._check_cache(args[1] if len(args) > 1 else kwargs.get("cache"))
+            cache = args[1] if len(args) > 1 else kwargs.get("cache")
+            if type(cache) is not self._cache_type:
+                self._check_cache(cache)
         if not _door_is_open:
             _open_the_door()
         result = NotImplemented

@@ -88,6 +88,8 @@ class Parameter:
 
     def move_to(self, view: Array, home: Parameters) -> None:
         """Copy the numbers into ``view``, a part of the flat vector of ``home``, and stay there."""
+        if self.home is not None:
+            self.home.is_home = False
         view[...] = self._value
         self._value, self.home = view, home
 
@@ -132,8 +134,9 @@ class _FlatVector:
         return ((name, self._views[id(p)]) for name, p in self._named)
 
     def __getitem__(self, key: str | Parameter) -> Array:
-        parameter = self._by_name.get(key) if isinstance(key, str) else key
-        view = self._views.get(id(parameter))
+        view = self._views.get(id(key))
+        if view is None and isinstance(key, str):
+            view = self._views.get(id(self._by_name.get(key)))
         if view is None:
             wanted = key if isinstance(key, str) else repr(key)
             raise KeyError(
@@ -151,23 +154,32 @@ class Parameters(_FlatVector):
 
     Making one moves the numbers of every ``Parameter`` into the new vector; whoever holds a
     ``Parameter`` sees them there. An optimiser step is one pass over ``vector``.
+
+    Attributes
+    ----------
+    is_home : bool
+        False once another model has gathered one of these parameters elsewhere.
     """
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         super().__init__(named, allocate="empty")
+        self._settings: list[tuple[bool, float]] | None = None  # that _segments was made for
+        self._segments: list[tuple[slice, float]] = []
         for _, p in self._named:
             p.move_to(self._views[id(p)], home=self)
+        self.is_home = True
 
     def __iter__(self) -> Iterator[Parameter]:
         return (p for _, p in self._named)
 
-    @property
-    def is_home(self) -> bool:
-        """False once another model has gathered one of these parameters elsewhere."""
-        return all(p.home is self for _, p in self._named)
-
     def segments(self) -> list[tuple[slice, float]]:
         """(slice of the vector, learning-rate multiplier) of each run of trainable parameters."""
+        settings = [(p.trainable, p.learning_rate_multiplier) for _, p in self._named]
+        if settings != self._settings:
+            self._settings, self._segments = settings, self._find_segments()
+        return self._segments
+
+    def _find_segments(self) -> list[tuple[slice, float]]:
         runs: list[tuple[slice, float]] = []
         for _, p in self._named:
             if not p.trainable:
@@ -204,7 +216,7 @@ class Gradients(_FlatVector):
 class LayerCache(NamedTuple):
     layer: Layer
     inner: Any  # the cache of the pair that the layer calls
-    versions: tuple[int, ...]  # of the layer's parameters at the time of the forward
+    versions: list[int]  # of the layer's parameters at the time of the forward
 
 
 class Layer:
@@ -311,20 +323,24 @@ class Layer:
 
     def stamp(self, inner: Any) -> LayerCache:
         """Wrap the cache of a pair: called at the end of ``forward``."""
-        return LayerCache(self, inner, tuple(p.version for p in self.parameters_used()))
+        return LayerCache(self, inner, [p.version for p in self.parameters_used()])
 
     def check_stamp(self, cache: LayerCache) -> Any:
         """Return the pair's cache, or refuse it: called at the start of ``backward``."""
         if type(cache) is not LayerCache or cache.layer is not self:
             whose = cache.layer.label if type(cache) is LayerCache else type(cache).__name__
             raise ValueError(f"{self.label}: the cache is of {whose}, not of this layer's forward")
-        for p, version in zip(self.parameters_used(), cache.versions, strict=True):
+        if cache.versions != [p.version for p in self.parameters_used()]:
+            self._refuse_stale(cache.versions)
+        return cache.inner
+
+    def _refuse_stale(self, versions: list[int]) -> None:
+        for p, version in zip(self.parameters_used(), versions, strict=True):
             if p.version != version:
                 raise ValueError(
                     f"{self.label}: {p.name} was changed after this cache's forward (by an "
                     f"optimiser step or an assignment); call forward again, then backward"
                 )
-        return cache.inner
 
     # -- calling
 

@@ -28,16 +28,16 @@ class _Affine(Layer):
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         self.check_built()
         b = None if self.b is None else self.b.value
-        y, cache = dense_forward(x, self.kernel(self.W.value), b, activation=self.activation)
+        y, cache = dense_forward(x, self.kernel(self.W.value), b, self.activation)
         return y, self.stamp(cache)
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         cache = self.check_stamp(cache)
         if grads is None:
-            return dense_backward(dy, cache, need_dx=need_dx, need_dW=False)[0]
+            return dense_backward(dy, cache, None, need_dx, False)[0]
         db = None if self.b is None else grads[self.b]
         add_to = (self.kernel(grads[self.W]), db)
-        return dense_backward(dy, cache, add_to=add_to, need_dx=need_dx)[0]
+        return dense_backward(dy, cache, add_to, need_dx)[0]
 
     def output_shape(self, sample_shape: Any) -> Any:
         n_in, n_out = self.kernel(self.W.value).shape

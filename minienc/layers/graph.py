@@ -229,6 +229,22 @@ class Graph:
             for s in step.outputs:
                 behind[s] = needs
         self._behind_parameters = behind
+        # What a turn needs, looked up once: in a small model, looking up takes as long as computing.
+        self._forward_turns: list[tuple[Any, ...]] = [
+            (step.layer.forward, step.inputs, step.outputs, step.several, step.layer.uses_rng)
+            for step in self.steps
+        ]
+        self._backward_turns = {
+            need_dx: [self._backward_turn(step, need_dx) for step in reversed(self.steps)]
+            for need_dx in (False, True)
+        }
+
+    def _backward_turn(self, step: Step, need_dx: bool) -> tuple:
+        """(backward, slots, ..., whether its dx is needed), or with None where nothing learns."""
+        need_this_dx = need_dx or any(self._behind_parameters[s] for s in step.inputs)
+        learns = need_this_dx or bool(step.layer.parameters_used())
+        backward = step.layer.backward if learns else None
+        return backward, step.inputs, step.outputs, step.several, need_this_dx
 
     # -- parameters
 
@@ -255,17 +271,14 @@ class Graph:
         for slot, x in zip(self.input_slots, xs, strict=True):
             values[slot] = x
         caches = []
-        for step in self.steps:
-            x = tuple([values[s] for s in step.inputs]) if step.several else values[step.inputs[0]]
-            if step.layer.uses_rng:
-                y, cache = step.layer.forward(x, rng=rng)  # type: ignore[call-arg]
-            else:
-                y, cache = step.layer.forward(x)
+        for forward, inputs, outputs, several, uses_rng in self._forward_turns:
+            x = tuple([values[s] for s in inputs]) if several else values[inputs[0]]
+            y, cache = forward(x, rng=rng) if uses_rng else forward(x)
             caches.append(cache)
-            if len(step.outputs) == 1:
-                values[step.outputs[0]] = y
+            if len(outputs) == 1:
+                values[outputs[0]] = y
             else:
-                for slot, part in zip(step.outputs, y, strict=True):
+                for slot, part in zip(outputs, y, strict=True):
                     values[slot] = part
         return tuple([values[s] for s in self.output_slots]), caches
 
@@ -284,16 +297,17 @@ class Graph:
         d: list[Any] = [None] * self.n_slots
         for slot, dy in zip(self.output_slots, dys, strict=True):
             d[slot] = dy if d[slot] is None else d[slot] + dy
-        for step, cache in zip(reversed(self.steps), reversed(caches), strict=True):
-            dy_parts = [d[s] for s in step.outputs]
-            if all(dy is None for dy in dy_parts):
+        turns = self._backward_turns[bool(need_dx)]
+        for (backward, inputs, outputs, several, need_this_dx), cache in zip(
+            turns, reversed(caches), strict=True
+        ):
+            dy = d[outputs[0]] if len(outputs) == 1 else tuple([d[s] for s in outputs])
+            if dy is None or (len(outputs) > 1 and all(part is None for part in dy)):
                 continue  # no output depends on this layer
-            need_this_dx = need_dx or any(self._behind_parameters[s] for s in step.inputs)
-            if not (need_this_dx or step.layer.parameters_used()):
-                continue  # nothing before it learns
-            dy = dy_parts[0] if len(dy_parts) == 1 else tuple(dy_parts)
-            dx = step.layer.backward(dy, cache, grads, need_dx=need_this_dx)
-            for slot, part in zip(step.inputs, dx if step.several else (dx,), strict=True):
+            if backward is None:
+                continue  # neither this layer nor anything before it learns
+            dx = backward(dy, cache, grads, need_dx=need_this_dx)
+            for slot, part in zip(inputs, dx if several else (dx,), strict=True):
                 if part is not None:
                     d[slot] = part if d[slot] is None else d[slot] + part
         return tuple([d[s] for s in self.input_slots])

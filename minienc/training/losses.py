@@ -38,6 +38,7 @@ class Loss:
         self, pair: Primitive, *, logits_activation: str | None = None, **options: Any
     ) -> None:
         self.pair = pair
+        self.pair_backward = pair.backward
         self.options = options
         self.logits_activation = None if options.get("from_logits") else logits_activation
 
@@ -54,7 +55,7 @@ class Loss:
         return self.pair(y, target, sample_weight, **self.options)
 
     def backward(self, dloss: Any, cache: Any) -> Any:
-        return self.pair.backward(dloss, cache)
+        return self.pair_backward(dloss, cache)
 
     def on_logits(self) -> Loss:
         """The same loss of z instead of y = activation(z)."""
