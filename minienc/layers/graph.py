@@ -229,7 +229,7 @@ class Graph:
             for s in step.outputs:
                 behind[s] = needs
         self._behind_parameters = behind
-        # What a turn needs, looked up once: in a small model, looking up takes as long as computing.
+        # What a turn needs, looked up once: in a small model that takes as long as computing.
         self._forward_turns: list[tuple[Any, ...]] = [
             (step.layer.forward, step.inputs, step.outputs, step.several, step.layer.uses_rng)
             for step in self.steps
