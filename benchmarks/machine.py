@@ -362,7 +362,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-# ---------------------------------------------------------------------------- the peers, and the CLI
+# ------------------------------------------------------------------- the peers, and the options
 
 
 def build(factories: Mapping[str, Callable[..., Any]], *args: Any) -> tuple[dict, dict[str, str]]:

@@ -95,7 +95,7 @@ def traffic(row: Row) -> int:
 
 
 class Candidate:
-    """``step()`` trains once; ``reset()`` brings the first weights back, and the optimiser forgets."""
+    """``step()`` trains once; ``reset()`` goes back to the first weights and a new optimiser."""
 
     same_loss = True
 
@@ -261,7 +261,7 @@ class Torch(Candidate):
 
         self.x = torch.from_numpy(x.copy())
         modules: list[Any] = []
-        for W, b in weights:
+        for W, _ in weights:
             modules += [torch.nn.Linear(*W.shape), torch.nn.ReLU()]
         self.net = torch.nn.Sequential(*modules[:-1])
         self.first = [torch.from_numpy(a.T.copy()) for pair in weights for a in pair]
