@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minienc.files import write_json, write_text
-from minienc.system import THREAD_VARIABLES, system_info, usable_cpus
+from minienc.system import THREAD_VARIABLES, system_info
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -250,7 +250,7 @@ def machine(threads: int) -> dict[str, Any]:
         "processor": _processor(),
         "instruction_sets": sets,
         "caches": _caches(),
-        "usable_cpus": usable_cpus(),
+        "processors": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
         "python": platform.python_version(),
@@ -268,10 +268,11 @@ def describe(about: dict[str, Any]) -> str:
     peak, kernel = about["fma_peak"]["float32"], about["kernel"]
     peers = ", ".join(f"{name} {version}" for name, version in about["peers"].items())
     measured = "not measured" if peak is None else f"{peak / 1e9:.0f} GFLOP/s"
+    others = about.get("others")
     served = ", ".join(kernel["serves"])
     isa = f" ({kernel['instruction_set']})" if kernel["instruction_set"] else ""
     return (
-        f"{about['processor']}, {about['usable_cpus']} usable, {about['threads']} "
+        f"{about['processor']}, {about['processors']} of them, {about['threads']} "
         f"thread{'s' if about['threads'] > 1 else ''}; {', '.join(about['instruction_sets'])}; "
         f"{', '.join(f'{k} {v}' for k, v in about['caches'].items())}. "
         f"Measured: FMA peak {measured} (float32), "
@@ -280,7 +281,40 @@ def describe(about: dict[str, Any]) -> str:
         f"({about['numpy']['blas']}); peers: {peers or 'none installed'}. "
         f"minienc {about['minienc']}; "
         + (f"its kernel{isa} serves {served}." if served else f"{kernel['reason']}.")
+        + ("" if others is None else f" Other programs took {100 * others:.0f} % meanwhile.")
     )
+
+
+class OtherPrograms:
+    """What share of this process's processors other programs took since this was made.
+
+    Much of it spoils times on several threads: one of them waits for the other's processor. Only
+    Linux tells; elsewhere ``share()`` is None.
+    """
+
+    def __init__(self) -> None:
+        self.start = self._clocks()
+
+    def share(self) -> float | None:
+        end = self._clocks()
+        if self.start is None or end is None or end[0] <= self.start[0]:
+            return None
+        every, busy, own = (b - a for a, b in zip(self.start, end, strict=True))
+        return max(0.0, (busy - own) / every)
+
+    @staticmethod
+    def _clocks() -> tuple[float, float, float] | None:
+        """Seconds of the processors allowed to us: all, those not idle, those that were ours."""
+        try:
+            lines = Path("/proc/stat").read_text().splitlines()
+            names = {f"cpu{i}" for i in os.sched_getaffinity(0)}
+        except (OSError, AttributeError):
+            return None
+        columns = [line.split() for line in lines]
+        ticks = [[int(c) for c in row[1:9]] for row in columns if row and row[0] in names]
+        every, idle = sum(map(sum, ticks)), sum(row[3] + row[4] for row in ticks)
+        second = os.sysconf("SC_CLK_TCK")
+        return every / second, (every - idle) / second, sum(os.times()[:4])
 
 
 def _processor() -> str:

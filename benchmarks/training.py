@@ -569,9 +569,11 @@ def measure_all(given: Any) -> dict[str, Any]:
     """Every row, in this process and on the threads that it was given."""
     candidates = machine.chosen(CANDIDATES, given.candidates)
     results: dict[str, Any] = {"machine": machine.machine(given.threads[0]), "rows": []}
+    others = machine.OtherPrograms()
     for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
         results["rows"].append(measure(row, candidates, given.seconds))
         machine.say(f"{row.name}: {results['rows'][-1]['rounds']} rounds")
+    results["machine"]["others"] = others.share()
     return results
 
 
