@@ -51,9 +51,10 @@
 #define ROWS 4
 #endif
 #define PANEL (2 * LANES)                           /* columns of a tile */
-#define DEPTH ((ptrdiff_t)(1024 / sizeof(REAL)))    /* k of a slice */
-#define HEIGHT ((ptrdiff_t)112)                     /* rows of a packed block of A */
+#define DEPTH ((ptrdiff_t)(1536 / sizeof(REAL)))    /* k of a slice */
 #define WIDTH ((ptrdiff_t)512)                      /* columns of a packed block of B */
+#define A_WIDTH ((ROWS + LANES - 1) / LANES * LANES) /* of packed columns of A */
+#define GROUP ((ptrdiff_t)8)                         /* tiles of A that are packed at a time */
 #define SKEW ((ptrdiff_t)(64 / sizeof(REAL)))       /* keeps packed rows off the same cache sets */
 
 /* ------------------------------------------------------------------------- the register tile */
@@ -83,6 +84,13 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 #pragma GCC unroll 8
     for (int g = 0; g < (rows + 2) / 3; g++)
         three[g] = a + (by_rows ? 3 * g * a_stride : 3 * g);
+
+    /* The tile of C is on its way while the sums are made. */
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            __builtin_prefetch(c + i * c_row + v * LANES, 1);
 
     for (ptrdiff_t k = 0; k < K; k++) {
         VEC row[2];
@@ -271,57 +279,73 @@ static void NAME(copy_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *from, p
 
 /* ---------------------------------------------------------------------------- tiles in a block */
 
-/* One panel of B's columns, against `rows` rows of A. A panel that is narrower than its vectors
-   (the last one) is computed in a buffer, of which only the part that exists is copied to C. */
-static void NAME(panel)(const struct NAME(job) *job, ptrdiff_t rows, ptrdiff_t K, const REAL *a,
-                        ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
-                        ptrdiff_t i0, ptrdiff_t j0, ptrdiff_t width, int first, int last)
+/* One tile: rows i ... i + rows and columns j ... j + width of C. A tile that is narrower than its
+   vectors (of the last panel) is computed in a buffer, of which the part that exists is copied. */
+static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, ptrdiff_t K,
+                                  const REAL *a, ptrdiff_t a_stride, int by_rows, const REAL *b,
+                                  ptrdiff_t b_row, ptrdiff_t i, ptrdiff_t j, ptrdiff_t width,
+                                  int first, int last)
 {
     const int vectors = width <= LANES ? 1 : 2;
-    const int by_rows = a_column == 1;
     const int add = job->add || !first;
     const int narrow = width < vectors * LANES;
-    const int finish = last && job->activation != ACT_IDENTITY;
     REAL buffer[3][ROWS * PANEL], start[PANEL];
-    const REAL *bias = NULL;
-    if (first && job->bias != NULL) {
-        bias = job->bias + j0;
-        if (narrow) {
-            for (ptrdiff_t j = 0; j < PANEL; j++)
-                start[j] = j < width ? bias[j] : 0;
-            bias = start;
-        }
+    const REAL *bias = first && job->bias != NULL ? job->bias + j : NULL;
+    REAL *to = job->c + i * job->c_row + j, *c = narrow ? buffer[0] : to;
+    const ptrdiff_t c_row = narrow ? PANEL : job->c_row;
+    if (narrow && add)
+        NAME(copy_tile)(rows, width, to, job->c_row, c, c_row);
+    if (narrow && bias != NULL) {
+        for (ptrdiff_t l = 0; l < PANEL; l++)
+            start[l] = l < width ? bias[l] : 0;
+        bias = start;
     }
-    /* As few tiles as possible, as even as possible: 32 rows are 11 + 11 + 10, not 14 + 14 + 4. */
-    ptrdiff_t tiles = (rows + ROWS - 1) / ROWS;
-    for (ptrdiff_t i = 0; tiles > 0; tiles--) {
-        ptrdiff_t n = (rows - i + tiles - 1) / tiles, c_row = job->c_row;
-        REAL *to = job->c + (i0 + i) * c_row + j0, *c = to;
+    NAME(tile_of)[rows - 1][vectors - 1][by_rows](K, a, a_stride, b, b_row, c, c_row, bias,
+                                                  add);
+    if (last && job->activation == ACT_GELU) {
+        REAL *y = job->y + i * job->y_row + j, *t = job->t + i * job->t_row + j;
         if (narrow) {
-            c = buffer[0];
-            c_row = PANEL;
-            if (add)
-                NAME(copy_tile)(n, width, to, job->c_row, c, PANEL);
-        }
-        NAME(tile_of)[n - 1][vectors - 1][by_rows](K, a + i * a_row, by_rows ? a_row : a_column, b,
-                                                   b_row, c, c_row, bias, add);
-        if (finish && job->activation == ACT_GELU) {
-            REAL *y = job->y + (i0 + i) * job->y_row + j0, *t = job->t + (i0 + i) * job->t_row + j0;
-            if (narrow) {
-                NAME(gelu_tile)(n, width, c, PANEL, buffer[1], PANEL, buffer[2], PANEL);
-                NAME(copy_tile)(n, width, buffer[1], PANEL, y, job->y_row);
-                NAME(copy_tile)(n, width, buffer[2], PANEL, t, job->t_row);
-            } else
-                NAME(gelu_tile)(n, width, c, c_row, y, job->y_row, t, job->t_row);
-        } else if (finish)
-            NAME(activate_tile)(job, n, width, c, c_row);
-        if (narrow)
-            NAME(copy_tile)(n, width, c, PANEL, to, job->c_row);
-        i += n;
-    }
+            NAME(gelu_tile)(rows, width, c, c_row, buffer[1], PANEL, buffer[2], PANEL);
+            NAME(copy_tile)(rows, width, buffer[1], PANEL, y, job->y_row);
+            NAME(copy_tile)(rows, width, buffer[2], PANEL, t, job->t_row);
+        } else
+            NAME(gelu_tile)(rows, width, c, c_row, y, job->y_row, t, job->t_row);
+    } else if (last && job->activation != ACT_IDENTITY)
+        NAME(activate_tile)(job, rows, width, c, c_row);
+    if (narrow)
+        NAME(copy_tile)(rows, width, c, c_row, to, job->c_row);
 }
 
 static inline ptrdiff_t NAME(least)(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
+
+/* Whether n rows that lie `apart` numbers from each other are better copied before they are read
+   again and again: they fill too much of the first-level cache or, a multiple of 1024 bytes apart,
+   push each other out of the few places where such addresses may be. */
+static inline int NAME(lie_badly)(ptrdiff_t apart, ptrdiff_t n)
+{
+    const size_t bytes = (size_t)(apart < 0 ? -apart : apart) * sizeof(REAL);
+    return bytes != 0 && n > 8 && (bytes % 1024 == 0 || (size_t)n * bytes > 65536);
+}
+
+/* Pack A's rows of the tiles t0 ... t1 (of `tiles`, from i0), each tile to a place of its own. */
+static void NAME(pack_a)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t M, ptrdiff_t t0,
+                         ptrdiff_t t1, ptrdiff_t tiles, ptrdiff_t k0, ptrdiff_t K, int by_rows,
+                         REAL *to, ptrdiff_t stride)
+{
+    const ptrdiff_t size = stride * (by_rows ? ROWS : NAME(least)(job->K, DEPTH));
+    const ptrdiff_t chunk = by_rows ? K : 32; /* rows of A' whose neighbours the next tile reads */
+    for (ptrdiff_t k = 0; k < K; k += chunk)
+        for (ptrdiff_t t = t0; t < t1; t++) {
+            const ptrdiff_t i = i0 + t * M / tiles, rows = i0 + (t + 1) * M / tiles - i;
+            const REAL *a = job->a + i * job->a_row + (k0 + k) * job->a_column;
+            const ptrdiff_t depth = NAME(least)(K - k, chunk);
+            if (by_rows)
+                NAME(pack)(a, job->a_row, job->a_column, rows, depth, to + (t - t0) * size, stride);
+            else /* whole vectors, where a row of A' goes on: its next numbers do no harm */
+                NAME(pack)(a, job->a_column, 1, depth, NAME(least)(A_WIDTH, job->M - i),
+                           to + (t - t0) * size + k * stride, stride);
+        }
+}
 
 /* Rows i0 ... i1 and columns j0 ... j1 of C: the loop nest of this page's top. */
 static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j0,
@@ -329,69 +353,60 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
 {
     const ptrdiff_t M = i1 - i0, N = j1 - j0, K = job->K;
     const ptrdiff_t depth = NAME(least)(K, DEPTH);
-    /* Copying pays where what is copied is used often enough, or lies badly. */
-    const size_t b_apart = (size_t)(job->b_row < 0 ? -job->b_row : job->b_row) * sizeof(REAL);
-    const int pack_b = job->b_column != 1 ||
-                       (M > 4 * ROWS && (K * N * sizeof(REAL) > 32768 || b_apart % 1024 == 0));
-    const ptrdiff_t a_apart = job->a_column == 1 ? job->a_row : job->a_column;
-    const size_t a_bytes = (size_t)(a_apart < 0 ? -a_apart : a_apart) * sizeof(REAL);
-    const int strided = job->a_column != 1 && job->a_row != 1;
-    const int pack_a = strided || (N > 4 * PANEL && M * K * sizeof(REAL) > 32768) ||
-                       (a_bytes % 1024 == 0 && a_bytes != 0 && N > 2 * PANEL);
+    /* Copying pays where what is copied is used often enough. */
+    const int by_rows = job->a_column == 1 || job->a_row != 1;
+    const int pack_b = job->b_column != 1 || (M > 3 * ROWS && NAME(lie_badly)(job->b_row, K));
+    const int pack_a = (job->a_column != 1 && job->a_row != 1) ||
+                       (N > 3 * PANEL && NAME(lie_badly)(by_rows ? job->a_row : job->a_column,
+                                                         by_rows ? ROWS : K));
+    const int pad_b = !pack_b && N % LANES != 0; /* a whole vector would reach past the end of B */
     const ptrdiff_t width = pack_b ? NAME(least)((N + LANES - 1) / LANES * LANES, WIDTH) : PANEL;
-    const ptrdiff_t height = NAME(least)((M + SKEW - 1) / SKEW * SKEW, HEIGHT);
+    const ptrdiff_t a_stride = by_rows ? depth + SKEW : A_WIDTH;
+    /* As few tiles as possible, as even as possible: 32 rows are 10 + 11 + 11, not 14 + 14 + 4. */
+    const ptrdiff_t tiles = (M + ROWS - 1) / ROWS;
+    const ptrdiff_t b_size = pack_b || pad_b ? depth * width : 0;
+    const ptrdiff_t a_size = pack_a ? a_stride * (by_rows ? ROWS : depth) : 0;
+    const ptrdiff_t size = b_size + a_size * NAME(least)(tiles, GROUP);
 
     REAL *scratch = NULL, *packed_b = NULL, *packed_a = NULL;
-    if (pack_b || pack_a || N % LANES != 0) {
-        const size_t b_size = (size_t)(depth * width), a_size = (size_t)(height * (depth + SKEW));
-        scratch = malloc((b_size + (pack_a ? a_size : 0)) * sizeof(REAL) + 64);
+    if (size > 0) {
+        scratch = malloc((size_t)size * sizeof(REAL) + 64);
         if (scratch == NULL)
             return -1;
         packed_b = (REAL *)(((uintptr_t)scratch + 63) / 64 * 64);
         packed_a = packed_b + b_size;
     }
-
     ptrdiff_t k0 = 0;
     do { /* once at least: with K = 0, C is f(b) */
         const ptrdiff_t k = NAME(least)(K - k0, DEPTH);
         const int first = k0 == 0, last = k0 + k == K;
         for (ptrdiff_t jj = 0; jj < N; jj += WIDTH) {
             const ptrdiff_t w = NAME(least)(N - jj, WIDTH);
-            for (ptrdiff_t j = 0; pack_b && j < w; j += PANEL) {
+            const REAL *b_slice = job->b + k0 * job->b_row + (j0 + jj) * job->b_column;
+            for (ptrdiff_t j = 0; j < w; j += PANEL) {
                 const ptrdiff_t wide = NAME(least)(w - j, PANEL);
-                NAME(pack)(job->b + k0 * job->b_row + (j0 + jj + j) * job->b_column, job->b_row,
-                           job->b_column, k, wide, packed_b + j * k, wide <= LANES ? LANES : PANEL);
+                if (pack_b || wide % LANES != 0)
+                    NAME(pack)(b_slice + j * job->b_column, job->b_row, job->b_column, k, wide,
+                               packed_b + (pack_b ? j * k : 0), wide <= LANES ? LANES : PANEL);
             }
-            for (ptrdiff_t ii = 0; ii < M; ii += HEIGHT) {
-                const ptrdiff_t h = NAME(least)(M - ii, HEIGHT);
-                const REAL *a = job->a + (i0 + ii) * job->a_row + k0 * job->a_column;
-                ptrdiff_t a_row = job->a_row, a_column = job->a_column;
-                if (pack_a && a_row == 1) { /* columns stay side by side */
-                    NAME(pack)(a, a_column, 1, k, h, packed_a, height);
-                    a = packed_a;
-                    a_column = height;
-                } else if (pack_a) {
-                    NAME(pack)(a, a_row, a_column, h, k, packed_a, depth + SKEW);
-                    a = packed_a;
-                    a_row = depth + SKEW;
-                    a_column = 1;
+            for (ptrdiff_t t = 0; t < tiles; t++) {
+                const ptrdiff_t i = t * M / tiles, rows = (t + 1) * M / tiles - i;
+                const REAL *a = job->a + (i0 + i) * job->a_row + k0 * job->a_column;
+                ptrdiff_t stride = by_rows ? job->a_row : job->a_column;
+                if (pack_a) {
+                    if (t % GROUP == 0)
+                        NAME(pack_a)(job, i0, M, t, NAME(least)(tiles, t + GROUP), tiles, k0, k,
+                                     by_rows, packed_a, a_stride);
+                    a = packed_a + t % GROUP * a_size;
+                    stride = a_stride;
                 }
                 for (ptrdiff_t j = 0; j < w; j += PANEL) {
                     const ptrdiff_t wide = NAME(least)(w - j, PANEL);
-                    const REAL *b = packed_b + j * k;
-                    ptrdiff_t b_row = wide <= LANES ? LANES : PANEL;
-                    if (!pack_b) {
-                        b = job->b + k0 * job->b_row + j0 + jj + j;
-                        if (wide == LANES || wide == PANEL)
-                            b_row = job->b_row;
-                        else { /* reading whole vectors would read past the end of B */
-                            if (ii == 0)
-                                NAME(pack)(b, job->b_row, 1, k, wide, packed_b, b_row);
-                            b = packed_b;
-                        }
-                    }
-                    NAME(panel)(job, h, k, a, a_row, a_column, b, b_row, i0 + ii, j0 + jj + j, wide,
-                                first, last);
+                    const int direct = !pack_b && wide % LANES == 0;
+                    NAME(one_tile)(job, rows, k, a, stride, by_rows,
+                                   direct ? b_slice + j : packed_b + (pack_b ? j * k : 0),
+                                   direct ? job->b_row : wide <= LANES ? LANES : PANEL, i0 + i,
+                                   j0 + jj + j, wide, first, last);
                 }
             }
         }
@@ -403,8 +418,9 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
 
 /* -------------------------------------------------------------------------------------- threads */
 
-/* A product cut into rows x columns blocks of C, one for each thread. Every thread packs what its
-   own block needs, so blocks close to a square repeat the least work. */
+/* A product cut into rows x columns blocks of C, each the task of one thread. Every block packs what
+   it needs, so blocks close to a square repeat the least work. A large product is cut into more
+   blocks than there are threads: so a thread that another program holds up takes fewer of them. */
 struct NAME(grid) {
     const struct NAME(job) *job;
     int rows, columns;
@@ -416,6 +432,8 @@ static struct NAME(grid) NAME(cut)(const struct NAME(job) *job, int threads)
     const double work = (double)job->M * (double)job->N * (double)job->K;
     if (work < 4e5)
         threads = 1; /* waking another thread would take longer */
+    else if (threads > 1)
+        threads *= work / threads > 1e8 ? 4 : work / threads > 1e7 ? 2 : 1;
     const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
     double least = 0;
     for (int rows = 1; rows <= threads; rows++) {
@@ -623,8 +641,9 @@ static int NAME(dense_backward)(const struct dense_backward *p)
 #undef ROWS
 #undef PANEL
 #undef DEPTH
-#undef HEIGHT
 #undef WIDTH
 #undef SKEW
+#undef GROUP
+#undef A_WIDTH
 #undef STRIPE
 #undef SHUFFLE4
