@@ -310,7 +310,7 @@ def measure_all(given: Any) -> dict[str, Any]:
     for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
         results["rows"].append(measure(row, candidates, given.seconds))
         machine.say(f"{row.name}, {given.threads[0]} threads")
-    results["machine"]["others"] = others.share()
+    machine.close(results["machine"], others)
     return results
 
 

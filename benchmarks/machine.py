@@ -90,10 +90,11 @@ def interleaved(
 
 
 def _calls_in(call: Callable[[], Any], seconds: float) -> int:
-    """How many calls take so long; the first ones compile, allocate, and do not count."""
+    """How many calls take so long. The first ones, which compile and allocate, do not count, and
+    of three measurements the least does: a call that was interrupted is not a long one."""
     _time(call, 3)
     n = 1
-    while (took := n * _time(call, n)) < seconds:
+    while (took := n * min(_time(call, n) for _ in range(3))) < seconds:
         n = max(2 * n, min(round(n * seconds / max(took, 1e-9)), 16 * n))
     return max(1, round(n * seconds / took)) if n > 1 else 1
 
@@ -258,9 +259,31 @@ def machine(threads: int) -> dict[str, Any]:
         "kernel": {k: info["kernel"][k] for k in ("loaded", "instruction_set", "serves", "reason")},
         "numpy": {"version": np.__version__, "blas": info["numpy"]["blas"]},
         "peers": packages,
+        **limits(threads),
+    }
+
+
+def limits(threads: int) -> dict[str, Any]:
+    """The peak and the bandwidth, as they are now."""
+    return {
         "fma_peak": {t: fma_peak(t, threads) for t in ("float32", "float64")},
         "copy_bandwidth": copy_bandwidth(threads),
     }
+
+
+def close(about: dict[str, Any], others: OtherPrograms) -> None:
+    """Measure the limits again after a run, keep the larger, and say what other programs took."""
+    now = limits(about["threads"])
+    for kind, before in about["fma_peak"].items():
+        if before is not None:
+            about["fma_peak"][kind] = max(before, now["fma_peak"][kind])
+    about["copy_bandwidth"] = max(about["copy_bandwidth"], now["copy_bandwidth"])
+    about["others"] = others.share()
+    if (about["others"] or 0) > 0.05:
+        say(
+            f"other programs took {100 * about['others']:.0f} % of the processors: times on "
+            f"several threads mean little, measure again when the machine is idle"
+        )
 
 
 def describe(about: dict[str, Any]) -> str:

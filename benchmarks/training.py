@@ -558,7 +558,7 @@ def plot(results: dict[str, Any]) -> Any:
     axes.invert_yaxis()
     axes.set_xlabel("time of one training step, in times of minienc's (median, quartiles)")
     axes.set_title(machine.describe(results["machine"]), fontsize=6, wrap=True)
-    figure.legend(loc="outside right upper", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
@@ -573,7 +573,7 @@ def measure_all(given: Any) -> dict[str, Any]:
     for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
         results["rows"].append(measure(row, candidates, given.seconds))
         machine.say(f"{row.name}: {results['rows'][-1]['rounds']} rounds")
-    results["machine"]["others"] = others.share()
+    machine.close(results["machine"], others)
     return results
 
 

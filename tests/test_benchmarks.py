@@ -42,7 +42,7 @@ def test_a_sample_is_the_mean_of_as_many_calls_as_fill_its_time():
     samples = machine.interleaved(candidates, rounds=5, sample=1e-3, settle=0)
     assert min(samples["slow"]) >= 2e-3
     assert 1e-5 <= min(samples["quick"]) < 1e-3
-    assert calls["slow"] == 5 + 3 + 1  # a call a round, the warm-up, the first measurement
+    assert calls["slow"] == 5 + 3 + 3  # a call a round, the warm-up, the first measurements
     assert calls["quick"] > 5 * 10
 
 
@@ -57,10 +57,11 @@ def test_ratios_are_taken_round_by_round():
     assert machine.spread([1, 2, 3, 4, 5]) == {"median": 3.0, "lower": 2.0, "upper": 4.0}
 
 
-def test_the_peak_is_measured_and_doubles_with_half_the_width():
-    single, double = machine.fma_peak("float32", 1), machine.fma_peak("float64", 1)
-    if single is None:
+def test_the_peak_is_measured_and_float32_has_about_twice_that_of_float64():
+    if machine.fma_peak("float32", 1) is None:
         pytest.skip("nothing here compiles C")
+    tries = [[machine.fma_peak(t, 1) for t in ("float32", "float64")] for _ in range(2)]
+    single, double = map(max, zip(*tries, strict=True))
     assert single > 1e9
     assert 1.2 < single / double < 3.5
 
