@@ -161,12 +161,11 @@ cdef bint overlap(cnp.ndarray a, object b):
     return a_low < b_high and b_low < a_high
 
 
-cdef int refuse_overlap(function, name, cnp.ndarray output, tuple arrays) except -1:
-    for array_name, array in arrays:
-        if overlap(output, array):
-            raise ValueError(
-                f"{function}: {name} shares memory with {array_name}, expected an array of its own"
-            )
+cdef int refuse_overlap(function, name, cnp.ndarray output, array_name, object array) except -1:
+    if overlap(output, array):
+        raise ValueError(
+            f"{function}: {name} shares memory with {array_name}, expected an array of its own"
+        )
     return 0
 
 
@@ -245,7 +244,9 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
         y = new_rows(x_array, p.M, &p.y)
     else:
         y = checked_output("dense_forward", "out", out, x_array, p.M, &p.y)
-        refuse_overlap("dense_forward", "out", y, (("x", x), ("W", W), ("b", b)))
+        refuse_overlap("dense_forward", "out", y, "x", x)
+        refuse_overlap("dense_forward", "out", y, "W", W)
+        refuse_overlap("dense_forward", "out", y, "b", b)
     x_array = as_rows(x_array, False, &p.x)
     W_array = as_rows(W_array, False, &p.W)
     p.activation = code
@@ -266,18 +267,43 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
     return y if z is None else (y, z, t)
 
 
+cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
+    """Whether the kernel can add to these arrays as they lie: dW row after row, or its transpose."""
+    cdef int type_number = cnp.PyArray_TYPE(W)
+    if not cnp.PyArray_CheckExact(dW) or not same_shape(<cnp.ndarray>dW, W):
+        return False
+    if not writable_rows(dW, type_number) and not writable_rows((<cnp.ndarray>dW).T, type_number):
+        return False
+    return not has_bias or (
+        writable_rows(db, type_number)
+        and cnp.PyArray_NDIM(<cnp.ndarray>db) == 1
+        and cnp.PyArray_DIM(<cnp.ndarray>db, 0) == cnp.PyArray_DIM(W, 1)
+    )
+
+
+cdef int refuse_inputs(name, cnp.ndarray output, dy, x, W, y, t) except -1:
+    refuse_overlap("dense_backward", name, output, "dy", dy)
+    refuse_overlap("dense_backward", name, output, "x", x)
+    refuse_overlap("dense_backward", name, output, "W", W)
+    refuse_overlap("dense_backward", name, output, "the cache", y)
+    refuse_overlap("dense_backward", name, output, "the cache", t)
+    return 0
+
+
 def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
                    dW=None, db=None, bint need_dx=True, bint need_dW=True):
-    """dx, dW, db of f(x W + b), for dy and what the activation kept.
+    """(dx, dW, db, added) of f(x W + b), for dy and what the activation kept.
 
     y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
-    them. Returns None for arrays that it does not serve.
+    them if ``added`` comes back as True; what their layout does not allow is returned anew. What is
+    not needed is None. Returns None for arrays that it does not serve.
     """
     cdef dense_backward_arguments p
     cdef int type_number = real_type(x)
     cdef int error
     cdef cnp.ndarray x_array, W_array, dy_array, y_array, t_array
     cdef cnp.npy_intp size
+    cdef bint add
     if type_number < 0 or not is_plain(W, type_number) or not is_plain(dy, type_number):
         return None
     if not is_plain(y, type_number) or (t is not None and not is_plain(t, type_number)):
@@ -297,38 +323,38 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
         return None
     if code == ACT_GELU and (t is None or not same_shape(dy_array, <cnp.ndarray>t)):
         return None
-    add = dW is not None
+
+    add = need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
     p.add = add
-    p.activation = code
-    p.alpha = alpha
     p.dx.data = p.dW.data = p.db = NULL
     p.dx.row = p.dW.row = 0
-    dx = None
-    if need_dx:
-        dx = new_rows(x_array, p.D, &p.dx)
+    dx = new_rows(x_array, p.D, &p.dx) if need_dx else None
     if not need_dW:
         dW = db = None
+    elif add:
+        refuse_inputs("add_to[0]", dW, dy, x, W, y, t)
+        p.dW.data = cnp.PyArray_DATA(<cnp.ndarray>dW)
+        if cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dW):
+            p.dW.row = p.M
+            p.dW.column = 1
+        elif cnp.PyArray_IS_F_CONTIGUOUS(<cnp.ndarray>dW):
+            p.dW.row = 1
+            p.dW.column = p.D
+        else:
+            p.dW.row = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 0) // cnp.PyArray_ITEMSIZE(W_array)
+            p.dW.column = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 1) // cnp.PyArray_ITEMSIZE(W_array)
+        if has_bias:
+            refuse_inputs("add_to[1]", db, dy, x, W, y, t)
+            refuse_overlap("dense_backward", "add_to[1]", db, "add_to[0]", dW)
     else:
-        inputs = (("dy", dy), ("x", x), ("W", W), ("the cache", y), ("the cache", t))
-        if add:
-            dW = checked_output("dense_backward", "add_to[0]", dW, W_array, p.M, &p.dW)
-            refuse_overlap("dense_backward", "add_to[0]", dW, inputs)
-        else:
-            dW = new_rows(W_array, p.M, &p.dW)
-        if not has_bias:
-            db = None
-        elif add:
-            if not writable_rows(db, type_number) or (<object>db).shape != (p.M,):
-                raise ValueError(
-                    f"dense_backward: add_to[1] is {getattr(db, 'shape', db)!r}, expected ({p.M},) "
-                    f"of {(<object>x_array).dtype}, which can be written to"
-                )
-            refuse_overlap("dense_backward", "add_to[1]", db, (*inputs, ("add_to[0]", dW)))
-        else:
-            size = p.M
-            db = cnp.PyArray_EMPTY(1, &size, type_number, 0)
-        if db is not None:
-            p.db = cnp.PyArray_DATA(<cnp.ndarray>db)
+        dW = new_rows(W_array, p.M, &p.dW)
+        size = p.M
+        db = cnp.PyArray_EMPTY(1, &size, type_number, 0) if has_bias else None
+    if has_bias and db is not None:
+        p.db = cnp.PyArray_DATA(<cnp.ndarray>db)
+
+    p.activation = code
+    p.alpha = alpha
     x_array = as_rows(x_array, False, &p.x)
     W_array = as_rows(W_array, False, &p.W)
     dy_array = as_rows(dy_array, True, &p.dy)
@@ -345,7 +371,7 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
             error = kernels_f64.dense_backward(&p)
     if error:
         raise MemoryError("dense_backward: no memory for dz and the packed matrices")
-    return dx, dW, db
+    return dx, dW, db, add
 
 
 def matmul(a, b, out=None, bint add=False):
@@ -368,7 +394,8 @@ def matmul(a, b, out=None, bint add=False):
         c = new_rows(a_array, p.N, &p.c)
     else:
         c = checked_output("matmul", "out", out, a_array, p.N, &p.c)
-        refuse_overlap("matmul", "out", c, (("a", a), ("b", b)))
+        refuse_overlap("matmul", "out", c, "a", a)
+        refuse_overlap("matmul", "out", c, "b", b)
     a_array = as_rows(a_array, False, &p.a)
     b_array = as_rows(b_array, False, &p.b)
     with nogil:

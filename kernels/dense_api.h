@@ -23,8 +23,8 @@ struct dense_forward {
 };
 
 /* dz = f'(z) dy, then dx = dz W', dW = x' dz, db = sum of dz's rows. What has data NULL is left
-   out; dW and db are added to what stands there if add is 1. dy, y, z, t and all outputs have
-   column stride 1. */
+   out; dW and db are added to what stands there if add is 1. dy, y, t and dx have column stride 1,
+   dW has one stride of 1. */
 struct dense_backward {
     ptrdiff_t N, D, M;
     struct matrix dy, x, W;

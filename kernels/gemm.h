@@ -626,12 +626,19 @@ static int NAME(dense_backward)(const struct dense_backward *p)
             .b = p->W.data, .b_row = p->W.column, .b_column = p->W.row, /* W' */
             .c = p->dx.data, .c_row = p->dx.row, .activation = ACT_IDENTITY,
         };
-    if (p->dW.data != NULL)
+    if (p->dW.data != NULL && p->dW.column == 1)
         jobs[n++] = (struct NAME(job)){
             .M = p->D, .N = p->M, .K = p->N,
             .a = p->x.data, .a_row = p->x.column, .a_column = p->x.row, /* x' */
             .b = dz.data, .b_row = dz.row, .b_column = dz.column,
             .c = p->dW.data, .c_row = p->dW.row, .add = p->add, .activation = ACT_IDENTITY,
+        };
+    else if (p->dW.data != NULL) /* dW lies transposed, as a tied layer's does: dW' = dz' x */
+        jobs[n++] = (struct NAME(job)){
+            .M = p->M, .N = p->D, .K = p->N,
+            .a = dz.data, .a_row = dz.column, .a_column = dz.row, /* dz' */
+            .b = p->x.data, .b_row = p->x.row, .b_column = p->x.column,
+            .c = p->dW.data, .c_row = p->dW.column, .add = p->add, .activation = ACT_IDENTITY,
         };
     const int error = NAME(run_jobs)(jobs, n);
     free(scratch);

@@ -6,8 +6,6 @@ backward can follow either's forward.
 
 from __future__ import annotations
 
-import numpy as np
-
 from minienc import _kernels
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
@@ -65,27 +63,13 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     if code == _LEAKY_RELU or code == _ELU:
         alpha = kept[1]
     t = kept[1] if code == _GELU else None
-    direct = add_to is not None and need_dW and _takes_sums(add_to, W, has_bias)
-    dW, db = add_to if direct else (None, None)
-    gradients = _kernels.dense_backward(
+    dW, db = (None, None) if add_to is None else add_to
+    result = _kernels.dense_backward(
         dy, x, W, has_bias, code, alpha, kept[0], t, dW, db, need_dx, need_dW
     )
-    if gradients is None:
+    if result is None:
         return NotImplemented
-    if direct or add_to is None or not need_dW:
-        return gradients if add_to is None or not need_dW else (gradients[0], *add_to)
-    return gradients[0], *accumulate(add_to, *gradients[1:])
-
-
-def _takes_sums(add_to, W, has_bias):
-    """Whether the kernel can add to these arrays as they lie; if not, NumPy adds to them."""
-    dW, db = add_to
-    if type(dW) is not np.ndarray or dW.dtype != W.dtype or dW.shape != W.shape:
-        return False
-    if not (dW.flags.carray and dW.flags.aligned):
-        return False
-    if not has_bias:
-        return True
-    return type(db) is np.ndarray and db.dtype == W.dtype and db.flags.carray and (
-        db.shape == W.shape[1:]
-    )
+    dx, dW, db, added = result
+    if add_to is None or not need_dW:
+        return dx, dW, db
+    return dx, *(add_to if added else accumulate(add_to, dW, db))
