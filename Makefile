@@ -1,6 +1,7 @@
 # make demo    learn real digits without labels, and see whether it helped
 # make test    run the whole suite; make test ARGS="-k dense -n 2" hands arguments to pytest
 # make check   lint, format, types
+# make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
 #
 # The first use makes .venv and installs what is needed. It takes python3; another one, 3.11 or
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -69,6 +70,21 @@ check: $(VENV)/installed-check
 ifneq ($(wildcard kernels/*.pyx),)
 	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx # which starts pycodestyle by its name
 endif
+
+# A build of its own, and a copy of the tests beside it, so that they import this one. Python itself
+# is not instrumented: the sanitizers' libraries must be there before it, and what it keeps for
+# itself at its end is no leak. MINIENC_REQUIRE_KERNEL: no tests of nothing.
+SANITIZED := build/sanitize/lib
+SANITIZER_PYTHON := $(abspath $(BIN))/python
+sanitize: $(VENV)/installed-test
+	rm -rf $(SANITIZED)
+	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1" \
+	  MINIENC_REQUIRE_KERNEL=1 $(SANITIZER_PYTHON) setup.py --quiet build \
+	  --build-base build/sanitize --build-lib $(SANITIZED)
+	cp -r tests pyproject.toml $(SANITIZED)
+	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 MINIENC_REQUIRE_KERNEL=1 \
+	  $(SANITIZER_PYTHON) -m pytest -s tests/test_kernel_*.py tests/test_fast.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd

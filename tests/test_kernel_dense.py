@@ -339,7 +339,7 @@ def test_either_backward_follows_either_forward(activation):
         (fast_forward, dense_backward.definition),
         (dense_forward.definition, fast_backward),
     ):
-        y, cache = forward(x, W, b, activation)
+        _, cache = forward(x, W, b, activation)
         expected = dense_backward.definition(dy, dense_forward.definition(x, W, b, activation)[1])
         for a, e in zip(backward(dy, cache), expected, strict=True):
             np.testing.assert_allclose(a, e, rtol=1e-12, atol=1e-12)

@@ -60,7 +60,7 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
         code, alpha, _ = _FUSED[activation]
     except (KeyError, TypeError):
         return NotImplemented
-    if code == _LEAKY_RELU or code == _ELU:
+    if code in (_LEAKY_RELU, _ELU):
         alpha = kept[1]
     t = kept[1] if code == _GELU else None
     dW, db = (None, None) if add_to is None else add_to
