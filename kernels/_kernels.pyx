@@ -11,6 +11,8 @@ import os
 
 cimport numpy as cnp
 
+import numpy as np
+
 cnp.import_array()
 
 # The declarations of what a .pxi calls stand at its top, in blocks of

@@ -2,6 +2,7 @@
 #include "simd.h"
 #include "vmath.h"  /* exp, tanh, sigmoid, erf ... of a vector, and each activation with its slope */
 #include "pointwise.h" /* losses with their gradients, optimiser steps, plain activations */
+#include "staircase.h" /* the matrix product in two plain steps */
 #include "gemm.h"   /* the matrix product with bias and activation in its last step */
 
 #undef LANES

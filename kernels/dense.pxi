@@ -27,6 +27,7 @@ cdef extern from "kernels.h":
         int (*dense_forward)(const dense_forward_arguments *) noexcept nogil
         int (*dense_backward)(const dense_backward_arguments *) noexcept nogil
         int (*product)(const product_arguments *) noexcept nogil
+        void (*staircase)(int step, const product_arguments *) noexcept nogil
     const kernels *kernels_f32
     const kernels *kernels_f64
     int ACT_IDENTITY, ACT_RELU, ACT_LEAKY_RELU, ACT_ELU, ACT_SIGMOID, ACT_TANH, ACT_SOFTPLUS
@@ -374,8 +375,11 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     return dx, dW, db, add
 
 
-def matmul(a, b, out=None, bint add=False):
-    """a b for two matrices of any layout; into out, or added to it."""
+def matmul(a, b, out=None, bint add=False, int step=3):
+    """a b for two matrices of any layout; into out, or added to it.
+
+    step 1 and 2 are the staircase that leads to step 3, for lessons: kernels/staircase.h.
+    """
     cdef product_arguments p
     cdef int type_number = real_type(a)
     cdef int error
@@ -396,10 +400,18 @@ def matmul(a, b, out=None, bint add=False):
         c = checked_output("matmul", "out", out, a_array, p.N, &p.c)
         refuse_overlap("matmul", "out", c, "a", a)
         refuse_overlap("matmul", "out", c, "b", b)
+    if step != 3:  # these two know no strides
+        if out is not None or step not in (1, 2):
+            raise ValueError(f"matmul: step is {step}, expected 1 or 2 without out, or 3")
+        a_array = np.ascontiguousarray(a)
+        b_array = np.ascontiguousarray(b)
     a_array = as_rows(a_array, False, &p.a)
     b_array = as_rows(b_array, False, &p.b)
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
+        if step != 3:
+            (kernels_f32 if type_number == cnp.NPY_FLOAT32 else kernels_f64).staircase(step, &p)
+            error = 0
+        elif type_number == cnp.NPY_FLOAT32:
             error = kernels_f32.product(&p)
         else:
             error = kernels_f64.product(&p)

@@ -47,6 +47,7 @@ struct product {
 #define DENSE_FUNCTIONS(F)                                \
     F(int, dense_forward, (const struct dense_forward *)) \
     F(int, dense_backward, (const struct dense_backward *)) \
-    F(int, product, (const struct product *))
+    F(int, product, (const struct product *))             \
+    F(void, staircase, (int step, const struct product *))
 
 #endif

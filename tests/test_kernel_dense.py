@@ -309,6 +309,24 @@ def test_the_environment_chooses():
     assert run(script, MINIENC_KERNEL="0").stdout.strip() == "0"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("isa", kernels.instruction_sets)
+def test_each_step_of_the_staircase_is_the_product(isa, dtype):
+    kernels._use_isa(isa)
+    rng = np.random.default_rng(0)
+    for M, N, K in ((1, 1, 1), (0, 3, 2), (3, 0, 2), (3, 2, 0), (17, 600, 70), (40, 33, 130)):
+        a, b = rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype)
+        for step in (1, 2, 3):
+            for one, two in ((a, b), (np.asfortranarray(a), b[::-1][::-1])):
+                bound = 2 * (K + 2) * np.finfo(dtype).eps * magnitude(a, b)
+                assert_within(kernels.matmul(one, two, step=step), a @ b, bound, (M, N, K, step))
+    out = np.ones((40, 33), dtype)
+    assert kernels.matmul(a, b, out, add=True) is out
+    assert_within(out, 1 + a @ b, 2 * 140 * np.finfo(dtype).eps * (1 + magnitude(a, b)), "added")
+    with pytest.raises(ValueError, match="step is 4"):
+        kernels.matmul(a, b, step=4)
+
+
 # ------------------------------------------------------------------------------- the boundary
 
 
