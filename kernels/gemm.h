@@ -217,18 +217,23 @@ static void NAME(pack)(const REAL *from, ptrdiff_t row, ptrdiff_t column, ptrdif
         }
         return;
     }
-    ptrdiff_t j = 0;
-    for (; row == 1 && j + 4 <= width; j += 4) {
-        ptrdiff_t k = 0;
-        for (; k + 4 <= K; k += 4)
-            NAME(transpose4)(from + k + j * column, column, to + k * panel + j, panel);
-        for (; k < K; k++)
-            for (int l = 0; l < 4; l++)
-                to[k * panel + j + l] = from[k + (j + l) * column];
+    /* Transposed: 16 numbers of 4 rows at a time, so that what is read is a whole cache line, and
+       what is written is complete before it leaves the cache. */
+    const ptrdiff_t fours = row == 1 ? width / 4 * 4 : 0;
+    for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+        const ptrdiff_t k1 = k0 + 16 < K ? k0 + 16 : K;
+        for (ptrdiff_t j = 0; j < fours; j += 4) {
+            ptrdiff_t k = k0;
+            for (; k + 4 <= k1; k += 4)
+                NAME(transpose4)(from + k + j * column, column, to + k * panel + j, panel);
+            for (; k < k1; k++)
+                for (int l = 0; l < 4; l++)
+                    to[k * panel + j + l] = from[k + (j + l) * column];
+        }
+        for (ptrdiff_t k = k0; k < k1; k++)
+            for (ptrdiff_t j = fours; j < panel; j++)
+                to[k * panel + j] = j < width ? from[k * row + j * column] : 0;
     }
-    for (; j < panel; j++)
-        for (ptrdiff_t k = 0; k < K; k++)
-            to[k * panel + j] = j < width ? from[k * row + j * column] : 0;
 }
 
 /* ------------------------------------------------------------------ the activation, on a tile */
@@ -270,11 +275,31 @@ static void NAME(gelu_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *z, ptrd
         }
 }
 
+/* Copy a row of fewer than LANES, or of LANES and up to PANEL numbers: the second vector may repeat
+   some of the first, and shorter pieces have sizes that the compiler knows. */
+static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
+{
+    if (width >= LANES) {
+        VEC v = LOAD(from + width - LANES);
+        STORE(to, LOAD(from));
+        STORE(to + width - LANES, v);
+        return;
+    }
+#define PIECE(n)                                 \
+    if (LANES > n && (width & n)) {              \
+        memcpy(to, from, n * sizeof(REAL));      \
+        from += n;                               \
+        to += n;                                 \
+    }
+    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
+#undef PIECE
+}
+
 static void NAME(copy_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *from, ptrdiff_t from_row,
                             REAL *to, ptrdiff_t to_row)
 {
     for (ptrdiff_t i = 0; i < rows; i++)
-        memcpy(to + i * to_row, from + i * from_row, (size_t)width * sizeof(REAL));
+        NAME(copy_row)(from + i * from_row, to + i * to_row, width);
 }
 
 /* ---------------------------------------------------------------------------- tiles in a block */
@@ -318,13 +343,17 @@ static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, p
 
 static inline ptrdiff_t NAME(least)(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
 
-/* Whether n rows that lie `apart` numbers from each other are better copied before they are read
-   again and again: they fill too much of the first-level cache or, a multiple of 1024 bytes apart,
-   push each other out of the few places where such addresses may be. */
-static inline int NAME(lie_badly)(ptrdiff_t apart, ptrdiff_t n)
+/* Rows that lie `apart` numbers from each other are read again and again. Are they better copied
+   first? Yes where they are a multiple of 4096 bytes apart: all compete for the same few places of
+   the cache. And where n of them reach over many pages, if they are read often. */
+static inline int NAME(compete)(ptrdiff_t apart)
 {
-    const size_t bytes = (size_t)(apart < 0 ? -apart : apart) * sizeof(REAL);
-    return bytes != 0 && n > 8 && (bytes % 1024 == 0 || (size_t)n * bytes > 65536);
+    return apart != 0 && apart * (ptrdiff_t)sizeof(REAL) % 4096 == 0;
+}
+
+static inline int NAME(lie_far)(ptrdiff_t apart, ptrdiff_t n)
+{
+    return (apart < 0 ? -apart : apart) * n * (ptrdiff_t)sizeof(REAL) > 65536;
 }
 
 /* Pack A's rows of the tiles t0 ... t1 (of `tiles`, from i0), each tile to a place of its own. */
@@ -355,10 +384,12 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
     const ptrdiff_t depth = NAME(least)(K, DEPTH);
     /* Copying pays where what is copied is used often enough. */
     const int by_rows = job->a_column == 1 || job->a_row != 1;
-    const int pack_b = job->b_column != 1 || (M > 3 * ROWS && NAME(lie_badly)(job->b_row, K));
-    const int pack_a = (job->a_column != 1 && job->a_row != 1) ||
-                       (N > 3 * PANEL && NAME(lie_badly)(by_rows ? job->a_row : job->a_column,
-                                                         by_rows ? ROWS : K));
+    const int pack_b = job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
+                       (M > 6 * ROWS && NAME(lie_far)(job->b_row, K));
+    const ptrdiff_t a_apart = by_rows ? job->a_row : job->a_column;
+    const int pack_a =
+        (job->a_column != 1 && job->a_row != 1) ||
+        (N > 3 * PANEL && (NAME(compete)(a_apart) || NAME(lie_far)(a_apart, by_rows ? ROWS : K)));
     const int pad_b = !pack_b && N % LANES != 0; /* a whole vector would reach past the end of B */
     const ptrdiff_t width = pack_b ? NAME(least)((N + LANES - 1) / LANES * LANES, WIDTH) : PANEL;
     const ptrdiff_t a_stride = by_rows ? depth + SKEW : A_WIDTH;
@@ -524,16 +555,20 @@ static int NAME(dense_forward)(const struct dense_forward *p)
     return NAME(run_jobs)(&job, 1);
 }
 
-/* dz = f'(z) dy and the sums of its columns, in one pass, cut into stripes of columns. */
+/* dz = f'(z) dy and the sums of its columns, in one pass over rows, cut into stripes of columns: so
+   each column's sum is made by one thread, in the order of the rows. */
 struct NAME(slopes) {
     const struct dense_backward *p;
-    REAL *dz;
+    REAL *dz; /* (N, M), or NULL: only the sums are wanted */
+    int stripes;
 };
 
-#define STRIPE ((ptrdiff_t)(4 * LANES))
+#define STRIPE ((ptrdiff_t)1024) /* columns at most: their sums lie on the stack */
 
 static inline VEC NAME(slope)(int code, VEC dy, const REAL *y, const REAL *t, REAL alpha)
 {
+    if (code == ACT_IDENTITY)
+        return dy;
     if (code != ACT_GELU)
         return NAME(slope_times)(code, dy, LOAD(y), alpha);
     const REAL c = (REAL)0.797884560802865355879892119868763737, cubic = (REAL)0.044715;
@@ -542,50 +577,59 @@ static inline VEC NAME(slope)(int code, VEC dy, const REAL *y, const REAL *t, RE
     return dy * ((REAL)0.5 * (1 + th) + (REAL)0.5 * x * (1 - th * th) * du_dx);
 }
 
-/* One vector of columns, over all rows. */
-static inline __attribute__((always_inline)) void NAME(slope_column)(
-    const int code, const struct dense_backward *p, REAL *dz, ptrdiff_t j, ptrdiff_t width)
+/* Columns j0 ... j1. Where they are no multiple of LANES, the last vector repeats some columns of
+   the one before it, and of its sums only the others are used; fewer columns than one vector are
+   copied to a vector's place. */
+static inline __attribute__((always_inline)) void NAME(slope_stripe)(
+    const int code, const struct NAME(slopes) *s, ptrdiff_t j0, ptrdiff_t j1)
 {
-    VEC sum = {0};
-    REAL pad[3][LANES];
-    memset(pad, 0, sizeof pad);
+    const struct dense_backward *p = s->p;
+    const ptrdiff_t width = j1 - j0, whole = width / LANES * LANES;
     const REAL alpha = (REAL)p->alpha;
+    REAL sums[STRIPE + LANES], pad[4][LANES];
+    memset(sums, 0, (size_t)(whole + LANES) * sizeof(REAL));
+    memset(pad, 0, sizeof pad);
     for (ptrdiff_t i = 0; i < p->N; i++) {
-        const REAL *dy = (const REAL *)p->dy.data + i * p->dy.row + j;
-        const REAL *y = code == ACT_IDENTITY ? dy : (const REAL *)p->y.data + i * p->y.row + j;
-        const REAL *t = code == ACT_GELU ? (const REAL *)p->t.data + i * p->t.row + j : NULL;
+        const REAL *dy = (const REAL *)p->dy.data + i * p->dy.row + j0;
+        const REAL *y = code == ACT_IDENTITY ? dy : (const REAL *)p->y.data + i * p->y.row + j0;
+        const REAL *t = code == ACT_GELU ? (const REAL *)p->t.data + i * p->t.row + j0 : dy;
+        REAL *dz = s->dz == NULL ? NULL : s->dz + i * p->M + j0;
         if (width < LANES) {
-            dy = memcpy(pad[0], dy, (size_t)width * sizeof(REAL));
-            y = memcpy(pad[1], y, (size_t)width * sizeof(REAL));
-            t = code == ACT_GELU ? memcpy(pad[2], t, (size_t)width * sizeof(REAL)) : NULL;
+            const size_t size = (size_t)width * sizeof(REAL);
+            dy = memcpy(pad[0], dy, size);
+            y = memcpy(pad[1], y, size);
+            t = memcpy(pad[2], t, size);
         }
-        VEC d = code == ACT_IDENTITY ? LOAD(dy) : NAME(slope)(code, LOAD(dy), y, t, alpha);
-        sum += d;
-        if (dz != NULL && width < LANES) {
-            STORE(pad[0], d);
-            memcpy(dz + i * p->M + j, pad[0], (size_t)width * sizeof(REAL));
-        } else if (dz != NULL)
-            STORE(dz + i * p->M + j, d);
+        for (ptrdiff_t j = 0; j < width; j += LANES) {
+            const ptrdiff_t at = j < whole || whole == 0 ? j : width - LANES;
+            VEC d = NAME(slope)(code, LOAD(dy + at), y + at, t + at, alpha);
+            STORE(sums + j, LOAD(sums + j) + d);
+            if (dz != NULL)
+                STORE(whole == 0 ? pad[3] : dz + at, d);
+        }
+        if (dz != NULL && whole == 0)
+            memcpy(dz, pad[3], (size_t)width * sizeof(REAL));
     }
-    REAL *db = p->db;
-    if (db == NULL)
+    if (p->db == NULL)
         return;
-    STORE(pad[0], sum);
-    for (ptrdiff_t l = 0; l < width; l++)
-        db[j + l] = p->add ? db[j + l] + pad[0][l] : pad[0][l];
+    REAL *db = (REAL *)p->db + j0;
+    for (ptrdiff_t j = 0; j < width; j++) {
+        const REAL sum = sums[j < whole || whole == 0 ? j : j + whole + LANES - width];
+        db[j] = p->add ? db[j] + sum : sum;
+    }
 }
 
 static void NAME(slope_task)(void *context, int stripe)
 {
     const struct NAME(slopes) *s = context;
-    const struct dense_backward *p = s->p;
-    const ptrdiff_t end = NAME(least)((stripe + 1) * STRIPE, p->M);
-#define EACH(code)                                                            \
-    case code:                                                                \
-        for (ptrdiff_t j = stripe * STRIPE; j < end; j += LANES)              \
-            NAME(slope_column)(code, p, s->dz, j, NAME(least)(end - j, LANES)); \
+    const ptrdiff_t M = s->p->M, n = s->stripes;
+    const ptrdiff_t j0 = stripe * M / n / LANES * LANES;
+    const ptrdiff_t j1 = stripe + 1 == n ? M : (stripe + 1) * M / n / LANES * LANES;
+#define EACH(code)                               \
+    case code:                                   \
+        NAME(slope_stripe)(code, s, j0, j1);     \
         break;
-    switch (p->activation) {
+    switch (s->p->activation) {
         EACH(ACT_IDENTITY)
         EACH(ACT_RELU)
         EACH(ACT_LEAKY_RELU)
@@ -609,13 +653,15 @@ static int NAME(dense_backward)(const struct dense_backward *p)
         dz = (struct matrix){scratch, p->M, 1};
     }
     if (scratch != NULL || p->db != NULL) {
-        struct NAME(slopes) slopes = {p, scratch};
-        const int stripes = (int)((p->M + STRIPE - 1) / STRIPE);
+        ptrdiff_t stripes = (p->M + STRIPE - LANES - 1) / (STRIPE - LANES);
+        if (p->N * p->M >= 32768 && stripes < threads_get())
+            stripes = NAME(least)(threads_get(), (p->M + 4 * LANES - 1) / (4 * LANES));
+        struct NAME(slopes) slopes = {p, scratch, (int)stripes};
         if (p->N * p->M < 32768)
             for (int i = 0; i < stripes; i++)
                 NAME(slope_task)(&slopes, i);
         else
-            parallel_run(NAME(slope_task), &slopes, stripes);
+            parallel_run(NAME(slope_task), &slopes, (int)stripes);
     }
     struct NAME(job) jobs[2];
     int n = 0;
