@@ -94,10 +94,10 @@ static inline VEC NAME(vsqrt)(VEC x)
    loses the leading digits of both, so ln 2 is used with more digits than the type has, in two
    parts (Cody and Waite). c is what r loses by its own rounding.
 
-   n comes as n + 2 BIAS, as `scale` wants it. x is cut off where exp(x) is 0 or infinite anyway. */
+   n comes as n + 2 BIAS, as `scale` wants it. x is cut off where exp(x), and ten times it, is 0 or infinite. */
 static inline VEC NAME(reduce)(VEC x, BITS *n, VEC *c)
 {
-    x = NAME(at_least)(NAME(at_most)(x, EITHER(89, 710)), EITHER(-104, -746));
+    x = NAME(at_least)(NAME(at_most)(x, EITHER(89, 710)), EITHER(-110, -752));
     const VEC t = x * (REAL)1.4426950408889634 + MAGIC; /* 1 / ln 2 */
     *n = (BITS)t - (MAGIC_BITS - 2 * BIAS);
     const VEC k = t - MAGIC;
@@ -274,8 +274,9 @@ static inline VEC NAME(vgelu)(VEC x, VEC *t)
     const VEC w = NAME(product_of_two)(a, d, &w_low);
 
     BITS n;
-    const VEC r = NAME(reduce)(-w, &n, &n_low);
-    const VEC m = 1 + (r + (r * r * NAME(exp_tail)(r) + (n_low - (w_low + a * d_low))));
+    const VEC leading = NAME(reduce)(-w, &n, &n_low);
+    const VEC r = leading + (n_low - (w_low + a * d_low));
+    const VEC m = 1 + (r + r * r * NAME(exp_tail)(r));
     const VEC e = NAME(scale)(m, n); /* exp(-|w|) */
     *t = NAME(with_sign)((1 - e) / (1 + e), x);
     const VEC positive = x / (1 + e);
