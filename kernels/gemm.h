@@ -20,19 +20,20 @@
    THE LOOP NEST. Around the tile, the loops are cut so that each level of cache holds what the next
    loop uses again:
 
-       for k0 in steps of DEPTH          a slice of A's columns and of B's rows
-         for j0 in steps of WIDTH        pack DEPTH x WIDTH of B: it stays in the second-level cache
-           for i0 in steps of HEIGHT     pack HEIGHT x DEPTH of A: it does, too
-             for each panel of 2 vectors of B's columns        DEPTH x 2 vectors: first-level cache
-               for each tile of at most ROWS rows of A
-                 the register tile, over DEPTH steps of k
+       for each slice of k, of at most DEPTH
+         for each block of WIDTH columns: pack B's DEPTH x WIDTH     fits into the second-level cache
+           for each tile of at most ROWS rows: pack A's ROWS x DEPTH  fits into the first-level cache
+             for each panel of 2 vectors of columns
+               the register tile, over the slice of k
 
-   PACKING. A panel of B is read once for each tile of rows, DEPTH rows of 2 vectors each. In B
-   itself these lie a whole row of B apart: each in a page of its own and, where a row is a multiple
-   of 4096 bytes, all in the same few places of the cache. So the panel is first copied to where its
-   rows follow each other. The copy can as well transpose, or pad the last, narrower panel with
-   zeros: x W, dz W' and x' dz are all this one routine. Where B is used too few times to pay for
-   the copy, it is read where it lies.
+   A's part is used again for every panel, from the nearest cache; the panels of B stream past it
+   from the second one, 2 vectors in ROWS cycles, which is well within what that can deliver.
+
+   PACKING. In B itself, the rows of a panel lie a whole row of B apart: each in a page of its own
+   and, where a row is a multiple of 4096 bytes, all in the same few places of the cache. So the panel
+   is first copied to where its rows follow each other. The copy can as well transpose, or pad the
+   last, narrower panel with zeros: x W, dz W' and x' dz are all this one routine. Where the copy
+   would be used too few times to pay, A and B are read where they lie.
 
    FUSING. The bias is what the sums start from, and the activation is applied to a tile of C when
    its last slice of k is done, while it is still in the first-level cache: C passes through the
@@ -51,8 +52,8 @@
 #define ROWS 4
 #endif
 #define PANEL (2 * LANES)                           /* columns of a tile */
-#define DEPTH ((ptrdiff_t)(1536 / sizeof(REAL)))    /* k of a slice */
-#define WIDTH ((ptrdiff_t)512)                      /* columns of a packed block of B */
+#define DEPTH ((ptrdiff_t)(1600 / sizeof(REAL)))    /* k of a slice */
+#define WIDTH ((ptrdiff_t)((BYTES == 64 ? 2048 : 1024) / sizeof(REAL))) /* columns of a block */
 #define A_WIDTH ((ROWS + LANES - 1) / LANES * LANES) /* of packed columns of A */
 #define GROUP ((ptrdiff_t)8)                         /* tiles of A that are packed at a time */
 #define SKEW ((ptrdiff_t)(64 / sizeof(REAL)))       /* keeps packed rows off the same cache sets */
@@ -356,13 +357,14 @@ static inline int NAME(lie_far)(ptrdiff_t apart, ptrdiff_t n)
     return (apart < 0 ? -apart : apart) * n * (ptrdiff_t)sizeof(REAL) > 65536;
 }
 
-/* Pack A's rows of the tiles t0 ... t1 (of `tiles`, from i0), each tile to a place of its own. */
+/* Pack A's rows of the tiles t0 ... t1 (of `tiles`, from i0), each tile to a place of its own, `size`
+   numbers after the one before. Several at a time: a row of A' is in one page, and the next tile's
+   part of it comes right after this one's. */
 static void NAME(pack_a)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t M, ptrdiff_t t0,
                          ptrdiff_t t1, ptrdiff_t tiles, ptrdiff_t k0, ptrdiff_t K, int by_rows,
-                         REAL *to, ptrdiff_t stride)
+                         REAL *to, ptrdiff_t stride, ptrdiff_t size)
 {
-    const ptrdiff_t size = stride * (by_rows ? ROWS : NAME(least)(job->K, DEPTH));
-    const ptrdiff_t chunk = by_rows ? K : 32; /* rows of A' whose neighbours the next tile reads */
+    const ptrdiff_t chunk = by_rows ? K : 32;
     for (ptrdiff_t k = 0; k < K; k += chunk)
         for (ptrdiff_t t = t0; t < t1; t++) {
             const ptrdiff_t i = i0 + t * M / tiles, rows = i0 + (t + 1) * M / tiles - i;
@@ -381,7 +383,9 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
                        ptrdiff_t j1)
 {
     const ptrdiff_t M = i1 - i0, N = j1 - j0, K = job->K;
-    const ptrdiff_t depth = NAME(least)(K, DEPTH);
+    /* Slices of k as even as possible: the sums in C are loaded and stored once for each. */
+    const ptrdiff_t slices = K == 0 ? 1 : (K + DEPTH - 1) / DEPTH;
+    const ptrdiff_t depth = (K + slices - 1) / slices;
     /* Copying pays where what is copied is used often enough. */
     const int by_rows = job->a_column == 1 || job->a_row != 1;
     const int pack_b = job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
@@ -407,10 +411,9 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
         packed_b = (REAL *)(((uintptr_t)scratch + 63) / 64 * 64);
         packed_a = packed_b + b_size;
     }
-    ptrdiff_t k0 = 0;
-    do { /* once at least: with K = 0, C is f(b) */
-        const ptrdiff_t k = NAME(least)(K - k0, DEPTH);
-        const int first = k0 == 0, last = k0 + k == K;
+    for (ptrdiff_t s = 0; s < slices; s++) { /* once at least: with K = 0, C is f(b) */
+        const ptrdiff_t k0 = s * K / slices, k = (s + 1) * K / slices - k0;
+        const int first = s == 0, last = s == slices - 1;
         for (ptrdiff_t jj = 0; jj < N; jj += WIDTH) {
             const ptrdiff_t w = NAME(least)(N - jj, WIDTH);
             const REAL *b_slice = job->b + k0 * job->b_row + (j0 + jj) * job->b_column;
@@ -427,7 +430,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
                 if (pack_a) {
                     if (t % GROUP == 0)
                         NAME(pack_a)(job, i0, M, t, NAME(least)(tiles, t + GROUP), tiles, k0, k,
-                                     by_rows, packed_a, a_stride);
+                                     by_rows, packed_a, a_stride, a_size);
                     a = packed_a + t % GROUP * a_size;
                     stride = a_stride;
                 }
@@ -441,8 +444,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
                 }
             }
         }
-        k0 += k;
-    } while (k0 < K);
+    }
     free(scratch);
     return 0;
 }
