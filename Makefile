@@ -21,7 +21,7 @@ help:
 # The tree is installed in editable mode: a student's change of a .py counts at the next run. What
 # Python cannot pick up by itself, a changed kernel or other requirements, is built and installed
 # anew: each set of extras leaves a stamp in .venv, which is older than these files then.
-BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h kernels/*.c)
+BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxi kernels/*.h kernels/*.c)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 # Without its python (the one that it was made from may be gone), whatever .venv holds is of no use:
@@ -68,7 +68,7 @@ check: $(VENV)/installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 ifneq ($(wildcard kernels/*.pyx),)
-	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx # which starts pycodestyle by its name
+	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx kernels/*.pxi # which starts pycodestyle by its name
 endif
 
 # A build of its own, and a copy of the tests beside it, so that they import this one. Python itself

@@ -269,11 +269,11 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
 
 
 cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
-    """Whether the kernel can add to these arrays as they lie: dW row after row, or its transpose."""
+    """Whether the kernel can add to these as they lie: dW row after row, or its transpose."""
     cdef int type_number = cnp.PyArray_TYPE(W)
     if not cnp.PyArray_CheckExact(dW) or not same_shape(<cnp.ndarray>dW, W):
         return False
-    if not writable_rows(dW, type_number) and not writable_rows((<cnp.ndarray>dW).T, type_number):
+    if not writable_rows(dW, type_number) and not writable_rows(dW.T, type_number):
         return False
     return not has_bias or (
         writable_rows(db, type_number)

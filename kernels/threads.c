@@ -29,7 +29,7 @@ void parallel_run(void (*task)(void *context, int i), void *context, int n)
 #include <stdatomic.h>
 
 #define MOST 256
-#define SPINS 20000  /* of a thread that waits for a job: some 50 to 100 us */
+#define SPINS 10000  /* of a thread that waits for a job: some 100 to 400 us, by the processor */
 #define YIELDS 2000  /* of a caller that waits for the others' last tasks, before it gives way */
 
 static atomic_int wanted = 1;   /* threads, the caller among them */
