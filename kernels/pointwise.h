@@ -244,7 +244,7 @@ static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL *out, ptrdif
 {
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR {
-        const VEC e = NAME(vexp)(PART(y, -(REAL)INFINITY) - shift);
+        const VEC e = NAME(vexp_below)(PART(y, -(REAL)INFINITY) - shift);
         NAME(add)(&sum, e, n);
         if (out != NULL)
             PUT(out, e);
@@ -292,7 +292,7 @@ static REAL NAME(row_binary)(const REAL *y, const REAL *t, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR {
-        const VEC z = PART(y, 0), e = NAME(vexp)(-NAME(vabs)(z));
+        const VEC z = PART(y, 0), e = NAME(vexp_below)(-NAME(vabs)(z));
         NAME(add)(&sum, SELECT(z < 0, SPLAT(0), z) - PART(t, 0) * z + NAME(vlog1p)(e), n);
     }
     return (REAL)(NAME(flush)(&sum) / (double)D);
@@ -441,4 +441,7 @@ static void NAME(rows)(const struct rows *s)
 #undef MAGIC_BITS
 #undef LN2_HIGH
 #undef LN2_LOW
+#undef EXP_HIGHEST
+#undef EXP_LOWEST
+#undef INTRINSIC
 #undef POLYNOMIAL

@@ -45,13 +45,15 @@ typedef BITS_INT NAME(bits) __attribute__((vector_size(BYTES)));
 
 /* ------------------------------------------------------------------------------ small pieces */
 
-/* c[0] + c[1] x + ... + c[n - 1] x^(n - 1), by Horner's rule. */
+/* c[0] + c[1] x + ... + c[n - 1] x^(n - 1), as (c[0] + c[1] x) + x^2 ((c[2] + c[3] x) + x^2 (...)).
+   That is Horner's rule in x^2: it takes half as many steps that wait for each other. */
 static inline __attribute__((always_inline)) VEC NAME(polynomial)(VEC x, const REAL *c, const int n)
 {
-    VEC p = SPLAT(c[n - 1]);
+    const VEC z = x * x;
+    VEC p = n % 2 ? SPLAT(c[n - 1]) : c[n - 1] * x + c[n - 2];
 #pragma GCC unroll 16
-    for (int i = n - 2; i >= 0; i--)
-        p = p * x + c[i];
+    for (int i = (n - 1) / 2 * 2 - 2; i >= 0; i -= 2)
+        p = p * z + (c[i + 1] * x + c[i]);
     return p;
 }
 #define POLYNOMIAL(x, c) NAME(polynomial)(x, c, (int)(sizeof(c) / sizeof(c[0])))
@@ -64,19 +66,20 @@ static inline VEC NAME(with_sign)(VEC x, VEC s)
     return (VEC)(((BITS)x & ~SIGN_BIT) | ((BITS)s & SIGN_BIT));
 }
 
-/* Comparisons with NaN are false: in these two NaN as x stays NaN. */
-static inline VEC NAME(at_least)(VEC x, REAL low) { return SELECT(x < low, SPLAT(low), x); }
-static inline VEC NAME(at_most)(VEC x, REAL high) { return SELECT(x > high, SPLAT(high), x); }
-
+/* sqrt, and the larger or smaller of x and a number; NaN as x stays NaN. The vector extensions have
+   no words for these, and x86 one instruction for each. (Its max(a, b) is a > b ? a : b.) */
 #if defined(__SSE2__)
 #include <immintrin.h>
 #if BYTES == 64
-static inline VEC NAME(vsqrt)(VEC x) { return (VEC)EITHER(_mm512_sqrt_ps((__m512)x), _mm512_sqrt_pd((__m512d)x)); }
+#define INTRINSIC(f) EITHER(_mm512_##f##_ps, _mm512_##f##_pd)
 #elif BYTES == 32
-static inline VEC NAME(vsqrt)(VEC x) { return (VEC)EITHER(_mm256_sqrt_ps((__m256)x), _mm256_sqrt_pd((__m256d)x)); }
+#define INTRINSIC(f) EITHER(_mm256_##f##_ps, _mm256_##f##_pd)
 #else
-static inline VEC NAME(vsqrt)(VEC x) { return (VEC)EITHER(_mm_sqrt_ps((__m128)x), _mm_sqrt_pd((__m128d)x)); }
+#define INTRINSIC(f) EITHER(_mm_##f##_ps, _mm_##f##_pd)
 #endif
+static inline VEC NAME(vsqrt)(VEC x) { return INTRINSIC(sqrt)(x); }
+static inline VEC NAME(at_least)(VEC x, REAL low) { return INTRINSIC(max)(SPLAT(low), x); }
+static inline VEC NAME(at_most)(VEC x, REAL high) { return INTRINSIC(min)(SPLAT(high), x); }
 #else
 static inline VEC NAME(vsqrt)(VEC x)
 {
@@ -84,6 +87,8 @@ static inline VEC NAME(vsqrt)(VEC x)
         x[l] = EITHER(__builtin_sqrtf(x[l]), __builtin_sqrt(x[l]));
     return x;
 }
+static inline VEC NAME(at_least)(VEC x, REAL low) { return SELECT(low > x, SPLAT(low), x); }
+static inline VEC NAME(at_most)(VEC x, REAL high) { return SELECT(high < x, SPLAT(high), x); }
 #endif
 
 /* ---------------------------------------------------------------------- exponential functions */
@@ -92,20 +97,20 @@ static inline VEC NAME(vsqrt)(VEC x)
 
    x / ln 2 need not be exact, since a neighbouring n would do as well; but r must be. x - n ln 2
    loses the leading digits of both, so ln 2 is used with more digits than the type has, in two
-   parts (Cody and Waite). c is what r loses by its own rounding.
-
-   n comes as n + 2 BIAS, as `scale` wants it. x is cut off where exp(x), and ten times it, is 0 or infinite. */
-static inline VEC NAME(reduce)(VEC x, BITS *n, VEC *c)
+   parts (Cody and Waite). c is what r loses by its own rounding. */
+static inline VEC NAME(reduce)(VEC x, VEC *n, VEC *c)
 {
-    x = NAME(at_least)(NAME(at_most)(x, EITHER(89, 710)), EITHER(-110, -752));
-    const VEC t = x * (REAL)1.4426950408889634 + MAGIC; /* 1 / ln 2 */
-    *n = (BITS)t - (MAGIC_BITS - 2 * BIAS);
-    const VEC k = t - MAGIC;
+    const VEC k = (x * (REAL)1.4426950408889634 + MAGIC) - MAGIC; /* x / ln 2, rounded */
     const VEC a = x - k * LN2_HIGH;
     const VEC r = a - k * LN2_LOW;
     *c = (a - r) - k * LN2_LOW;
+    *n = k;
     return r;
 }
+
+/* Beyond these, exp(x) is infinite; exp(x) is 0, and so is exp(x) times ten. */
+#define EXP_HIGHEST EITHER(89, 710)
+#define EXP_LOWEST EITHER(-110, -752)
 
 /* exp(r) = 1 + r + r^2 g(r) for |r| <= ln(2) / 2: this is g. Its error: 2^-28.9, 2^-59.2. */
 static inline VEC NAME(exp_tail)(VEC r)
@@ -129,60 +134,76 @@ static inline VEC NAME(exp_tail)(VEC r)
     return POLYNOMIAL(r, g);
 }
 
-/* y 2^n, given n + 2 BIAS. 2^n itself may be beyond the type's range where y 2^n is within it, so
-   2^n is split in two halves; only the second product can be subnormal, and is rounded once. */
-static inline VEC NAME(scale)(VEC y, BITS n)
+/* 2^n as a number, for a whole n of the exponents that the type has: n + BIAS, shifted into place. */
+static inline VEC NAME(power_of_two)(VEC n)
 {
-    const BITS half = n >> 1;
-    return y * (VEC)(half << MANTISSA) * (VEC)((n - half) << MANTISSA);
+    return (VEC)(((BITS)(n + MAGIC) << MANTISSA) + ((BITS_INT)BIAS << MANTISSA));
+}
+
+/* y 2^n. 2^n itself may be beyond the type's range where y 2^n is within it, so 2^n is split in two
+   halves; only the second product can be subnormal, and is rounded once. */
+static inline VEC NAME(scale)(VEC y, VEC n)
+{
+#if BYTES == 64
+    return INTRINSIC(scalef)(y, n);
+#else
+    const BITS both = (BITS)(n + MAGIC) - (MAGIC_BITS - 2 * BIAS), half = both >> 1;
+    return y * (VEC)(half << MANTISSA) * (VEC)((both - half) << MANTISSA);
+#endif
 }
 
 static inline VEC NAME(vexp)(VEC x)
 {
-    BITS n;
-    VEC c;
-    const VEC r = NAME(reduce)(x, &n, &c);
+    VEC n, c;
+    const VEC r = NAME(reduce)(NAME(at_least)(NAME(at_most)(x, EXP_HIGHEST), EXP_LOWEST), &n, &c);
     return NAME(scale)(1 + (r + r * r * NAME(exp_tail)(r)), n);
 }
 
-/* exp(x) - 1 = 2^n q + (2^n - 1) with q = exp(r + c) - 1: for small x, n is 0 and this is q.
-   It is computed as twice its half: 2^n overflows in places where exp(x) - 1 does not yet. */
+/* exp(x) where x <= 0 is known. */
+static inline VEC NAME(vexp_below)(VEC x)
+{
+    VEC n, c;
+    const VEC r = NAME(reduce)(NAME(at_least)(x, EXP_LOWEST), &n, &c);
+    return NAME(scale)(1 + (r + r * r * NAME(exp_tail)(r)), n);
+}
+
+/* exp(x) - 1 = 2^n q + (2^n - 1) with q = exp(r) - 1; where n is 0, this is q. */
+static inline VEC NAME(expm1_between)(VEC x)
+{
+    VEC n, c;
+    const VEC r = NAME(reduce)(x, &n, &c);
+    const VEC q = r + r * r * NAME(exp_tail)(r);
+    const VEC power = NAME(power_of_two)(n);
+    return power * q + (power - 1);
+}
+
+/* -1 is reached at the lower bound. At the upper end 2^n overflows where exp(x) - 1 does not yet:
+   there 1 is nothing beside exp(x). The sign is x's, of zeros too. */
 static inline VEC NAME(vexpm1)(VEC x)
 {
-    BITS n;
-    VEC c;
-    const VEC r = NAME(reduce)(NAME(at_least)(x, EITHER(-18, -40)), &n, &c);
-    const VEC q = r + (r * r * NAME(exp_tail)(r) + c);
-    const VEC half = (VEC)((n - (BIAS + 1)) << MANTISSA); /* 2^(n - 1) */
-    const VEC y = SELECT(half == (REAL)0.5, q, 2 * (half * q + (half - (REAL)0.5)));
-    return NAME(with_sign)(y, x);
+    const VEC y = NAME(expm1_between)(NAME(at_least)(NAME(at_most)(x, 64), EITHER(-18, -40)));
+    return NAME(with_sign)(SELECT(x > 60, NAME(vexp)(x), y), x);
+}
+
+/* The same where x <= 0 is known. */
+static inline VEC NAME(vexpm1_below)(VEC x)
+{
+    return NAME(with_sign)(NAME(expm1_between)(NAME(at_least)(x, EITHER(-18, -40))), x);
 }
 
 /* 1 / (1 + exp(-x)), from e = exp(-|x|), which never overflows; for x < 0 it is e / (1 + e). */
 static inline VEC NAME(vsigmoid)(VEC x)
 {
-    const VEC e = NAME(vexp)(-NAME(vabs)(x));
+    const VEC e = NAME(vexp_below)(-NAME(vabs)(x));
     return SELECT(x < 0, e, SPLAT(1)) / (1 + e);
 }
 
-/* tanh: 1 - 2 / (exp(2x) + 1) for large x, where little is subtracted from 1; else
-   x + x^3 g(x^2), with an error of g of 2^-24.3, 2^-55.6. It is odd: |x| first, the sign last. */
+/* tanh(|x|) = (1 - e) / (1 + e) with e = exp(-2|x|): that is -q / (2 + q) with q = e - 1, which
+   keeps its digits for small x. It is 1 from the bound on; the sign comes last. */
 static inline VEC NAME(vtanh)(VEC x)
 {
-#if IS_F32
-    static const REAL g[] = {-0x1.555552p-2f, 0x1.110e0cp-3f, -0x1.b92412p-5f, 0x1.57feecp-6f,
-                             -0x1.8f8336p-8f};
-#else
-    static const REAL g[] = {-0x1.5555555555555p-2, 0x1.1111111111034p-3,  -0x1.ba1ba1ba07a55p-5,
-                             0x1.664f487c47eddp-6,  -0x1.226e343871cbep-7, 0x1.d6d3914d1023cp-9,
-                             -0x1.7d9eefd3d4b64p-10, 0x1.352294d2ee702p-11,
-                             -0x1.f21241c4b5799p-13, 0x1.8395a22b6e55bp-14,
-                             -0x1.0455979048403p-15, 0x1.ae40917772f0bp-18};
-#endif
-    const VEC a = NAME(vabs)(x), z = a * a;
-    const VEC small = a + a * z * POLYNOMIAL(z, g);
-    const VEC large = 1 - 2 / (NAME(vexp)(2 * a) + 1);
-    return NAME(with_sign)(SELECT(a < (REAL)0.625, small, large), x);
+    const VEC q = NAME(expm1_between)(-2 * NAME(at_most)(NAME(vabs)(x), EITHER(10, 20)));
+    return NAME(with_sign)(q / (2 + q), x);
 }
 
 /* ------------------------------------------------------------------------------- logarithms */
@@ -266,14 +287,13 @@ static inline VEC NAME(vgelu)(VEC x, VEC *t)
     const REAL K1_LOW = (REAL)EITHER(0x1.49b16ap-29, -0x1.6c843a29d1c70p-61);
 
     const VEC a = NAME(at_most)(NAME(vabs)(x), EITHER(12, 24)); /* exp(-w) is 0 from there on */
-    VEC z_low, q_low, w_low, n_low;
+    VEC n, z_low, q_low, w_low, n_low;
     const VEC z = NAME(product_of_two)(a, a, &z_low);
     const VEC q = NAME(product_of_two)(z, SPLAT(K1), &q_low);
     const VEC d = K0 + q, b = d - K0; /* Knuth's exact sum again */
     const VEC d_low = ((K0 - (d - b)) + (q - b)) + (q_low + z * K1_LOW + z_low * K1 + K0_LOW);
     const VEC w = NAME(product_of_two)(a, d, &w_low);
 
-    BITS n;
     const VEC leading = NAME(reduce)(-w, &n, &n_low);
     const VEC r = leading + (n_low - (w_low + a * d_low));
     const VEC m = 1 + (r + r * r * NAME(exp_tail)(r));
@@ -304,13 +324,13 @@ static inline __attribute__((always_inline)) VEC NAME(activate)(const int code, 
     case ACT_LEAKY_RELU:
         return SELECT(z > 0, z, alpha * z);
     case ACT_ELU:
-        return SELECT(z > 0, z, alpha * NAME(vexpm1)(NAME(at_most)(z, 0)));
+        return SELECT(z > 0, z, alpha * NAME(vexpm1_below)(NAME(at_most)(z, 0)));
     case ACT_SIGMOID:
         return NAME(vsigmoid)(z);
     case ACT_TANH:
         return NAME(vtanh)(z);
     case ACT_SOFTPLUS:
-        return SELECT(z > 0, z, SPLAT(0)) + NAME(vlog1p)(NAME(vexp)(-NAME(vabs)(z)));
+        return SELECT(z > 0, z, SPLAT(0)) + NAME(vlog1p)(NAME(vexp_below)(-NAME(vabs)(z)));
     case ACT_GELU:
         return NAME(vgelu)(z, &t);
     default:
@@ -335,7 +355,7 @@ static inline __attribute__((always_inline)) VEC NAME(slope_times)(const int cod
     case ACT_TANH:
         return dy * (1 - y * y);
     case ACT_SOFTPLUS:
-        return dy * -NAME(vexpm1)(-y);
+        return dy * -NAME(vexpm1_below)(-y);
     case ACT_GELU:
         NAME(vgelu)(y, &t);
         return NAME(gelu_slope_times)(dy, y, t);

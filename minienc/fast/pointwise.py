@@ -151,9 +151,10 @@ def _reduce(function, l, sample_weight, reduction):  # noqa: E741
 def _each(dloss, factor, loss):
     """dl = dloss factor, or None for a dloss that the definition has to look at."""
     kind = type(dloss)
-    if kind is not float and kind is not int:
-        if kind is not type(loss) or dloss.dtype != loss.dtype or dloss.shape != loss.shape:
-            return None
+    if kind is float or kind is int:
+        return dloss * factor
+    if kind is not type(loss) or dloss.dtype != loss.dtype or dloss.shape != loss.shape:
+        return None
     return dloss * factor
 
 
