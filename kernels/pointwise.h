@@ -190,9 +190,19 @@ static void NAME(sweep)(const struct sweep *s)
 
 /* --------------------------------------------------------------------------------------- rows */
 
-/* For each vector of a row: j is where it begins, n how many of its numbers are the row's. */
-#define EACH_VECTOR \
-    for (ptrdiff_t j = 0, n = D < LANES ? D : LANES; j < D; j += LANES, n = D - j < LANES ? D - j : LANES)
+/* Do this for each vector of a row: j is where it begins, n how many of its numbers are the row's. */
+#define EACH_VECTOR(...)                          \
+    {                                             \
+        ptrdiff_t j = 0;                          \
+        for (; j + LANES <= D; j += LANES) {      \
+            const ptrdiff_t n = LANES;            \
+            __VA_ARGS__;                          \
+        }                                         \
+        if (j < D) {                              \
+            const ptrdiff_t n = D - j;            \
+            __VA_ARGS__;                          \
+        }                                         \
+    }
 #define PART(p, rest) NAME(load_part)((p) + j, n, rest)
 #define PUT(p, x) NAME(store_part)((p) + j, x, n)
 
@@ -204,7 +214,7 @@ struct NAME(sum) {
     int count;
 };
 
-static inline double NAME(flush)(struct NAME(sum) *s)
+static inline __attribute__((always_inline)) double NAME(flush)(struct NAME(sum) *s)
 {
     for (int l = 0; l < LANES; l++)
         s->total += s->lanes[l];
@@ -214,7 +224,7 @@ static inline double NAME(flush)(struct NAME(sum) *s)
 }
 
 /* Add the first n numbers of x. */
-static inline void NAME(add)(struct NAME(sum) *s, VEC x, ptrdiff_t n)
+static inline __attribute__((always_inline)) void NAME(add)(struct NAME(sum) *s, VEC x, ptrdiff_t n)
 {
     if (n < LANES) {
         REAL part[LANES];
@@ -229,10 +239,9 @@ static inline void NAME(add)(struct NAME(sum) *s, VEC x, ptrdiff_t n)
 static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
 {
     VEC most = SPLAT(-(REAL)INFINITY);
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC x = PART(y, -(REAL)INFINITY);
-        most = SELECT(x > most, x, most);
-    }
+        most = SELECT(x > most, x, most))
     REAL m = most[0];
     for (int l = 1; l < LANES; l++)
         m = most[l] > m ? most[l] : m;
@@ -243,12 +252,11 @@ static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
 static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL *out, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC e = NAME(vexp_below)(PART(y, -(REAL)INFINITY) - shift);
         NAME(add)(&sum, e, n);
         if (out != NULL)
-            PUT(out, e);
-    }
+            PUT(out, e))
     return (REAL)NAME(flush)(&sum);
 }
 
@@ -262,49 +270,44 @@ static inline VEC NAME(is_within)(VEC p, VEC y) { return SELECT(p == y, SPLAT(1)
 
 static void NAME(row_softmax)(const REAL *y, REAL *out, ptrdiff_t D)
 {
-    const REAL sum = NAME(sum_of_exp)(y, NAME(largest)(y, D), out, D);
-    EACH_VECTOR
-        PUT(out, PART(out, 0) / sum);
+    const REAL per_sum = 1 / NAME(sum_of_exp)(y, NAME(largest)(y, D), out, D);
+    EACH_VECTOR(PUT(out, PART(out, 0) * per_sum))
 }
 
 static void NAME(row_softmax_slope)(const REAL *y, const REAL *dy, REAL *dx, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR
-        NAME(add)(&sum, PART(dy, 0) * PART(y, 0), n);
+    EACH_VECTOR(NAME(add)(&sum, PART(dy, 0) * PART(y, 0), n))
     const REAL mean = (REAL)NAME(flush)(&sum);
-    EACH_VECTOR
-        PUT(dx, PART(y, 0) * (PART(dy, 0) - mean));
+    EACH_VECTOR(PUT(dx, PART(y, 0) * (PART(dy, 0) - mean)))
 }
 
 static REAL NAME(row_squared)(const REAL *y, const REAL *t, REAL *e, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC d = PART(y, 0) - PART(t, 0);
         PUT(e, d);
-        NAME(add)(&sum, d * d, n);
-    }
+        NAME(add)(&sum, d * d, n))
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
 static REAL NAME(row_binary)(const REAL *y, const REAL *t, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC z = PART(y, 0), e = NAME(vexp_below)(-NAME(vabs)(z));
-        NAME(add)(&sum, SELECT(z < 0, SPLAT(0), z) - PART(t, 0) * z + NAME(vlog1p)(e), n);
-    }
+        const VEC terms = SELECT(z < 0, SPLAT(0), z) - PART(t, 0) * z + NAME(log_one_plus_exp)(e);
+        NAME(add)(&sum, terms, n))
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
 static REAL NAME(row_binary_p)(const REAL *y, const REAL *target, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC p = NAME(held)(PART(y, 0)), t = PART(target, 0);
-        NAME(add)(&sum, -(t * NAME(vlog)(p) + (1 - t) * NAME(vlog1p)(-p)), n);
-    }
+        NAME(add)(&sum, -(t * NAME(vlog)(p) + (1 - t) * NAME(vlog1p)(-p)), n))
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
@@ -315,27 +318,23 @@ static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *l
     if (label != NULL)
         return log_sum - (y[*label] - most);
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR
-        NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n);
+    EACH_VECTOR(NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n))
     return (REAL)NAME(flush)(&sum);
 }
 
 static void NAME(row_categorical_slope)(const REAL *y, const REAL *t, const int64_t *label, REAL dl,
                                         REAL *dy, ptrdiff_t D)
 {
-    const REAL sum = NAME(sum_of_exp)(y, NAME(largest)(y, D), dy, D);
+    const REAL per_sum = 1 / NAME(sum_of_exp)(y, NAME(largest)(y, D), dy, D);
     if (label != NULL) {
-        EACH_VECTOR
-            PUT(dy, dl * (PART(dy, 0) / sum));
+        EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * per_sum)))
         dy[*label] -= dl;
         return;
     }
     struct NAME(sum) t_sum = {{0}, 0, 0};
-    EACH_VECTOR
-        NAME(add)(&t_sum, PART(t, 0), n);
+    EACH_VECTOR(NAME(add)(&t_sum, PART(t, 0), n))
     const REAL total = (REAL)NAME(flush)(&t_sum);
-    EACH_VECTOR
-        PUT(dy, dl * (PART(dy, 0) / sum * total - PART(t, 0)));
+    EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * (per_sum * total) - PART(t, 0))))
 }
 
 static REAL NAME(row_categorical_p)(const REAL *y, const REAL *t, const int64_t *label, ptrdiff_t D)
@@ -343,19 +342,17 @@ static REAL NAME(row_categorical_p)(const REAL *y, const REAL *t, const int64_t 
     if (label != NULL)
         return -NAME(vlog)(NAME(held)(SPLAT(y[*label])))[0];
     struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR
-        NAME(add)(&sum, -PART(t, 0) * NAME(vlog)(NAME(held)(PART(y, 0))), n);
+    EACH_VECTOR(NAME(add)(&sum, -PART(t, 0) * NAME(vlog)(NAME(held)(PART(y, 0))), n))
     return (REAL)NAME(flush)(&sum);
 }
 
 static void NAME(row_categorical_p_slope)(const REAL *y, const REAL *t, const int64_t *label, REAL dl,
                                           REAL *dy, ptrdiff_t D)
 {
-    EACH_VECTOR {
+    EACH_VECTOR(
         const VEC x = PART(y, 0), p = NAME(held)(x);
         const VEC dlog_p = label == NULL ? -dl * PART(t, 0) : SPLAT(0) * dl;
-        PUT(dy, dlog_p / p * NAME(is_within)(p, x));
-    }
+        PUT(dy, dlog_p / p * NAME(is_within)(p, x)))
     if (label != NULL) {
         const VEC x = SPLAT(y[*label]), p = NAME(held)(x);
         dy[*label] = (-dl / p * NAME(is_within)(p, x))[0];
@@ -376,20 +373,17 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
     case ROWS_SOFTMAX_SLOPE: NAME(row_softmax_slope)(y, t, out, D); break;
     case ROWS_SQUARED: *l = NAME(row_squared)(y, t, out, D); break;
     case ROWS_SQUARED_SLOPE:
-        EACH_VECTOR
-            PUT(out, dl * PART(y, 0) * (REAL)(2.0 / (double)D));
+        EACH_VECTOR(PUT(out, dl * PART(y, 0) * (REAL)(2.0 / (double)D)))
         break;
     case ROWS_BINARY: *l = NAME(row_binary)(y, t, D); break;
     case ROWS_BINARY_SLOPE:
-        EACH_VECTOR
-            PUT(out, dl / (REAL)D * (NAME(vsigmoid)(PART(y, 0)) - PART(t, 0)));
+        EACH_VECTOR(PUT(out, dl / (REAL)D * (NAME(vsigmoid)(PART(y, 0)) - PART(t, 0))))
         break;
     case ROWS_BINARY_P: *l = NAME(row_binary_p)(y, t, D); break;
     case ROWS_BINARY_P_SLOPE:
-        EACH_VECTOR {
+        EACH_VECTOR(
             const VEC x = PART(y, 0), p = NAME(held)(x);
-            PUT(out, dl / (REAL)D * (p - PART(t, 0)) / (p * (1 - p)) * NAME(is_within)(p, x));
-        }
+            PUT(out, dl / (REAL)D * (p - PART(t, 0)) / (p * (1 - p)) * NAME(is_within)(p, x)))
         break;
     case ROWS_CATEGORICAL: *l = NAME(row_categorical)(y, t, label, D); break;
     case ROWS_CATEGORICAL_SLOPE: NAME(row_categorical_slope)(y, t, label, dl, out, D); break;

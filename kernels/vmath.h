@@ -224,6 +224,23 @@ static inline VEC NAME(log_one_plus)(VEC f)
     return s * (f - z * POLYNOMIAL(z, g)); /* f - log(1 + f) */
 }
 
+/* log(1 + e) for e = exp(-|x|), 0 <= e <= 1, where nothing has to be reduced: the same, with a g
+   for all s up to 1/3. Its error: 2^-25.6, 2^-53.3; it counts s^2 / 2 < 2^-4. */
+static inline VEC NAME(log_one_plus_exp)(VEC e)
+{
+#if IS_F32
+    static const REAL g[] = {0x1.555556p-1f, 0x1.999868p-2f, 0x1.24d702p-2f, 0x1.bb3e24p-3f,
+                             0x1.e0e4cep-3f};
+#else
+    static const REAL g[] = {0x1.5555555555555p-1, 0x1.999999999a256p-2, 0x1.24924923e2322p-2,
+                             0x1.c71c726a03bc8p-3, 0x1.745cf1b8a3e2bp-3, 0x1.3b189c6f3782dp-3,
+                             0x1.10ad96f1062fap-3, 0x1.eb7ec6f92b9fdp-4, 0x1.68c5a4fb3b25ap-4,
+                             0x1.4ac63bf11f878p-3};
+#endif
+    const VEC s = e / (2 + e), z = s * s;
+    return e - s * (e - z * POLYNOMIAL(z, g));
+}
+
 /* x = 2^k m with sqrt(1/2) <= m < sqrt(2), for x positive and not subnormal; k comes as k + BIAS. */
 static inline VEC NAME(split)(VEC x, BITS *k)
 {
@@ -330,7 +347,7 @@ static inline __attribute__((always_inline)) VEC NAME(activate)(const int code, 
     case ACT_TANH:
         return NAME(vtanh)(z);
     case ACT_SOFTPLUS:
-        return SELECT(z > 0, z, SPLAT(0)) + NAME(vlog1p)(NAME(vexp_below)(-NAME(vabs)(z)));
+        return SELECT(z > 0, z, SPLAT(0)) + NAME(log_one_plus_exp)(NAME(vexp_below)(-NAME(vabs)(z)));
     case ACT_GELU:
         return NAME(vgelu)(z, &t);
     default:
