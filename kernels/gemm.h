@@ -93,11 +93,17 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         for (int v = 0; v < vectors; v++)
             __builtin_prefetch(c + i * c_row + v * LANES, 1);
 
+    /* So are the rows of B to come; past the last one they are a hint that leads nowhere. */
+    const uintptr_t ahead = (uintptr_t)(16 * b_row) * sizeof(REAL);
+
     for (ptrdiff_t k = 0; k < K; k++) {
         VEC row[2];
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
+        for (int v = 0; v < vectors; v++) {
             row[v] = LOAD(b + v * LANES);
+            if (v * BYTES % 64 == 0) /* once for each cache line */
+                __builtin_prefetch((const void *)((uintptr_t)(b + v * LANES) + ahead));
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             VEC x = SPLAT(by_rows ? three[i / 3][(i % 3) * a_stride + k] : a[i]);
