@@ -97,14 +97,14 @@ static inline VEC NAME(at_most)(VEC x, REAL high) { return SELECT(high < x, SPLA
 
    x / ln 2 need not be exact, since a neighbouring n would do as well; but r must be. x - n ln 2
    loses the leading digits of both, so ln 2 is used with more digits than the type has, in two
-   parts (Cody and Waite). c is what r loses by its own rounding. */
+   parts (Cody and Waite). c is what r loses by its own rounding. n comes as n + MAGIC. */
 static inline VEC NAME(reduce)(VEC x, VEC *n, VEC *c)
 {
-    const VEC k = (x * (REAL)1.4426950408889634 + MAGIC) - MAGIC; /* x / ln 2, rounded */
+    *n = x * (REAL)1.4426950408889634 + MAGIC; /* x / ln 2 */
+    const VEC k = *n - MAGIC;
     const VEC a = x - k * LN2_HIGH;
     const VEC r = a - k * LN2_LOW;
     *c = (a - r) - k * LN2_LOW;
-    *n = k;
     return r;
 }
 
@@ -134,20 +134,21 @@ static inline VEC NAME(exp_tail)(VEC r)
     return POLYNOMIAL(r, g);
 }
 
-/* 2^n as a number, for a whole n of the exponents that the type has: n + BIAS, shifted into place. */
+/* 2^n as a number, given n + MAGIC, for an n among the type's exponents: n + BIAS in its place. */
 static inline VEC NAME(power_of_two)(VEC n)
 {
-    return (VEC)(((BITS)(n + MAGIC) << MANTISSA) + ((BITS_INT)BIAS << MANTISSA));
+    return (VEC)(((BITS)n << MANTISSA) + ((BITS_INT)BIAS << MANTISSA));
 }
 
-/* y 2^n. 2^n itself may be beyond the type's range where y 2^n is within it, so 2^n is split in two
-   halves; only the second product can be subnormal, and is rounded once. */
+/* y 2^n, given n + MAGIC. 2^n itself may be beyond the type's range where y 2^n is within it: so it
+   is split in two halves; only the second product can be subnormal, and is rounded once. (AVX-512
+   has an instruction for it.) */
 static inline VEC NAME(scale)(VEC y, VEC n)
 {
 #if BYTES == 64
-    return INTRINSIC(scalef)(y, n);
+    return INTRINSIC(scalef)(y, n - MAGIC);
 #else
-    const BITS both = (BITS)(n + MAGIC) - (MAGIC_BITS - 2 * BIAS), half = both >> 1;
+    const BITS both = (BITS)n - (MAGIC_BITS - 2 * BIAS), half = both >> 1;
     return y * (VEC)(half << MANTISSA) * (VEC)((both - half) << MANTISSA);
 #endif
 }
