@@ -1,6 +1,7 @@
 # make demo    learn real digits without labels, and see whether it helped
 # make test    run the whole suite; make test ARGS="-k dense -n 2" hands arguments to pytest
 # make check   lint, format, types
+# make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
 #
 # The first use makes .venv and installs what is needed. It takes python3; another one, 3.11 or
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,7 +21,7 @@ help:
 # The tree is installed in editable mode: a student's change of a .py counts at the next run. What
 # Python cannot pick up by itself, a changed kernel or other requirements, is built and installed
 # anew: each set of extras leaves a stamp in .venv, which is older than these files then.
-BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h kernels/*.c)
+BUILD := setup.py pyproject.toml $(wildcard kernels/*.pyx kernels/*.pxi kernels/*.h kernels/*.c)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 # Without its python (the one that it was made from may be gone), whatever .venv holds is of no use:
@@ -67,8 +68,23 @@ check: $(VENV)/installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 ifneq ($(wildcard kernels/*.pyx),)
-	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx # which starts pycodestyle by its name
+	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx kernels/*.pxi # which starts pycodestyle by its name
 endif
+
+# A build of its own, and a copy of the tests beside it, so that they import this one. Python itself
+# is not instrumented: the sanitizers' libraries must be there before it, and what it keeps for
+# itself at its end is no leak. MINIENC_REQUIRE_KERNEL: no tests of nothing.
+SANITIZED := build/sanitize/lib
+SANITIZER_PYTHON := $(abspath $(BIN))/python
+sanitize: $(VENV)/installed-test
+	rm -rf $(SANITIZED)
+	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1" \
+	  MINIENC_REQUIRE_KERNEL=1 $(SANITIZER_PYTHON) setup.py --quiet build \
+	  --build-base build/sanitize --build-lib $(SANITIZED)
+	cp -r tests pyproject.toml $(SANITIZED)
+	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 MINIENC_REQUIRE_KERNEL=1 \
+	  $(SANITIZER_PYTHON) -m pytest -s tests/test_kernel_*.py tests/test_fast.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd

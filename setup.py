@@ -12,6 +12,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 REQUIRED = os.environ.get("MINIENC_REQUIRE_KERNEL") == "1"
+DEPENDS = {".h", ".c", ".pxi"}
 
 
 def kernel_extensions():
@@ -27,12 +28,15 @@ def kernel_extensions():
     extensions = [
         Extension(
             f"minienc.{source.stem}",
-            [str(source)],
+            [str(source), *map(str, sorted(Path("kernels").glob("*.c")))],
             include_dirs=["kernels", numpy.get_include()],
-            depends=[str(header) for header in sorted(Path("kernels").glob("*.h"))],
-            # -fopenmp-simd vectorises marked loops and needs no OpenMP runtime. No -ffast-math:
-            # if it reaches the link, the whole process rounds its subnormal numbers to zero.
-            extra_compile_args=["-O3", "-fopenmp-simd"],
+            depends=[str(f) for f in sorted(Path("kernels").iterdir()) if f.suffix in DEPENDS],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            # No -ffast-math: if it reaches the link, the whole process rounds its subnormal
+            # numbers to zero. -Wno-psabi: a vector as argument is passed otherwise where the
+            # processor has no such register, which functions within one file need not mind.
+            extra_compile_args=["-O3", "-pthread", "-Wno-psabi"],
+            extra_link_args=["-pthread"],
         )
         for source in sources
     ]

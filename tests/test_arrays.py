@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from minienc import primitive
 from minienc.arrays import get_array_module, is_array, to_device, to_numpy
 from minienc.layers import Dense, DenseTranspose, Dropout, Input
 from minienc.layers.base import Gradients, Parameters
@@ -19,6 +20,14 @@ from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from tests.cases import FORWARDS, all_cases, call
 from tests.functions.test_gradients import cotangent
 from tests.guard_array import GuardArray, guard_module, to_guard
+
+
+@pytest.fixture(autouse=True)
+def definitions_alone(monkeypatch):
+    """What runs on foreign arrays is compared bit by bit; a kernel may sum in another order."""
+    if not primitive._door_is_open:
+        primitive._open_the_door()
+    monkeypatch.setattr(primitive, "_fast", {})
 
 
 def test_the_module_is_decided_by_the_arrays_types():

@@ -2,5 +2,26 @@
 
 A module here defines functions of the same name and signature as a primitive's and registers each
 with ``register_fast``; a function that does not serve the arrays it is given returns
-``NotImplemented``, and the definition runs. No such module is in yet: the definitions serve.
+``NotImplemented``, and the definition runs.
+
+Nothing is registered where ``minienc._kernels`` is not built, or ``MINIENC_KERNEL=0`` leaves it
+unused: the definitions serve then.
 """
+
+import importlib.util
+import os
+
+if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
+    try:
+        import minienc._kernels  # noqa: F401
+    except ImportError as error:  # built for another machine, or MINIENC_ISA names what it lacks
+        if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1" or os.environ.get("MINIENC_ISA"):
+            raise
+        import warnings
+
+        warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
+    else:
+        # Each registers what it has.
+        for module in ("cpu", "pointwise"):
+            if importlib.util.find_spec(f"minienc.fast.{module}"):
+                importlib.import_module(f"minienc.fast.{module}")

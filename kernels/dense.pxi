@@ -1,0 +1,420 @@
+# The dense layer: checks, results, and the calls of kernels/gemm.h.
+
+cdef extern from "kernels.h":
+    struct matrix:
+        void *data
+        Py_ssize_t row, column
+    struct dense_forward_arguments "dense_forward":
+        Py_ssize_t N, D, M
+        matrix x, W
+        const void *b
+        int activation
+        double alpha
+        matrix y, z, t
+    struct dense_backward_arguments "dense_backward":
+        Py_ssize_t N, D, M
+        matrix dy, x, W, y, t
+        int activation
+        double alpha
+        matrix dx, dW
+        void *db
+        int add
+    struct product_arguments "product":
+        Py_ssize_t M, N, K
+        matrix a, b, c
+        int add
+    struct kernels:
+        int (*dense_forward)(const dense_forward_arguments *) noexcept nogil
+        int (*dense_backward)(const dense_backward_arguments *) noexcept nogil
+        int (*product)(const product_arguments *) noexcept nogil
+        void (*staircase)(int step, const product_arguments *) noexcept nogil
+    const kernels *kernels_f32
+    const kernels *kernels_f64
+    int ACT_IDENTITY, ACT_RELU, ACT_LEAKY_RELU, ACT_ELU, ACT_SIGMOID, ACT_TANH, ACT_SOFTPLUS
+    int ACT_GELU
+
+# The codes of the activations, by the names of minienc/functions/activations.py.
+activation_codes = {
+    "identity": ACT_IDENTITY,
+    "relu": ACT_RELU,
+    "leaky_relu": ACT_LEAKY_RELU,
+    "elu": ACT_ELU,
+    "sigmoid": ACT_SIGMOID,
+    "tanh": ACT_TANH,
+    "softplus": ACT_SOFTPLUS,
+    "gelu": ACT_GELU,
+}
+
+
+# ------------------------------------------------------------------------------- what is an array
+
+cdef inline bint is_plain(object a, int type_number):
+    """An ndarray itself, of this type, in this machine's byte order."""
+    return (
+        cnp.PyArray_CheckExact(a)
+        and cnp.PyArray_TYPE(<cnp.ndarray>a) == type_number
+        and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray>a)
+    )
+
+
+cdef inline int real_type(object a):
+    """NPY_FLOAT32, NPY_FLOAT64, or -1 for what the kernels do not serve."""
+    if is_plain(a, cnp.NPY_FLOAT32):
+        return cnp.NPY_FLOAT32
+    return cnp.NPY_FLOAT64 if is_plain(a, cnp.NPY_FLOAT64) else -1
+
+
+cdef inline Py_ssize_t n_rows(cnp.ndarray a):
+    """The product of all axes but the last: they are all samples."""
+    cdef Py_ssize_t n = 1
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a) - 1):
+        n *= cnp.PyArray_DIM(a, i)
+    return n
+
+
+cdef inline Py_ssize_t last(cnp.ndarray a):
+    return cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
+
+
+cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b):
+    cdef int i
+    if cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    return True
+
+
+cdef cnp.ndarray as_rows(cnp.ndarray a, bint side_by_side, matrix *m):
+    """Describe (..., M) as a matrix of rows.
+
+    Returns the array whose memory it describes: a itself or, where its layout cannot be said by
+    two strides of whole elements, or its columns must lie side by side and do not, a copy.
+    """
+    cdef int ndim = cnp.PyArray_NDIM(a)
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
+    cdef Py_ssize_t row, column
+    if cnp.PyArray_ISALIGNED(a):
+        if cnp.PyArray_IS_C_CONTIGUOUS(a):  # strides of axes of length 1 may be anything
+            m.data = cnp.PyArray_DATA(a)
+            m.row = last(a)
+            m.column = 1
+            return a
+        if ndim == 2:
+            row = cnp.PyArray_STRIDE(a, 0)
+            column = cnp.PyArray_STRIDE(a, 1)
+            if row % size == 0 and column % size == 0 and (column == size or not side_by_side):
+                m.data = cnp.PyArray_DATA(a)
+                m.row = row // size
+                m.column = column // size
+                return a
+    a = cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
+    m.data = cnp.PyArray_DATA(a)
+    m.row = last(a)
+    m.column = 1
+    return a
+
+
+cdef cnp.ndarray new_rows(cnp.ndarray like, Py_ssize_t columns, matrix *m):
+    """A new array with the leading axes of `like` and this many columns."""
+    cdef cnp.npy_intp shape[64]
+    cdef int i, ndim = cnp.PyArray_NDIM(like)
+    for i in range(ndim - 1):
+        shape[i] = cnp.PyArray_DIM(like, i)
+    shape[ndim - 1] = columns
+    a = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(like), 0)
+    m.data = cnp.PyArray_DATA(a)
+    m.row = columns
+    m.column = 1
+    return a
+
+
+# ------------------------------------------------------------------------------- given outputs
+
+cdef void extent(cnp.ndarray a, size_t *low, size_t *high) noexcept:
+    """The first address of an array's memory, and the one after its last."""
+    cdef size_t first = <size_t>cnp.PyArray_DATA(a)
+    cdef size_t end = first + <size_t>cnp.PyArray_ITEMSIZE(a)
+    cdef Py_ssize_t reach
+    cdef int i
+    low[0] = high[0] = first
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) == 0:
+            return
+        reach = (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+        if reach < 0:
+            first += reach
+        else:
+            end += reach
+    low[0] = first
+    high[0] = end
+
+
+cdef bint overlap(cnp.ndarray a, object b):
+    """Whether the extents of two arrays have addresses in common."""
+    cdef size_t a_low, a_high, b_low, b_high
+    if b is None:
+        return False
+    extent(a, &a_low, &a_high)
+    extent(<cnp.ndarray>b, &b_low, &b_high)
+    return a_low < b_high and b_low < a_high
+
+
+cdef int refuse_overlap(function, name, cnp.ndarray output, array_name, object array) except -1:
+    if overlap(output, array):
+        raise ValueError(
+            f"{function}: {name} shares memory with {array_name}, expected an array of its own"
+        )
+    return 0
+
+
+cdef bint writable_rows(object a, int type_number):
+    """Whether the kernel can write to this array as it lies."""
+    cdef cnp.ndarray array
+    if not is_plain(a, type_number):
+        return False
+    array = a
+    if not cnp.PyArray_ISWRITEABLE(array) or not cnp.PyArray_ISALIGNED(array):
+        return False
+    if cnp.PyArray_IS_C_CONTIGUOUS(array):
+        return True
+    return (
+        cnp.PyArray_NDIM(array) == 2
+        and cnp.PyArray_STRIDE(array, 1) == cnp.PyArray_ITEMSIZE(array)
+        and cnp.PyArray_STRIDE(array, 0) % cnp.PyArray_ITEMSIZE(array) == 0
+        and cnp.PyArray_STRIDE(array, 0) >= cnp.PyArray_DIM(array, 1) * cnp.PyArray_ITEMSIZE(array)
+    )
+
+
+cdef cnp.ndarray checked_output(function, name, object a, cnp.ndarray like, Py_ssize_t columns,
+                                matrix *m):
+    """A given output array, which must be as new_rows would have made it."""
+    cdef cnp.ndarray array
+    cdef bint fits = False
+    if cnp.PyArray_Check(a) and cnp.PyArray_NDIM(<cnp.ndarray>a) == cnp.PyArray_NDIM(like):
+        array = a
+        fits = last(array) == columns
+        for i in range(cnp.PyArray_NDIM(like) - 1):
+            fits = fits and cnp.PyArray_DIM(array, i) == cnp.PyArray_DIM(like, i)
+    if not fits:
+        expected = (*(<object>like).shape[:-1], columns)
+        raise ValueError(f"{function}: {name} is {getattr(a, 'shape', a)!r}, expected {expected}")
+    if not writable_rows(a, cnp.PyArray_TYPE(like)):
+        raise ValueError(
+            f"{function}: {name} is not an array of {(<object>like).dtype} that can be written to, "
+            f"row after row"
+        )
+    return as_rows(array, True, m)
+
+
+# ------------------------------------------------------------------------------------ the functions
+
+def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
+    """f(x W + b) in one pass.
+
+    Returns None for arrays that it does not serve; else y or, for gelu, (y, x W + b, tanh(u)).
+    """
+    cdef dense_forward_arguments p
+    cdef int type_number = real_type(x)
+    cdef int error
+    cdef cnp.ndarray x_array, W_array, b_array, y
+    if type_number < 0 or not is_plain(W, type_number):
+        return None
+    x_array = x
+    W_array = W
+    if cnp.PyArray_NDIM(x_array) < 1 or cnp.PyArray_NDIM(W_array) != 2:
+        return None
+    p.N = n_rows(x_array)
+    p.D = cnp.PyArray_DIM(W_array, 0)
+    p.M = cnp.PyArray_DIM(W_array, 1)
+    if last(x_array) != p.D:
+        return None
+    p.b = NULL
+    if b is not None:
+        if not is_plain(b, type_number):
+            return None
+        b_array = b
+        if cnp.PyArray_NDIM(b_array) != 1 or cnp.PyArray_DIM(b_array, 0) != p.M:
+            return None
+        if not cnp.PyArray_ISCARRAY_RO(b_array):
+            b_array = cnp.PyArray_NewCopy(b_array, cnp.NPY_CORDER)
+        p.b = cnp.PyArray_DATA(b_array)
+    if out is None:
+        y = new_rows(x_array, p.M, &p.y)
+    else:
+        y = checked_output("dense_forward", "out", out, x_array, p.M, &p.y)
+        refuse_overlap("dense_forward", "out", y, "x", x)
+        refuse_overlap("dense_forward", "out", y, "W", W)
+        refuse_overlap("dense_forward", "out", y, "b", b)
+    x_array = as_rows(x_array, False, &p.x)
+    W_array = as_rows(W_array, False, &p.W)
+    p.activation = code
+    p.alpha = alpha
+    p.z.data = p.t.data = NULL
+    p.z.row = p.t.row = 0
+    z = t = None
+    if code == ACT_GELU:
+        z = new_rows(<cnp.ndarray>x, p.M, &p.z)
+        t = new_rows(<cnp.ndarray>x, p.M, &p.t)
+    with nogil:
+        if type_number == cnp.NPY_FLOAT32:
+            error = kernels_f32.dense_forward(&p)
+        else:
+            error = kernels_f64.dense_forward(&p)
+    if error:
+        raise MemoryError("dense_forward: no memory for the packed matrices")
+    return y if z is None else (y, z, t)
+
+
+cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
+    """Whether the kernel can add to these as they lie: dW row after row, or its transpose."""
+    cdef int type_number = cnp.PyArray_TYPE(W)
+    if not cnp.PyArray_CheckExact(dW) or not same_shape(<cnp.ndarray>dW, W):
+        return False
+    if not writable_rows(dW, type_number) and not writable_rows(dW.T, type_number):
+        return False
+    return not has_bias or (
+        writable_rows(db, type_number)
+        and cnp.PyArray_NDIM(<cnp.ndarray>db) == 1
+        and cnp.PyArray_DIM(<cnp.ndarray>db, 0) == cnp.PyArray_DIM(W, 1)
+    )
+
+
+cdef int refuse_inputs(name, cnp.ndarray output, dy, x, W, y, t) except -1:
+    refuse_overlap("dense_backward", name, output, "dy", dy)
+    refuse_overlap("dense_backward", name, output, "x", x)
+    refuse_overlap("dense_backward", name, output, "W", W)
+    refuse_overlap("dense_backward", name, output, "the cache", y)
+    refuse_overlap("dense_backward", name, output, "the cache", t)
+    return 0
+
+
+def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
+                   dW=None, db=None, bint need_dx=True, bint need_dW=True):
+    """(dx, dW, db, added) of f(x W + b), for dy and what the activation kept.
+
+    y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
+    them if ``added`` comes back as True; what their layout does not allow is returned anew. What is
+    not needed is None. Returns None for arrays that it does not serve.
+    """
+    cdef dense_backward_arguments p
+    cdef int type_number = real_type(x)
+    cdef int error
+    cdef cnp.ndarray x_array, W_array, dy_array, y_array, t_array
+    cdef cnp.npy_intp size
+    cdef bint add
+    if type_number < 0 or not is_plain(W, type_number) or not is_plain(dy, type_number):
+        return None
+    if not is_plain(y, type_number) or (t is not None and not is_plain(t, type_number)):
+        return None
+    x_array = x
+    W_array = W
+    dy_array = dy
+    y_array = y
+    if cnp.PyArray_NDIM(x_array) < 1 or cnp.PyArray_NDIM(W_array) != 2:
+        return None
+    p.N = n_rows(x_array)
+    p.D = cnp.PyArray_DIM(W_array, 0)
+    p.M = cnp.PyArray_DIM(W_array, 1)
+    if last(x_array) != p.D or not same_shape(dy_array, y_array):
+        return None
+    if cnp.PyArray_NDIM(dy_array) < 1 or last(dy_array) != p.M or n_rows(dy_array) != p.N:
+        return None
+    if code == ACT_GELU and (t is None or not same_shape(dy_array, <cnp.ndarray>t)):
+        return None
+
+    add = need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
+    p.add = add
+    p.dx.data = p.dW.data = p.db = NULL
+    p.dx.row = p.dW.row = 0
+    dx = new_rows(x_array, p.D, &p.dx) if need_dx else None
+    if not need_dW:
+        dW = db = None
+    elif add:
+        refuse_inputs("add_to[0]", dW, dy, x, W, y, t)
+        p.dW.data = cnp.PyArray_DATA(<cnp.ndarray>dW)
+        if cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dW):
+            p.dW.row = p.M
+            p.dW.column = 1
+        elif cnp.PyArray_IS_F_CONTIGUOUS(<cnp.ndarray>dW):
+            p.dW.row = 1
+            p.dW.column = p.D
+        else:
+            p.dW.row = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 0) // cnp.PyArray_ITEMSIZE(W_array)
+            p.dW.column = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 1) // cnp.PyArray_ITEMSIZE(W_array)
+        if has_bias:
+            refuse_inputs("add_to[1]", db, dy, x, W, y, t)
+            refuse_overlap("dense_backward", "add_to[1]", db, "add_to[0]", dW)
+    else:
+        dW = new_rows(W_array, p.M, &p.dW)
+        size = p.M
+        db = cnp.PyArray_EMPTY(1, &size, type_number, 0) if has_bias else None
+    if has_bias and db is not None:
+        p.db = cnp.PyArray_DATA(<cnp.ndarray>db)
+
+    p.activation = code
+    p.alpha = alpha
+    x_array = as_rows(x_array, False, &p.x)
+    W_array = as_rows(W_array, False, &p.W)
+    dy_array = as_rows(dy_array, True, &p.dy)
+    p.y.data = p.t.data = NULL
+    p.y.row = p.t.row = 0
+    if code != ACT_IDENTITY:
+        y_array = as_rows(y_array, True, &p.y)
+    if code == ACT_GELU:
+        t_array = as_rows(<cnp.ndarray>t, True, &p.t)
+    with nogil:
+        if type_number == cnp.NPY_FLOAT32:
+            error = kernels_f32.dense_backward(&p)
+        else:
+            error = kernels_f64.dense_backward(&p)
+    if error:
+        raise MemoryError("dense_backward: no memory for dz and the packed matrices")
+    return dx, dW, db, add
+
+
+def matmul(a, b, out=None, bint add=False, int step=3):
+    """a b for two matrices of any layout; into out, or added to it.
+
+    step 1 and 2 are the staircase that leads to step 3, for lessons: kernels/staircase.h.
+    """
+    cdef product_arguments p
+    cdef int type_number = real_type(a)
+    cdef int error
+    cdef cnp.ndarray a_array, b_array, c
+    if type_number < 0 or not is_plain(b, type_number):
+        raise TypeError("matmul: expected two arrays of float32, or two of float64")
+    a_array = a
+    b_array = b
+    if cnp.PyArray_NDIM(a_array) != 2 or cnp.PyArray_NDIM(b_array) != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError(f"matmul: a is {a.shape} and b {b.shape}, expected (M, K) and (K, N)")
+    p.M = cnp.PyArray_DIM(a_array, 0)
+    p.K = cnp.PyArray_DIM(a_array, 1)
+    p.N = cnp.PyArray_DIM(b_array, 1)
+    p.add = add and out is not None
+    if out is None:
+        c = new_rows(a_array, p.N, &p.c)
+    else:
+        c = checked_output("matmul", "out", out, a_array, p.N, &p.c)
+        refuse_overlap("matmul", "out", c, "a", a)
+        refuse_overlap("matmul", "out", c, "b", b)
+    if step != 3:  # these two know no strides
+        if out is not None or step not in (1, 2):
+            raise ValueError(f"matmul: step is {step}, expected 1 or 2 without out, or 3")
+        a_array = np.ascontiguousarray(a)
+        b_array = np.ascontiguousarray(b)
+    a_array = as_rows(a_array, False, &p.a)
+    b_array = as_rows(b_array, False, &p.b)
+    with nogil:
+        if step != 3:
+            (kernels_f32 if type_number == cnp.NPY_FLOAT32 else kernels_f64).staircase(step, &p)
+            error = 0
+        elif type_number == cnp.NPY_FLOAT32:
+            error = kernels_f32.product(&p)
+        else:
+            error = kernels_f64.product(&p)
+    if error:
+        raise MemoryError("matmul: no memory for the packed matrices")
+    return c

@@ -1,0 +1,710 @@
+/* The matrix product C = A B, packed and fused: step 3 of the staircase (staircase.h has 1 and 2).
+
+   K. Goto and R. van de Geijn 2008, "Anatomy of high-performance matrix multiplication"; F. Van Zee
+   and R. van de Geijn 2015, "BLIS: a framework for rapidly instantiating BLAS functionality".
+
+   THE REGISTER TILE. One multiply-add instruction works on a vector of LANES numbers, and a
+   processor starts two of them in a cycle, but loads only two vectors in a cycle, and waits four
+   cycles for a result. So a product that loads two numbers for each multiply-add is bound by its
+   loads. The way out: hold a tile of C, ROWS x 2 vectors, in registers for the whole of the sum
+   over k. Each step k then loads 2 vectors of B's row and ROWS single numbers of A's column, and
+   does 2 ROWS multiply-adds with them, all independent of each other:
+
+              B:  k -> [ b0 | b1 ]                 acc[i][0] += a[i] * b0
+       A:                                          acc[i][1] += a[i] * b1      i = 0 ... ROWS - 1
+       a[0]       [ acc[0][0] | acc[0][1] ]
+       a[1]       [ acc[1][0] | acc[1][1] ]
+
+   With 32 registers (AVX-512) 14 rows fill 28 of them with sums; with 16 (AVX2) it is 6 rows.
+
+   THE LOOP NEST. Around the tile, the loops are cut so that each level of cache holds what the next
+   loop uses again:
+
+       for each slice of k, of at most DEPTH
+         for each block of WIDTH columns: pack B's DEPTH x WIDTH     fits into the second-level cache
+           for each tile of at most ROWS rows: pack A's ROWS x DEPTH  fits into the first-level cache
+             for each panel of 2 vectors of columns
+               the register tile, over the slice of k
+
+   A's part is used again for every panel, from the nearest cache; the panels of B stream past it
+   from the second one, 2 vectors in ROWS cycles, which is well within what that can deliver.
+
+   PACKING. In B itself, the rows of a panel lie a whole row of B apart: each in a page of its own
+   and, where a row is a multiple of 4096 bytes, all in the same few places of the cache. So the panel
+   is first copied to where its rows follow each other. The copy can as well transpose, or pad the
+   last, narrower panel with zeros: x W, dz W' and x' dz are all this one routine. Where the copy
+   would be used too few times to pay, A and B are read where they lie.
+
+   FUSING. The bias is what the sums start from, and the activation is applied to a tile of C when
+   its last slice of k is done, while it is still in the first-level cache: C passes through the
+   processor once, instead of once for the product, once for the bias and once for f.
+
+   THE SAME BITS. Each element of C is summed in the same order, k = 0, 1, ... within each slice of
+   DEPTH, whatever the tile, the block or the thread it falls to. */
+
+#if BYTES == 64
+#define ROWS 14
+#elif BYTES == 32
+#define ROWS 6
+#elif defined(__aarch64__)
+#define ROWS 8
+#else
+#define ROWS 4
+#endif
+#define PANEL (2 * LANES)                           /* columns of a tile */
+#define DEPTH ((ptrdiff_t)(1600 / sizeof(REAL)))    /* k of a slice */
+#define WIDTH ((ptrdiff_t)((BYTES == 64 ? 2048 : 1024) / sizeof(REAL))) /* columns of a block */
+#define A_WIDTH ((ROWS + LANES - 1) / LANES * LANES) /* of packed columns of A */
+#define GROUP ((ptrdiff_t)8)                         /* tiles of A that are packed at a time */
+#define SKEW ((ptrdiff_t)(64 / sizeof(REAL)))       /* keeps packed rows off the same cache sets */
+
+/* ------------------------------------------------------------------------- the register tile */
+
+/* c = bias + a b (or c += a b) for a tile of `rows` rows and `vectors` vectors of columns. It is
+   inlined where rows and vectors are constants, so that both loops over them disappear and every
+   acc[i][v] is a register. One of A's strides is 1: of its rows or of its columns. */
+static inline __attribute__((always_inline)) void NAME(tile)(
+    const int rows, const int vectors, const int by_rows, ptrdiff_t K, const REAL *a,
+    ptrdiff_t a_stride, const REAL *b, ptrdiff_t b_row, REAL *c, ptrdiff_t c_row,
+    const REAL *bias, int add)
+{
+    VEC acc[ROWS][2];
+    VEC start[2] = {{0}, {0}};
+    if (bias != NULL)
+        for (int v = 0; v < vectors; v++)
+            start[v] = LOAD(bias + v * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            acc[i][v] = start[v];
+
+    /* Of rows that lie a_stride apart, one pointer serves three: address + stride * {0, 1, 2} is
+       one operand, and 14 pointers would not fit into the registers. */
+    const REAL *three[(ROWS + 2) / 3];
+#pragma GCC unroll 8
+    for (int g = 0; g < (rows + 2) / 3; g++)
+        three[g] = a + (by_rows ? 3 * g * a_stride : 3 * g);
+
+    /* The tile of C is on its way while the sums are made. */
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            __builtin_prefetch(c + i * c_row + v * LANES, 1);
+
+    /* So are the rows of B to come; past the last one they are a hint that leads nowhere. */
+    const uintptr_t ahead = (uintptr_t)(16 * b_row) * sizeof(REAL);
+
+    for (ptrdiff_t k = 0; k < K; k++) {
+        VEC row[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            row[v] = LOAD(b + v * LANES);
+            if (v * BYTES % 64 == 0) /* once for each cache line */
+                __builtin_prefetch((const void *)((uintptr_t)(b + v * LANES) + ahead));
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            VEC x = SPLAT(by_rows ? three[i / 3][(i % 3) * a_stride + k] : a[i]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                acc[i][v] += x * row[v];
+        }
+        b += b_row;
+        if (!by_rows)
+            a += a_stride;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            REAL *p = c + i * c_row + v * LANES;
+            STORE(p, add ? LOAD(p) + acc[i][v] : acc[i][v]);
+        }
+}
+
+/* One function for each number of rows, of vectors, and for A's two layouts. */
+#define TILE(rows, vectors, by_rows)                                                              \
+    static void NAME(tile_##rows##_##vectors##_##by_rows)(                                        \
+        ptrdiff_t K, const REAL *a, ptrdiff_t a_stride, const REAL *b, ptrdiff_t b_row, REAL *c, \
+        ptrdiff_t c_row, const REAL *bias, int add)                                               \
+    {                                                                                             \
+        NAME(tile)(rows, vectors, by_rows, K, a, a_stride, b, b_row, c, c_row, bias, add);        \
+    }
+#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
+TILES(1) TILES(2) TILES(3) TILES(4)
+#if ROWS >= 6
+TILES(5) TILES(6)
+#endif
+#if ROWS >= 8
+TILES(7) TILES(8)
+#endif
+#if ROWS >= 14
+TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+#endif
+#undef TILES
+#undef TILE
+
+typedef void NAME(tile_function)(ptrdiff_t, const REAL *, ptrdiff_t, const REAL *, ptrdiff_t,
+                                 REAL *, ptrdiff_t, const REAL *, int);
+#define TILES(rows)                                                          \
+    {{NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)},                     \
+     {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}},
+static NAME(tile_function) *const NAME(tile_of)[ROWS][2][2] = { /* [rows - 1][vectors - 1][by_rows] */
+    TILES(1) TILES(2) TILES(3) TILES(4)
+#if ROWS >= 6
+    TILES(5) TILES(6)
+#endif
+#if ROWS >= 8
+    TILES(7) TILES(8)
+#endif
+#if ROWS >= 14
+    TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+#endif
+};
+#undef TILES
+
+/* -------------------------------------------------------------------- the product's description */
+
+struct NAME(job) {
+    ptrdiff_t M, N, K;
+    const REAL *a;
+    ptrdiff_t a_row, a_column;
+    const REAL *b;
+    ptrdiff_t b_row, b_column;
+    REAL *c; /* (M, N); for gelu this is z */
+    ptrdiff_t c_row;
+    int add;
+    const REAL *bias;
+    int activation;
+    REAL alpha;
+    REAL *y, *t; /* gelu's other two results */
+    ptrdiff_t y_row, t_row;
+};
+
+/* ------------------------------------------------------------------------------------- packing */
+
+/* Transpose 4 x 4 numbers, with 8 shuffles instead of 16 loads and 16 stores. */
+typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
+typedef REAL NAME(four_u)
+    __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE4(p, q, i, j, k, l) __builtin_shufflevector(p, q, i, j, k, l)
+#else
+typedef MASK_INT NAME(four_i) __attribute__((vector_size(4 * sizeof(REAL))));
+#define SHUFFLE4(p, q, i, j, k, l) __builtin_shuffle(p, q, (NAME(four_i)){i, j, k, l})
+#endif
+static inline void NAME(transpose4)(const REAL *from, ptrdiff_t stride, REAL *to, ptrdiff_t to_stride)
+{
+    NAME(four) p = *(const NAME(four_u) *)from, q = *(const NAME(four_u) *)(from + stride);
+    NAME(four) r = *(const NAME(four_u) *)(from + 2 * stride);
+    NAME(four) s = *(const NAME(four_u) *)(from + 3 * stride);
+    NAME(four) pq_low = SHUFFLE4(p, q, 0, 4, 1, 5), pq_high = SHUFFLE4(p, q, 2, 6, 3, 7);
+    NAME(four) rs_low = SHUFFLE4(r, s, 0, 4, 1, 5), rs_high = SHUFFLE4(r, s, 2, 6, 3, 7);
+    *(NAME(four_u) *)to = SHUFFLE4(pq_low, rs_low, 0, 1, 4, 5);
+    *(NAME(four_u) *)(to + to_stride) = SHUFFLE4(pq_low, rs_low, 2, 3, 6, 7);
+    *(NAME(four_u) *)(to + 2 * to_stride) = SHUFFLE4(pq_high, rs_high, 0, 1, 4, 5);
+    *(NAME(four_u) *)(to + 3 * to_stride) = SHUFFLE4(pq_high, rs_high, 2, 3, 6, 7);
+}
+
+/* Copy K x width numbers of any strides to rows of `panel` numbers, the rest of a row zeros. */
+static void NAME(pack)(const REAL *from, ptrdiff_t row, ptrdiff_t column, ptrdiff_t K,
+                       ptrdiff_t width, REAL *to, ptrdiff_t panel)
+{
+    if (column == 1) {
+        for (ptrdiff_t k = 0; k < K; k++, from += row, to += panel) {
+            ptrdiff_t j = 0;
+            for (; j + LANES <= width; j += LANES)
+                STORE(to + j, LOAD(from + j));
+            for (; j < width; j++)
+                to[j] = from[j];
+            for (; j < panel; j++)
+                to[j] = 0;
+        }
+        return;
+    }
+    /* Transposed: 16 numbers of 4 rows at a time, so that what is read is a whole cache line, and
+       what is written is complete before it leaves the cache. */
+    const ptrdiff_t fours = row == 1 ? width / 4 * 4 : 0;
+    for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+        const ptrdiff_t k1 = k0 + 16 < K ? k0 + 16 : K;
+        for (ptrdiff_t j = 0; j < fours; j += 4) {
+            ptrdiff_t k = k0;
+            for (; k + 4 <= k1; k += 4)
+                NAME(transpose4)(from + k + j * column, column, to + k * panel + j, panel);
+            for (; k < k1; k++)
+                for (int l = 0; l < 4; l++)
+                    to[k * panel + j + l] = from[k + (j + l) * column];
+        }
+        for (ptrdiff_t k = k0; k < k1; k++)
+            for (ptrdiff_t j = fours; j < panel; j++)
+                to[k * panel + j] = j < width ? from[k * row + j * column] : 0;
+    }
+}
+
+/* ------------------------------------------------------------------ the activation, on a tile */
+
+static void NAME(activate_tile)(const struct NAME(job) *job, ptrdiff_t rows, ptrdiff_t width,
+                                REAL *c, ptrdiff_t c_row)
+{
+#define EACH(code)                                                       \
+    case code:                                                           \
+        for (ptrdiff_t i = 0; i < rows; i++)                             \
+            for (ptrdiff_t j = 0; j < width; j += LANES) {               \
+                REAL *p = c + i * c_row + j;                             \
+                STORE(p, NAME(activate)(code, LOAD(p), job->alpha));     \
+            }                                                            \
+        break;
+    switch (job->activation) {
+        EACH(ACT_RELU)
+        EACH(ACT_LEAKY_RELU)
+        EACH(ACT_ELU)
+        EACH(ACT_SIGMOID)
+        EACH(ACT_TANH)
+        EACH(ACT_SOFTPLUS)
+    }
+#undef EACH
+}
+
+/* gelu: y = z/2 (1 + t) with t = tanh(u); as (1 + tanh(u)) / 2 = sigmoid(2u) =: s, that is y = z s
+   and t = 2s - 1, which is more exact where t is close to -1. */
+static void NAME(gelu_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *z, ptrdiff_t z_row, REAL *y,
+                            ptrdiff_t y_row, REAL *t, ptrdiff_t t_row)
+{
+    const REAL two_c = (REAL)(2 * 0.797884560802865355879892119868763737); /* 2 sqrt(2 / pi) */
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < width; j += LANES) {
+            VEC x = LOAD(z + i * z_row + j);
+            VEC s = NAME(activate)(ACT_SIGMOID, two_c * (x + (REAL)0.044715 * x * x * x), 0);
+            STORE(y + i * y_row + j, x * s);
+            STORE(t + i * t_row + j, s + s - 1);
+        }
+}
+
+/* Copy a row of fewer than LANES, or of LANES and up to PANEL numbers: the second vector may repeat
+   some of the first, and shorter pieces have sizes that the compiler knows. */
+static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
+{
+    if (width >= LANES) {
+        VEC v = LOAD(from + width - LANES);
+        STORE(to, LOAD(from));
+        STORE(to + width - LANES, v);
+        return;
+    }
+#define PIECE(n)                                 \
+    if (LANES > n && (width & n)) {              \
+        memcpy(to, from, n * sizeof(REAL));      \
+        from += n;                               \
+        to += n;                                 \
+    }
+    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
+#undef PIECE
+}
+
+static void NAME(copy_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *from, ptrdiff_t from_row,
+                            REAL *to, ptrdiff_t to_row)
+{
+    for (ptrdiff_t i = 0; i < rows; i++)
+        NAME(copy_row)(from + i * from_row, to + i * to_row, width);
+}
+
+/* ---------------------------------------------------------------------------- tiles in a block */
+
+/* One tile: rows i ... i + rows and columns j ... j + width of C. A tile that is narrower than its
+   vectors (of the last panel) is computed in a buffer, of which the part that exists is copied. */
+static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, ptrdiff_t K,
+                                  const REAL *a, ptrdiff_t a_stride, int by_rows, const REAL *b,
+                                  ptrdiff_t b_row, ptrdiff_t i, ptrdiff_t j, ptrdiff_t width,
+                                  int first, int last)
+{
+    const int vectors = width <= LANES ? 1 : 2;
+    const int add = job->add || !first;
+    const int narrow = width < vectors * LANES;
+    REAL buffer[3][ROWS * PANEL], start[PANEL];
+    const REAL *bias = first && job->bias != NULL ? job->bias + j : NULL;
+    REAL *to = job->c + i * job->c_row + j, *c = narrow ? buffer[0] : to;
+    const ptrdiff_t c_row = narrow ? PANEL : job->c_row;
+    if (narrow && add)
+        NAME(copy_tile)(rows, width, to, job->c_row, c, c_row);
+    if (narrow && bias != NULL) {
+        for (ptrdiff_t l = 0; l < PANEL; l++)
+            start[l] = l < width ? bias[l] : 0;
+        bias = start;
+    }
+    NAME(tile_of)[rows - 1][vectors - 1][by_rows](K, a, a_stride, b, b_row, c, c_row, bias,
+                                                  add);
+    if (last && job->activation == ACT_GELU) {
+        REAL *y = job->y + i * job->y_row + j, *t = job->t + i * job->t_row + j;
+        if (narrow) {
+            NAME(gelu_tile)(rows, width, c, c_row, buffer[1], PANEL, buffer[2], PANEL);
+            NAME(copy_tile)(rows, width, buffer[1], PANEL, y, job->y_row);
+            NAME(copy_tile)(rows, width, buffer[2], PANEL, t, job->t_row);
+        } else
+            NAME(gelu_tile)(rows, width, c, c_row, y, job->y_row, t, job->t_row);
+    } else if (last && job->activation != ACT_IDENTITY)
+        NAME(activate_tile)(job, rows, width, c, c_row);
+    if (narrow)
+        NAME(copy_tile)(rows, width, c, c_row, to, job->c_row);
+}
+
+static inline ptrdiff_t NAME(least)(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
+
+/* Rows that lie `apart` numbers from each other are read again and again. Are they better copied
+   first? Yes where they are a multiple of 4096 bytes apart: all compete for the same few places of
+   the cache. And where n of them reach over many pages, if they are read often. */
+static inline int NAME(compete)(ptrdiff_t apart)
+{
+    return apart != 0 && apart * (ptrdiff_t)sizeof(REAL) % 4096 == 0;
+}
+
+static inline int NAME(lie_far)(ptrdiff_t apart, ptrdiff_t n)
+{
+    return (apart < 0 ? -apart : apart) * n * (ptrdiff_t)sizeof(REAL) > 65536;
+}
+
+/* Pack A's rows of the tiles t0 ... t1 (of `tiles`, from i0), each tile to a place of its own, `size`
+   numbers after the one before. Several at a time: a row of A' is in one page, and the next tile's
+   part of it comes right after this one's. */
+static void NAME(pack_a)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t M, ptrdiff_t t0,
+                         ptrdiff_t t1, ptrdiff_t tiles, ptrdiff_t k0, ptrdiff_t K, int by_rows,
+                         REAL *to, ptrdiff_t stride, ptrdiff_t size)
+{
+    const ptrdiff_t chunk = by_rows ? K : 32;
+    for (ptrdiff_t k = 0; k < K; k += chunk)
+        for (ptrdiff_t t = t0; t < t1; t++) {
+            const ptrdiff_t i = i0 + t * M / tiles, rows = i0 + (t + 1) * M / tiles - i;
+            const REAL *a = job->a + i * job->a_row + (k0 + k) * job->a_column;
+            const ptrdiff_t depth = NAME(least)(K - k, chunk);
+            if (by_rows)
+                NAME(pack)(a, job->a_row, job->a_column, rows, depth, to + (t - t0) * size, stride);
+            else /* whole vectors, where a row of A' goes on: its next numbers do no harm */
+                NAME(pack)(a, job->a_column, 1, depth, NAME(least)(A_WIDTH, job->M - i),
+                           to + (t - t0) * size + k * stride, stride);
+        }
+}
+
+/* Rows i0 ... i1 and columns j0 ... j1 of C: the loop nest of this page's top. */
+static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j0,
+                       ptrdiff_t j1)
+{
+    const ptrdiff_t M = i1 - i0, N = j1 - j0, K = job->K;
+    /* Slices of k as even as possible: the sums in C are loaded and stored once for each. */
+    const ptrdiff_t slices = K == 0 ? 1 : (K + DEPTH - 1) / DEPTH;
+    const ptrdiff_t depth = (K + slices - 1) / slices;
+    /* Copying pays where what is copied is used often enough. */
+    const int by_rows = job->a_column == 1 || job->a_row != 1;
+    const int pack_b = job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
+                       (M > 6 * ROWS && NAME(lie_far)(job->b_row, K));
+    const ptrdiff_t a_apart = by_rows ? job->a_row : job->a_column;
+    const int pack_a =
+        (job->a_column != 1 && job->a_row != 1) ||
+        (N > 3 * PANEL && (NAME(compete)(a_apart) || NAME(lie_far)(a_apart, by_rows ? ROWS : K)));
+    const int pad_b = !pack_b && N % LANES != 0; /* a whole vector would reach past the end of B */
+    const ptrdiff_t width = pack_b ? NAME(least)((N + LANES - 1) / LANES * LANES, WIDTH) : PANEL;
+    const ptrdiff_t a_stride = by_rows ? depth + SKEW : A_WIDTH;
+    /* As few tiles as possible, as even as possible: 32 rows are 10 + 11 + 11, not 14 + 14 + 4. */
+    const ptrdiff_t tiles = (M + ROWS - 1) / ROWS;
+    const ptrdiff_t b_size = pack_b || pad_b ? depth * width : 0;
+    const ptrdiff_t a_size = pack_a ? a_stride * (by_rows ? ROWS : depth) : 0;
+    const ptrdiff_t size = b_size + a_size * NAME(least)(tiles, GROUP);
+
+    REAL *scratch = NULL, *packed_b = NULL, *packed_a = NULL;
+    if (size > 0) {
+        scratch = malloc((size_t)size * sizeof(REAL) + 64);
+        if (scratch == NULL)
+            return -1;
+        packed_b = (REAL *)(((uintptr_t)scratch + 63) / 64 * 64);
+        packed_a = packed_b + b_size;
+    }
+    for (ptrdiff_t s = 0; s < slices; s++) { /* once at least: with K = 0, C is f(b) */
+        const ptrdiff_t k0 = s * K / slices, k = (s + 1) * K / slices - k0;
+        const int first = s == 0, last = s == slices - 1;
+        for (ptrdiff_t jj = 0; jj < N; jj += WIDTH) {
+            const ptrdiff_t w = NAME(least)(N - jj, WIDTH);
+            const REAL *b_slice = job->b + k0 * job->b_row + (j0 + jj) * job->b_column;
+            for (ptrdiff_t j = 0; j < w; j += PANEL) {
+                const ptrdiff_t wide = NAME(least)(w - j, PANEL);
+                if (pack_b || wide % LANES != 0)
+                    NAME(pack)(b_slice + j * job->b_column, job->b_row, job->b_column, k, wide,
+                               packed_b + (pack_b ? j * k : 0), wide <= LANES ? LANES : PANEL);
+            }
+            for (ptrdiff_t t = 0; t < tiles; t++) {
+                const ptrdiff_t i = t * M / tiles, rows = (t + 1) * M / tiles - i;
+                const REAL *a = job->a + (i0 + i) * job->a_row + k0 * job->a_column;
+                ptrdiff_t stride = by_rows ? job->a_row : job->a_column;
+                if (pack_a) {
+                    if (t % GROUP == 0)
+                        NAME(pack_a)(job, i0, M, t, NAME(least)(tiles, t + GROUP), tiles, k0, k,
+                                     by_rows, packed_a, a_stride, a_size);
+                    a = packed_a + t % GROUP * a_size;
+                    stride = a_stride;
+                }
+                for (ptrdiff_t j = 0; j < w; j += PANEL) {
+                    const ptrdiff_t wide = NAME(least)(w - j, PANEL);
+                    const int direct = !pack_b && wide % LANES == 0;
+                    NAME(one_tile)(job, rows, k, a, stride, by_rows,
+                                   direct ? b_slice + j : packed_b + (pack_b ? j * k : 0),
+                                   direct ? job->b_row : wide <= LANES ? LANES : PANEL, i0 + i,
+                                   j0 + jj + j, wide, first, last);
+                }
+            }
+        }
+    }
+    free(scratch);
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------- threads */
+
+/* A product cut into rows x columns blocks of C, each the task of one thread. Every block packs what
+   it needs, so blocks close to a square repeat the least work. A large product is cut into more
+   blocks than there are threads: so a thread that another program holds up takes fewer of them. */
+struct NAME(grid) {
+    const struct NAME(job) *job;
+    int rows, columns;
+};
+
+static struct NAME(grid) NAME(cut)(const struct NAME(job) *job, int threads)
+{
+    struct NAME(grid) best = {job, 1, 1};
+    const double work = (double)job->M * (double)job->N * (double)job->K;
+    if (work < 4e5)
+        threads = 1; /* waking another thread would take longer */
+    else if (threads > 1)
+        threads *= work / threads > 1e8 ? 4 : work / threads > 1e7 ? 2 : 1;
+    const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
+    double least = 0;
+    for (int rows = 1; rows <= threads; rows++) {
+        const int columns = threads / rows;
+        const double m = (double)((job->M + rows - 1) / rows);
+        const double n = (double)((panels + columns - 1) / columns);
+        const double cost = m * n + 4 * n + 0.2 * m; /* multiply-adds, packing B, packing A */
+        if (rows == 1 || cost < least) {
+            least = cost;
+            best.rows = rows;
+            best.columns = columns;
+        }
+    }
+    return best;
+}
+
+static int NAME(do_block)(const struct NAME(grid) *grid, int i)
+{
+    const struct NAME(job) *job = grid->job;
+    const ptrdiff_t row = i / grid->columns, column = i % grid->columns;
+    const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
+    const ptrdiff_t j0 = column * panels / grid->columns * PANEL;
+    const ptrdiff_t j1 = NAME(least)((column + 1) * panels / grid->columns * PANEL, job->N);
+    return NAME(block)(job, row * job->M / grid->rows, (row + 1) * job->M / grid->rows, j0, j1);
+}
+
+struct NAME(jobs) { /* of products that do not depend on each other */
+    struct NAME(grid) grid[2];
+    int n;
+    int failed;
+};
+
+static void NAME(jobs_task)(void *context, int i)
+{
+    struct NAME(jobs) *jobs = context;
+    for (int j = 0; j < jobs->n; j++) {
+        const int blocks = jobs->grid[j].rows * jobs->grid[j].columns;
+        if (i < blocks) {
+            if (NAME(do_block)(&jobs->grid[j], i) != 0)
+                __atomic_store_n(&jobs->failed, 1, __ATOMIC_RELAXED);
+            return;
+        }
+        i -= blocks;
+    }
+}
+
+static int NAME(run_jobs)(const struct NAME(job) *job, int n)
+{
+    struct NAME(jobs) jobs = {.n = n, .failed = 0};
+    const int threads = threads_get();
+    int blocks = 0;
+    for (int j = 0; j < n; j++) {
+        jobs.grid[j] = NAME(cut)(&job[j], threads);
+        blocks += jobs.grid[j].rows * jobs.grid[j].columns;
+    }
+    if (blocks == n) /* nothing was cut */
+        for (int i = 0; i < blocks; i++)
+            NAME(jobs_task)(&jobs, i);
+    else
+        parallel_run(NAME(jobs_task), &jobs, blocks);
+    return jobs.failed ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------------------ the dense layer */
+
+static int NAME(product)(const struct product *p)
+{
+    const struct NAME(job) job = {
+        .M = p->M, .N = p->N, .K = p->K,
+        .a = p->a.data, .a_row = p->a.row, .a_column = p->a.column,
+        .b = p->b.data, .b_row = p->b.row, .b_column = p->b.column,
+        .c = p->c.data, .c_row = p->c.row, .add = p->add, .activation = ACT_IDENTITY,
+    };
+    return NAME(run_jobs)(&job, 1);
+}
+
+static int NAME(dense_forward)(const struct dense_forward *p)
+{
+    const int gelu = p->activation == ACT_GELU;
+    const struct NAME(job) job = {
+        .M = p->N, .N = p->M, .K = p->D, /* the paper's names: C is M x N */
+        .a = p->x.data, .a_row = p->x.row, .a_column = p->x.column,
+        .b = p->W.data, .b_row = p->W.row, .b_column = p->W.column,
+        .c = gelu ? p->z.data : p->y.data, .c_row = gelu ? p->z.row : p->y.row,
+        .bias = p->b, .activation = p->activation, .alpha = (REAL)p->alpha,
+        .y = p->y.data, .y_row = p->y.row, .t = p->t.data, .t_row = p->t.row,
+    };
+    return NAME(run_jobs)(&job, 1);
+}
+
+/* dz = f'(z) dy and the sums of its columns, in one pass over rows, cut into stripes of columns: so
+   each column's sum is made by one thread, in the order of the rows. */
+struct NAME(slopes) {
+    const struct dense_backward *p;
+    REAL *dz; /* (N, M), or NULL: only the sums are wanted */
+    int stripes;
+};
+
+#define STRIPE ((ptrdiff_t)1024) /* columns at most: their sums lie on the stack */
+
+static inline VEC NAME(slope)(int code, VEC dy, const REAL *y, const REAL *t, REAL alpha)
+{
+    if (code == ACT_IDENTITY)
+        return dy;
+    if (code != ACT_GELU)
+        return NAME(slope_times)(code, dy, LOAD(y), alpha);
+    const REAL c = (REAL)0.797884560802865355879892119868763737, cubic = (REAL)0.044715;
+    VEC x = LOAD(y), th = LOAD(t);
+    VEC du_dx = c * (1 + 3 * cubic * x * x);
+    return dy * ((REAL)0.5 * (1 + th) + (REAL)0.5 * x * (1 - th * th) * du_dx);
+}
+
+/* Columns j0 ... j1. Where they are no multiple of LANES, the last vector repeats some columns of
+   the one before it, and of its sums only the others are used; fewer columns than one vector are
+   copied to a vector's place. */
+static inline __attribute__((always_inline)) void NAME(slope_stripe)(
+    const int code, const struct NAME(slopes) *s, ptrdiff_t j0, ptrdiff_t j1)
+{
+    const struct dense_backward *p = s->p;
+    const ptrdiff_t width = j1 - j0, whole = width / LANES * LANES;
+    const REAL alpha = (REAL)p->alpha;
+    REAL sums[STRIPE + LANES], pad[4][LANES];
+    memset(sums, 0, (size_t)(whole + LANES) * sizeof(REAL));
+    memset(pad, 0, sizeof pad);
+    for (ptrdiff_t i = 0; i < p->N; i++) {
+        const REAL *dy = (const REAL *)p->dy.data + i * p->dy.row + j0;
+        const REAL *y = code == ACT_IDENTITY ? dy : (const REAL *)p->y.data + i * p->y.row + j0;
+        const REAL *t = code == ACT_GELU ? (const REAL *)p->t.data + i * p->t.row + j0 : dy;
+        REAL *dz = s->dz == NULL ? NULL : s->dz + i * p->M + j0;
+        if (width < LANES) {
+            const size_t size = (size_t)width * sizeof(REAL);
+            dy = memcpy(pad[0], dy, size);
+            y = memcpy(pad[1], y, size);
+            t = memcpy(pad[2], t, size);
+        }
+        for (ptrdiff_t j = 0; j < width; j += LANES) {
+            const ptrdiff_t at = j < whole || whole == 0 ? j : width - LANES;
+            VEC d = NAME(slope)(code, LOAD(dy + at), y + at, t + at, alpha);
+            STORE(sums + j, LOAD(sums + j) + d);
+            if (dz != NULL)
+                STORE(whole == 0 ? pad[3] : dz + at, d);
+        }
+        if (dz != NULL && whole == 0)
+            memcpy(dz, pad[3], (size_t)width * sizeof(REAL));
+    }
+    if (p->db == NULL)
+        return;
+    REAL *db = (REAL *)p->db + j0;
+    for (ptrdiff_t j = 0; j < width; j++) {
+        const REAL sum = sums[j < whole || whole == 0 ? j : j + whole + LANES - width];
+        db[j] = p->add ? db[j] + sum : sum;
+    }
+}
+
+static void NAME(slope_task)(void *context, int stripe)
+{
+    const struct NAME(slopes) *s = context;
+    const ptrdiff_t M = s->p->M, n = s->stripes;
+    const ptrdiff_t j0 = stripe * M / n / LANES * LANES;
+    const ptrdiff_t j1 = stripe + 1 == n ? M : (stripe + 1) * M / n / LANES * LANES;
+#define EACH(code)                               \
+    case code:                                   \
+        NAME(slope_stripe)(code, s, j0, j1);     \
+        break;
+    switch (s->p->activation) {
+        EACH(ACT_IDENTITY)
+        EACH(ACT_RELU)
+        EACH(ACT_LEAKY_RELU)
+        EACH(ACT_ELU)
+        EACH(ACT_SIGMOID)
+        EACH(ACT_TANH)
+        EACH(ACT_SOFTPLUS)
+        EACH(ACT_GELU)
+    }
+#undef EACH
+}
+
+static int NAME(dense_backward)(const struct dense_backward *p)
+{
+    struct matrix dz = p->dy;
+    REAL *scratch = NULL;
+    if (p->activation != ACT_IDENTITY && p->N * p->M > 0) {
+        scratch = malloc((size_t)(p->N * p->M) * sizeof(REAL));
+        if (scratch == NULL)
+            return -1;
+        dz = (struct matrix){scratch, p->M, 1};
+    }
+    if (scratch != NULL || p->db != NULL) {
+        ptrdiff_t stripes = (p->M + STRIPE - LANES - 1) / (STRIPE - LANES);
+        if (p->N * p->M >= 32768 && stripes < threads_get())
+            stripes = NAME(least)(threads_get(), (p->M + 4 * LANES - 1) / (4 * LANES));
+        struct NAME(slopes) slopes = {p, scratch, (int)stripes};
+        if (p->N * p->M < 32768)
+            for (int i = 0; i < stripes; i++)
+                NAME(slope_task)(&slopes, i);
+        else
+            parallel_run(NAME(slope_task), &slopes, (int)stripes);
+    }
+    struct NAME(job) jobs[2];
+    int n = 0;
+    if (p->dx.data != NULL)
+        jobs[n++] = (struct NAME(job)){
+            .M = p->N, .N = p->D, .K = p->M,
+            .a = dz.data, .a_row = dz.row, .a_column = dz.column,
+            .b = p->W.data, .b_row = p->W.column, .b_column = p->W.row, /* W' */
+            .c = p->dx.data, .c_row = p->dx.row, .activation = ACT_IDENTITY,
+        };
+    if (p->dW.data != NULL && p->dW.column == 1)
+        jobs[n++] = (struct NAME(job)){
+            .M = p->D, .N = p->M, .K = p->N,
+            .a = p->x.data, .a_row = p->x.column, .a_column = p->x.row, /* x' */
+            .b = dz.data, .b_row = dz.row, .b_column = dz.column,
+            .c = p->dW.data, .c_row = p->dW.row, .add = p->add, .activation = ACT_IDENTITY,
+        };
+    else if (p->dW.data != NULL) /* dW lies transposed, as a tied layer's does: dW' = dz' x */
+        jobs[n++] = (struct NAME(job)){
+            .M = p->M, .N = p->D, .K = p->N,
+            .a = dz.data, .a_row = dz.column, .a_column = dz.row, /* dz' */
+            .b = p->x.data, .b_row = p->x.row, .b_column = p->x.column,
+            .c = p->dW.data, .c_row = p->dW.column, .add = p->add, .activation = ACT_IDENTITY,
+        };
+    const int error = NAME(run_jobs)(jobs, n);
+    free(scratch);
+    return error;
+}
+
+#undef ROWS
+#undef PANEL
+#undef DEPTH
+#undef WIDTH
+#undef SKEW
+#undef GROUP
+#undef A_WIDTH
+#undef STRIPE
+#undef SHUFFLE4

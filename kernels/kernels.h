@@ -1,0 +1,49 @@
+/* What C offers to the boundary (_kernels.pyx), and how one of several compilations is chosen.
+
+   The same source is compiled for each instruction set and each type (see kernels.c). What comes
+   out are tables of functions, one table for each (instruction set, type); the best that this
+   machine has are chosen when the module is loaded. */
+#ifndef MINIENC_KERNELS_H
+#define MINIENC_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The activations of minienc/functions/activations.py. alpha is leaky_relu's negative_slope and
+   elu's alpha; the others ignore it. */
+enum activation {
+    ACT_IDENTITY,
+    ACT_RELU,
+    ACT_LEAKY_RELU,
+    ACT_ELU,
+    ACT_SIGMOID,
+    ACT_TANH,
+    ACT_SOFTPLUS,
+    ACT_GELU
+};
+
+#include "dense_api.h"     /* the structs of arguments of gemm.h, and DENSE_FUNCTIONS */
+#include "pointwise_api.h" /* those of pointwise.h, and POINTWISE_FUNCTIONS */
+
+/* One table: a pointer for each function. The lists are macros, so that a function is named once:
+   F(result, name, arguments) becomes a field here, and in kernels.c the field's value. Arrays come
+   as void *, numbers as double: one kind of table serves both types. */
+struct kernels {
+    const char *isa;
+#define F(result, name, arguments) result(*name) arguments;
+    DENSE_FUNCTIONS(F)
+    POINTWISE_FUNCTIONS(F)
+#undef F
+};
+
+/* The tables in use; never NULL once kernels_use(NULL) was called. */
+extern const struct kernels *kernels_f32, *kernels_f64;
+
+/* Use the named instruction set, or the best one for NULL.
+   0: done; -1: there is none of that name; -2: this machine lacks it. */
+int kernels_use(const char *isa);
+
+/* The i-th instruction set that this machine has, from the plainest; NULL when there are no more. */
+const char *kernels_available(int i);
+
+#endif

@@ -1,0 +1,36 @@
+/* Vectors of one type on one instruction set: VEC, LANES, and how to load and store them.
+
+   Included once for each pair of instruction set and type (see kernels.c), which define
+
+       REAL    float or double
+       BYTES   the width of a vector register: 16 (baseline), 32 (AVX2), 64 (AVX-512)
+       NAME(f) f with the pair's ending, such as f_f32_avx512
+
+   These are GCC's and Clang's vector extensions, so the same lines become SSE2, AVX2, AVX-512 or
+   (at 16 bytes) NEON code; +, -, *, / and comparisons work lane by lane, and a comparison gives a
+   vector of integers, all bits set where it holds. */
+
+#define LANES ((int)(BYTES / sizeof(REAL)))
+
+typedef REAL NAME(vec) __attribute__((vector_size(BYTES)));
+typedef REAL NAME(vec_u) __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
+typedef MASK_INT NAME(mask) __attribute__((vector_size(BYTES)));
+
+#define VEC NAME(vec)
+#define VEC_U NAME(vec_u)
+#define MASK NAME(mask)
+
+static inline VEC NAME(load)(const REAL *p) { return *(const VEC_U *)p; }
+static inline void NAME(store)(REAL *p, VEC v) { *(VEC_U *)p = v; }
+static inline VEC NAME(splat)(REAL a) { return a - (VEC){0}; }
+
+/* Lanes of a where the mask is set, of b elsewhere. */
+static inline VEC NAME(select)(MASK m, VEC a, VEC b)
+{
+    return (VEC)((m & (MASK)a) | (~m & (MASK)b));
+}
+
+#define LOAD NAME(load)
+#define STORE NAME(store)
+#define SPLAT NAME(splat)
+#define SELECT NAME(select)

@@ -1,0 +1,169 @@
+/* A pool of threads that waits for work, and shares n tasks among whoever comes.
+
+   There is one job at a time. Its tasks are counted down in `remaining`: to take one means to
+   lower the count by one, and as a job is over only when all that were taken are done, whoever
+   took one may read the job's other fields without a lock. The threads are started at the first
+   job. They spin for a moment when there is nothing to do, because the next job of a training step
+   follows within microseconds and waking a sleeping thread takes longer than that; then they sleep.
+
+   A process that forks keeps only the thread that forked. So the child forgets the pool, and starts
+   one of its own at its first job. */
+#include "threads.h"
+
+#if defined(_WIN32)
+
+/* Without POSIX threads, the caller does everything. */
+void threads_set(int n) { (void)n; }
+int threads_get(void) { return 1; }
+void parallel_run(void (*task)(void *context, int i), void *context, int n)
+{
+    for (int i = 0; i < n; i++)
+        task(context, i);
+}
+
+#else
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#define MOST 256
+#define SPINS 10000  /* of a thread that waits for a job: some 100 to 400 us, by the processor */
+#define YIELDS 2000  /* of a caller that waits for the others' last tasks, before it gives way */
+
+static atomic_int wanted = 1;   /* threads, the caller among them */
+static atomic_flag in_use = ATOMIC_FLAG_INIT; /* a caller is in parallel_run */
+static int started;             /* threads of the pool that run; the caller in parallel_run owns it */
+static pthread_t pool[MOST];
+
+static struct {
+    void (*task)(void *context, int i);
+    void *context;
+    int n;
+} job;
+static atomic_int remaining; /* tasks that nobody has taken */
+static atomic_int done;      /* tasks that are finished */
+static atomic_int leaving;   /* the pool is to end */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* for sleeping only */
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static atomic_int sleeping;
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_tasks(void)
+{
+    int left = atomic_load(&remaining);
+    while (left > 0) {
+        if (!atomic_compare_exchange_weak(&remaining, &left, left - 1))
+            continue; /* somebody else took it; left is what it is now */
+        job.task(job.context, job.n - left);
+        atomic_fetch_add(&done, 1);
+        left = atomic_load(&remaining);
+    }
+}
+
+static void *work(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        for (int i = 0; i < SPINS && atomic_load_explicit(&remaining, memory_order_relaxed) == 0 &&
+                        !atomic_load_explicit(&leaving, memory_order_relaxed); i++)
+            relax();
+        if (atomic_load(&remaining) == 0) {
+            pthread_mutex_lock(&mutex);
+            atomic_fetch_add(&sleeping, 1); /* before the look: a caller that we do not see sees us */
+            while (atomic_load(&remaining) == 0 && !atomic_load(&leaving))
+                pthread_cond_wait(&wake, &mutex);
+            atomic_fetch_sub(&sleeping, 1);
+            pthread_mutex_unlock(&mutex);
+        }
+        if (atomic_load(&leaving))
+            return NULL;
+        take_tasks();
+    }
+}
+
+static void wake_all(void)
+{
+    if (atomic_load(&sleeping) > 0) {
+        pthread_mutex_lock(&mutex);
+        pthread_cond_broadcast(&wake);
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+/* In the child of a fork none of the threads exists, and the locks are as they happened to be. */
+static void forget(void)
+{
+    started = 0;
+    atomic_store(&remaining, 0);
+    atomic_store(&leaving, 0);
+    atomic_store(&sleeping, 0);
+    atomic_flag_clear(&in_use);
+    pthread_mutex_init(&mutex, NULL);
+    pthread_cond_init(&wake, NULL);
+}
+
+static void at_fork(void) { pthread_atfork(NULL, NULL, forget); }
+
+/* Have n threads beside the caller, or as many as the system gives. */
+static void resize(int n)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (n == started)
+        return;
+    pthread_once(&once, at_fork);
+    if (started > n) {
+        atomic_store(&leaving, 1);
+        wake_all();
+        for (int i = 0; i < started; i++)
+            pthread_join(pool[i], NULL);
+        atomic_store(&leaving, 0);
+        started = 0;
+    }
+    sigset_t all, before; /* signals are the interpreter's: its own threads take them */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < n && pthread_create(&pool[started], NULL, work, NULL) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void threads_set(int n) { atomic_store(&wanted, n < 1 ? 1 : n > MOST ? MOST : n); }
+
+int threads_get(void) { return atomic_load(&wanted); }
+
+void parallel_run(void (*task)(void *context, int i), void *context, int n)
+{
+    const int threads = atomic_load(&wanted);
+    if (n < 2 || threads < 2 || atomic_flag_test_and_set(&in_use)) {
+        for (int i = 0; i < n; i++)
+            task(context, i);
+        return;
+    }
+    resize(threads - 1);
+    job.task = task;
+    job.context = context;
+    job.n = n;
+    atomic_store(&done, 0);
+    atomic_store(&remaining, n); /* from here on, the tasks are taken */
+    wake_all();
+    take_tasks();
+    for (int i = 0; atomic_load(&done) < n; i++) { /* the others' last tasks */
+        relax();
+        if (i % YIELDS == YIELDS - 1)
+            sched_yield();
+    }
+    atomic_flag_clear(&in_use);
+}
+
+#endif

@@ -1,0 +1,295 @@
+"""Activations, losses and optimiser steps on the compiled kernel: one pass over memory each.
+
+What a forward here puts into its cache is what the definition puts there, so that either's
+backward can follow either's forward. The kernel serves contiguous arrays of float32 or of float64;
+for all others it returns None, and the definition runs (or says what is wrong with them).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minienc import _kernels
+from minienc.functions import activations as f
+from minienc.functions.crossentropy import (
+    BinaryCrossentropyCache,
+    CategoricalCrossentropyCache,
+    SparseCategoricalCrossentropyCache,
+)
+from minienc.functions.losses import MeanSquaredErrorCache
+from minienc.functions.reduction import loss_factor, reduce_loss
+from minienc.primitive import register_fast
+from minienc.training import optimizers  # the definitions of the steps stand there
+
+# ------------------------------------------------------------------------------------- activations
+
+_CODES = _kernels.activation_codes
+_RELU, _LEAKY_RELU, _ELU = _CODES["relu"], _CODES["leaky_relu"], _CODES["elu"]
+_SIGMOID, _TANH = _CODES["sigmoid"], _CODES["tanh"]
+_SOFTPLUS, _GELU = _CODES["softplus"], _CODES["gelu"]
+
+
+def _served(result):
+    return NotImplemented if result is None else result
+
+
+def _forward(x, code, cache_type):
+    y = _kernels.activation_forward(x, code)
+    return NotImplemented if y is None else (y, cache_type(y))
+
+
+def _forward_with(x, code, alpha, cache_type):
+    """For an activation with a parameter; the definition says what is wrong with one."""
+    if type(alpha) is not float or not alpha > 0:
+        return NotImplemented
+    y = _kernels.activation_forward(x, code, alpha)
+    return NotImplemented if y is None else (y, cache_type(y, alpha))
+
+
+@register_fast
+def relu_forward(x):
+    return _forward(x, _RELU, f.ReluCache)
+
+
+@register_fast
+def relu_backward(dy, cache: f.ReluCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _RELU))
+
+
+@register_fast
+def leaky_relu_forward(x, negative_slope=0.2):
+    return _forward_with(x, _LEAKY_RELU, negative_slope, f.LeakyReluCache)
+
+
+@register_fast
+def leaky_relu_backward(dy, cache: f.LeakyReluCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _LEAKY_RELU, cache[1]))
+
+
+@register_fast
+def elu_forward(x, alpha=1.0):
+    return _forward_with(x, _ELU, alpha, f.EluCache)
+
+
+@register_fast
+def elu_backward(dy, cache: f.EluCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _ELU, cache[1]))
+
+
+@register_fast
+def sigmoid_forward(x):
+    return _forward(x, _SIGMOID, f.SigmoidCache)
+
+
+@register_fast
+def sigmoid_backward(dy, cache: f.SigmoidCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _SIGMOID))
+
+
+@register_fast
+def tanh_forward(x):
+    return _forward(x, _TANH, f.TanhCache)
+
+
+@register_fast
+def tanh_backward(dy, cache: f.TanhCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _TANH))
+
+
+@register_fast
+def softplus_forward(x):
+    return _forward(x, _SOFTPLUS, f.SoftplusCache)
+
+
+@register_fast
+def softplus_backward(dy, cache: f.SoftplusCache):
+    return _served(_kernels.activation_backward(dy, cache[0], None, _SOFTPLUS))
+
+
+@register_fast
+def gelu_forward(x):
+    result = _kernels.activation_forward(x, _GELU)
+    if result is None:
+        return NotImplemented
+    y, t = result
+    return y, f.GeluCache(x, t)
+
+
+@register_fast
+def gelu_backward(dy, cache: f.GeluCache):
+    return _served(_kernels.activation_backward(dy, cache[0], cache[1], _GELU))
+
+
+@register_fast
+def softmax_forward(x):
+    y = _kernels.softmax(x)
+    return NotImplemented if y is None else (y, f.SoftmaxCache(y))
+
+
+@register_fast
+def softmax_backward(dy, cache: f.SoftmaxCache):
+    return NotImplemented if dy is None else _served(_kernels.softmax(cache[0], dy))
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+_SQUARED, _SQUARED_SLOPE = _kernels.loss_codes["squared"]
+_BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [from_logits]
+_CATEGORICAL = _kernels.loss_codes["categorical of p"], _kernels.loss_codes["categorical"]
+
+
+def _reduce(function, l, sample_weight, reduction):  # noqa: E741
+    """(loss, factor), as ``functions.reduction`` has them."""
+    if sample_weight is None and (reduction == "mean" or reduction == "sum"):
+        return _kernels.reduce_rows(l, reduction == "mean")
+    factor = loss_factor(function, l, sample_weight, reduction)
+    return reduce_loss(l, factor, reduction), factor
+
+
+def _each(dloss, factor, loss):
+    """dl = dloss factor, or None for a dloss that the definition has to look at."""
+    kind = type(dloss)
+    if kind is float or kind is int:
+        return dloss * factor
+    if kind is not type(loss) or dloss.dtype != loss.dtype or dloss.shape != loss.shape:
+        return None
+    return dloss * factor
+
+
+@register_fast
+def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
+    result = _kernels.loss_forward(y, target, _SQUARED)
+    if result is None:
+        return NotImplemented
+    l, e = result  # noqa: E741
+    loss, factor = _reduce("mean_squared_error_forward", l, sample_weight, reduction)
+    return loss, MeanSquaredErrorCache(y, e, factor, loss)
+
+
+@register_fast
+def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
+    y, e, factor, loss = cache
+    dy = _kernels.loss_backward(_each(dloss, factor, loss), e, None, _SQUARED_SLOPE)
+    return NotImplemented if dy is None else dy.reshape(y.shape)
+
+
+@register_fast
+def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False, reduction="mean"):
+    result = _kernels.loss_forward(y, target, _BINARY[bool(from_logits)][0])
+    if result is None:
+        return NotImplemented
+    loss, factor = _reduce("binary_crossentropy_forward", result[0], sample_weight, reduction)
+    return loss, BinaryCrossentropyCache(y, target, factor, loss, from_logits)
+
+
+@register_fast
+def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
+    y, target, factor, loss, from_logits = cache
+    operation = _BINARY[bool(from_logits)][1]
+    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, target, operation))
+
+
+@register_fast
+def categorical_crossentropy_forward(
+    y, target, sample_weight=None, from_logits=False, reduction="mean"
+):
+    if getattr(target, "dtype", None) != getattr(y, "dtype", None):
+        return NotImplemented  # integers would be taken for labels
+    result = _kernels.loss_forward(y, target, _CATEGORICAL[bool(from_logits)][0])
+    if result is None:
+        return NotImplemented
+    loss, factor = _reduce("categorical_crossentropy_forward", result[0], sample_weight, reduction)
+    return loss, CategoricalCrossentropyCache(y, target, factor, loss, from_logits)
+
+
+@register_fast
+def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
+    y, target, factor, loss, from_logits = cache
+    operation = _CATEGORICAL[bool(from_logits)][1]
+    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, target, operation))
+
+
+def _as_labels(labels):
+    """Labels of any integer type as int64, which is what the kernel reads; None for others."""
+    if type(labels) is not np.ndarray or labels.dtype.kind not in "iu":
+        return None
+    return np.ascontiguousarray(labels, dtype=np.int64)
+
+
+@register_fast
+def sparse_categorical_crossentropy_forward(
+    y, labels, sample_weight=None, from_logits=False, reduction="mean"
+):
+    operation = _CATEGORICAL[bool(from_logits)][0]
+    result = _kernels.loss_forward(y, _as_labels(labels), operation)
+    if result is None:
+        return NotImplemented
+    name = "sparse_categorical_crossentropy_forward"
+    loss, factor = _reduce(name, result[0], sample_weight, reduction)
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, loss, from_logits)
+
+
+@register_fast
+def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
+    y, labels, factor, loss, from_logits = cache
+    operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
+    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, labels, operation))
+
+
+# ------------------------------------------------------------------------------------------- steps
+
+_STEP = _kernels.step_codes
+assert optimizers.adam_step  # the import is what registers the definitions
+
+
+def _step(operation, w, g, a, b, *numbers):
+    return None if _kernels.optimizer_step(operation, w, g, a, b, numbers) else NotImplemented
+
+
+@register_fast
+def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
+    if not momentum:
+        return _step(_STEP["sgd"], w, g, None, None, learning_rate)
+    if velocity is None:
+        return NotImplemented
+    operation = _STEP["nesterov" if nesterov else "momentum"]
+    return _step(operation, w, g, velocity, None, learning_rate, momentum)
+
+
+@register_fast
+def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
+    if momentum or s is None:
+        return NotImplemented
+    return _step(_STEP["rmsprop"], w, g, s, None, learning_rate, rho, 1 - rho, epsilon)
+
+
+@register_fast
+def adagrad_step(w, g, s, learning_rate, epsilon=1e-7):
+    if s is None:
+        return NotImplemented
+    return _step(_STEP["adagrad"], w, g, s, None, learning_rate, epsilon)
+
+
+def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
+    a = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    return beta_1, 1 - beta_1, beta_2, 1 - beta_2, a, epsilon
+
+
+@register_fast
+def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    if m is None or v is None:
+        return NotImplemented
+    numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
+    return _step(_STEP["adam"], w, g, m, v, *numbers)
+
+
+@register_fast
+def adamw_step(
+    w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.004
+):
+    if m is None or v is None:
+        return NotImplemented
+    numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
+    return _step(_STEP["adamw"], w, g, m, v, *numbers, learning_rate * weight_decay)
