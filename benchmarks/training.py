@@ -26,6 +26,7 @@ from benchmarks import machine
 from minienc.files import write_json
 from minienc.layers import Dense, Input
 from minienc.models import Model
+from minienc.primitive import workspace
 from minienc.system import usable_cpus
 from minienc.training.loop import Batches, Trainer
 from minienc.training.optimizers import Adam
@@ -125,6 +126,7 @@ class Minienc(Candidate):
         adam = Adam(RATE, BETA_1, BETA_2, EPSILON)
         self.model.compile(optimizer=adam, loss="binary_crossentropy")
         self.indices = np.arange(len(x))
+        self.workspace = workspace()
         self.trainer = Trainer(
             self.model,
             PreparedBatch(self.model, x, x),
@@ -140,7 +142,8 @@ class Minienc(Candidate):
         self.reset()
 
     def step(self) -> None:
-        self.trainer._step(self.indices)
+        with self.workspace:  # which fit enters once for all its steps
+            self.trainer._step(self.indices)
 
     def losses(self, n: int) -> list[float]:
         """The trainer adds up the losses of its epoch: here an epoch is a step."""

@@ -90,3 +90,4 @@ set_num_threads(_default_num_threads())
 
 include "dense.pxi"
 include "pointwise.pxi"
+include "workspace.pxi"

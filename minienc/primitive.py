@@ -19,12 +19,13 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
 
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
+_workspace: Callable[[], Any] = nullcontext  # what workspace() makes, if fast/ has no better
 _door_is_open = False  # becomes True when minienc.fast has been asked once
 _listeners: list[Callable] = []
 
@@ -131,6 +132,24 @@ def register_fast(function: Callable) -> Callable:
         )
     _fast[name] = function
     return function
+
+
+def register_workspace(make: Callable[[], Any]) -> None:
+    """Let ``workspace()`` enter the context that ``make()`` returns."""
+    global _workspace
+    _workspace = make
+
+
+def workspace() -> Any:
+    """A context in which a new array may take the memory of one that is gone.
+
+    A training step makes the arrays of the step before it over again. Nothing that anybody holds is
+    written to: memory changes hands when its array is dropped. Without a compiled kernel, the
+    context does nothing.
+    """
+    if not _door_is_open:
+        _open_the_door()
+    return _workspace()
 
 
 def _open_the_door() -> None:

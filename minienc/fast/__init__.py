@@ -13,7 +13,7 @@ import os
 
 if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
     try:
-        import minienc._kernels  # noqa: F401
+        import minienc._kernels
     except ImportError as error:  # built for another machine, or MINIENC_ISA names what it lacks
         if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1" or os.environ.get("MINIENC_ISA"):
             raise
@@ -21,7 +21,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
 
         warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
     else:
-        # Each registers what it has.
-        for module in ("cpu", "pointwise"):
-            if importlib.util.find_spec(f"minienc.fast.{module}"):
-                importlib.import_module(f"minienc.fast.{module}")
+        from minienc.fast import cpu, pointwise  # noqa: F401  (each registers what it has)
+        from minienc.primitive import register_workspace
+
+        register_workspace(minienc._kernels.Workspace)

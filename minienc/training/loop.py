@@ -21,6 +21,7 @@ import numpy as np
 from minienc.arrays import get_array_module, is_array
 from minienc.data.batching import batch_indices
 from minienc.data.checks import check_data
+from minienc.primitive import workspace
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_fit, read_archive, write_archive
 from minienc.training.objective import NonFiniteError
@@ -191,7 +192,8 @@ class Trainer:
         """Train until ``epochs`` epochs are done or a callback stops it."""
         logs: dict[str, float] = {}
         # a number that overflows is found by its loss and refused with its place, not warned of
-        with _interrupts_wait() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with _interrupts_wait() as interrupted, quiet, workspace():
             self._tell("on_train_begin", logs)
             while self.epoch < self.epochs and not self.stop_training:
                 logs = self._run_epoch(interrupted)

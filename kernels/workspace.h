@@ -1,0 +1,126 @@
+/* A workspace: memory that the arrays of one training step leave to those of the next.
+
+   A step makes the same arrays as the step before it. Taken from the system and given back each
+   time, a large one costs a page fault for every 4096 bytes, which can take longer than what is
+   computed in it. NumPy asks a handler for the memory of its arrays (its enhancement proposal 49,
+   "Data allocation strategies"); this one keeps what was freed, by size, and hands it out again.
+
+   Nothing is overwritten that somebody holds: memory comes back when its array is gone, and an
+   array (a cache that a user keeps, say) may outlive the workspace. Each array refers to the
+   handler that it came from, so the workspace is there as long as any of them. */
+#ifndef MINIENC_WORKSPACE_H
+#define MINIENC_WORKSPACE_H
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZES 1024 /* sizes are kept apart in steps of an eighth of a power of two */
+
+struct block {
+    struct block *next; /* written into the freed memory itself */
+};
+
+struct workspace {
+    struct block *kept[SIZES];
+    atomic_flag busy;
+    int closed; /* nothing is kept any more */
+};
+
+/* Round a size up to the next of its steps, and number it: 64, 128, ... 512, 576, 640, ... */
+static size_t size_step(size_t bytes, int *number)
+{
+    int shift = 6; /* cache lines, below 512 bytes */
+    while ((bytes >> shift) >= 16)
+        shift++;
+    const size_t eighths = (bytes + ((size_t)1 << shift) - 1) >> shift; /* 1 ... 16 */
+    *number = (shift - 6) * 16 + (int)eighths;
+    return eighths << shift;
+}
+
+/* In whole cache lines, from the start of one. */
+static void *new_memory(size_t size)
+{
+#if defined(_WIN32)
+    return malloc(size);
+#else
+    return aligned_alloc(64, size);
+#endif
+}
+
+static void enter(struct workspace *w)
+{
+    while (atomic_flag_test_and_set_explicit(&w->busy, memory_order_acquire)) {
+    }
+}
+
+static void leave(struct workspace *w)
+{
+    atomic_flag_clear_explicit(&w->busy, memory_order_release);
+}
+
+static void *workspace_malloc(void *context, size_t bytes)
+{
+    struct workspace *w = context;
+    int number;
+    const size_t size = size_step(bytes > 0 ? bytes : 1, &number);
+    enter(w);
+    struct block *found = w->kept[number];
+    if (found != NULL)
+        w->kept[number] = found->next;
+    leave(w);
+    return found != NULL ? (void *)found : new_memory(size);
+}
+
+static void *workspace_calloc(void *context, size_t n, size_t bytes)
+{
+    if (bytes != 0 && n > (size_t)-1 / bytes)
+        return NULL;
+    void *p = workspace_malloc(context, n * bytes);
+    return p == NULL ? NULL : memset(p, 0, n * bytes);
+}
+
+static void workspace_free(void *context, void *p, size_t bytes)
+{
+    struct workspace *w = context;
+    int number;
+    if (p == NULL)
+        return;
+    size_step(bytes > 0 ? bytes : 1, &number);
+    enter(w);
+    const int closed = w->closed;
+    if (!closed) {
+        struct block *block = p;
+        block->next = w->kept[number];
+        w->kept[number] = block;
+    }
+    leave(w);
+    if (closed)
+        free(p);
+}
+
+/* NumPy does not say how large the memory was, so its step is not known: whatever grows leaves the
+   workspace's steps by asking for a new piece. */
+static void *workspace_realloc(void *context, void *p, size_t bytes)
+{
+    (void)context;
+    int number;
+    return realloc(p, size_step(bytes > 0 ? bytes : 1, &number));
+}
+
+/* Give everything back that is not in use, and keep nothing from now on. */
+static void workspace_close(struct workspace *w)
+{
+    enter(w);
+    w->closed = 1;
+    for (int i = 0; i < SIZES; i++) {
+        while (w->kept[i] != NULL) {
+            struct block *next = w->kept[i]->next;
+            free(w->kept[i]);
+            w->kept[i] = next;
+        }
+    }
+    leave(w);
+}
+
+#endif

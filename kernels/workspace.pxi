@@ -1,0 +1,78 @@
+# The workspace of kernels/workspace.h as a handler of NumPy's memory.
+
+from cpython.pycapsule cimport PyCapsule_Destructor, PyCapsule_GetPointer, PyCapsule_New
+from libc.stdlib cimport calloc, free
+from libc.string cimport strcpy
+
+cdef extern from "workspace.h":
+    struct workspace:
+        int closed
+    void *workspace_malloc(void *context, size_t bytes) noexcept
+    void *workspace_calloc(void *context, size_t n, size_t bytes) noexcept
+    void *workspace_realloc(void *context, void *p, size_t bytes) noexcept
+    void workspace_free(void *context, void *p, size_t bytes) noexcept
+    void workspace_close(workspace *w) noexcept
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *, size_t) noexcept
+        void *(*calloc)(void *, size_t, size_t) noexcept
+        void *(*realloc)(void *, void *, size_t) noexcept
+        void (*free)(void *, void *, size_t) noexcept
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        unsigned char version
+        PyDataMemAllocator allocator
+    object PyDataMem_SetHandler(object handler)
+
+
+cdef void forget(object capsule) noexcept:
+    """The last array is gone, and so is the workspace."""
+    cdef PyDataMem_Handler *handler
+    handler = <PyDataMem_Handler *>PyCapsule_GetPointer(capsule, "mem_handler")
+    workspace_close(<workspace *>handler.allocator.ctx)
+    free(handler.allocator.ctx)
+    free(handler)
+
+
+cdef object new_handler():
+    cdef PyDataMem_Handler *handler = <PyDataMem_Handler *>calloc(1, sizeof(PyDataMem_Handler))
+    cdef workspace *w = <workspace *>calloc(1, sizeof(workspace))
+    if handler == NULL or w == NULL:
+        free(handler)
+        free(w)
+        raise MemoryError("Workspace: no memory")
+    strcpy(handler.name, b"minienc workspace")
+    handler.version = 1
+    handler.allocator.ctx = w
+    handler.allocator.malloc = workspace_malloc
+    handler.allocator.calloc = workspace_calloc
+    handler.allocator.realloc = workspace_realloc
+    handler.allocator.free = workspace_free
+    return PyCapsule_New(handler, "mem_handler", <PyCapsule_Destructor>forget)
+
+
+cdef class Workspace:
+    """Within ``with workspace:``, NumPy's new arrays take the memory of those that are gone.
+
+    It may be entered again and again; what nobody uses is given back when it is dropped.
+    """
+
+    cdef object handler, before
+
+    def __cinit__(self):
+        self.handler = new_handler()
+
+    def __enter__(self):
+        self.before = PyDataMem_SetHandler(self.handler)
+        return self
+
+    def __exit__(self, *error):
+        PyDataMem_SetHandler(self.before)
+        self.before = None
+
+    def __dealloc__(self):
+        cdef PyDataMem_Handler *handler
+        handler = <PyDataMem_Handler *>PyCapsule_GetPointer(self.handler, "mem_handler")
+        workspace_close(<workspace *>handler.allocator.ctx)
