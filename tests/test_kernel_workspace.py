@@ -1,4 +1,4 @@
-"""The workspace: arrays of a step take the memory of those of the step before, and nobody else's."""
+"""The workspace: a step's arrays take the memory of those of the step before, nobody else's."""
 
 from __future__ import annotations
 
