@@ -385,7 +385,7 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
     const REAL *t = s->target == NULL ? NULL : (const REAL *)s->target + i * D;
     const int64_t *label = s->labels == NULL ? NULL : s->labels + i;
     REAL *out = s->out == NULL ? NULL : (REAL *)s->out + i * D;
-    REAL *l = s->l == NULL ? NULL : (REAL *)s->l + i;
+    REAL *l = s->losses == NULL ? NULL : (REAL *)s->losses + i;
     const REAL dl = s->dl == NULL ? 0 : ((const REAL *)s->dl)[i];
     switch (s->operation) {
     case ROWS_SOFTMAX: NAME(row_softmax)(y, out, D); break;

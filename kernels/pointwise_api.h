@@ -52,7 +52,7 @@ struct rows {
     const void *y, *target;
     const int64_t *labels; /* (N) or NULL; each is from 0 to D - 1 */
     const void *dl;        /* (N): the loss's derivative by l */
-    void *l;               /* (N): the loss of each row */
+    void *losses;          /* (N): l of each row */
     void *out;             /* (N, D) */
 };
 

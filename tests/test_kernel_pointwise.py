@@ -375,6 +375,18 @@ def test_a_step_may_take_subnormal_numbers_for_zero_but_nobody_else_does(dtype):
     assert (y > 0).all()  # and in the pool's threads
 
 
+def test_a_step_declines_where_an_array_is_missing():
+    w = np.ones(5, np.float32)
+    for name, arguments in {
+        "sgd_step": (w, None, None, 0.1),
+        "rmsprop_step": (w, w.copy(), None, None, 0.1),
+        "adagrad_step": (w, w.copy(), None, 0.1),
+        "adam_step": (w, w.copy(), w.copy(), None, 1, 0.1),
+    }.items():
+        assert _fast[name](*arguments) is NotImplemented
+    assert _fast["sgd_step"](w, w.copy(), None, 0.1, 0.9) is NotImplemented
+
+
 def test_a_step_refuses_what_it_cannot_do_and_changes_nothing():
     w, g, m, v = np.random.default_rng(7).uniform(1, 2, (4, 40)).astype(np.float32)
     adam = _fast["adam_step"]
