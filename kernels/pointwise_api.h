@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One pass over n numbers of up to five arrays, all contiguous. */
+/* One pass over n numbers of up to four arrays, all contiguous. */
 enum sweep_operation {
     SWEEP_ACTIVATE, /* y = f(x); gelu keeps t, too       x, y, t */
     SWEEP_SLOPE,    /* dx = f'(x) dy                     dy, y (gelu: x), dx, t */
