@@ -134,11 +134,9 @@ static inline __attribute__((always_inline)) void NAME(sweep_block)(
         NAME(sweep_vector)(operation, code, arrays, c, i, end - i);
 }
 
-static void NAME(sweep_task)(void *context, int block)
+static __attribute__((noinline)) void NAME(sweep_any)(const struct sweep *s, ptrdiff_t i,
+                                                      ptrdiff_t end)
 {
-    const struct sweep *s = context;
-    const ptrdiff_t i = block * SWEEP_BLOCK;
-    const ptrdiff_t end = i + SWEEP_BLOCK < s->n ? i + SWEEP_BLOCK : s->n;
 #define ONE(operation, code)                              \
     case code:                                            \
         NAME(sweep_block)(operation, code, s, i, end);    \
@@ -176,6 +174,27 @@ static void NAME(sweep_task)(void *context, int block)
 #undef ONE
 #undef ACTIVATIONS
 #undef STEP
+}
+
+/* A unit that has died has the gradient 0, and its m shrinks by beta_1 with each step: until it is
+   subnormal, where 0.9 times the smallest number is rounded to the smallest number, for ever. An
+   x86 processor takes a hundred times as long for an operation on such a number. So an optimiser's
+   step takes subnormal numbers for 0 (what it loses of m is 1e-38), and its mode ends with it. */
+static void NAME(sweep_task)(void *context, int block)
+{
+    const struct sweep *s = context;
+    const ptrdiff_t i = block * SWEEP_BLOCK;
+    const ptrdiff_t end = i + SWEEP_BLOCK < s->n ? i + SWEEP_BLOCK : s->n;
+#if defined(__SSE2__)
+    if (s->operation >= SWEEP_SGD && s->operation <= SWEEP_ADAMW) {
+        const unsigned mode = _mm_getcsr();
+        _mm_setcsr(mode | 0x8040); /* flush to zero: results; denormals are zeros: arguments */
+        NAME(sweep_any)(s, i, end);
+        _mm_setcsr(mode);
+        return;
+    }
+#endif
+    NAME(sweep_any)(s, i, end);
 }
 
 static void NAME(sweep)(const struct sweep *s)
@@ -366,7 +385,7 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
     const REAL *t = s->target == NULL ? NULL : (const REAL *)s->target + i * D;
     const int64_t *label = s->labels == NULL ? NULL : s->labels + i;
     REAL *out = s->out == NULL ? NULL : (REAL *)s->out + i * D;
-    REAL *l = s->l == NULL ? NULL : (REAL *)s->l + i;
+    REAL *l = s->losses == NULL ? NULL : (REAL *)s->losses + i;
     const REAL dl = s->dl == NULL ? 0 : ((const REAL *)s->dl)[i];
     switch (s->operation) {
     case ROWS_SOFTMAX: NAME(row_softmax)(y, out, D); break;

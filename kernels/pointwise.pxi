@@ -4,6 +4,7 @@
 # serve. What an array is (is_plain, real_type, same_shape, overlap) is decided in dense.pxi.
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 from numpy import float32, float64
 
 cdef extern from "kernels.h":
@@ -19,7 +20,7 @@ cdef extern from "kernels.h":
         const void *target
         const int64_t *labels
         const void *dl
-        void *l
+        void *losses
         void *out
     struct pointwise_kernels "kernels":
         void (*sweep)(const sweep_arguments *) noexcept nogil
@@ -29,6 +30,7 @@ cdef extern from "kernels.h":
     int SWEEP_ACTIVATE, SWEEP_SLOPE, SWEEP_SGD, SWEEP_MOMENTUM, SWEEP_NESTEROV, SWEEP_RMSPROP
     int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_ELEMENTARY
     int ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_LOG1P
+    int SWEEP_NUMBERS
     int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
     int ROWS_BINARY, ROWS_BINARY_SLOPE, ROWS_BINARY_P, ROWS_BINARY_P_SLOPE
     int ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE, ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE
@@ -104,6 +106,7 @@ def activation_forward(x, int code, double alpha=0.0):
     if type_number < 0 or not is_contiguous(x, type_number):
         return None
     y = empty_like(<cnp.ndarray>x)
+    memset(&s, 0, sizeof(s))
     s.operation = SWEEP_ACTIVATE
     s.code = code
     s.n = cnp.PyArray_SIZE(y)
@@ -126,6 +129,7 @@ def activation_backward(dy, y, t, int code, double alpha=0.0):
     cdef cnp.ndarray dx
     if type_number < 0 or not is_contiguous(y, type_number) or not is_like(dy, <cnp.ndarray>y):
         return None
+    memset(&s, 0, sizeof(s))
     if code == ACT_GELU:
         if not is_like(t, <cnp.ndarray>y):
             return None
@@ -150,6 +154,7 @@ def elementary(x, int code):
     if type_number < 0 or not is_contiguous(x, type_number):
         return None
     y = empty_like(<cnp.ndarray>x)
+    memset(&s, 0, sizeof(s))
     s.operation = SWEEP_ELEMENTARY
     s.code = code
     s.n = cnp.PyArray_SIZE(y)
@@ -175,7 +180,7 @@ def softmax(y, dy=None):
     s.y = cnp.PyArray_DATA(<cnp.ndarray>y)
     s.target = NULL if dy is None else cnp.PyArray_DATA(<cnp.ndarray>dy)
     s.labels = NULL
-    s.dl = s.l = NULL
+    s.dl = s.losses = NULL
     s.out = cnp.PyArray_DATA(out)
     run_rows(&s, type_number)
     return out
@@ -234,21 +239,21 @@ cdef bint describe(rows_arguments *s, int operation, object y, object target):
 
 
 def loss_forward(y, target, int operation):
-    """(l, e): the loss of each row and, for the squared error, y - target; else None."""
+    """(losses, e): the loss l of each row and, for the squared error, y - target; else None."""
     cdef rows_arguments s
     cdef cnp.npy_intp shape[2]
-    cdef cnp.ndarray l, e
+    cdef cnp.ndarray losses, e
     cdef int type_number, ndim
     if not describe(&s, operation, y, target):
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
     ndim = cnp.PyArray_NDIM(<cnp.ndarray>y)
-    l = cnp.PyArray_EMPTY(max(ndim - 1, 1), cnp.PyArray_DIMS(<cnp.ndarray>y), type_number, 0)
-    s.l = cnp.PyArray_DATA(l)
+    losses = cnp.PyArray_EMPTY(max(ndim - 1, 1), cnp.PyArray_DIMS(<cnp.ndarray>y), type_number, 0)
+    s.losses = cnp.PyArray_DATA(losses)
     s.dl = s.out = NULL
     if operation != ROWS_SQUARED:
         run_rows(&s, type_number)
-        return l, None
+        return losses, None
     if ndim > 1:
         e = empty_like(<cnp.ndarray>y)
     else:
@@ -257,7 +262,7 @@ def loss_forward(y, target, int operation):
         e = cnp.PyArray_EMPTY(2, shape, type_number, 0)
     s.out = cnp.PyArray_DATA(e)
     run_rows(&s, type_number)
-    return l, e
+    return losses, e
 
 
 def loss_backward(dl, y, target, int operation):
@@ -272,23 +277,23 @@ def loss_backward(dl, y, target, int operation):
         return None
     dy = empty_like(<cnp.ndarray>y)
     s.dl = cnp.PyArray_DATA(<cnp.ndarray>dl)
-    s.l = NULL
+    s.losses = NULL
     s.out = cnp.PyArray_DATA(dy)
     run_rows(&s, type_number)
     return dy
 
 
-def reduce_rows(cnp.ndarray l, bint mean):
-    """(sum l factor, factor), factor a new array of 1 or, for the mean, of 1 / size."""
-    cdef cnp.ndarray factors = empty_like(l)
-    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(l)
+def reduce_rows(cnp.ndarray losses, bint mean):
+    """(sum of losses * factor, factor), factor a new array of 1 or, for the mean, of 1 / size."""
+    cdef cnp.ndarray factors = empty_like(losses)
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(losses)
     cdef double factor = 1.0 / n if mean else 1.0
     cdef double total = 0
     cdef float *f32 = <float *>cnp.PyArray_DATA(factors)
     cdef double *f64 = <double *>cnp.PyArray_DATA(factors)
-    cdef const float *l32 = <const float *>cnp.PyArray_DATA(l)
-    cdef const double *l64 = <const double *>cnp.PyArray_DATA(l)
-    if cnp.PyArray_TYPE(l) == cnp.NPY_FLOAT32:
+    cdef const float *l32 = <const float *>cnp.PyArray_DATA(losses)
+    cdef const double *l64 = <const double *>cnp.PyArray_DATA(losses)
+    if cnp.PyArray_TYPE(losses) == cnp.NPY_FLOAT32:
         for i in range(n):
             f32[i] = <float>factor
             total += <double>l32[i] * <double>f32[i]
@@ -306,18 +311,18 @@ def optimizer_step(int operation, w, g, a, b, numbers):
     cdef sweep_arguments s
     cdef int type_number = real_type(w)
     cdef int i, j
+    cdef int n_arrays = 2 if operation == SWEEP_SGD else 3 if operation < SWEEP_ADAM else 4
     cdef tuple arrays = (w, g, a, b)
-    if type_number < 0 or not is_contiguous(w, type_number):
+    memset(&s, 0, sizeof(s))
+    if type_number < 0 or not is_contiguous(w, type_number) or len(numbers) > SWEEP_NUMBERS:
         return False
-    for i in range(4):
-        if arrays[i] is None:
-            continue
+    for i in range(n_arrays):
         if not is_like(arrays[i], <cnp.ndarray>w):
             return False
         if i != 1 and not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>arrays[i]):
             return False
         for j in range(i):
-            if arrays[j] is not None and overlap(<cnp.ndarray>arrays[i], arrays[j]):
+            if overlap(<cnp.ndarray>arrays[i], arrays[j]):
                 return False
         s.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray>arrays[i])
     s.operation = operation

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One pass over n numbers of up to five arrays, all contiguous. */
+/* One pass over n numbers of up to four arrays, all contiguous. */
 enum sweep_operation {
     SWEEP_ACTIVATE, /* y = f(x); gelu keeps t, too       x, y, t */
     SWEEP_SLOPE,    /* dx = f'(x) dy                     dy, y (gelu: x), dx, t */
@@ -52,7 +52,7 @@ struct rows {
     const void *y, *target;
     const int64_t *labels; /* (N) or NULL; each is from 0 to D - 1 */
     const void *dl;        /* (N): the loss's derivative by l */
-    void *l;               /* (N): the loss of each row */
+    void *losses;          /* (N): l of each row */
     void *out;             /* (N, D) */
 };
 

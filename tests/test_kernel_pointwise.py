@@ -357,6 +357,36 @@ def test_a_step_is_its_definition(name, dtype, isa):
             assert_close(a, b, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_step_may_take_subnormal_numbers_for_zero_but_nobody_else_does(dtype):
+    tiny = np.finfo(dtype).tiny
+    w, g = np.ones(40, dtype), np.zeros(40, dtype)
+    m, v = np.full(40, tiny), np.full(40, tiny)
+    for name in ("adam_step", "adamw_step"):
+        _fast[name](w, g, m, v, 9, 0.1)
+        assert (m <= tiny).all() and (v <= tiny).all() and (np.abs(w) <= 1).all()
+    kernels.set_num_threads(2)
+    large = np.full((4, 70_000), tiny)
+    _fast["adam_step"](*large, 1, 0.1)
+    assert (np.full(70_000, tiny) * dtype(0.5) > 0).all()  # here they are numbers still
+    y = kernels.elementary(
+        np.full(70_000, np.log(tiny) - 1, dtype), kernels.elementary_codes["exp"]
+    )
+    assert (y > 0).all()  # and in the pool's threads
+
+
+def test_a_step_declines_where_an_array_is_missing():
+    w = np.ones(5, np.float32)
+    for name, arguments in {
+        "sgd_step": (w, None, None, 0.1),
+        "rmsprop_step": (w, w.copy(), None, None, 0.1),
+        "adagrad_step": (w, w.copy(), None, 0.1),
+        "adam_step": (w, w.copy(), w.copy(), None, 1, 0.1),
+    }.items():
+        assert _fast[name](*arguments) is NotImplemented
+    assert _fast["sgd_step"](w, w.copy(), None, 0.1, 0.9) is NotImplemented
+
+
 def test_a_step_refuses_what_it_cannot_do_and_changes_nothing():
     w, g, m, v = np.random.default_rng(7).uniform(1, 2, (4, 40)).astype(np.float32)
     adam = _fast["adam_step"]

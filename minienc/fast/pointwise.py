@@ -252,23 +252,19 @@ def _step(operation, w, g, a, b, *numbers):
 def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
     if not momentum:
         return _step(_STEP["sgd"], w, g, None, None, learning_rate)
-    if velocity is None:
-        return NotImplemented
     operation = _STEP["nesterov" if nesterov else "momentum"]
     return _step(operation, w, g, velocity, None, learning_rate, momentum)
 
 
 @register_fast
 def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
-    if momentum or s is None:
+    if momentum:
         return NotImplemented
     return _step(_STEP["rmsprop"], w, g, s, None, learning_rate, rho, 1 - rho, epsilon)
 
 
 @register_fast
 def adagrad_step(w, g, s, learning_rate, epsilon=1e-7):
-    if s is None:
-        return NotImplemented
     return _step(_STEP["adagrad"], w, g, s, None, learning_rate, epsilon)
 
 
@@ -279,8 +275,6 @@ def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
 
 @register_fast
 def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-    if m is None or v is None:
-        return NotImplemented
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
     return _step(_STEP["adam"], w, g, m, v, *numbers)
 
@@ -289,7 +283,5 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
 def adamw_step(
     w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.004
 ):
-    if m is None or v is None:
-        return NotImplemented
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
     return _step(_STEP["adamw"], w, g, m, v, *numbers, learning_rate * weight_decay)
