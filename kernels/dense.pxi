@@ -292,11 +292,11 @@ cdef int refuse_inputs(name, cnp.ndarray output, dy, x, W, y, t) except -1:
 
 
 def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
-                   dW=None, db=None, bint need_dx=True, bint need_dW=True):
+                   dW=None, db=None, bint need_dx=True, bint need_dW=True, bint write=False):
     """(dx, dW, db, added) of f(x W + b), for dy and what the activation kept.
 
     y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
-    them if ``added`` comes back as True; what their layout does not allow is returned anew. What is
+    them (with ``write``, written to them) if ``added`` comes back as True; what their layout does not allow is returned anew. What is
     not needed is None. Returns None for arrays that it does not serve.
     """
     cdef dense_backward_arguments p
@@ -326,7 +326,7 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
         return None
 
     add = need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
-    p.add = add
+    p.add = add and not write
     p.dx.data = p.dW.data = p.db = NULL
     p.dx.row = p.dW.row = 0
     dx = new_rows(x_array, p.D, &p.dx) if need_dx else None

@@ -267,18 +267,15 @@ static void NAME(activate_tile)(const struct NAME(job) *job, ptrdiff_t rows, ptr
 #undef EACH
 }
 
-/* gelu: y = z/2 (1 + t) with t = tanh(u); as (1 + tanh(u)) / 2 = sigmoid(2u) =: s, that is y = z s
-   and t = 2s - 1, which is more exact where t is close to -1. */
+/* gelu has three results: z, y = z/2 (1 + t), and t = tanh(u), which its slope needs. */
 static void NAME(gelu_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *z, ptrdiff_t z_row, REAL *y,
                             ptrdiff_t y_row, REAL *t, ptrdiff_t t_row)
 {
-    const REAL two_c = (REAL)(2 * 0.797884560802865355879892119868763737); /* 2 sqrt(2 / pi) */
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < width; j += LANES) {
-            VEC x = LOAD(z + i * z_row + j);
-            VEC s = NAME(activate)(ACT_SIGMOID, two_c * (x + (REAL)0.044715 * x * x * x), 0);
-            STORE(y + i * y_row + j, x * s);
-            STORE(t + i * t_row + j, s + s - 1);
+            VEC th;
+            STORE(y + i * y_row + j, NAME(vgelu)(LOAD(z + i * z_row + j), &th));
+            STORE(t + i * t_row + j, th);
         }
 }
 
@@ -579,10 +576,7 @@ static inline VEC NAME(slope)(int code, VEC dy, const REAL *y, const REAL *t, RE
         return dy;
     if (code != ACT_GELU)
         return NAME(slope_times)(code, dy, LOAD(y), alpha);
-    const REAL c = (REAL)0.797884560802865355879892119868763737, cubic = (REAL)0.044715;
-    VEC x = LOAD(y), th = LOAD(t);
-    VEC du_dx = c * (1 + 3 * cubic * x * x);
-    return dy * ((REAL)0.5 * (1 + th) + (REAL)0.5 * x * (1 - th * th) * du_dx);
+    return NAME(gelu_slope_times)(dy, LOAD(y), LOAD(t));
 }
 
 /* Columns j0 ... j1. Where they are no multiple of LANES, the last vector repeats some columns of

@@ -169,11 +169,14 @@ def recording(listener: Callable[[Primitive, tuple, dict, Any], None]) -> Iterat
         _listeners.remove(listener)
 
 
-def accumulate(add_to: tuple | None, *gradients: Any) -> tuple:
+def accumulate(add_to: tuple | None, *gradients: Any, write: bool = False) -> tuple:
     """End a backward: hand out its parameter gradients, or add them where the caller says.
 
     Gradients add, because a parameter that is used twice (shared, tied, unrolled in time) has
-    the sum of both uses' gradients; so the arrays of ``add_to`` are never overwritten.
+    the sum of both uses' gradients; so the arrays of ``add_to`` are added to.
+
+    With ``write`` the caller says that nothing has been added to them yet: they hold anything, and
+    are written to.
 
     Returns the arrays of ``add_to`` themselves; new ones where arrays cannot be written to (JAX).
     """
@@ -181,7 +184,9 @@ def accumulate(add_to: tuple | None, *gradients: Any) -> tuple:
         return gradients
     sums = []
     for total, gradient in zip(add_to, gradients, strict=True):
-        if total is not None:
+        if total is not None and write:
+            total[...] = gradient
+        elif total is not None:
             total += gradient  # in place: ``total`` is a view into the flat gradient vector
         sums.append(total)
     return tuple(sums)

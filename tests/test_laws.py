@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from minienc.layers import Add, Concatenate, Dense, DenseTranspose, Dropout, Input
+from minienc.layers import Add, Concatenate, Dense, DenseTranspose, Dropout, Gradients, Input
 from minienc.models import Model, Sequential
 from minienc.training.optimizers import Adam
 from minienc.verify import numerical_gradient
@@ -285,3 +285,48 @@ def test_every_trained_weight_moves():
     before = model.parameters.vector.copy()
     model.fit(X, X, epochs=1, verbose=0, seed=0)
     assert np.all(model.parameters.vector != before)
+
+
+# ----------------------------------------------------------- zeros that are written when looked at
+
+
+def _gradients_with_rubbish() -> tuple[Dense, Gradients]:
+    layer = Dense(4, "tanh", seed=0)
+    layer.build((3,), "float64")
+    grads = layer.new_gradients()
+    grads.vector[...] = 7.0
+    return layer, grads.zero()
+
+
+def test_whoever_looks_after_zero_sees_zeros():
+    layer, grads = _gradients_with_rubbish()
+    assert not grads[layer.W].any() and not grads["b"].any()
+    assert not _gradients_with_rubbish()[1].vector.any()
+    assert not any(view.any() for _, view in _gradients_with_rubbish()[1].items())
+
+
+@pytest.mark.parametrize("n", [5, 1, 0])
+def test_the_first_backward_after_zero_writes_and_the_next_adds(n):
+    layer, grads = _gradients_with_rubbish()
+    x = np.random.default_rng(0).standard_normal((n, 3))
+    y, cache = layer.forward(x)
+    layer.backward(y, cache, grads)
+    once = grads.vector.copy()
+    assert np.isfinite(once).all() and (once.any() == (n > 0))
+    layer.backward(y, cache, grads)
+    np.testing.assert_allclose(grads.vector, 2 * once)
+    fresh = layer.new_gradients()
+    layer.backward(y, cache, fresh)
+    np.testing.assert_array_equal(fresh.vector, once)
+
+
+def test_a_gradient_that_somebody_began_is_added_to():
+    layer, grads = _gradients_with_rubbish()
+    grads[layer.b][...] = 1.0  # a regulariser, say, before the backward
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    y, cache = layer.forward(x)
+    layer.backward(y, cache, grads)
+    fresh = layer.new_gradients()
+    layer.backward(y, cache, fresh)
+    np.testing.assert_allclose(grads["b"], fresh["b"] + 1.0)
+    np.testing.assert_allclose(grads["W"], fresh["W"])

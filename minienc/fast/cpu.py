@@ -53,7 +53,7 @@ def dense_forward(x, W, b=None, activation="identity"):
 
 
 @register_fast
-def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True):
+def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True, write=False):
     """``functions.dense.dense_backward``, for NumPy's float32 and float64."""
     x, W, has_bias, activation, kept = cache
     try:
@@ -65,11 +65,11 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     t = kept[1] if code == _GELU else None
     dW, db = (None, None) if add_to is None else add_to
     result = _kernels.dense_backward(
-        dy, x, W, has_bias, code, alpha, kept[0], t, dW, db, need_dx, need_dW
+        dy, x, W, has_bias, code, alpha, kept[0], t, dW, db, need_dx, need_dW, write
     )
     if result is None:
         return NotImplemented
     dx, dW, db, added = result
     if add_to is None or not need_dW:
         return dx, dW, db
-    return dx, *(add_to if added else accumulate(add_to, dW, db))
+    return dx, *(add_to if added else accumulate(add_to, dW, db, write=write))

@@ -54,7 +54,7 @@ def dense_forward(x, W, b=None, activation="identity"):
 
 
 @primitive
-def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True):
+def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True, write=False):
     """The gradients of the dense layer: dz = f'(z) dy, then dx = dz W', dW = x' dz, db = sum dz.
 
     Write (1) for one sample n as z_nm = sum_d x_nd W_dm + b_m, and apply the chain rule:
@@ -72,6 +72,8 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     need_dx, need_dW : bool
         False leaves a gradient out (None in its place): the first layer of a network needs no
         dx, a layer that is only passed through needs no dW and db.
+    write : bool
+        True where ``add_to`` holds nothing yet: it is written to, instead of added to.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     x, dz = _rows(x), _rows(dz)
     dW = x.T @ dz  # (1)
     db = dz.sum(axis=0) if has_bias else None  # (1)
-    return dx, *accumulate(add_to, dW, db)
+    return dx, *accumulate(add_to, dW, db, write=write)
 
 
 def _rows(a):

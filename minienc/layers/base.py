@@ -202,12 +202,51 @@ class Gradients(_FlatVector):
     """A vector of the same layout that belongs to whoever makes it; backwards add into it."""
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
+        self._unwritten: set[int] = set()  # ids of the parameters whose zeros are not there yet
         super().__init__(named, allocate="zeros")
 
     def zero(self) -> Gradients:
-        """Start again from zero."""
-        self.vector.fill(0)
+        """Start again from zero.
+
+        The zeros are written when somebody looks: a backward that comes first writes its gradient
+        in their place, which saves two passes over the vector in each training step.
+        """
+        self._unwritten = set(self._views)
         return self
+
+    @property
+    def vector(self) -> Array:  # type: ignore[override]
+        """All gradients, one behind the other."""
+        if self._unwritten:
+            for key in self._unwritten:
+                self._views[key][...] = 0
+            self._unwritten.clear()
+        return self._vector
+
+    @vector.setter
+    def vector(self, vector: Array) -> None:
+        self._vector = vector
+
+    def items(self) -> Iterator[tuple[str, Array]]:
+        self.vector  # noqa: B018  (writes the zeros)
+        return super().items()
+
+    def __getitem__(self, key: str | Parameter) -> Array:
+        if self._unwritten:
+            parameter = self._by_name.get(key) if isinstance(key, str) else key
+            if id(parameter) in self._unwritten:
+                self._unwritten.remove(id(parameter))
+                self._views[id(parameter)][...] = 0
+        return super().__getitem__(key)
+
+    def claim(self, *parameters: Parameter | None) -> tuple[list[Array | None], bool]:
+        """The views of these parameters, for a backward's ``add_to``, and whether nothing has been
+        added to them yet: then they hold anything, and every number of them must be written."""
+        keys = [id(p) for p in parameters if p is not None]
+        write = bool(self._unwritten) and self._unwritten.issuperset(keys)
+        if write:
+            self._unwritten.difference_update(keys)
+        return [None if p is None else self[p] for p in parameters], write
 
 
 # ------------------------------------------------------------------------------------------ Layer

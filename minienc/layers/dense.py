@@ -35,9 +35,8 @@ class _Affine(Layer):
         cache = self.check_stamp(cache)
         if grads is None:
             return dense_backward(dy, cache, None, need_dx, False)[0]
-        db = None if self.b is None else grads[self.b]
-        add_to = (self.kernel(grads[self.W]), db)
-        return dense_backward(dy, cache, add_to, need_dx)[0]
+        (dW, db), write = grads.claim(self.W, self.b)
+        return dense_backward(dy, cache, (self.kernel(dW), db), need_dx, True, write)[0]
 
     def output_shape(self, sample_shape: Any) -> Any:
         n_in, n_out = self.kernel(self.W.value).shape
