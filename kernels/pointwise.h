@@ -6,10 +6,9 @@
        sweep   one number depends on the numbers at the same place in other arrays
        rows    a row's softmax or loss depends on the whole row
 
-   Arrays are cut into blocks that depend on n alone, which the threads share; no sum crosses a
-   block. So the result's bits do not depend on the number of threads. */
-
-#define SWEEP_BLOCK ((ptrdiff_t)16384) /* numbers; small enough that the cache holds four arrays */
+   Arrays are cut into blocks that depend on n alone, which the threads share; a sum over more than
+   one block (the squares of a gradient) is the sum of the blocks' sums, in their order. So the
+   result's bits do not depend on the number of threads. */
 
 /* The last vector of an array or a row may reach past its end: so n <= LANES numbers are read by
    way of a buffer, the others taken as `rest`. Where n is the constant LANES, the branch is gone. */
@@ -62,49 +61,43 @@ static inline __attribute__((always_inline)) void NAME(sweep_vector)(
         else
             PUT(2, NAME(slope_times)(code, x, ARRAY(1), c[0]));
         break;
-    case SWEEP_SGD: /* c = lr */
-        PUT(0, x - c[0] * ARRAY(1));
+    /* An optimiser's steps: c[0] is what clipping scales the gradient with. */
+    case SWEEP_SGD: /* c[1] = lr */
+        PUT(0, x - c[1] * (c[0] * ARRAY(1)));
         break;
-    case SWEEP_MOMENTUM: { /* c = lr, momentum */
-        const VEC v = c[1] * ARRAY(2) - c[0] * ARRAY(1);
+    case SWEEP_MOMENTUM: { /* c[1 ...] = lr, momentum */
+        const VEC v = c[2] * ARRAY(2) - c[1] * (c[0] * ARRAY(1));
         PUT(2, v);
         PUT(0, x + v);
         break;
     }
     case SWEEP_NESTEROV: {
-        const VEC step = c[0] * ARRAY(1), v = c[1] * ARRAY(2) - step;
+        const VEC step = c[1] * (c[0] * ARRAY(1)), v = c[2] * ARRAY(2) - step;
         PUT(2, v);
-        PUT(0, x + c[1] * v - step);
+        PUT(0, x + c[2] * v - step);
         break;
     }
-    case SWEEP_RMSPROP: { /* c = lr, rho, 1 - rho, epsilon */
-        const VEC g = ARRAY(1), s = c[1] * ARRAY(2) + c[2] * (g * g);
+    case SWEEP_RMSPROP: { /* c[1 ...] = lr, rho, 1 - rho, epsilon */
+        const VEC g = c[0] * ARRAY(1), s = c[2] * ARRAY(2) + c[3] * (g * g);
         PUT(2, s);
-        PUT(0, x - c[0] * g / NAME(vsqrt)(s + c[3]));
+        PUT(0, x - c[1] * g / NAME(vsqrt)(s + c[4]));
         break;
     }
-    case SWEEP_ADAGRAD: { /* c = lr, epsilon */
-        const VEC g = ARRAY(1), s = ARRAY(2) + g * g;
+    case SWEEP_ADAGRAD: { /* c[1 ...] = lr, epsilon */
+        const VEC g = c[0] * ARRAY(1), s = ARRAY(2) + g * g;
         PUT(2, s);
-        PUT(0, x - c[0] * g / NAME(vsqrt)(s + c[1]));
+        PUT(0, x - c[1] * g / NAME(vsqrt)(s + c[2]));
         break;
     }
-    case SWEEP_ADAM: { /* c = beta_1, 1 - beta_1, beta_2, 1 - beta_2, a, epsilon */
-        const VEC g = ARRAY(1);
-        const VEC m = c[0] * ARRAY(2) + c[1] * g;
-        const VEC v = c[2] * ARRAY(3) + c[3] * (g * g);
+    case SWEEP_ADAM: /* c[1 ...] = beta_1, 1 - beta_1, beta_2, 1 - beta_2, a, epsilon */
+    case SWEEP_ADAMW: { /* and lr weight_decay, of w itself */
+        const VEC g = c[0] * ARRAY(1);
+        const VEC m = c[1] * ARRAY(2) + c[2] * g;
+        const VEC v = c[3] * ARRAY(3) + c[4] * (g * g);
+        const VEC decayed = operation == SWEEP_ADAMW ? x - c[7] * x : x;
         PUT(2, m);
         PUT(3, v);
-        PUT(0, x - c[4] * m / (NAME(vsqrt)(v) + c[5]));
-        break;
-    }
-    case SWEEP_ADAMW: { /* and 1 - lr weight_decay, of w itself */
-        const VEC g = ARRAY(1);
-        const VEC m = c[0] * ARRAY(2) + c[1] * g;
-        const VEC v = c[2] * ARRAY(3) + c[3] * (g * g);
-        PUT(2, m);
-        PUT(3, v);
-        PUT(0, (x - c[6] * x) - c[4] * m / (NAME(vsqrt)(v) + c[5]));
+        PUT(0, decayed - c[5] * m / (NAME(vsqrt)(v) + c[6]));
         break;
     }
     case SWEEP_ELEMENTARY:
@@ -176,6 +169,9 @@ static __attribute__((noinline)) void NAME(sweep_any)(const struct sweep *s, ptr
 #undef STEP
 }
 
+/* The sum of D squares, of one block; the blocks' sums are added up in their order. */
+static double NAME(squares)(const REAL *g, ptrdiff_t D);
+
 /* A unit that has died has the gradient 0, and its m shrinks by beta_1 with each step: until it is
    subnormal, where 0.9 times the smallest number is rounded to the smallest number, for ever. An
    x86 processor takes a hundred times as long for an operation on such a number. So an optimiser's
@@ -185,6 +181,10 @@ static void NAME(sweep_task)(void *context, int block)
     const struct sweep *s = context;
     const ptrdiff_t i = block * SWEEP_BLOCK;
     const ptrdiff_t end = i + SWEEP_BLOCK < s->n ? i + SWEEP_BLOCK : s->n;
+    if (s->operation == SWEEP_SQUARES) {
+        s->sums[block] = NAME(squares)((const REAL *)s->arrays[0] + i, end - i);
+        return;
+    }
 #if defined(__SSE2__)
     if (s->operation >= SWEEP_SGD && s->operation <= SWEEP_ADAMW) {
         const unsigned mode = _mm_getcsr();
@@ -253,6 +253,13 @@ static inline __attribute__((always_inline)) void NAME(add)(struct NAME(sum) *s,
     s->lanes += x;
     if (++s->count == 32)
         NAME(flush)(s);
+}
+
+static double NAME(squares)(const REAL *g, ptrdiff_t D)
+{
+    struct NAME(sum) total = {SPLAT(0), 0, 0};
+    EACH_VECTOR(const VEC x = PART(g, 0); NAME(add)(&total, x * x, n))
+    return NAME(flush)(&total);
 }
 
 static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
@@ -440,7 +447,6 @@ static void NAME(rows)(const struct rows *s)
 #undef PUT
 #undef P_LOW
 #undef P_HIGH
-#undef SWEEP_BLOCK
 
 /* What vmath.h defined. */
 #undef EITHER

@@ -4,6 +4,7 @@
 # serve. What an array is (is_plain, real_type, same_shape, overlap) is decided in dense.pxi.
 
 from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 from numpy import float32, float64
 
@@ -12,6 +13,7 @@ cdef extern from "kernels.h":
         int operation, code
         Py_ssize_t n
         void **arrays
+        double *sums
         double *numbers
     struct rows_arguments "rows":
         int operation
@@ -28,9 +30,9 @@ cdef extern from "kernels.h":
     const pointwise_kernels *pointwise_f32 "kernels_f32"
     const pointwise_kernels *pointwise_f64 "kernels_f64"
     int SWEEP_ACTIVATE, SWEEP_SLOPE, SWEEP_SGD, SWEEP_MOMENTUM, SWEEP_NESTEROV, SWEEP_RMSPROP
-    int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_ELEMENTARY
+    int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_SQUARES, SWEEP_ELEMENTARY
     int ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_LOG1P
-    int SWEEP_NUMBERS
+    int SWEEP_NUMBERS, SWEEP_BLOCK
     int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
     int ROWS_BINARY, ROWS_BINARY_SLOPE, ROWS_BINARY_P, ROWS_BINARY_P_SLOPE
     int ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE, ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE
@@ -306,8 +308,36 @@ def reduce_rows(cnp.ndarray losses, bint mean):
 
 # ------------------------------------------------------------------------------- optimiser steps
 
+def sum_of_squares(g):
+    """The sum of g^2 as a float; None for what is not served."""
+    cdef sweep_arguments s
+    cdef int type_number = real_type(g)
+    cdef Py_ssize_t i, blocks
+    cdef double total = 0
+    memset(&s, 0, sizeof(s))
+    if type_number < 0 or not is_contiguous(g, type_number):
+        return None
+    s.operation = SWEEP_SQUARES
+    s.n = cnp.PyArray_SIZE(<cnp.ndarray>g)
+    s.arrays[0] = cnp.PyArray_DATA(<cnp.ndarray>g)
+    blocks = (s.n + SWEEP_BLOCK - 1) // SWEEP_BLOCK
+    if blocks == 0:
+        return 0.0
+    s.sums = <double *>malloc(blocks * sizeof(double))
+    if s.sums == NULL:
+        raise MemoryError("sum_of_squares: no memory for the sums")
+    run_sweep(&s, type_number)
+    for i in range(blocks):  # in their order, whichever thread was first
+        total += s.sums[i]
+    free(s.sums)
+    return total
+
+
 def optimizer_step(int operation, w, g, a, b, numbers):
-    """One step: w, and the remembered a and b (or None) change. False: not served, none changed."""
+    """One step: w, and the remembered a and b (or None) change. False: not served, none changed.
+
+    numbers begin with what clipping scales the gradient with.
+    """
     cdef sweep_arguments s
     cdef int type_number = real_type(w)
     cdef int i, j

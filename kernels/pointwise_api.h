@@ -16,10 +16,12 @@ enum sweep_operation {
     SWEEP_ADAGRAD,  /*                                   w, g, s */
     SWEEP_ADAM,     /*                                   w, g, m, v */
     SWEEP_ADAMW,    /*                                   w, g, m, v */
+    SWEEP_SQUARES,  /* the sum of x^2 of each block      x */
     SWEEP_ELEMENTARY /* y = exp(x), ...                  x, y */
 };
 #define SWEEP_ARRAYS 4
-#define SWEEP_NUMBERS 7
+#define SWEEP_NUMBERS 8
+#define SWEEP_BLOCK ((ptrdiff_t)16384) /* numbers of a task; the cache holds four such arrays */
 
 enum elementary { ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_LOG1P };
 
@@ -27,6 +29,7 @@ struct sweep {
     int operation, code; /* code: which activation, or which elementary function */
     ptrdiff_t n;
     void *arrays[SWEEP_ARRAYS];
+    double *sums; /* of each block: SWEEP_SQUARES */
     double numbers[SWEEP_NUMBERS]; /* the operation's constants, in the order of pointwise.h */
 };
 

@@ -1,7 +1,7 @@
 # The workspace of kernels/workspace.h as a handler of NumPy's memory.
 
 from cpython.pycapsule cimport PyCapsule_Destructor, PyCapsule_GetPointer, PyCapsule_New
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc
 from libc.string cimport strcpy
 
 cdef extern from "workspace.h":

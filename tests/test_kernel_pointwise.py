@@ -7,6 +7,7 @@ definitions over random shapes, for both types and every instruction set that th
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cache
 
@@ -324,6 +325,8 @@ STEPS = {  # name -> (how many remembered vectors, the other arguments)
     "adam_step": (2, {"learning_rate": 0.01, "beta_2": 0.99}),
     "adamw_step": (2, {"learning_rate": 0.01, "weight_decay": 0.3}),
 }
+# and each once more with a clipped gradient
+STEPS |= {f"{name}, scaled": (n, {**o, "scale": 0.25}) for name, (n, o) in STEPS.items()}
 
 
 def steps(function, name, w, gradients):
@@ -332,7 +335,7 @@ def steps(function, name, w, gradients):
     w, remembered = w.copy(), [np.zeros_like(w) for _ in range(n_remembered)]
     for t, g in enumerate(gradients, 1):
         arguments = list(remembered) or [None]
-        if name == "rmsprop_step":
+        if name.startswith("rmsprop_step"):
             arguments.append(None)  # no momentum, no velocity
         if name.startswith("adam"):
             arguments.append(t)
@@ -346,7 +349,7 @@ def steps(function, name, w, gradients):
 def test_a_step_is_its_definition(name, dtype, isa):
     kernels._use_isa(isa)
     rng = np.random.default_rng(6)
-    primitive = name.split()[0]
+    primitive = name.split()[0].rstrip(",")
     for n in [1, 7, 16, 33, *rng.integers(1, 3000, 15), 70_001]:
         w = rng.standard_normal(n).astype(dtype)
         gradients = rng.standard_normal((3, n)).astype(dtype)
@@ -355,6 +358,23 @@ def test_a_step_is_its_definition(name, dtype, isa):
         right = steps(REGISTRY[primitive].definition, name, w, gradients)
         for a, b in zip(ours, right, strict=True):
             assert_close(a, b, dtype)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sum_of_squares(dtype, isa):
+    kernels._use_isa(isa)
+    rng = np.random.default_rng(7)
+    for n in [0, 1, 15, 16, 17, 16_383, 16_384, 16_385, 200_003]:
+        g = rng.standard_normal(n).astype(dtype)
+        exact = math.fsum(float(x) ** 2 for x in g)
+        totals = set()
+        for threads in (1, 2, 5):
+            kernels.set_num_threads(threads)
+            totals.add(_fast["sum_of_squares"](g))
+        (total,) = totals
+        assert total == pytest.approx(exact, rel=1e-6 if dtype == np.float32 else 1e-14)
+    assert _fast["sum_of_squares"](g[::2]) is NotImplemented
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

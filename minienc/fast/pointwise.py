@@ -244,28 +244,39 @@ _STEP = _kernels.step_codes
 assert optimizers.adam_step  # the import is what registers the definitions
 
 
-def _step(operation, w, g, a, b, *numbers):
-    return None if _kernels.optimizer_step(operation, w, g, a, b, numbers) else NotImplemented
+def _step(operation, w, g, a, b, scale, *numbers):
+    done = _kernels.optimizer_step(operation, w, g, a, b, (scale, *numbers))
+    return None if done else NotImplemented
 
 
 @register_fast
-def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
+def sum_of_squares(g):
+    total = _kernels.sum_of_squares(g)
+    return NotImplemented if total is None else total
+
+
+@register_fast
+def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=1.0):
     if not momentum:
-        return _step(_STEP["sgd"], w, g, None, None, learning_rate)
-    operation = _STEP["nesterov" if nesterov else "momentum"]
-    return _step(operation, w, g, velocity, None, learning_rate, momentum)
-
-
-@register_fast
-def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
-    if momentum:
+        return _step(_STEP["sgd"], w, g, None, None, scale, learning_rate)
+    if velocity is None:
         return NotImplemented
-    return _step(_STEP["rmsprop"], w, g, s, None, learning_rate, rho, 1 - rho, epsilon)
+    operation = _STEP["nesterov" if nesterov else "momentum"]
+    return _step(operation, w, g, velocity, None, scale, learning_rate, momentum)
 
 
 @register_fast
-def adagrad_step(w, g, s, learning_rate, epsilon=1e-7):
-    return _step(_STEP["adagrad"], w, g, s, None, learning_rate, epsilon)
+def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7, scale=1.0):
+    if momentum or s is None:
+        return NotImplemented
+    return _step(_STEP["rmsprop"], w, g, s, None, scale, learning_rate, rho, 1 - rho, epsilon)
+
+
+@register_fast
+def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
+    if s is None:
+        return NotImplemented
+    return _step(_STEP["adagrad"], w, g, s, None, scale, learning_rate, epsilon)
 
 
 def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
@@ -274,14 +285,28 @@ def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
 
 
 @register_fast
-def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, scale=1.0):
+    if m is None or v is None:
+        return NotImplemented
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
-    return _step(_STEP["adam"], w, g, m, v, *numbers)
+    return _step(_STEP["adam"], w, g, m, v, scale, *numbers)
 
 
 @register_fast
 def adamw_step(
-    w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.004
+    w,
+    g,
+    m,
+    v,
+    step,
+    learning_rate,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-7,
+    weight_decay=0.004,
+    scale=1.0,
 ):
+    if m is None or v is None:
+        return NotImplemented
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
-    return _step(_STEP["adamw"], w, g, m, v, *numbers, learning_rate * weight_decay)
+    return _step(_STEP["adamw"], w, g, m, v, scale, *numbers, learning_rate * weight_decay)

@@ -2,7 +2,8 @@
 
 Each algorithm is one step function on flat vectors, written as in its paper, and a class that
 owns the vectors it remembers. A step writes into the weights: it is the one moment when they
-change. w, g and what is remembered are (P,), all parameters of a model one behind the other.
+change. w, g and what is remembered are (P,), all parameters of a model one behind the other; where
+the gradient is clipped, ``scale`` is what g is multiplied with first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from minienc.primitive import primitive
 
 
 @primitive
-def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
+def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=1.0):
     """w <- w - lr g; with momentum  v <- momentum v - lr g,  w <- w + v.
 
     Nesterov's looks ahead, w <- w + momentum v - lr g with the new v. ``velocity`` may be None
@@ -28,6 +29,7 @@ def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
     Sources: Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, "On the importance
     of initialization and momentum in deep learning", eq. 3 and 4.
     """
+    g = scale * g if scale != 1 else g
     if not momentum:
         w -= learning_rate * g
         return
@@ -41,13 +43,14 @@ def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False):
 
 
 @primitive
-def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
+def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7, scale=1.0):
     """s <- rho s + (1 - rho) g^2,  w <- w - lr g / sqrt(s + epsilon).
 
     With momentum  v <- momentum v + lr g / sqrt(s + epsilon),  w <- w - v.
 
     Source: Tieleman and Hinton 2012, lecture 6.5; epsilon under the root as in Keras.
     """
+    g = scale * g if scale != 1 else g
     xp = get_array_module(w)
     s *= rho
     s += (1 - rho) * (g * g)
@@ -61,19 +64,20 @@ def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilo
 
 
 @primitive
-def adagrad_step(w, g, s, learning_rate, epsilon=1e-7):
+def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
     """s <- s + g^2,  w <- w - lr g / sqrt(s + epsilon).
 
     Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
     stochastic optimization", section 1.1 (diagonal form).
     """
+    g = scale * g if scale != 1 else g
     xp = get_array_module(w)
     s += g * g
     w -= learning_rate * g / xp.sqrt(s + epsilon)
 
 
 @primitive
-def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, scale=1.0):
     """m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  w <- w - a m / (sqrt(v) + epsilon).
 
     m and v begin at 0 and are too small at first, by 1 - b^t in expectation; the factor
@@ -82,6 +86,7 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
     Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1 in the
     order of its section 2 (as Keras has it, so epsilon is the paper's epsilon-hat).
     """
+    g = scale * g if scale != 1 else g
     xp = get_array_module(w)
     m *= beta_1
     m += (1 - beta_1) * g
@@ -93,14 +98,30 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
 
 @primitive
 def adamw_step(
-    w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.004
+    w,
+    g,
+    m,
+    v,
+    step,
+    learning_rate,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-7,
+    weight_decay=0.004,
+    scale=1.0,
 ):
     """w <- w - lr weight_decay w, then Adam's step: the decay is not divided by sqrt(v).
 
     Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
     """
     w -= (learning_rate * weight_decay) * w
-    adam_step.definition(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon)
+    adam_step.definition(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon, scale)
+
+
+@primitive
+def sum_of_squares(g):
+    """sum g^2, a number: its root is the norm that clipping looks at."""
+    return float((g * g).sum())
 
 
 # ---------------------------------------------------------------------------------------- classes
@@ -171,12 +192,13 @@ class Optimizer:
         rate = self.current_learning_rate
         self.iterations += 1
         for part, multiplier in segments:
-            g_part = g[part] if scale is None else g[part] * scale
             state = {name: vector[part] for name, vector in self._state.items()}
-            self._update(w[part], g_part, state, rate * multiplier)
+            self._update(w[part], g[part], state, rate * multiplier, scale)
         parameters.touch()
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
         raise NotImplementedError
 
     def _initial(self, xp: Any, w: Array) -> Array:
@@ -207,12 +229,11 @@ class Optimizer:
                 f"belongs to that one's weights); make a new one for each model"
             )
 
-    def _clipping_scale(self, g: Array, segments: list) -> float | None:
+    def _clipping_scale(self, g: Array, segments: list) -> float:
         if self.global_clipnorm is None:
-            return None
-        square = sum(float((g[part] * g[part]).sum()) for part, _ in segments)
-        norm = math.sqrt(square)
-        return self.global_clipnorm / norm if norm > self.global_clipnorm else None
+            return 1.0
+        norm = math.sqrt(sum(sum_of_squares(g[part]) for part, _ in segments))
+        return self.global_clipnorm / norm if norm > self.global_clipnorm else 1.0
 
     # -- saving
 
@@ -259,8 +280,10 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slots = ("velocity",) if momentum else ()
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
-        sgd_step(w, g, state.get("velocity"), rate, self.momentum, self.nesterov)
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
+        sgd_step(w, g, state.get("velocity"), rate, self.momentum, self.nesterov, scale)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
@@ -282,9 +305,11 @@ class RMSprop(Optimizer):
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.slots = ("s", "velocity") if momentum else ("s",)
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
         velocity = state.get("velocity")
-        rmsprop_step(w, g, state["s"], velocity, rate, self.rho, self.momentum, self.epsilon)
+        rmsprop_step(w, g, state["s"], velocity, rate, self.rho, self.momentum, self.epsilon, scale)
 
     def get_config(self) -> dict[str, Any]:
         own = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
@@ -310,8 +335,10 @@ class Adagrad(Optimizer):
     def _initial(self, xp: Any, w: Array) -> Array:
         return xp.full_like(w, self.initial_accumulator_value)
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
-        adagrad_step(w, g, state["s"], rate, self.epsilon)
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
+        adagrad_step(w, g, state["s"], rate, self.epsilon, scale)
 
     def get_config(self) -> dict[str, Any]:
         own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
@@ -335,9 +362,11 @@ class Adam(Optimizer):
         _fraction(type(self).__name__, beta_1=beta_1, beta_2=beta_2)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
         t, betas = self.iterations, (self.beta_1, self.beta_2)
-        adam_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon)
+        adam_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, scale)
 
     def get_config(self) -> dict[str, Any]:
         own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -360,9 +389,12 @@ class AdamW(Adam):
         _at_least_zero("AdamW", weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
-    def _update(self, w: Array, g: Array, state: dict[str, Array], rate: float) -> None:
+    def _update(
+        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+    ) -> None:
         t, betas = self.iterations, (self.beta_1, self.beta_2)
-        adamw_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, self.weight_decay)
+        decay = self.weight_decay
+        adamw_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, decay, scale)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_decay": self.weight_decay}
