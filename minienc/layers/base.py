@@ -243,10 +243,10 @@ class Gradients(_FlatVector):
         """The views of these parameters, for a backward's ``add_to``, and whether nothing has been
         added to them yet: then they hold anything, and every number of them must be written."""
         keys = [id(p) for p in parameters if p is not None]
-        write = bool(self._unwritten) and self._unwritten.issuperset(keys)
-        if write:
+        if self._unwritten.issuperset(keys):
             self._unwritten.difference_update(keys)
-        return [None if p is None else self[p] for p in parameters], write
+            return [self._views.get(id(p)) for p in parameters], True
+        return [None if p is None else self[p] for p in parameters], False
 
 
 # ------------------------------------------------------------------------------------------ Layer
