@@ -292,7 +292,7 @@ def describe(about: dict[str, Any]) -> str:
     peers = ", ".join(f"{name} {version}" for name, version in about["peers"].items())
     measured = "not measured" if peak is None else f"{peak / 1e9:.0f} GFLOP/s"
     others = about.get("others")
-    served = ", ".join(kernel["serves"])
+    served = len(kernel["serves"])
     isa = f" ({kernel['instruction_set']})" if kernel["instruction_set"] else ""
     return (
         f"{about['processor']}, {about['processors']} of them, {about['threads']} "
@@ -303,7 +303,7 @@ def describe(about: dict[str, Any]) -> str:
         f"{about['system']}, Python {about['python']}, NumPy {about['numpy']['version']} "
         f"({about['numpy']['blas']}); peers: {peers or 'none installed'}. "
         f"minienc {about['minienc']}; "
-        + (f"its kernel{isa} serves {served}." if served else f"{kernel['reason']}.")
+        + (f"its kernel{isa} serves {served} functions." if served else f"{kernel['reason']}.")
         + ("" if others is None else f" Other programs took {100 * others:.0f} % meanwhile.")
     )
 

@@ -154,7 +154,9 @@ def test_huge_logits_of_binary_crossentropy(dtype):
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         l, cache = binary_crossentropy_forward(z, t, from_logits=True, reduction="none")  # noqa: E741
         dz = binary_crossentropy_backward(1.0, cache)
-    np.testing.assert_allclose(l, np.array([0, 0, 1e4, 1e4, np.log(2)], dtype), rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        l, np.array([0, 0, 1e4, 1e4, np.log(2)], dtype), rtol=2 * np.finfo(dtype).eps
+    )
     np.testing.assert_array_equal(dz, [[0], [0], [1], [-1], [0]])  # sigmoid(z) - t
 
 
