@@ -28,6 +28,7 @@ def fresh(monkeypatch):
 @pytest.fixture
 def kernel(monkeypatch, tmp_path):
     """Put a module in the kernel's place: its source, or None for no such module."""
+    importlib.import_module("minienc.fast")  # now, so that what it registers outlives the test
     name = "kernel_of_this_test"
     monkeypatch.setattr(system, "KERNEL", name)
     monkeypatch.syspath_prepend(tmp_path)
