@@ -58,7 +58,13 @@ def tensor_scale(x: np.ndarray) -> float:
 
 
 def derivative(
-    line: Line, v: Outputs, y: Outputs, h: float, noise: float, goal: float = 1e-9
+    line: Line,
+    v: Outputs,
+    y: Outputs,
+    h: float,
+    noise: float,
+    goal: float = 1e-9,
+    small: float | None = None,
 ) -> Derivative:
     """Differentiate <v, y(t)> at t = 0.
 
@@ -70,19 +76,31 @@ def derivative(
     h : the first step
     noise : the relative error of one output, measured by ``measure_noise``
     goal : stop when the uncertainty is below this fraction of the value
+    small : a step for the size of the element itself, tried where h does not serve
     """
     best: Derivative | None = None
     tried: set[float] = set()
+    first = h
     hidden = _Hidden(line, v, y, FAR * h, noise)
     while h not in tried and len(tried) < 8:
         tried.add(h)
         d, truncation, rounding = _richardson(line, v, y, h, noise, hidden)
-        if best is None or d.uncertainty < best.uncertainty:
+        if not math.isfinite(d.uncertainty):  # the step left the function's domain
+            best = best or d
+            h = h / 64
+            continue
+        if best is None or not best.uncertainty <= d.uncertainty:
             best = d
         if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
             break
         h = h / 8 if truncation > rounding else h * 4
     assert best is not None
+    for other in (first / 64, small):  # for an element that is small beside its tensor's others
+        if other is None or 100 * best.uncertainty <= abs(best.value):
+            break
+        d, _, _ = _richardson(line, v, y, other, noise, hidden)
+        if d.uncertainty < best.uncertainty:
+            best = d
     return best
 
 

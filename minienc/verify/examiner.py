@@ -89,6 +89,9 @@ class Examiner:
                 FAIL,
                 f"the gradient has shape {claimed.shape}, expected {x.shape}, {name}'s",
             )
+        if not all(np.isfinite(part).all() for part in self.y):
+            reason = "the forward gives NaN or infinity at this point: check it where it is finite"
+            return _decide(result, INCONCLUSIVE, reason)
         if not np.isfinite(claimed).all():
             bad = [tuple(map(int, i)) for i in np.argwhere(~np.isfinite(claimed))[:3]]
             return _decide(result, FAIL, f"the gradient is not finite at {bad}")
@@ -184,7 +187,8 @@ class Examiner:
                 self.noise = measure_noise(line, self.y, EPS, h)
             # along a direction, only as exact as the judgement needs: these may be large models
             goal = 1e-9 if index is not None else RTOL / SURE
-            d = derivative(line, self.v, self.y, h, self.noise, goal)
+            small = first_step(size, 0.0, EPS) if size else None
+            d = derivative(line, self.v, self.y, h, self.noise, goal, small)
         self.seen.setdefault(name, []).append((direction, d))
         return d
 
@@ -206,6 +210,13 @@ class Examiner:
     ) -> None:
         """Count one number: right, wrong, at a kink, or below the noise."""
         element = _element(index, yours, d)
+        if not math.isfinite(d.value):
+            result.n_undefined += 1
+            return
+        is_flat = d.value == 0.0 == yours and not d.unchanged  # |x| at 0; x^2 at 0, too
+        if is_flat and self._is_subgradient(yours, d, direction, result.name):
+            result.n_kinks += 1
+            return
         if is_wrong(yours, d):
             if self._is_subgradient(yours, d, direction, result.name):
                 result.n_kinks += 1
@@ -333,7 +344,7 @@ def _decide(result: TensorResult, verdict: str, reason: str) -> TensorResult:
 
 def _conclude(result: TensorResult, all_dead: bool) -> TensorResult:
     result.wrong.sort(key=lambda e: (not e.index, -abs(e.yours - e.numeric)))
-    undecided = result.n_kinks + result.n_below_floor
+    undecided = result.n_kinks + result.n_below_floor + result.n_undefined
     result.touched = 1.0 - undecided / result.checked
     if result.n_wrong:
         what = "elements" if result.method == "elements" else "directions"
@@ -347,6 +358,13 @@ def _conclude(result: TensorResult, all_dead: bool) -> TensorResult:
     if result.n_kinks == result.checked:
         return _decide(
             result, INCONCLUSIVE, "every number lies at a kink, where many slopes are right"
+        )
+    if result.n_undefined:
+        return _decide(
+            result,
+            INCONCLUSIVE,
+            f"{result.n_undefined} of {result.checked} numbers have no difference: beside this "
+            f"point the forward gives NaN or infinity",
         )
     if result.n_below_floor:
         return _decide(

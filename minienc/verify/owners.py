@@ -145,7 +145,7 @@ def of_object(obj: Any, args: tuple) -> Subject:
         for w in weights:
             w.write(one, given[w.name])
         y = one.forward(*[given[k] for k in inputs])
-        return as_outputs(y), (one, isinstance(y, tuple))
+        return as_outputs(y), (one, isinstance(y, (tuple, list)))
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         one, several = copy.deepcopy(cache)

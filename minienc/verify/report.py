@@ -44,6 +44,7 @@ class TensorResult:
     n_wrong: int = 0
     n_below_floor: int = 0
     n_kinks: int = 0
+    n_undefined: int = 0  # the forward is not finite beside them
     worst: Element | None = None  # of the numbers above the noise
     precision_error: float | None = None  # of a float32 gradient against float64's
     verdict: str = PASS

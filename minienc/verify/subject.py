@@ -90,7 +90,7 @@ def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -
                 f"cache give gradient=..."
             )
         y, cache = result
-        return as_outputs(y), (cache, isinstance(y, tuple))
+        return as_outputs(y), (cache, isinstance(y, (tuple, list)))
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         inner, several = cache
@@ -116,7 +116,7 @@ def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subjec
                 f"the second argument, or gradient=..."
             )
         y, backward = result
-        return as_outputs(y), (backward, isinstance(y, tuple))
+        return as_outputs(y), (backward, isinstance(y, (tuple, list)))
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         backward, several = cache

@@ -201,3 +201,32 @@ def test_a_gradient_that_is_zero_but_for_rounding(dtype):
     report = gradcheck(forward, backward, normal(6, 3).astype(dtype), normal(3).astype(dtype))
     assert [t.verdict for t in report.tensors] == ["pass", "inconclusive"]
     assert report.verdict == "inconclusive"
+
+
+def test_the_edge_of_a_domain():
+    """Steps that leave it give NaN: shorter ones do not."""
+    x = np.array([1e-8, 1e-4, 1.0, 100.0])
+    assert gradcheck(lambda x: (np.sqrt(x), x), lambda dy, x: dy / (2 * np.sqrt(x)), x)
+    report = gradcheck(lambda x: (np.log(x), x), lambda dy, x: dy / x, np.array([1.0, np.inf]))
+    assert report.verdict == "inconclusive"
+    assert "NaN or infinity at this point" in report.tensors[0].reason
+
+
+def test_numbers_of_all_sizes_in_one_tensor():
+    x = np.array([1e-4, 1.0, 1e4])
+    assert gradcheck(lambda x: (x**2, x), lambda dy, x: 2 * x * dy, x)
+
+
+def test_the_norm_at_zero_is_a_kink():
+    def norm(x):
+        return np.sqrt((x * x).sum()), x
+
+    report = gradcheck(norm, lambda dy, x: 0 * x, np.zeros(3))
+    assert report.verdict == "inconclusive" and report.tensors[0].n_kinks == 3
+
+
+def test_outputs_in_a_list():
+    report = gradcheck(
+        lambda x: ([2 * x, x**2], x), lambda dy, x: 2 * dy[0] + 2 * x * dy[1], normal(3)
+    )
+    assert report, report
