@@ -455,7 +455,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
 /* -------------------------------------------------------------------------------------- threads */
 
 /* A product cut into rows x columns blocks of C, each the task of one thread. Every block packs what
-   it needs, so blocks close to a square repeat the least work. A large product is cut into more
+   it needs, so blocks close to a square repeat the least work. A very large product is cut into more
    blocks than there are threads: so a thread that another program holds up takes fewer of them. */
 struct NAME(grid) {
     const struct NAME(job) *job;
@@ -469,7 +469,7 @@ static struct NAME(grid) NAME(cut)(const struct NAME(job) *job, int threads)
     if (work < 4e5)
         threads = 1; /* waking another thread would take longer */
     else if (threads > 1)
-        threads *= work / threads > 1e8 ? 4 : work / threads > 1e7 ? 2 : 1;
+        threads *= work / threads > 1e9 ? 2 : 1;
     const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
     double least = 0;
     for (int rows = 1; rows <= threads; rows++) {
