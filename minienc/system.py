@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -245,6 +244,8 @@ def _numpy_build() -> dict[str, Any]:
 
 
 def _version(distribution: str) -> str | None:
+    import importlib.metadata  # here, for it is slow to import, and a required kernel imports this
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
