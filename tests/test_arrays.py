@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minienc import primitive
-from minienc.arrays import get_array_module, is_array, to_device, to_numpy
+from minienc.arrays import get_array_module, is_array, to_device, to_numpy, zeros_aligned
 from minienc.layers import Dense, DenseTranspose, Dropout, Input
 from minienc.layers.base import Gradients, Parameters
 from minienc.models import Model
@@ -124,3 +124,12 @@ def test_a_training_step_runs_there_too(optimizer):
     assert isinstance(there_weights, GuardArray)
     assert there_loss == loss
     np.testing.assert_array_equal(to_numpy(there_weights), weights)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_vectors_begin_at_a_cache_line(dtype):
+    for n in (0, 1, 100, 100_003):
+        vector = zeros_aligned(np, n, dtype)
+        assert vector.shape == (n,) and vector.dtype == dtype and not vector.any()
+        assert vector.flags.c_contiguous and vector.flags.writeable
+        assert n == 0 or vector.__array_interface__["data"][0] % 64 == 0

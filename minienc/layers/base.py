@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, get_array_module, zeros_aligned
 from minienc.layers.initializers import get_initializer
 
 # -------------------------------------------------------------------------------------- Parameter
@@ -104,7 +104,7 @@ class Parameter:
 class _FlatVector:
     """A flat vector with a named view for each parameter, in one order."""
 
-    def __init__(self, named: Iterable[tuple[str, Parameter]], allocate: str) -> None:
+    def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         self._named = tuple(named)
         values = [p.value for _, p in self._named]
         if len({v.dtype for v in values}) > 1:
@@ -112,7 +112,7 @@ class _FlatVector:
             raise TypeError(f"the parameters of one model need one dtype: {kinds}")
         xp = get_array_module(*values)
         dtype = values[0].dtype if values else np.dtype("float32")
-        self.vector = getattr(xp, allocate)(sum(p.size for _, p in self._named), dtype=dtype)
+        self.vector = zeros_aligned(xp, sum(p.size for _, p in self._named), dtype)
         self._views: dict[int, Array] = {}
         self._slices: dict[int, slice] = {}
         self._by_name: dict[str, Parameter] = {}
@@ -162,7 +162,7 @@ class Parameters(_FlatVector):
     """
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
-        super().__init__(named, allocate="empty")
+        super().__init__(named)
         self._settings: list[tuple[bool, float]] | None = None  # that _segments was made for
         self._segments: list[tuple[slice, float]] = []
         for _, p in self._named:
@@ -203,7 +203,7 @@ class Gradients(_FlatVector):
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         self._unwritten: set[int] = set()  # ids of the parameters whose zeros are not there yet
-        super().__init__(named, allocate="zeros")
+        super().__init__(named)
 
     def zero(self) -> Gradients:
         """Start again from zero.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, get_array_module, zeros_aligned
 from minienc.primitive import primitive
 
 # ------------------------------------------------------------------------------------------ steps
@@ -203,7 +203,7 @@ class Optimizer:
 
     def _initial(self, xp: Any, w: Array) -> Array:
         """What a remembered vector begins as."""
-        return xp.zeros_like(w)
+        return zeros_aligned(xp, w.size, w.dtype)
 
     def _remember(self, parameters: Any) -> None:
         """Make the state at the first step; refuse a model of another layout afterwards."""
