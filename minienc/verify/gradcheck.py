@@ -91,9 +91,10 @@ def gradcheck(
     )
     rng = np.random.default_rng(seed)
     report = Report(subject.name, [])
+    report.unchecked = {k: v for k, v in subject.unchecked.items() if k not in subject.stopped}
     given = {k: np.array(v) if _is_array(v) else v for k, v in subject.arguments.items()}
     shadow = {k: _as_float64(v) for k, v in given.items()}
-    y = float_outputs(subject.outputs(shadow))
+    y = _real_outputs(subject, shadow)
     undefined = _not_finite(subject, shadow, y)
     if undefined:
         report.tensors = [
@@ -149,6 +150,16 @@ def gradcheck(
     report.evaluations = examiner.evaluations
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _real_outputs(subject: Subject, shadow: Arguments) -> Outputs:
+    y = subject.outputs(shadow)
+    if any(np.iscomplexobj(part) for part in y):
+        raise SubjectError(
+            f"{subject.name} returned complex numbers, expected real ones: return the real and the "
+            f"imaginary part as two outputs"
+        )
+    return float_outputs(y)
 
 
 def _not_finite(subject: Subject, arguments: Arguments, y: Outputs) -> str:

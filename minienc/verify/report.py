@@ -70,6 +70,7 @@ class Report:
     tensors: list[TensorResult]
     problems: list[str] = field(default_factory=list)  # broken laws: each makes the check fail
     notes: list[str] = field(default_factory=list)
+    unchecked: dict[str, str] = field(default_factory=dict)  # what was left out -> why
     oracles: dict[str, str] = field(default_factory=dict)  # name -> why it has nothing to say
     mutants: int = 0  # planted mistakes
     mutants_missed: list[str] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Report:
         if self.problems:
             return FAIL
         worst = max((t.verdict for t in self.tensors), key=_ORDER.__getitem__, default=PASS)
-        if worst == PASS and not any(t.checked for t in self.tensors):
+        if worst == PASS and (self.unchecked or not any(t.checked for t in self.tensors)):
             return INCONCLUSIVE
         return worst
 
@@ -127,6 +128,10 @@ def as_text(report: Report) -> str:
     for tensor in report.tensors:
         if tensor.verdict != PASS:
             lines += _tensor_lines(tensor)
+    for name, why in report.unchecked.items():
+        lines.append(
+            f"  {name} was not checked: it {why}; if it has no gradient, say stop_gradient={name!r}"
+        )
     if not any(t.checked for t in report.tensors):
         lines.append("  nothing was checked: there is no number to differentiate by")
     lines += ["", _table(report.tensors)] if report.tensors else []
