@@ -17,6 +17,7 @@ from minienc.verify.differences import (
     Derivative,
     Line,
     Outputs,
+    Sides,
     derivative,
     find_kink,
     first_step,
@@ -140,7 +141,36 @@ class Examiner:
             self._judge(result, index, float(claimed[index]), d, direction)
         self.numeric[result.name] = numeric
         result.checked = x.size
+        if result.n_kinks and not result.n_wrong:
+            self._by_ties(result, claimed)
         return all_dead
+
+    def _by_ties(self, result: TensorResult, claimed: np.ndarray) -> None:
+        """Where a maximum is tied, each element may have any share of its slope, but all together
+        exactly the whole: along (1, ..., 1) a maximum has no kink."""
+        ones = np.ones(claimed.shape)
+        d = self._along(result.name, ones)
+        yours = float(np.sum(claimed))
+        if is_wrong(yours, d) and not self._kink_at(d, ones, result.name):
+            result.n_wrong += 1
+            result.wrong.append(_element((), yours, d))
+
+    def _holds_beside(self, name: str) -> bool | None:
+        """Redrawn: at a point a little beside, with the backward's gradient there, along one
+        direction; None where no other point can be had."""
+        x = self.arguments[name]
+        if self.subject.fixed or self.subject.surrogate is not None:
+            return None
+        step = 0.1 * tensor_scale(x) * self.rng.standard_normal(x.shape)
+        moved = {**self.arguments, name: x + step}
+        try:
+            with np.errstate(all="ignore"):
+                y, cache = self.subject.forward(moved)
+                claimed = self.subject.backward(self.v, cache)[name]
+        except (ValueError, ArithmeticError, AssertionError):  # outside its domain
+            return None
+        beside = Examiner(self.subject, moved, float_outputs(y), self.v, self.rng, False, [])
+        return claimed is not None and beside.holds_along_a_direction(name, np.asarray(claimed))
 
     # -- along directions, then by bisection
 
@@ -151,7 +181,17 @@ class Examiner:
             d = self._along(result.name, direction)
             all_dead = all_dead and d.unchanged
             before = result.n_wrong
-            self._judge(result, (), float(np.sum(claimed * direction)), d, direction)
+            yours = float(np.sum(claimed * direction))
+            if is_wrong(yours, d) and self._kink_at(d, direction, result.name):
+                result.n_kinks += 1  # of many kinks at once: nothing can be told here
+                holds = self._holds_beside(result.name)
+                if holds:
+                    result.n_redrawn += 1
+                elif holds is not None:
+                    result.n_wrong += 1
+                    result.wrong.append(_element((), yours, d))
+                continue
+            self._judge(result, (), yours, d, direction)
             if result.n_wrong > before and len(result.wrong) < 5:
                 result.wrong += self._bisect(result.name, x, claimed, direction)
         result.checked = DIRECTIONS
@@ -226,14 +266,17 @@ class Examiner:
         self.seen[name][-1] = (direction, closer)
         return closer
 
+    def _kink_at(self, d: Derivative, direction: np.ndarray, name: str) -> Sides | None:
+        assert self.noise is not None
+        with np.errstate(all="ignore"):
+            line = self.line(name, direction)
+            return find_kink(line, self.v, self.y, d.step / 2, self.noise)
+
     def _is_subgradient(
         self, yours: float, d: Derivative, direction: np.ndarray, name: str
     ) -> bool:
         """At a kink, any slope between those to both sides is right."""
-        assert self.noise is not None
-        with np.errstate(all="ignore"):
-            line = self.line(name, direction)
-            sides = find_kink(line, self.v, self.y, d.step / 2, self.noise)
+        sides = self._kink_at(d, direction, name)
         if sides is None:
             return False
         slack = 1e-4 * max(abs(sides.left), abs(sides.right))
@@ -302,6 +345,8 @@ class Examiner:
             exact = d._replace(value=answer.value, uncertainty=rounding)
             if is_wrong(mine, d) or not _is_below_floor(mine, d):
                 continue
+            if not math.isfinite(d.uncertainty):
+                continue  # nothing has confirmed the oracle here
             if not is_wrong(mine, exact._replace(uncertainty=1e-40 * self.largest)):  # the same
                 result.n_below_floor -= 1
                 continue
@@ -378,7 +423,7 @@ def _decide(result: TensorResult, verdict: str, reason: str) -> TensorResult:
 
 def _conclude(result: TensorResult, all_dead: bool) -> TensorResult:
     result.wrong.sort(key=lambda e: (not e.index, -abs(e.yours - e.numeric)))
-    undecided = result.n_kinks + result.n_below_floor
+    undecided = result.n_kinks - result.n_redrawn + result.n_below_floor
     result.touched = 1.0 - undecided / result.checked
     if result.n_wrong:
         what = "elements" if result.method == "elements" else "directions"
@@ -389,7 +434,7 @@ def _conclude(result: TensorResult, all_dead: bool) -> TensorResult:
             INCONCLUSIVE,
             "the outputs do not change with it at this point, so its zero gradient proves nothing",
         )
-    if result.n_kinks == result.checked:
+    if result.n_kinks == result.checked and not result.n_redrawn:
         return _decide(
             result, INCONCLUSIVE, "every number lies at a kink, where many slopes are right"
         )

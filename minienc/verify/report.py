@@ -44,6 +44,7 @@ class TensorResult:
     n_wrong: int = 0
     n_below_floor: int = 0
     n_kinks: int = 0
+    n_redrawn: int = 0  # of these: checked at another point, a little beside
     worst: Element | None = None  # of the numbers above the noise
     precision_error: float | None = None  # of a float32 gradient against float64's
     verdict: str = PASS
@@ -200,7 +201,8 @@ def _table(tensors: list[TensorResult]) -> str:
     ]
     for t in tensors:
         checked = f"{t.checked} {t.method}"
-        kinks = f", {t.n_kinks} at a kink" if t.n_kinks else ""
+        redrawn = " and so redrawn" if t.n_redrawn else ""
+        kinks = f", {t.n_kinks} at a kink{redrawn}" if t.n_kinks else ""
         floor = f", {t.n_below_floor} below the noise" if t.n_below_floor else ""
         precision = ""
         if t.precision_error is not None and t.verdict != FAIL:
