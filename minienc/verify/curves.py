@@ -65,6 +65,8 @@ def v_curve(line: Line, v: Outputs, yours: float, scale: float) -> list[tuple[fl
     points = []
     for k in range(14):
         h = 0.1 * scale * 10.0 ** (-k)
+        if h == 0:
+            break
         error = abs(dot(v, line(h), line(-h)) / (2 * h) - yours)
         if math.isfinite(error):
             points.append((h, error))

@@ -30,9 +30,11 @@ def diagnose(
         return _of_shapes(name, claimed, result.shape, v)
     if numeric is None:
         pairs = [(e.yours, e.numeric) for e in result.wrong]
-        return _of_ratio(name, np.array(pairs), y) if len(pairs) > 1 else []
+        return _of_ratio(name, np.array(pairs), arguments, y) if len(pairs) > 1 else []
     found = _of_zero(name, claimed)
-    found = found or _of_ratio(name, np.stack([claimed.ravel(), numeric.ravel()], axis=1), y)
+    found = found or _of_ratio(
+        name, np.stack([claimed.ravel(), numeric.ravel()], axis=1), arguments, y
+    )
     found = found or _of_arrangement(name, claimed, numeric)
     found = found or _of_formulas(name, claimed, arguments, v, y)
     found = found or _of_rows(name, claimed, numeric, arguments)
@@ -49,7 +51,7 @@ def _of_zero(name: str, claimed: np.ndarray) -> list[str]:
     return [] if claimed.any() else [f"your d{name} is zero everywhere: is it ever written?"]
 
 
-def _of_ratio(name: str, pairs: np.ndarray, y: Outputs) -> list[str]:
+def _of_ratio(name: str, pairs: np.ndarray, arguments: Arguments, y: Outputs) -> list[str]:
     """One factor between all elements."""
     pairs = pairs[np.abs(pairs[:, 1]) > 1e-6 * np.abs(pairs[:, 1]).max(initial=0)]
     if len(pairs) == 0:
@@ -59,14 +61,16 @@ def _of_ratio(name: str, pairs: np.ndarray, y: Outputs) -> list[str]:
         return []
     if abs(ratio + 1) < 1e-4:
         return [f"your d{name} has the wrong sign"]
-    batch = y[0].shape[0] if y[0].ndim else 0
-    size = y[0].size
-    for number, what in ((batch, "the batch size"), (size, "the number of outputs")):
-        if number > 1 and abs(ratio / number - 1) < 1e-4:
+    # of a loss, which is one number, the first argument tells the sizes
+    first = y[0] if y[0].ndim else np.asarray(next(iter(arguments.values())))
+    batch = first.shape[0] if first.ndim else 0
+    elements = "the number of outputs" if y[0].ndim else "the number of elements"
+    for number, what in ((batch, "the batch size"), (first.size, elements)):
+        if number > 2 and abs(ratio / number - 1) < 1e-4:
             return [
                 f"your d{name} is {number} times too large: {number} is {what}, is the 1/N missing?"
             ]
-        if number > 1 and abs(ratio * number - 1) < 1e-4:
+        if number > 2 and abs(ratio * number - 1) < 1e-4:
             return [
                 f"your d{name} is {number} times too small: {number} is {what}, was a sum turned "
                 f"into a mean?"

@@ -53,7 +53,10 @@ def tensor_scale(x: np.ndarray) -> float:
     """The size that elements of x have, for elements that happen to be near zero."""
     if x.size == 0:
         return 1.0
-    rms = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    largest = float(np.abs(x).max())
+    if not 0 < largest < np.inf:
+        return 1.0
+    rms = largest * float(np.sqrt(np.mean(np.square(x / largest, dtype=np.float64))))
     return 0.1 * rms if rms > 0 else 1.0
 
 
@@ -85,15 +88,14 @@ def derivative(
     while h not in tried and len(tried) < 8:
         tried.add(h)
         d, truncation, rounding = _richardson(line, v, y, h, noise, hidden)
-        if not math.isfinite(d.uncertainty):  # the step left the function's domain
-            best = best or d
-            h = h / 64
-            continue
-        if best is None or not best.uncertainty <= d.uncertainty:
+        if best is None or not best.uncertainty <= d.uncertainty:  # or nan
             best = d
         if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
             break
-        h = h / 8 if truncation > rounding else h * 4
+        if not math.isfinite(d.uncertainty):  # the step left where the function is defined
+            h /= 64
+        else:
+            h = h / 8 if truncation > rounding else h * 4
     assert best is not None
     for other in (first / 64, small):  # for an element that is small beside its tensor's others
         if other is None or 100 * best.uncertainty <= abs(best.value):
@@ -237,6 +239,19 @@ def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
         if seen.any():
             worst = max(worst, float(np.sqrt(np.mean((noise[seen] / scale[seen]) ** 2))))
     return min(worst, 1e3 * eps) * 2
+
+
+def precision_of(y: Outputs) -> float:
+    """The epsilon of the coarsest type that holds every output, which a buffer of float32 in a
+    forward of float64 shows by. Whole numbers fit every type and show nothing."""
+    values = _flat(y)
+    values = values[values != np.rint(values)]
+    if values.size:
+        for dtype in (np.float16, np.float32):
+            with np.errstate(all="ignore"):
+                if np.array_equal(values.astype(dtype), values):
+                    return float(np.finfo(dtype).eps)
+    return float(np.finfo(np.float64).eps)
 
 
 def _flat(y: Outputs) -> np.ndarray:

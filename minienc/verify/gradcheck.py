@@ -18,12 +18,12 @@ import numpy as np
 
 from minienc.verify.diagnosis import diagnose
 from minienc.verify.differences import gradient_rounding
-from minienc.verify.examiner import DIRECTIONS, RTOL, Examiner, float_outputs
+from minienc.verify.examiner import DIRECTIONS, EPS, RTOL, Examiner, float_outputs
 from minienc.verify.laws import check_laws
 from minienc.verify.layouts import check_layouts, couples_samples, one_sample
 from minienc.verify.mutants import count_caught, plant
 from minienc.verify.oracles import Oracle, complex_step, jax_vjp
-from minienc.verify.report import FAIL, Report, TensorResult
+from minienc.verify.report import FAIL, INCONCLUSIVE, Report, TensorResult
 from minienc.verify.second_order import check_symmetry
 from minienc.verify.subject import Arguments, Outputs, Subject, SubjectError
 from minienc.verify.ways_in import make_subject
@@ -92,9 +92,17 @@ def gradcheck(
     )
     rng = np.random.default_rng(seed)
     report = Report(subject.name, [])
+    report.unchecked = {k: v for k, v in subject.unchecked.items() if k not in subject.stopped}
     given = {k: np.array(v) if _is_array(v) else v for k, v in subject.arguments.items()}
     shadow = {k: _as_float64(v) for k, v in given.items()}
-    y = float_outputs(subject.outputs(shadow))
+    y = _real_outputs(subject, shadow)
+    undefined = _not_finite(subject, shadow, y)
+    if undefined:
+        report.tensors = [
+            TensorResult(k, given[k].shape, "elements", verdict=INCONCLUSIVE, reason=undefined)
+            for k in subject.differentiable
+        ]
+        return report
     v = tuple(rng.standard_normal(part.shape) for part in y)
     _, cache = subject.forward(shadow)
     claimed = subject.backward(v, cache)
@@ -103,6 +111,11 @@ def gradcheck(
     report.oracles = {o.name: o.reason for o in oracles}
     largest = max((np.abs(g).max(initial=0) for g in claimed.values() if g is not None), default=0)
     examiner = Examiner(subject, shadow, y, v, rng, exhaustive, oracles, float(largest))
+    if examiner.eps > EPS:
+        report.notes.append(
+            f"the forward rounds to {examiner.eps:.0e} though it was given float64, as float32 or "
+            f"float16 arrays inside it do: smaller mistakes cannot be seen"
+        )
     for name in subject.differentiable:
         result = examiner.examine(name, claimed[name])
         if native is not None and claimed[name] is not None and result.verdict != FAIL:
@@ -138,6 +151,28 @@ def gradcheck(
     report.evaluations = examiner.evaluations
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _real_outputs(subject: Subject, shadow: Arguments) -> Outputs:
+    y = subject.outputs(shadow)
+    if any(np.iscomplexobj(part) for part in y):
+        raise SubjectError(
+            f"{subject.name} returned complex numbers, expected real ones: return the real and the "
+            f"imaginary part as two outputs"
+        )
+    return float_outputs(y)
+
+
+def _not_finite(subject: Subject, arguments: Arguments, y: Outputs) -> str:
+    """Why nothing can be differentiated here; "" where everything is a finite number."""
+    named = [(k, arguments[k]) for k in subject.differentiable]
+    named += [("the output" if len(y) == 1 else f"output {i}", part) for i, part in enumerate(y)]
+    for name, a in named:
+        bad = np.argwhere(~np.isfinite(a))
+        if len(bad):
+            index = tuple(map(int, bad[0]))
+            return f"{name} is {a[index]} at {list(index)}: there is no derivative at this point"
+    return ""
 
 
 def _oracles(subject: Subject, shadow: Arguments, v: Outputs, wanted: str | None) -> list[Oracle]:

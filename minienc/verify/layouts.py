@@ -130,6 +130,9 @@ def one_sample(subject: Subject, given: Arguments, y: Outputs) -> Arguments | No
     n = first.shape[0] if getattr(first, "ndim", 0) else 0
     if n < 2 or any(part.ndim and part.shape[0] != n for part in y):
         return None
+    arrays = [*(a for a in given.values() if hasattr(a, "shape")), *y]
+    if len(given) > 1 and any(n in a.shape[1:] for a in arrays):
+        return None  # a bias of n units would be cut as if it were n samples
     for names in _candidates(given, n):
         cut = {k: a[:1].copy() if k in names else a for k, a in given.items()}
         try:
@@ -160,8 +163,11 @@ def couples_samples(subject: Subject, arguments: Arguments, y: Outputs) -> bool:
         return False
     moved = first.copy()
     moved[0] += 0.1 * (1 + np.abs(moved[0]))
-    with np.errstate(all="ignore"):
-        other = subject.outputs({**arguments, name: moved})
+    try:
+        with np.errstate(all="ignore"):
+            other = subject.outputs({**arguments, name: moved})
+    except Exception:  # it refuses the other point
+        return False
     return any(
         a.shape == b.shape and not np.array_equal(a[1:], b[1:], equal_nan=True)
         for a, b in zip(other, y, strict=True)

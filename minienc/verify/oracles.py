@@ -1,7 +1,7 @@
 """Second opinions on a derivative, from sources that are not differences.
 
 *Complex step.* For an analytic f, f(x + i h d) = f(x) + i h f'(x) d - O(h^2): the imaginary part
-over h is the derivative, and nothing was subtracted, so with h = 1e-30 it is exact to rounding
+over h is the derivative, and nothing was subtracted, so with h = 1e-100 it is exact to rounding
 (Squire and Trapp 1998, "Using complex variables to estimate derivatives of real functions"). It
 needs a forward that takes complex numbers and treats them as mathematics does: |x| does not.
 
@@ -24,7 +24,7 @@ import numpy as np
 from minienc.verify.subject import Arguments, Outputs, Subject
 
 EPS = float(np.finfo(np.float64).eps)
-TINY = 1e-30  # any step will do whose square is lost beside 1
+TINY = 1e-100  # any step will do whose square is lost beside 1
 
 
 class Answer(NamedTuple):

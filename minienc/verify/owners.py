@@ -128,12 +128,17 @@ class _Weight(NamedTuple):
 def of_object(obj: Any, args: tuple) -> Subject:
     """``y = obj.forward(x)``, ``dx = obj.backward(dy)``, and gradients left on the object.
 
-    A weight is an array attribute ``W`` beside ``dW``, ``grad_W`` or ``W_grad``, or an entry of a
-    dictionary ``params`` beside one of ``grads``. Every call runs on a copy of the object: so its
+    A weight is an array attribute ``W`` beside ``dW``, ``grad_W`` or ``W_grad``, an entry of
+    ``params`` (a list or a dictionary) beside one of ``grads``, or ``W.data`` beside ``W.grad``; of
+    the object itself or of its parts. Every call runs on a copy of the object: so its
     running statistics and its generator are the same in each, and its one cache is its own.
     """
+    if isinstance(obj, type):
+        raise SubjectError(
+            f"gradcheck: {obj.__name__} is a class; give an object of it: {obj.__name__}(...)"
+        )
     name = type(obj).__name__
-    weights = _find_weights(obj, args)
+    weights, unchecked = _find_weights(obj, args)
     inputs = {("x" if len(args) == 1 else f"x{i}"): x for i, x in enumerate(args)}
     arguments = {**inputs, **{w.name: np.array(w.read(obj)) for w in weights}}
     differentiable = tuple(
@@ -159,40 +164,120 @@ def of_object(obj: Any, args: tuple) -> Subject:
         found = dict(zip(inputs, dxs, strict=True))
         return {**found, **{w.name: w.gradient(one) for w in weights}}
 
-    return Subject(name, arguments, differentiable, run, back)
+    return Subject(name, arguments, differentiable, run, back, unchecked=unchecked)
 
 
-def _find_weights(obj: Any, args: tuple) -> list[_Weight]:
-    """Run forward and backward once on a copy, and see which attributes have a gradient beside."""
+Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or position), outer first
+
+
+def _find_weights(obj: Any, args: tuple) -> tuple[list[_Weight], dict[str, str]]:
+    """Run forward and backward once on a copy, and see which arrays have a gradient beside them.
+
+    Returns them, and of the others those that the outputs depend on all the same.
+    """
     one = copy.deepcopy(obj)
     y = one.forward(*args)
     one.backward(np.ones_like(y) if not isinstance(y, tuple) else tuple(map(np.ones_like, y)))
-    found = []
-    for key, value in vars(obj).items():
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            for beside in (f"d{key}", f"grad_{key}", f"{key}_grad"):
-                if getattr(getattr(one, beside, None), "shape", None) is not None:
-                    found.append(_attribute(key, beside))
-                    break
-    params, grads = getattr(one, "params", None), getattr(one, "grads", None)
-    if isinstance(params, dict) and isinstance(grads, dict):
-        found += [_entry(key) for key in params if key in grads]
-    return found
+    paths: dict[int, list[Path]] = {}  # the same array may be kept in several places
+    for path in _float_arrays(obj, (), set()):
+        paths.setdefault(id(_at(obj, path)), []).append(path)
+    found, unchecked = [], {}
+    for places in paths.values():
+        beside = next(filter(None, (_gradient_beside(one, path) for path in places)), None)
+        name = _spelled(places[0])
+        if beside is not None:
+            found.append(_weight(name, places, beside))
+        elif "running" not in name and "moving" not in name and _matters(obj, places, args):
+            unchecked[name] = "changes the outputs, and no gradient stands beside it"
+    return found, unchecked
 
 
-def _attribute(key: str, beside: str) -> _Weight:
-    return _Weight(
-        key,
-        lambda o: getattr(o, key),
-        lambda o, v: setattr(o, key, v),
-        lambda o: getattr(o, beside),
-    )
+def _float_arrays(x: Any, path: Path, seen: set[int]) -> Iterator[Path]:
+    """Where an object, its lists, its dictionaries and its parts keep floating arrays."""
+    if isinstance(x, np.ndarray):
+        if x.dtype.kind == "f":
+            yield path
+        return
+    if id(x) in seen or len(path) > 8:
+        return
+    seen.add(id(x))
+    if isinstance(x, dict):
+        parts = [(("item", k), v) for k, v in x.items()]
+    elif isinstance(x, list):
+        parts = [(("item", k), v) for k, v in enumerate(x)]
+    elif hasattr(x, "__dict__") and not isinstance(x, type) and not callable(x):
+        parts = [(("attribute", k), v) for k, v in vars(x).items()]
+    else:
+        return
+    for step, value in parts:
+        yield from _float_arrays(value, (*path, step), seen)
 
 
-def _entry(key: str) -> _Weight:
-    return _Weight(
-        key,
-        lambda o: o.params[key],
-        lambda o, v: o.params.__setitem__(key, v),
-        lambda o: o.grads[key],
-    )
+def _at(x: Any, path: Path) -> Any:
+    for kind, key in path:
+        x = getattr(x, key) if kind == "attribute" else x[key]
+    return x
+
+
+def _put(x: Any, path: Path, value: Any) -> None:
+    owner, (kind, key) = _at(x, path[:-1]), path[-1]
+    if kind == "attribute":
+        setattr(owner, key, value)
+    else:
+        owner[key] = value
+
+
+def _spelled(path: Path) -> str:
+    """As Python spells it, but for entries of ``params``, which go by their own name."""
+    if len(path) == 2 and path[0] == ("attribute", "params") and isinstance(path[1][1], str):
+        return path[1][1]
+    text = "".join(f".{key}" if kind == "attribute" else f"[{key!r}]" for kind, key in path)
+    return text.removeprefix(".")
+
+
+def _gradient_beside(one: Any, path: Path) -> Path | None:
+    """``W`` beside ``dW``; ``W.data`` beside ``W.grad``; ``params[key]`` beside ``grads[key]``."""
+    candidates: list[Path] = []
+    for i, (kind, key) in enumerate(path):
+        if kind != "attribute":
+            continue
+        last = i == len(path) - 1
+        beside = [f"d{key}", f"d_{key}", f"grad_{key}", f"{key}_grad", f"grad{key}"]
+        if last and key in ("data", "value"):
+            beside = ["grad", "gradient"]
+        if key in ("params", "parameters"):
+            beside += ["grads", "gradients"]
+        candidates += [(*path[:i], ("attribute", other), *path[i + 1 :]) for other in beside]
+    for candidate in candidates:
+        try:
+            if getattr(_at(one, candidate), "shape", None) is not None:
+                return candidate
+        except (AttributeError, LookupError, TypeError):
+            continue
+    return None
+
+
+def _weight(name: str, places: list[Path], beside: Path) -> _Weight:
+    def write(o: Any, value: Any) -> None:
+        for path in places:
+            _put(o, path, value)
+
+    return _Weight(name, lambda o: _at(o, places[0]), write, lambda o: _at(o, beside))
+
+
+def _matters(obj: Any, places: list[Path], args: tuple) -> bool:
+    """Whether the outputs change with an array that the object keeps."""
+    outputs = []
+    noise = np.random.get_state()  # the same for both
+    for factor in (1.0, 1.1):
+        one = copy.deepcopy(obj)
+        value = _at(one, places[0]) * factor + (factor - 1)
+        for path in places:
+            _put(one, path, value)
+        try:
+            np.random.set_state(noise)
+            with np.errstate(all="ignore"):
+                outputs.append(as_outputs(one.forward(*args)))
+        except Exception:  # it refuses another value: no weight then
+            return False
+    return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*outputs, strict=True))

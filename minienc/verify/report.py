@@ -45,6 +45,7 @@ class TensorResult:
     n_below_floor: int = 0
     n_kinks: int = 0
     n_undefined: int = 0  # the forward is not finite beside them
+    n_redrawn: int = 0  # of these: checked at another point, a little beside
     worst: Element | None = None  # of the numbers above the noise
     precision_error: float | None = None  # of a float32 gradient against float64's
     verdict: str = PASS
@@ -71,6 +72,7 @@ class Report:
     tensors: list[TensorResult]
     problems: list[str] = field(default_factory=list)  # broken laws: each makes the check fail
     notes: list[str] = field(default_factory=list)
+    unchecked: dict[str, str] = field(default_factory=dict)  # what was left out -> why
     oracles: dict[str, str] = field(default_factory=dict)  # name -> why it has nothing to say
     mutants: int = 0  # planted mistakes
     mutants_missed: list[str] = field(default_factory=list)
@@ -84,7 +86,7 @@ class Report:
         if self.problems:
             return FAIL
         worst = max((t.verdict for t in self.tensors), key=_ORDER.__getitem__, default=PASS)
-        if worst == PASS and not any(t.checked for t in self.tensors):
+        if worst == PASS and (self.unchecked or not any(t.checked for t in self.tensors)):
             return INCONCLUSIVE
         return worst
 
@@ -128,6 +130,10 @@ def as_text(report: Report) -> str:
     for tensor in report.tensors:
         if tensor.verdict != PASS:
             lines += _tensor_lines(tensor)
+    for name, why in report.unchecked.items():
+        lines.append(
+            f"  {name} was not checked: it {why}; if it has no gradient, say stop_gradient={name!r}"
+        )
     if not any(t.checked for t in report.tensors):
         lines.append("  nothing was checked: there is no number to differentiate by")
     lines += ["", _table(report.tensors)] if report.tensors else []
@@ -196,7 +202,8 @@ def _table(tensors: list[TensorResult]) -> str:
     ]
     for t in tensors:
         checked = f"{t.checked} {t.method}"
-        kinks = f", {t.n_kinks} at a kink" if t.n_kinks else ""
+        redrawn = " and so redrawn" if t.n_redrawn else ""
+        kinks = f", {t.n_kinks} at a kink{redrawn}" if t.n_kinks else ""
         floor = f", {t.n_below_floor} below the noise" if t.n_below_floor else ""
         precision = ""
         if t.precision_error is not None and t.verdict != FAIL:

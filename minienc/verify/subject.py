@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ class Subject:
         Arguments whose gradient is declared to be zero (or None).
     backward_onto : function(cotangents, cache, start) -> {name: gradient}, or None
         Where gradients are added to a caller's arrays: the same, with ``start`` in all of them.
+    unchecked : dict
+        What may have a gradient that this check does not see, and why: with any of these there is
+        no pass, unless they are named in ``stopped``.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Subject:
     surrogate: Callable[[Arguments], Outputs] | None = None
     stopped: tuple[str, ...] = ()
     backward_onto: Callable[[Outputs, Any, float], dict[str, Any]] | None = None
+    unchecked: dict[str, str] = field(default_factory=dict)
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """What differences are taken of: the outputs of the forward, or of its surrogate."""
@@ -79,6 +83,7 @@ class Subject:
 def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -> Subject:
     """``forward(*args) -> y, cache`` and ``backward(dy, cache) -> gradients``."""
     arguments, differentiable = _name_arguments(forward, args)
+    unchecked = _find_unchecked(forward, arguments, options)
     name = getattr(forward, "__name__", type(forward).__name__)
     call = _replaying(forward, arguments, args, options)
 
@@ -98,13 +103,20 @@ def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -
         return _assign(name, claimed, arguments, differentiable)
 
     return Subject(
-        name, arguments, differentiable, run, back, traceable=lambda given: call(given)[0]
+        name,
+        arguments,
+        differentiable,
+        run,
+        back,
+        traceable=lambda given: call(given)[0],
+        unchecked=unchecked,
     )
 
 
 def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
     """``f(*args) -> y, backward`` and ``backward(dy) -> gradients``."""
     arguments, differentiable = _name_arguments(f, args)
+    unchecked = _find_unchecked(f, arguments, options)
     name = getattr(f, "__name__", type(f).__name__)
     call = _replaying(f, arguments, args, options)
 
@@ -124,13 +136,20 @@ def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subjec
         return _assign(name, claimed, arguments, differentiable)
 
     return Subject(
-        name, arguments, differentiable, run, back, traceable=lambda given: call(given)[0]
+        name,
+        arguments,
+        differentiable,
+        run,
+        back,
+        traceable=lambda given: call(given)[0],
+        unchecked=unchecked,
     )
 
 
 def of_claim(f: Any, gradient: Any, args: tuple, options: dict[str, Any]) -> Subject:
     """``f(*args) -> a number`` and its gradient: a function of the same arguments, or arrays."""
     arguments, differentiable = _name_arguments(f, args)
+    unchecked = _find_unchecked(f, arguments, options)
     name = getattr(f, "__name__", type(f).__name__)
     call = _replaying(f, arguments, args, options)
 
@@ -161,6 +180,7 @@ def of_claim(f: Any, gradient: Any, args: tuple, options: dict[str, Any]) -> Sub
         traceable=call,
         fixed=fixed,
         has_samples=False,
+        unchecked=unchecked,
     )
 
 
@@ -176,6 +196,8 @@ def _name_arguments(f: Any, args: tuple) -> tuple[Arguments, tuple[str, ...]]:
     for i, value in enumerate(args):
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters[: i + 1])
         name = f"x{i}" if i >= len(parameters) or variadic else parameters[i].name
+        while name in arguments:  # f(x1, *xs)
+            name += "_"
         arguments[name] = value
         is_float = hasattr(value, "shape") and np.dtype(value.dtype).kind == "f"
         if is_float and name not in constants:
@@ -186,6 +208,31 @@ def _name_arguments(f: Any, args: tuple) -> tuple[Arguments, tuple[str, ...]]:
             f"by; nothing can be checked"
         )
     return arguments, tuple(differentiable)
+
+
+def _find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dict[str, str]:
+    """Arrays that the function is given where no gradient is asked for."""
+    constants = set(getattr(f, "constants", ()))
+    found = {}
+    for name, value in arguments.items():
+        if hasattr(value, "dtype") and np.dtype(value.dtype).kind == "c":
+            found[name] = "is complex; give its real and imaginary parts as arguments of their own"
+        elif isinstance(value, (dict, list, tuple)) and _holds_floats(value):
+            found[name] = (
+                f"is a {type(value).__name__} of arrays; give them as arguments of their own"
+            )
+    for name, value in options.items():
+        if name not in constants and _holds_floats(value):
+            found[name] = "was given by keyword; give it by position"
+    return found
+
+
+def _holds_floats(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_floats, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_floats, value))
+    return hasattr(value, "shape") and np.dtype(value.dtype).kind in "fc"
 
 
 def _replaying(f: Any, arguments: Arguments, args: tuple, options: dict[str, Any]) -> Callable:
@@ -201,7 +248,8 @@ def _replaying(f: Any, arguments: Arguments, args: tuple, options: dict[str, Any
 
 
 def rewound(value: Any) -> Any:
-    return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
+    noisy = isinstance(value, (np.random.Generator, np.random.RandomState))
+    return copy.deepcopy(value) if noisy else value
 
 
 def as_outputs(y: Any) -> Outputs:
@@ -242,6 +290,12 @@ def _assign(
     for names in (list(differentiable), arrays, list(arguments)):
         if len(parts) == len(names):
             found = dict(zip(names, parts, strict=True))
+            for k, g in found.items():
+                if g is not None and isinstance(arguments[k], float) and k not in differentiable:
+                    raise SubjectError(
+                        f"{name}: the backward returned a gradient for the number {k}; give {k} as "
+                        f"np.array({arguments[k]}) to have it checked, or return None for it"
+                    )
             return {k: found[k] for k in differentiable}
     raise SubjectError(
         f"{name}: the backward returned {len(parts)} gradient(s), expected {len(differentiable)}: "

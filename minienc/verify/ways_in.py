@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minienc.layers.base import Layer
 from minienc.training.losses import Loss
 from minienc.verify.foreign import library_of, of_jax, of_torch
@@ -33,9 +35,10 @@ def make_subject(
 ) -> Subject:
     """The subject that ``gradcheck(what, *args, ...)`` means."""
     subject = _by_kind(what, args, gradient, targets, options)
+    _replay_global_noise(subject)
     subject.stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
     for name in subject.stopped:
-        if name not in subject.arguments:
+        if name not in subject.arguments and name not in subject.unchecked:
             raise SubjectError(
                 f"gradcheck: stop_gradient names {name!r}, expected one of "
                 f"{', '.join(subject.arguments)}"
@@ -50,6 +53,18 @@ def make_subject(
         subject.surrogate = outputs
         subject.traceable = None
     return subject
+
+
+def _replay_global_noise(subject: Subject) -> None:
+    """Set ``np.random`` back before every forward: the same masks in every evaluation. A backward
+    that draws again finds it where its forward left it, and so gets another mask."""
+    forward, before = subject.forward, np.random.get_state()
+
+    def replaying(given: Arguments) -> tuple[Outputs, Any]:
+        np.random.set_state(before)
+        return forward(given)
+
+    subject.forward = replaying
 
 
 def _by_kind(

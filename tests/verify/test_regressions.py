@@ -209,7 +209,7 @@ def test_the_edge_of_a_domain():
     assert gradcheck(lambda x: (np.sqrt(x), x), lambda dy, x: dy / (2 * np.sqrt(x)), x)
     report = gradcheck(lambda x: (np.log(x), x), lambda dy, x: dy / x, np.array([1.0, np.inf]))
     assert report.verdict == "inconclusive"
-    assert "NaN or infinity at this point" in report.tensors[0].reason
+    assert "there is no derivative at this point" in report.tensors[0].reason
 
 
 def test_numbers_of_all_sizes_in_one_tensor():
