@@ -155,3 +155,16 @@ def test_an_output_that_is_what_two_nearly_equal_numbers_left():
     assert gradcheck(gelu, backward, x).verdict != "fail"
     wrong = gradcheck(gelu, lambda dy, x: 1.1 * backward(dy, x), x)
     assert wrong.verdict == "fail"
+
+
+def test_one_sample_far_out_on_a_tail():
+    """With N = 1 nothing else covers what log(1 + exp(-17)) has lost."""
+
+    def softplus(x):
+        return np.log(1 + np.exp(x)), x
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = np.array([rng.uniform(-20, -14), 0.5, 1.0])
+        report = gradcheck(softplus, lambda dy, x: dy / (1 + np.exp(-x)), x)
+        assert report.verdict != "fail", report
