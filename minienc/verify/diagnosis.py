@@ -57,7 +57,7 @@ def _of_ratio(name: str, pairs: np.ndarray, arguments: Arguments, y: Outputs) ->
     if len(pairs) == 0:
         return []
     ratio = float(np.median(pairs[:, 0] / pairs[:, 1]))
-    if ratio == 0 or not _close(pairs[:, 0], ratio * pairs[:, 1]):
+    if ratio == 0 or abs(ratio - 1) < 1e-3 or not _close(pairs[:, 0], ratio * pairs[:, 1]):
         return []
     if abs(ratio + 1) < 1e-4:
         return [f"your d{name} has the wrong sign"]

@@ -106,6 +106,12 @@ def gradcheck(
     v = tuple(rng.standard_normal(part.shape) for part in y)
     _, cache = subject.forward(shadow)
     claimed = subject.backward(v, cache)
+    for name, g in claimed.items():
+        dtype = np.asarray(0 if g is None else g).dtype
+        if dtype.kind not in "fiub":
+            raise SubjectError(
+                f"{subject.name}: the gradient of {name} is made of {dtype}, expected real numbers"
+            )
     native = _native_gradients(subject, given, v)
     oracles = _oracles(subject, shadow, v, oracle)
     report.oracles = {o.name: o.reason for o in oracles}

@@ -80,7 +80,13 @@ class Subject:
 # -------------------------------------------------------------------------------------- functions
 
 
-def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def of_pair(
+    forward: Any,
+    backward: Any,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...] = (),
+) -> Subject:
     """``forward(*args) -> y, cache`` and ``backward(dy, cache) -> gradients``."""
     arguments, differentiable = _name_arguments(forward, args)
     unchecked = _find_unchecked(forward, arguments, options)
@@ -100,7 +106,7 @@ def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         inner, several = cache
         claimed = backward(dys if several else _scalar_like(dys[0]), inner)
-        return _assign(name, claimed, arguments, differentiable)
+        return _assign(name, claimed, arguments, differentiable, stopped)
 
     return Subject(
         name,
@@ -113,7 +119,9 @@ def of_pair(forward: Any, backward: Any, args: tuple, options: dict[str, Any]) -
     )
 
 
-def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def of_returned_backward(
+    f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
+) -> Subject:
     """``f(*args) -> y, backward`` and ``backward(dy) -> gradients``."""
     arguments, differentiable = _name_arguments(f, args)
     unchecked = _find_unchecked(f, arguments, options)
@@ -133,7 +141,7 @@ def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subjec
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         backward, several = cache
         claimed = backward(dys if several else _scalar_like(dys[0]))
-        return _assign(name, claimed, arguments, differentiable)
+        return _assign(name, claimed, arguments, differentiable, stopped)
 
     return Subject(
         name,
@@ -146,7 +154,13 @@ def of_returned_backward(f: Any, args: tuple, options: dict[str, Any]) -> Subjec
     )
 
 
-def of_claim(f: Any, gradient: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def of_claim(
+    f: Any,
+    gradient: Any,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...] = (),
+) -> Subject:
     """``f(*args) -> a number`` and its gradient: a function of the same arguments, or arrays."""
     arguments, differentiable = _name_arguments(f, args)
     unchecked = _find_unchecked(f, arguments, options)
@@ -164,7 +178,7 @@ def of_claim(f: Any, gradient: Any, args: tuple, options: dict[str, Any]) -> Sub
 
     def back(dys: Outputs, given: Any) -> dict[str, Any]:
         claimed = gradient(*given.values(), **options) if callable(gradient) else gradient
-        found = _assign(name, claimed, arguments, differentiable)
+        found = _assign(name, claimed, arguments, differentiable, stopped)
         return {
             k: None if g is None else np.asarray(g) * float(dys[0].reshape(()))
             for k, g in found.items()
@@ -229,7 +243,7 @@ def _find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> di
 
 def _holds_floats(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(map(_holds_floats, value.values()))
+        return any(_holds_floats(v) for k, v in value.items() if "running" not in str(k))
     if isinstance(value, (list, tuple)):
         return any(map(_holds_floats, value))
     return hasattr(value, "shape") and np.dtype(value.dtype).kind in "fc"
@@ -272,22 +286,27 @@ def _scalar_like(dy: np.ndarray) -> Any:
 
 
 def _assign(
-    name: str, claimed: Any, arguments: Arguments, differentiable: tuple[str, ...]
+    name: str,
+    claimed: Any,
+    arguments: Arguments,
+    differentiable: tuple[str, ...],
+    stopped: tuple[str, ...],
 ) -> dict[str, Any]:
     """Which gradient is whose: by order, one for each differentiable argument, or one for each
     array argument with None for the others."""
     if isinstance(claimed, dict):
-        missing = set(differentiable) - set(claimed)
+        missing = set(differentiable) - set(claimed) - set(stopped)
         if missing:
             raise SubjectError(
                 f"{name}: the backward gave no gradient for {', '.join(sorted(missing))}"
             )
-        return {k: claimed[k] for k in differentiable}
+        return {k: claimed.get(k) for k in differentiable}
     parts = list(claimed) if isinstance(claimed, (tuple, list)) else [claimed]
     while len(parts) > len(arguments) and parts[-1] is None:
         parts.pop()  # of an argument that was left out
     arrays = [k for k, v in arguments.items() if hasattr(v, "dtype")]
-    for names in (list(differentiable), arrays, list(arguments)):
+    moving = [k for k in differentiable if k not in stopped]
+    for names in (list(differentiable), arrays, list(arguments), moving):
         if len(parts) == len(names):
             found = dict(zip(names, parts, strict=True))
             for k, g in found.items():
@@ -296,10 +315,11 @@ def _assign(
                         f"{name}: the backward returned a gradient for the number {k}; give {k} as "
                         f"np.array({arguments[k]}) to have it checked, or return None for it"
                     )
-            return {k: found[k] for k in differentiable}
+            return {k: found.get(k) for k in differentiable}
     raise SubjectError(
         f"{name}: the backward returned {len(parts)} gradient(s), expected {len(differentiable)}: "
-        f"one each for {', '.join(differentiable)}, in this order"
+        f"one each for {', '.join(differentiable)}, in this order (None for one that has none, "
+        f"and stop_gradient='its name')"
     )
 
 

@@ -34,9 +34,10 @@ def make_subject(
     options: dict[str, Any],
 ) -> Subject:
     """The subject that ``gradcheck(what, *args, ...)`` means."""
-    subject = _by_kind(what, args, gradient, targets, options)
+    stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
+    subject = _by_kind(what, args, gradient, targets, options, stopped)
+    subject.stopped = stopped
     _replay_global_noise(subject)
-    subject.stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
     for name in subject.stopped:
         if name not in subject.arguments and name not in subject.unchecked:
             raise SubjectError(
@@ -79,7 +80,12 @@ def _same_state(one: Any, other: Any) -> bool:
 
 
 def _by_kind(
-    what: Any, args: tuple, gradient: Any, targets: Any, options: dict[str, Any]
+    what: Any,
+    args: tuple,
+    gradient: Any,
+    targets: Any,
+    options: dict[str, Any],
+    stopped: tuple[str, ...],
 ) -> Subject:
     if isinstance(what, Layer):
         if getattr(what, "optimizer", None) is not None and (len(args) > 1 or targets is not None):
@@ -100,7 +106,7 @@ def _by_kind(
             f"a model, or an object with forward and backward"
         )
     if gradient is not None:
-        return of_claim(what, gradient, args, options)
+        return of_claim(what, gradient, args, options, stopped)
     if args and callable(args[0]) and not hasattr(args[0], "shape"):
-        return of_pair(what, args[0], args[1:], options)
-    return of_returned_backward(what, args, options)
+        return of_pair(what, args[0], args[1:], options, stopped)
+    return of_returned_backward(what, args, options, stopped)

@@ -138,3 +138,33 @@ def test_probabilities_near_zero_among_many():
     assert gradcheck(lambda x: (np.log(x), x), lambda dy, x: dy / x, x).verdict != "fail"
     x[:10] = 1e-30
     assert gradcheck(lambda x: (np.log(x), x), lambda dy, x: dy / x, x).verdict != "fail"
+
+
+def test_an_output_that_is_what_two_nearly_equal_numbers_left():
+    """gelu at -5 is known to eight digits less than its last one."""
+    a, b = 0.79788456, 0.044715
+
+    def gelu(x):
+        return 0.5 * x * (1 + np.tanh(a * (x + b * x**3))), x
+
+    def backward(dy, x):
+        t = np.tanh(a * (x + b * x**3))
+        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * a * (1 + 3 * b * x**2))
+
+    x = np.array([-5.2, -4.93, -4.0, 1.0, 0.5])
+    assert gradcheck(gelu, backward, x).verdict != "fail"
+    wrong = gradcheck(gelu, lambda dy, x: 1.1 * backward(dy, x), x)
+    assert wrong.verdict == "fail"
+
+
+def test_one_sample_far_out_on_a_tail():
+    """With N = 1 nothing else covers what log(1 + exp(-17)) has lost."""
+
+    def softplus(x):
+        return np.log(1 + np.exp(x)), x
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = np.array([rng.uniform(-20, -14), 0.5, 1.0])
+        report = gradcheck(softplus, lambda dy, x: dy / (1 + np.exp(-x)), x)
+        assert report.verdict != "fail", report

@@ -171,3 +171,21 @@ def test_the_batch_size_is_recognised_in_a_loss():
 
     report = gradcheck(mean_square, lambda dy, x: 2 * x * dy, X)
     assert "4 is the batch size, is the 1/N missing?" in str(report)
+
+
+def test_one_gradient_for_two_arguments_of_which_one_is_declared_constant():
+    def mean_square(y, t):
+        return ((y - t) ** 2).mean(), y - t
+
+    def backward(dy, gap):
+        return 2 * gap / gap.size * dy
+
+    with pytest.raises(SubjectError, match="stop_gradient"):
+        gradcheck(mean_square, backward, X, normal(4, 3))
+    assert gradcheck(mean_square, backward, X, normal(4, 3), stop_gradient="t")
+
+
+@pytest.mark.parametrize("claim", ["a", np.array([None, 1.0]), 1j * X])
+def test_gradients_that_are_no_real_numbers(claim):
+    with pytest.raises(SubjectError, match="expected real numbers"):
+        gradcheck(lambda x: (x**2, x), lambda dy, x: claim, X)
