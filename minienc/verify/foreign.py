@@ -7,6 +7,7 @@ Their own automatic differentiation is the backward that is checked: which finds
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def of_torch(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
 
     def run(given: Arguments) -> tuple[Outputs, Any]:
         tensors = {
-            k: torch.tensor(np.array(a), requires_grad=k in differentiable)
+            k: torch.tensor(np.array(a, order="C"), requires_grad=k in differentiable)
             if isinstance(a, np.ndarray)
             else a
             for k, a in given.items()
@@ -49,7 +50,7 @@ def of_torch(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
             y = torch.func.functional_call(module, weights, tuple(xs), options)
         else:
             y = f(*xs, **options)
-        ys = tuple(y) if isinstance(y, (tuple, list)) else (y,)
+        ys = tuple(_parts(y))
         return tuple(part.detach().numpy().copy() for part in ys), (tensors, ys)
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
@@ -112,6 +113,17 @@ def of_jax(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
             return {k: np.array(g) for k, g in zip(differentiable, found, strict=True)}
 
     return Subject(name, arguments, differentiable, run, back)
+
+
+def _parts(y: Any) -> Iterator[Any]:
+    """The tensors of a result: an LSTM returns y, (h, c)."""
+    if isinstance(y, (tuple, list)):
+        for part in y:
+            yield from _parts(part)
+    elif hasattr(y, "detach"):
+        yield y
+    elif y is not None:
+        raise SubjectError(f"gradcheck: it returned a {type(y).__name__}, expected tensors")
 
 
 def _from_torch(x: Any) -> Any:

@@ -191,3 +191,10 @@ def test_functions_of_jax():
     x = jax.numpy.asarray(X)
     assert gradcheck(lambda x, w: jax.numpy.tanh(x @ w), x, jax.numpy.ones((3, 2)) / 3)
     assert gradcheck(wrong, x).verdict == "fail"
+
+
+def test_modules_with_nested_outputs_and_with_noise_in_memory_order():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    assert gradcheck(torch.nn.LSTM(2, 3), torch.randn(4, 2, 2)).verdict != "fail"
+    assert gradcheck(torch.nn.Dropout(0.5), torch.randn(5, 3))
