@@ -144,7 +144,9 @@ def test_where_the_compiler_fails_a_required_kernel_is_an_error(builder, tmp_pat
     assert not built(tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc").split()[0]) is None, reason="needs a C compiler"
+)
 def test_a_kernel_is_built_from_cython_a_header_and_c(builder, tmp_path):
     result = build_kernel(tmp_path, source=True, MINIENC_REQUIRE_KERNEL="1", CFLAGS="-O0")
     assert result.returncode == 0, result.stderr
