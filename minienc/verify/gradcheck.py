@@ -12,6 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,17 @@ from minienc.verify.subject import Arguments, Outputs, Subject, SubjectError
 from minienc.verify.ways_in import make_subject
 
 
+@contextmanager
+def _global_noise_kept() -> Iterator[None]:
+    """Leave ``np.random`` as it was found: forwards that draw from it are replayed meanwhile."""
+    before = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+@_global_noise_kept()
 @np.errstate(all="ignore")  # steps that leave the function's domain are dealt with, not warned of
 def gradcheck(
     what: Any,

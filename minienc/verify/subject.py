@@ -88,41 +88,33 @@ def of_pair(
     stopped: tuple[str, ...] = (),
 ) -> Subject:
     """``forward(*args) -> y, cache`` and ``backward(dy, cache) -> gradients``."""
-    arguments, differentiable = _name_arguments(forward, args)
-    unchecked = _find_unchecked(forward, arguments, options)
-    name = getattr(forward, "__name__", type(forward).__name__)
-    call = _replaying(forward, arguments, args, options)
-
-    def run(given: Arguments) -> tuple[Outputs, Any]:
-        result = call(given)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise SubjectError(
-                f"{name} returned a {_what(result)}, expected (y, cache); for a function without a "
-                f"cache give gradient=..."
-            )
-        y, cache = result
-        return as_outputs(y), (cache, isinstance(y, (tuple, list)))
-
-    def back(dys: Outputs, cache: Any) -> dict[str, Any]:
-        inner, several = cache
-        claimed = backward(dys if several else _scalar_like(dys[0]), inner)
-        return _assign(name, claimed, arguments, differentiable, stopped)
-
-    return Subject(
-        name,
-        arguments,
-        differentiable,
-        run,
-        back,
-        traceable=lambda given: call(given)[0],
-        unchecked=unchecked,
-    )
+    expected = "(y, cache); for a function without a cache give gradient=..."
+    return _of_two_results(forward, backward, expected, args, options, stopped)
 
 
 def of_returned_backward(
     f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
 ) -> Subject:
-    """``f(*args) -> y, backward`` and ``backward(dy) -> gradients``."""
+    """``f(*args) -> y, backward`` and ``backward(dy) -> gradients``: a pair whose cache is its
+    backward."""
+    expected = "(y, backward); give its backward as the second argument, or gradient=..."
+
+    def call_returned(dy: Any, backward: Any) -> Any:
+        return backward(dy)
+
+    return _of_two_results(f, call_returned, expected, args, options, stopped, callable)
+
+
+def _of_two_results(
+    f: Any,
+    backward: Any,
+    expected: str,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...],
+    is_cache: Callable[[Any], bool] = lambda cache: True,
+) -> Subject:
+    """What both have in common: f returns y and a second thing, which its backward is given."""
     arguments, differentiable = _name_arguments(f, args)
     unchecked = _find_unchecked(f, arguments, options)
     name = getattr(f, "__name__", type(f).__name__)
@@ -130,17 +122,14 @@ def of_returned_backward(
 
     def run(given: Arguments) -> tuple[Outputs, Any]:
         result = call(given)
-        if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
-            raise SubjectError(
-                f"{name} returned a {_what(result)}, expected (y, backward); give its backward as "
-                f"the second argument, or gradient=..."
-            )
-        y, backward = result
-        return as_outputs(y), (backward, isinstance(y, (tuple, list)))
+        if not (isinstance(result, tuple) and len(result) == 2 and is_cache(result[1])):
+            raise SubjectError(f"{name} returned a {_what(result)}, expected {expected}")
+        y, cache = result
+        return as_outputs(y), (cache, isinstance(y, (tuple, list)))
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
-        backward, several = cache
-        claimed = backward(dys if several else _scalar_like(dys[0]))
+        inner, several = cache
+        claimed = backward(dys if several else _scalar_like(dys[0]), inner)
         return _assign(name, claimed, arguments, differentiable, stopped)
 
     return Subject(

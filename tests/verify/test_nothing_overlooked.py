@@ -189,3 +189,15 @@ def test_one_gradient_for_two_arguments_of_which_one_is_declared_constant():
 def test_gradients_that_are_no_real_numbers(claim):
     with pytest.raises(SubjectError, match="expected real numbers"):
         gradcheck(lambda x: (x**2, x), lambda dy, x: claim, X)
+
+
+def test_np_random_is_left_as_it_was():
+    np.random.seed(3)
+    before = np.random.get_state()[2]
+
+    def noisy(x):
+        mask = np.random.random(x.shape) > 0.5
+        return x * mask, mask
+
+    assert gradcheck(noisy, lambda dy, mask: dy * mask, X).verdict == "pass"
+    assert np.random.get_state()[2] == before
