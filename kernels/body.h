@@ -4,6 +4,7 @@
 #include "pointwise.h" /* losses with their gradients, optimiser steps, plain activations */
 #include "staircase.h" /* the matrix product in two plain steps */
 #include "gemm.h"   /* the matrix product with bias and activation in its last step */
+#include "dense.h"  /* the dense layer: its products, and the slope */
 
 #undef LANES
 #undef VEC
