@@ -3,6 +3,7 @@
 #include "vmath.h"  /* exp, tanh, sigmoid, erf ... of a vector, and each activation with its slope */
 #include "pointwise.h" /* losses with their gradients, optimiser steps, plain activations */
 #include "staircase.h" /* the matrix product in two plain steps */
+#include "slope.h"  /* the slope of a dense layer's activation, as the product packs it */
 #include "gemm.h"   /* the matrix product with bias and activation in its last step */
 #include "dense.h"  /* the dense layer: its products, and the slope */
 

@@ -37,7 +37,8 @@
 
    FUSING. The bias is what the sums start from, and the activation is applied to a tile of C when
    its last slice of k is done, while it is still in the first-level cache: C passes through the
-   processor once, instead of once for the product, once for the bias and once for f.
+   processor once, instead of once for the product, once for the bias and once for f. In the
+   backward, B may be f'(z) dy, which the packing makes from dy (slope.h).
 
    THE SAME BITS. Each element of C is summed in the same order, k = 0, 1, ... within each slice of
    DEPTH, whatever the tile, the block or the thread it falls to. */
@@ -181,6 +182,7 @@ struct NAME(job) {
     REAL alpha;
     REAL *y, *t; /* gelu's other two results */
     ptrdiff_t y_row, t_row;
+    const struct NAME(slopes) *slopes; /* or NULL: B is f'(z) dy, and made while it is packed */
 };
 
 /* ------------------------------------------------------------------------------------- packing */
@@ -279,26 +281,6 @@ static void NAME(gelu_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *z, ptrd
         }
 }
 
-/* Copy a row of fewer than LANES, or of LANES and up to PANEL numbers: the second vector may repeat
-   some of the first, and shorter pieces have sizes that the compiler knows. */
-static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
-{
-    if (width >= LANES) {
-        VEC v = LOAD(from + width - LANES);
-        STORE(to, LOAD(from));
-        STORE(to + width - LANES, v);
-        return;
-    }
-#define PIECE(n)                                 \
-    if (LANES > n && (width & n)) {              \
-        memcpy(to, from, n * sizeof(REAL));      \
-        from += n;                               \
-        to += n;                                 \
-    }
-    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
-#undef PIECE
-}
-
 static void NAME(copy_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *from, ptrdiff_t from_row,
                             REAL *to, ptrdiff_t to_row)
 {
@@ -391,7 +373,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
     const ptrdiff_t depth = (K + slices - 1) / slices;
     /* Copying pays where what is copied is used often enough. */
     const int by_rows = job->a_column == 1 || job->a_row != 1;
-    const int pack_b = job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
+    const int pack_b = job->slopes != NULL || job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
                        (M > 6 * ROWS && NAME(lie_far)(job->b_row, K));
     const ptrdiff_t a_apart = by_rows ? job->a_row : job->a_column;
     const int pack_a =
@@ -420,7 +402,9 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
         for (ptrdiff_t jj = 0; jj < N; jj += WIDTH) {
             const ptrdiff_t w = NAME(least)(N - jj, WIDTH);
             const REAL *b_slice = job->b + k0 * job->b_row + (j0 + jj) * job->b_column;
-            for (ptrdiff_t j = 0; j < w; j += PANEL) {
+            if (job->slopes != NULL)
+                NAME(slope_pass)(job->slopes, i0 == 0, k0, k, j0 + jj, w, packed_b);
+            for (ptrdiff_t j = 0; j < w && job->slopes == NULL; j += PANEL) {
                 const ptrdiff_t wide = NAME(least)(w - j, PANEL);
                 if (pack_b || wide % LANES != 0)
                     NAME(pack)(b_slice + j * job->b_column, job->b_row, job->b_column, k, wide,
@@ -462,21 +446,25 @@ struct NAME(grid) {
     int rows, columns;
 };
 
+static double NAME(work)(const struct NAME(job) *job)
+{
+    return (double)job->M * (double)job->N * (double)job->K;
+}
+
 static struct NAME(grid) NAME(cut)(const struct NAME(job) *job, int threads)
 {
     struct NAME(grid) best = {job, 1, 1};
-    const double work = (double)job->M * (double)job->N * (double)job->K;
-    if (work < 4e5)
-        threads = 1; /* waking another thread would take longer */
-    else if (threads > 1)
-        threads *= work / threads > 1e9 ? 2 : 1;
+    if (threads > 1 && NAME(work)(job) / threads > 1e9)
+        threads *= 2;
     const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
     double least = 0;
     for (int rows = 1; rows <= threads; rows++) {
         const int columns = threads / rows;
         const double m = (double)((job->M + rows - 1) / rows);
         const double n = (double)((panels + columns - 1) / columns);
-        const double cost = m * n + 4 * n + 0.2 * m; /* multiply-adds, packing B, packing A */
+        /* In units of a row's multiply-adds with a panel: these, and reading a panel of B (twice as
+           much where it is dy and y) and a row of A, which come from beyond the thread's own cache. */
+        const double cost = m * n + (job->slopes != NULL ? 28 : 18) * n + 0.6 * m;
         if (rows == 1 || cost < least) {
             least = cost;
             best.rows = rows;
@@ -502,33 +490,35 @@ struct NAME(jobs) { /* of products that do not depend on each other */
     int failed;
 };
 
+/* Block i / n of product i % n: a thread's share of the tasks has a part of each product. */
 static void NAME(jobs_task)(void *context, int i)
 {
     struct NAME(jobs) *jobs = context;
-    for (int j = 0; j < jobs->n; j++) {
-        const int blocks = jobs->grid[j].rows * jobs->grid[j].columns;
-        if (i < blocks) {
-            if (NAME(do_block)(&jobs->grid[j], i) != 0)
-                __atomic_store_n(&jobs->failed, 1, __ATOMIC_RELAXED);
-            return;
-        }
-        i -= blocks;
-    }
+    const struct NAME(grid) *grid = &jobs->grid[i % jobs->n];
+    if (i / jobs->n < grid->rows * grid->columns && NAME(do_block)(grid, i / jobs->n) != 0)
+        __atomic_store_n(&jobs->failed, 1, __ATOMIC_RELAXED);
 }
 
 static int NAME(run_jobs)(const struct NAME(job) *job, int n)
 {
     struct NAME(jobs) jobs = {.n = n, .failed = 0};
-    const int threads = threads_get();
-    int blocks = 0;
+    int threads = threads_get(), most = 0;
+    double work = 0;
+    for (int j = 0; j < n; j++)
+        work += NAME(work)(&job[j]);
+    if (work < 4e5)
+        threads = 1; /* waking another thread would take longer */
+    /* Of two smaller products each has half of the threads, so that less is packed twice. */
+    const int each = n > 1 && work < 6e7 ? threads / n : threads;
     for (int j = 0; j < n; j++) {
-        jobs.grid[j] = NAME(cut)(&job[j], threads);
-        blocks += jobs.grid[j].rows * jobs.grid[j].columns;
+        jobs.grid[j] = NAME(cut)(&job[j], each);
+        const int blocks = jobs.grid[j].rows * jobs.grid[j].columns;
+        most = blocks > most ? blocks : most;
     }
-    if (blocks == n) /* nothing was cut */
-        for (int i = 0; i < blocks; i++)
+    if (threads == 1)
+        for (int i = 0; i < n * most; i++)
             NAME(jobs_task)(&jobs, i);
     else
-        parallel_run(NAME(jobs_task), &jobs, blocks);
+        parallel_run(NAME(jobs_task), &jobs, n * most);
     return jobs.failed ? -1 : 0;
 }

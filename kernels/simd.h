@@ -34,3 +34,23 @@ static inline VEC NAME(select)(MASK m, VEC a, VEC b)
 #define STORE NAME(store)
 #define SPLAT NAME(splat)
 #define SELECT NAME(select)
+
+/* Copy a row of fewer than LANES, or of LANES and up to 2 LANES numbers: the second vector may repeat
+   some of the first, and shorter pieces have sizes that the compiler knows. */
+static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
+{
+    if (width >= LANES) {
+        VEC v = LOAD(from + width - LANES);
+        STORE(to, LOAD(from));
+        STORE(to + width - LANES, v);
+        return;
+    }
+#define PIECE(n)                                 \
+    if (LANES > n && (width & n)) {              \
+        memcpy(to, from, n * sizeof(REAL));      \
+        from += n;                               \
+        to += n;                                 \
+    }
+    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
+#undef PIECE
+}

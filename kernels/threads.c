@@ -1,9 +1,11 @@
 /* A pool of threads that waits for work, and shares n tasks among whoever comes.
 
-   There is one job at a time. Its tasks are counted down in `remaining`: to take one means to
-   lower the count by one, and as a job is over only when all that were taken are done, whoever
-   took one may read the job's other fields without a lock. The threads are started at the first
-   job. They spin for a moment when there is nothing to do, because the next job of a training step
+   There is one job at a time. Its tasks are cut into shares, one for each thread, in the order of
+   their numbers: the same numbers fall to the same thread at each step of a training, whose cache
+   then holds what they are about. Who is done with his own share takes from the others'. To take a
+   task means to lower its share's count by one, and as a job is over only when all that were taken
+   are done, whoever took one may read the job's other fields without a lock. The threads are started
+   at the first job. They spin for a moment when there is nothing to do, because the next job of a training step
    follows within microseconds and waking a sleeping thread takes longer than that; then they sleep.
 
    A process that forks keeps only the thread that forked. So the child forgets the pool, and starts
@@ -26,6 +28,7 @@ void parallel_run(void (*task)(void *context, int i), void *context, int n)
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdatomic.h>
 
 #define MOST 256
@@ -42,7 +45,11 @@ static struct {
     void *context;
     int n;
 } job;
-static atomic_int remaining; /* tasks that nobody has taken */
+static struct {
+    _Alignas(64) atomic_int left; /* tasks that nobody has taken */
+} share[MOST];                    /* each in a cache line of its own */
+static atomic_int shares;
+static atomic_int remaining; /* tasks left in all shares; never less, a moment more, than their sum */
 static atomic_int done;      /* tasks that are finished */
 static atomic_int leaving;   /* the pool is to end */
 
@@ -59,21 +66,29 @@ static inline void relax(void)
 #endif
 }
 
-static void take_tasks(void)
+/* Share t's tasks end before this one. */
+static inline int end_of(int t, int n, int count) { return (int)((int64_t)(t + 1) * n / count); }
+
+static void take_tasks(int me) /* which share is one's own */
 {
-    int left = atomic_load(&remaining);
-    while (left > 0) {
-        if (!atomic_compare_exchange_weak(&remaining, &left, left - 1))
-            continue; /* somebody else took it; left is what it is now */
-        job.task(job.context, job.n - left);
-        atomic_fetch_add(&done, 1);
-        left = atomic_load(&remaining);
+    const int count = atomic_load(&shares);
+    for (int k = 0; k < count; k++) {
+        const int t = (me + k) % count;
+        int left = atomic_load(&share[t].left);
+        while (left > 0) {
+            if (!atomic_compare_exchange_weak(&share[t].left, &left, left - 1))
+                continue; /* somebody else took it; left is what it is now */
+            atomic_fetch_sub(&remaining, 1);
+            job.task(job.context, end_of(t, job.n, atomic_load(&shares)) - left);
+            atomic_fetch_add(&done, 1);
+            left = atomic_load(&share[t].left);
+        }
     }
 }
 
-static void *work(void *unused)
+static void *work(void *number)
 {
-    (void)unused;
+    const int me = (int)(intptr_t)number;
     for (;;) {
         for (int i = 0; i < SPINS && atomic_load_explicit(&remaining, memory_order_relaxed) == 0 &&
                         !atomic_load_explicit(&leaving, memory_order_relaxed); i++)
@@ -88,7 +103,7 @@ static void *work(void *unused)
         }
         if (atomic_load(&leaving))
             return NULL;
-        take_tasks();
+        take_tasks(me);
     }
 }
 
@@ -106,6 +121,8 @@ static void forget(void)
 {
     started = 0;
     atomic_store(&remaining, 0);
+    for (int t = 0; t < MOST; t++)
+        atomic_store(&share[t].left, 0);
     atomic_store(&leaving, 0);
     atomic_store(&sleeping, 0);
     atomic_flag_clear(&in_use);
@@ -133,7 +150,8 @@ static void resize(int n)
     sigset_t all, before; /* signals are the interpreter's: its own threads take them */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < n && pthread_create(&pool[started], NULL, work, NULL) == 0)
+    while (started < n &&
+           pthread_create(&pool[started], NULL, work, (void *)(intptr_t)(started + 1)) == 0)
         started++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -155,9 +173,12 @@ void parallel_run(void (*task)(void *context, int i), void *context, int n)
     job.context = context;
     job.n = n;
     atomic_store(&done, 0);
-    atomic_store(&remaining, n); /* from here on, the tasks are taken */
+    atomic_store(&shares, threads);
+    atomic_store(&remaining, n); /* before the shares, so that it is never too low */
+    for (int t = 0; t < threads; t++) /* from here on, the tasks are taken */
+        atomic_store(&share[t].left, end_of(t, n, threads) - end_of(t - 1, n, threads));
     wake_all();
-    take_tasks();
+    take_tasks(0);
     for (int i = 0; atomic_load(&done) < n; i++) { /* the others' last tasks */
         relax();
         if (i % YIELDS == YIELDS - 1)

@@ -145,6 +145,13 @@ def check_case(x, W, b, activation, rng, what):
             continue
         assert a.dtype == x.dtype
         assert_within(a, e, bound + np.finfo(x.dtype).tiny, (what, name))
+    # What is left out, and a dW that lies transposed, take other ways to the same numbers.
+    same_dy = random_layout(rng, dy)
+    assert_same_bits(fast_backward(same_dy, laid, None, False, True)[1:], actual[1:])
+    assert_same_bits(fast_backward(same_dy, laid, None, True, False)[:1], actual[:1])
+    sums = np.zeros((D, M), x.dtype, order="F"), None if b is None else np.zeros(M, x.dtype)
+    tied = fast_backward(same_dy, laid, sums, False, True)
+    assert_within(tied[1], expected[1], bounds[1] + np.finfo(x.dtype).tiny, (what, "tied"))
 
 
 @pytest.mark.parametrize("isa", kernels.instruction_sets)
