@@ -183,6 +183,7 @@ struct NAME(job) {
     REAL *y, *t; /* gelu's other two results */
     ptrdiff_t y_row, t_row;
     const struct NAME(slopes) *slopes; /* or NULL: B is f'(z) dy, and made while it is packed */
+    int backward; /* subnormal numbers may be taken for 0: subnormal.h */
 };
 
 /* ------------------------------------------------------------------------------------- packing */
@@ -495,8 +496,13 @@ static void NAME(jobs_task)(void *context, int i)
 {
     struct NAME(jobs) *jobs = context;
     const struct NAME(grid) *grid = &jobs->grid[i % jobs->n];
-    if (i / jobs->n < grid->rows * grid->columns && NAME(do_block)(grid, i / jobs->n) != 0)
+    if (i / jobs->n >= grid->rows * grid->columns)
+        return;
+    const unsigned mode = grid->job->backward ? without_subnormals() : 0;
+    if (NAME(do_block)(grid, i / jobs->n) != 0)
         __atomic_store_n(&jobs->failed, 1, __ATOMIC_RELAXED);
+    if (grid->job->backward)
+        with_subnormals(mode);
 }
 
 static int NAME(run_jobs)(const struct NAME(job) *job, int n)
@@ -506,7 +512,7 @@ static int NAME(run_jobs)(const struct NAME(job) *job, int n)
     double work = 0;
     for (int j = 0; j < n; j++)
         work += NAME(work)(&job[j]);
-    if (work < 4e5)
+    if (work < 4e5 * n)
         threads = 1; /* waking another thread would take longer */
     /* Of two smaller products each has half of the threads, so that less is packed twice. */
     const int each = n > 1 && work < 6e7 ? threads / n : threads;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "subnormal.h"
 #include "threads.h"
 
 #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))

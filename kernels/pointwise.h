@@ -172,10 +172,6 @@ static __attribute__((noinline)) void NAME(sweep_any)(const struct sweep *s, ptr
 /* The sum of D squares, of one block; the blocks' sums are added up in their order. */
 static double NAME(squares)(const REAL *g, ptrdiff_t D);
 
-/* A unit that has died has the gradient 0, and its m shrinks by beta_1 with each step: until it is
-   subnormal, where 0.9 times the smallest number is rounded to the smallest number, for ever. An
-   x86 processor takes a hundred times as long for an operation on such a number. So an optimiser's
-   step takes subnormal numbers for 0 (what it loses of m is 1e-38), and its mode ends with it. */
 static void NAME(sweep_task)(void *context, int block)
 {
     const struct sweep *s = context;
@@ -185,16 +181,11 @@ static void NAME(sweep_task)(void *context, int block)
         s->sums[block] = NAME(squares)((const REAL *)s->arrays[0] + i, end - i);
         return;
     }
-#if defined(__SSE2__)
-    if (s->operation >= SWEEP_SGD && s->operation <= SWEEP_ADAMW) {
-        const unsigned mode = _mm_getcsr();
-        _mm_setcsr(mode | 0x8040); /* flush to zero: results; denormals are zeros: arguments */
-        NAME(sweep_any)(s, i, end);
-        _mm_setcsr(mode);
-        return;
-    }
-#endif
+    const int is_step = s->operation >= SWEEP_SGD && s->operation <= SWEEP_ADAMW;
+    const unsigned mode = is_step ? without_subnormals() : 0;
     NAME(sweep_any)(s, i, end);
+    if (is_step)
+        with_subnormals(mode);
 }
 
 static void NAME(sweep)(const struct sweep *s)
@@ -427,8 +418,12 @@ static void NAME(rows_task)(void *context, int block)
 {
     const struct rows *s = context;
     const ptrdiff_t size = NAME(rows_of_block)(s);
+    const int is_loss = s->operation != ROWS_SOFTMAX && s->operation != ROWS_SOFTMAX_SLOPE;
+    const unsigned mode = is_loss ? without_subnormals() : 0;
     for (ptrdiff_t i = block * size; i < (block + 1) * size && i < s->N; i++)
         NAME(one_row)(s, i);
+    if (is_loss)
+        with_subnormals(mode);
 }
 
 static void NAME(rows)(const struct rows *s)

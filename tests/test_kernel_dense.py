@@ -357,6 +357,23 @@ def test_nan_and_infinity_come_through():
             np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5, err_msg=activation)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_backward_may_take_subnormal_numbers_for_zero_but_forward_does_not(dtype):
+    """And the processor's mode is as it was afterwards, in every thread."""
+    kernels.set_num_threads(2)
+    tiny = np.finfo(dtype).tiny
+    x, W, b, _ = problem(200, 90, 100, dtype)
+    y, cache = fast_forward(x, W, b, "relu")
+    dy = np.full_like(y, tiny / 8)
+    parts = fast_backward(dy, cache)
+    expected = dense_backward.definition(dy, cache)
+    for part, e in zip(parts, expected, strict=True):
+        assert (np.abs(part - e) <= 8 * 200 * tiny).all()
+    assert (fast_forward(np.eye(90, dtype=dtype) * tiny, np.eye(90, dtype=dtype) / 8)[0]
+            == np.eye(90, dtype=dtype) * (tiny / 8)).all()  # fmt: skip
+    assert (np.full(70_000, tiny) * np.asarray(0.5, dtype) > 0).all()
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_either_backward_follows_either_forward(activation):
     x, W, b, dy = problem(6, 5, 4, "float64")
