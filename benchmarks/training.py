@@ -125,12 +125,12 @@ class Minienc(Candidate):
         self.model = Model(inputs, tensor)
         adam = Adam(RATE, BETA_1, BETA_2, EPSILON)
         self.model.compile(optimizer=adam, loss="binary_crossentropy")
-        self.indices = np.arange(len(x))
+        indices = np.arange(len(x))
         self.workspace = workspace()
         self.trainer = Trainer(
             self.model,
             PreparedBatch(self.model, x, x),
-            self.indices,
+            indices,
             None,
             epochs=1,
             batch_size=len(x),
@@ -139,11 +139,12 @@ class Minienc(Candidate):
             callbacks=[],
             initial_epoch=0,
         )
+        self.batch = self.trainer._take(indices)
         self.reset()
 
     def step(self) -> None:
         with self.workspace:  # which fit enters once for all its steps
-            self.trainer._step(self.indices)
+            self.trainer._step(self.batch)
 
     def losses(self, n: int) -> list[float]:
         """The trainer adds up the losses of its epoch: here an epoch is a step."""

@@ -440,8 +440,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
 /* -------------------------------------------------------------------------------------- threads */
 
 /* A product cut into rows x columns blocks of C, each the task of one thread. Every block packs what
-   it needs, so blocks close to a square repeat the least work. A very large product is cut into more
-   blocks than there are threads: so a thread that another program holds up takes fewer of them. */
+   it needs, so blocks close to a square repeat the least work, and there are as many as threads. */
 struct NAME(grid) {
     const struct NAME(job) *job;
     int rows, columns;
@@ -455,8 +454,6 @@ static double NAME(work)(const struct NAME(job) *job)
 static struct NAME(grid) NAME(cut)(const struct NAME(job) *job, int threads)
 {
     struct NAME(grid) best = {job, 1, 1};
-    if (threads > 1 && NAME(work)(job) / threads > 1e9)
-        threads *= 2;
     const ptrdiff_t panels = (job->N + PANEL - 1) / PANEL;
     double least = 0;
     for (int rows = 1; rows <= threads; rows++) {

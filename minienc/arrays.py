@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from minienc.gpu import gpu_info
+
 Array = Any  # numpy.ndarray, cupy.ndarray, jax.Array, or a type that register_array_module let in
 
 _MODULE_OF_TYPE: dict[type, Any] = {np.ndarray: np}
+_MODULE_OF_DEVICE: dict[str, Any] = {}  # devices of registered modules, beside cpu and cuda
 
 
-def register_array_module(array_type: type, module: Any) -> None:
+def register_array_module(array_type: type, module: Any, device: str | None = None) -> None:
     """Let another NumPy-like array in.
 
     Parameters
@@ -28,8 +31,12 @@ def register_array_module(array_type: type, module: Any) -> None:
     module : module or object
         What ``get_array_module`` shall answer for them: the functions of NumPy's names. A function
         ``asnumpy`` in it, where there is one, is what ``to_numpy`` calls.
+    device : str, optional
+        A name for where they live, which ``to_device`` and ``model.to`` then take.
     """
     _MODULE_OF_TYPE[array_type] = module
+    if device is not None:
+        _MODULE_OF_DEVICE[device] = module
 
 
 def get_array_module(*arrays: Any) -> Any:
@@ -41,22 +48,42 @@ def get_array_module(*arrays: Any) -> Any:
     Raises
     ------
     TypeError
-        If arrays of two modules are mixed; the message says which argument is of which.
+        If arrays of two modules or of two devices are mixed; the message says which argument
+        lives where.
     """
     found, where = None, 0
     for position, array in enumerate(arrays):
         kind = type(array)
         module = _MODULE_OF_TYPE[kind] if kind in _MODULE_OF_TYPE else _find_module(kind)
-        if module is None or module is found:
+        if module is None or (module is found and module is np):
             continue
-        if found is not None:
+        if found is None:
+            found, where = module, position
+        elif module is not found or device_of(array) != device_of(arrays[where]):
             raise TypeError(
-                f"arrays of two kinds are mixed: argument {where} is a "
-                f"{_type_name(arrays[where])}, argument {position} a {_type_name(array)}; "
-                f"move one of them with minienc.arrays.to_device or to_numpy"
+                f"arrays of two devices are mixed: argument {where} is a "
+                f"{_type_name(arrays[where])} on {device_of(arrays[where])}, argument {position} a "
+                f"{_type_name(array)} on {device_of(array)}; move one of them with "
+                f"minienc.arrays.to_device(x, {device_of(arrays[where])!r})"
             )
-        found, where = module, position
     return np if found is None else found
+
+
+def device_of(x: Any) -> str:
+    """Say where an array lives: ``"cpu"``, ``"cuda:0"``, ..., or its registered device's name.
+
+    An array of JAX that is not on the CPU is called by JAX's own name.
+    """
+    module = get_array_module(x)
+    if module is np:
+        return "cpu"
+    for name, registered in _MODULE_OF_DEVICE.items():
+        if registered is module:
+            return name
+    device: Any = getattr(x, "device", "cpu")  # of cupy, a Device with an id; of jax, with a platform
+    if hasattr(device, "platform"):
+        return "cpu" if device.platform == "cpu" else f"{device.platform}:{device.id}"
+    return f"cuda:{device.id}" if hasattr(device, "id") else str(device)
 
 
 def _find_module(kind: type) -> Any:
@@ -92,29 +119,80 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
+def as_number(x: Any) -> Any:
+    """A Python float of a NumPy number; an array of a device stays there, for to look at it would
+    wait for everything that the device is still to do."""
+    return float(x) if get_array_module(x) is np else x
+
+
 def to_device(x: Any, device: str) -> Array:
-    """Return ``x`` on a device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    """Return ``x`` on a device: ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"``.
+
+    What is there already is returned as it is.
 
     Raises
     ------
     ValueError
-        If the device's name is unknown.
+        If the device's name is unknown, or there is no GPU of this number.
     RuntimeError
-        If CuPy, which every CUDA device needs, is not installed.
+        If there is no GPU that CuPy can use, or no CuPy; the message says what to install.
     """
     if device == "cpu":
         return to_numpy(x)
-    name, _, number = device.partition(":")
-    if name != "cuda" or not (number == "" or number.isdigit()):
-        raise ValueError(f'device is {device!r}, expected "cpu", "cuda" or "cuda:<number>"')
-    try:
-        import cupy
-    except ImportError as error:
-        raise RuntimeError(
-            f"device {device!r} needs CuPy, which is not installed: pip install 'minienc[gpu]'"
-        ) from error
-    with cupy.cuda.Device(int(number or 0)):
-        return cupy.asarray(x)
+    if device in _MODULE_OF_DEVICE:
+        module = _MODULE_OF_DEVICE[device]
+        return x if get_array_module(x) is module else module.asarray(to_numpy(x))
+    number = cuda_number(device)
+    if device_of(x) == f"cuda:{number}":
+        return x
+    cupy = find_cupy(device)
+    with cupy.cuda.Device(number):
+        return cupy.asarray(x if get_array_module(x) is cupy else to_numpy(x))
+
+
+def beside(x: Any, like: Array) -> Array:
+    """Return ``x`` where ``like`` lives."""
+    if get_array_module(like) is get_array_module(x) is np:
+        return x
+    device = device_of(like)
+    if device == "cpu" and get_array_module(like) is not np:  # JAX: its own asarray decides
+        return get_array_module(like).asarray(x)
+    return to_device(x, device)
+
+
+def cuda_number(device: str) -> int:
+    """The number of a GPU by its device's name: 0 of ``"cuda"``, 1 of ``"cuda:1"``."""
+    name, colon, number = device.partition(":")
+    if name != "cuda" or (colon and not (number.isascii() and number.isdigit())):
+        others = "".join(f', "{name}"' for name in _MODULE_OF_DEVICE)
+        raise ValueError(f'device is {device!r}, expected "cpu", "cuda" or "cuda:<number>"{others}')
+    return int(number or 0)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that arrays cannot be moved to, with what is missing."""
+    if device != "cpu" and device not in _MODULE_OF_DEVICE:
+        cuda_number(device)
+        find_cupy(device)
+
+
+def find_cupy(device: str) -> Any:
+    """Import CuPy for a device, and see that the device is there."""
+    info = gpu_info()
+    number = cuda_number(device)
+    if not info["devices"]:
+        raise RuntimeError(f"device {device!r} cannot be used: {info['why_not']}")
+    if number >= len(info["devices"]):
+        raise ValueError(
+            f"device is {device!r}, and the GPUs here are {_numbered(info['devices'])}"
+        )
+    import cupy
+
+    return cupy
+
+
+def _numbered(devices: tuple[str, ...]) -> str:
+    return ", ".join(f"cuda:{i} ({name})" for i, name in enumerate(devices))
 
 
 def zeros_aligned(xp: Any, n: int, dtype: Any) -> Array:

@@ -111,6 +111,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument("--seeds", type=int, help="repetitions of each few-label run (5)")
     p.add_argument("--seed", type=int, help="fixes everything (0)")
     p.add_argument("--dtype", choices=("float32", "float64"))
+    p.add_argument("--device", help="cpu (default), cuda, cuda:1, ...: where to train")
     p.add_argument("--out", metavar="DIR", help="the run folder (runs/METHOD-DATA-1, -2, ...)")
     p.add_argument("--force", action="store_true", help="replace the run in --out")
     p.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module, to_numpy
+from minienc.arrays import Array, beside, check_device, device_of, to_numpy
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.graph import Graph, Input, SymbolicTensor
 from minienc.training import loop
@@ -153,7 +153,39 @@ class Model(Layer):
             {name: p.shape for name, p in named.items()},
         )
         for name, p in named.items():
-            p.value = get_array_module(p.value).asarray(weights[name])
+            p.value = beside(weights[name], p.value)
+
+    @property
+    def device(self) -> str:
+        """Where the weights live and the model computes: "cpu", "cuda:0", ..."""
+        named = self.named_parameters()
+        return device_of(named[0][1].value) if named else "cpu"
+
+    def to(self, device: str) -> Model:
+        """Move the weights, and what the optimiser remembers, to "cpu", "cuda" or "cuda:1".
+
+        Other models that hold some of these weights see them there, too. ``fit`` brings each batch
+        over by itself; ``predict`` returns arrays where its input lives; files are the same on
+        either side.
+
+        Returns
+        -------
+        Model
+            The model itself.
+
+        Raises
+        ------
+        ValueError
+            If the device's name is unknown, or there is no GPU of this number.
+        RuntimeError
+            If no GPU can be used here; the message says what is missing.
+        """
+        check_device(device)
+        for _, p in self.named_parameters():
+            p.to(device)
+        if self.optimizer is not None:
+            self.optimizer.to(device)
+        return self
 
     def initialize(self, rng: np.random.Generator | int) -> None:  # type: ignore[override]
         """Draw all weights again; the same seed gives the same weights."""
@@ -475,5 +507,7 @@ def clone_model(model: Model) -> Model:
     from minienc.saving import model_from_header, model_header
 
     clone = model_from_header(model_header(model), "clone_model")
-    clone._set_named({name: p.value for name, p in model.named_parameters()}, "clone_model")
-    return clone
+    clone._set_named(
+        {name: to_numpy(p.value) for name, p in model.named_parameters()}, "clone_model"
+    )
+    return clone.to(model.device)

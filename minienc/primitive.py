@@ -22,10 +22,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from minienc.arrays import to_device
+
 REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
 
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
 _workspace: Callable[[], Any] = nullcontext  # what workspace() makes, if fast/ has no better
+_device_loops: dict[str, Callable[[str], Any]] = {}  # kind of device -> what device_loop() makes
 _door_is_open = False  # becomes True when minienc.fast has been asked once
 _listeners: list[Callable] = []
 
@@ -150,6 +153,49 @@ def workspace() -> Any:
     if not _door_is_open:
         _open_the_door()
     return _workspace()
+
+
+class DeviceLoop:
+    """What a training loop asks of the device that its model lives on; this one is for any.
+
+    Attributes
+    ----------
+    replays : bool
+        A computation may be recorded once and replayed: then nothing in it may look at a number
+        that it computes.
+    """
+
+    replays = False
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Bring arrays over; it may go on while the device computes. One that comes twice (a target
+        that is the input) is brought once."""
+        moved = {id(a): to_device(a, self.device) for a in arrays}
+        return tuple([moved[id(a)] for a in arrays])
+
+    def compute(self, function: Callable[..., Any], arrays: tuple, numbers: tuple) -> Any:
+        """``function(arrays, numbers)``, which returns a dict of numbers.
+
+        ``arrays`` is a tuple of tuples of arrays, some of which may be the same. Where a call is
+        recorded to be replayed for arrays of the same shapes, the numbers come to the function as
+        arrays of no axes.
+        """
+        return function(arrays, numbers)
+
+
+def register_device_loop(kind: str, make: Callable[[str], Any]) -> None:
+    """Let ``device_loop("cuda:0")`` be ``make("cuda:0")``, for ``kind`` "cuda"."""
+    _device_loops[kind] = make
+
+
+def device_loop(device: str) -> DeviceLoop:
+    """What a training loop needs of this device."""
+    if not _door_is_open:
+        _open_the_door()
+    return _device_loops.get(device.partition(":")[0], DeviceLoop)(device)
 
 
 def _open_the_door() -> None:

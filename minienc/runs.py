@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minienc import __version__
+from minienc.arrays import check_device, to_numpy
 from minienc.data import Dataset, load_dataset
 from minienc.files import atomic_write, ensure_writable_folder, write_json
 from minienc.finetuning import few_label_curve, finetune
@@ -60,6 +61,7 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
         "seeds": 5,
         "seed": 0,
         "dtype": "float32",
+        "device": "cpu",
     }
     settings.update(said)
     if settings["method"] == "denoising" and settings["noise"] is None:
@@ -113,6 +115,7 @@ def make_method(settings: dict[str, Any], quiet: bool) -> Pretrainer:
         "epochs": settings["epochs"],
         "batch_size": settings["batch_size"],
         "dtype": settings["dtype"],
+        "device": settings.get("device", "cpu"),
         "random_state": settings["seed"],
         "verbose": 0 if quiet else 1,
     }
@@ -154,6 +157,7 @@ def command_line(settings: dict[str, Any], out: str) -> str:
 
 def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
     """Do a new run; return its folder."""
+    check_device(said.get("device", "cpu"))  # before the data, which may take a while to read
     dataset = _load(said)
     settings = default_settings(said, dataset)
     _check_settings(settings, dataset)  # before anything is written
@@ -324,7 +328,7 @@ def _write_report(
         originals=np.asarray(shown),
         restored=method.reconstruct(shown),
         noisy=_noisy(method, shown),
-        filters=method.encoder_.layers[0].W.value,
+        filters=to_numpy(method.encoder_.layers[0].W.value),
         codes_2d=codes if codes.shape[1] == 2 else PCA(2).fit(codes).transform(codes),
         labels=None if dataset.test_y is None else dataset.test_y[:N_SHOWN],
         class_names=dataset.class_names,

@@ -9,7 +9,6 @@ reads are environment variables:
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import os
@@ -19,6 +18,8 @@ import warnings
 from typing import Any
 
 import numpy as np
+
+from minienc.gpu import gpu_info
 
 KERNEL = "minienc._kernels"
 
@@ -250,46 +251,3 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-# ---------------------------------------------------------------------------------------- the GPU
-
-
-def gpu_info() -> dict[str, Any]:
-    """Say whether CuPy and a GPU are there; CuPy is imported only where it is installed.
-
-    Returns
-    -------
-    dict
-        cupy, driver, devices, reason: see ``system_info``.
-    """
-    driver = _cuda_driver()
-    seen = f"a driver for CUDA {driver} is here" if driver else "no NVIDIA driver is here either"
-    info: dict[str, Any] = {"cupy": None, "driver": driver, "devices": ()}
-    if importlib.util.find_spec("cupy") is None:
-        mend = "; pip install 'minienc[gpu]' adds CuPy" if driver else ""
-        return info | {"reason": f"not used: CuPy is not installed, {seen}{mend}"}
-    try:
-        import cupy
-
-        info["cupy"] = cupy.__version__
-        runtime = cupy.cuda.runtime
-        info["devices"] = tuple(
-            runtime.getDeviceProperties(i)["name"].decode() for i in range(runtime.getDeviceCount())
-        )
-    except Exception as error:  # CuPy without a driver raises errors of its own, of many kinds
-        says = next(iter(str(error).splitlines()), type(error).__name__)
-        return info | {"reason": f"not used: CuPy is installed, but finds no GPU ({says})"}
-    return info | {"reason": f"{', '.join(info['devices'])}, by CuPy {info['cupy']}"}
-
-
-def _cuda_driver() -> str | None:
-    """The newest CUDA that the installed NVIDIA driver supports, such as "13.0"."""
-    for library in ("libcuda.so.1", "nvcuda.dll"):
-        try:
-            version = ctypes.c_int(0)
-            if ctypes.CDLL(library).cuDriverGetVersion(ctypes.byref(version)) == 0:
-                return f"{version.value // 1000}.{version.value % 1000 // 10}"
-        except (OSError, AttributeError):
-            continue
-    return None

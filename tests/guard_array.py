@@ -190,7 +190,7 @@ class _GuardModule:
 
 
 guard_module = _GuardModule()
-register_array_module(GuardArray, guard_module)
+register_array_module(GuardArray, guard_module, device="guard")
 
 
 def to_guard(x: Any) -> Any:

@@ -40,7 +40,8 @@ def test_the_module_is_decided_by_the_arrays_types():
 
 def test_arrays_of_two_kinds_are_refused_by_position():
     with pytest.raises(
-        TypeError, match=r"argument 0 is a numpy.ndarray, argument 2 a .*GuardArray"
+        TypeError,
+        match=r"argument 0 is a numpy.ndarray on cpu, argument 2 a .*GuardArray on guard",
     ):
         get_array_module(np.zeros(2), 3.0, to_guard(np.zeros(2)))
 

@@ -13,7 +13,8 @@ ROOT = Path(minienc.__file__).parent
 
 # a file may import from its own floor and from those below
 FLOORS = [
-    {"arrays", "files"},
+    {"gpu", "files"},
+    {"arrays"},
     {"shapes", "primitive", "data"},
     {"functions", "system"},
     {"layers"},

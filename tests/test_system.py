@@ -162,62 +162,6 @@ def test_processors_are_those_that_may_be_used():
     assert system.usable_cpus() == len(allowed)
 
 
-# ---------------------------------------------------------------------------------------- the GPU
-
-CUPY = """
-__version__ = "14.0"
-class cuda:
-    class runtime:
-        def getDeviceCount():
-            {count}
-        def getDeviceProperties(i):
-            return dict(name=b"H200")
-"""
-
-
-@pytest.fixture
-def cupy(monkeypatch, tmp_path):
-    """Put a module in CuPy's place, or nothing at all."""
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    monkeypatch.setattr(system, "_cuda_driver", lambda: None)
-
-    def install(source: str) -> None:
-        (tmp_path / "cupy.py").write_text(source)
-        monkeypatch.syspath_prepend(tmp_path)
-        importlib.invalidate_caches()
-
-    yield install
-    sys.modules.pop("cupy", None)
-
-
-def test_the_gpus_that_cupy_finds_are_named(cupy):
-    cupy(CUPY.format(count="return 2"))
-    info = system.gpu_info()
-    assert info["devices"] == ("H200", "H200")
-    assert info["reason"] == "H200, H200, by CuPy 14.0"
-
-
-def test_cupy_without_a_gpu_says_what_it_met(cupy):
-    cupy(CUPY.format(count="raise RuntimeError('cudaErrorNoDevice: none\\nand more')"))
-    info = system.gpu_info()
-    assert (info["cupy"], info["devices"]) == ("14.0", ())
-    assert info["reason"].endswith("finds no GPU (cudaErrorNoDevice: none)")
-
-
-def test_a_driver_without_cupy_gets_the_mend(monkeypatch):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "cupy" else find_spec(name)
-    )
-    for driver in ("13.0", None):
-        monkeypatch.setattr(system, "_cuda_driver", lambda driver=driver: driver)
-        info = system.gpu_info()
-        assert info["driver"] == driver
-        assert "CuPy is not installed" in info["reason"]
-        assert ("minienc[gpu]" in info["reason"]) == (driver is not None)
-    assert "cupy" not in sys.modules
-
-
 # ------------------------------------------------------------------------------------- everything
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import to_numpy
 from minienc.layers import Dense, Flatten, Input
 from minienc.models import Model, clone_model
 from minienc.training.callbacks import Callback
@@ -114,7 +115,7 @@ def classifier(
     head = Dense(n_classes, "softmax", kernel_initializer=head_initializer, name="classes")
     model = Model(x, head(code), name="classifier")
     head.initialize(rng)
-    return model
+    return model.to(encoder.device)
 
 
 def _owners(model: Model) -> list[Any]:
@@ -141,7 +142,7 @@ def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Any], int]]
 
 def check_labels(y: Any, n: int, name: str = "y") -> np.ndarray:
     """Refuse labels that are not N integers from 0."""
-    y = np.asarray(y)
+    y = to_numpy(y)
     if y.ndim != 1 or len(y) != n:
         raise ValueError(f"{name} is {y.shape}, expected ({n},): an integer label for each sample")
     if y.dtype.kind not in "iu":

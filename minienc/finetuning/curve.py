@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
@@ -163,4 +164,4 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _accuracy(model: Model, X: Any, y: np.ndarray) -> float:
-    return float((model.predict(X, batch_size=1000).argmax(axis=1) == y).mean())
+    return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import to_numpy
 from minienc.finetuning.classifier import check_labels
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
@@ -105,7 +106,7 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
 def encode(encoder: Any, X: Any) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
     if hasattr(encoder, "predict"):
-        return encoder.predict(X)
+        return to_numpy(encoder.predict(X))
     if encoder is not None:
-        return np.asarray(encoder.transform(X))
+        return to_numpy(encoder.transform(X))
     return np.concatenate(list(iterate_samples(X, dtype=np.float32)))

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module, zeros_aligned
+from minienc.arrays import Array, beside, device_of, get_array_module, to_device, zeros_aligned
 from minienc.layers.initializers import get_initializer
 
 # -------------------------------------------------------------------------------------- Parameter
@@ -92,6 +92,15 @@ class Parameter:
             self.home.is_home = False
         view[...] = self._value
         self._value, self.home = view, home
+
+    def to(self, device: str) -> None:
+        """Move the numbers to a device, out of the flat vector that held them."""
+        if device_of(self._value) == device_of(moved := to_device(self._value, device)):
+            return
+        if self.home is not None:
+            self.home.is_home = False
+        self._value, self.home = moved, None
+        self.version += 1
 
     def __repr__(self) -> str:
         frozen = "" if self.trainable else ", frozen"
@@ -345,7 +354,7 @@ class Layer:
         """Draw the layer's own weights again from ``rng``."""
         for p in self._own:
             fresh = p.initializer(p.shape, rng, p.value.dtype)
-            p.value = get_array_module(p.value).asarray(fresh)
+            p.value = beside(fresh, p.value)
 
     @property
     def trainable(self) -> bool:

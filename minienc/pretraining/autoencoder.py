@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import check_device, device_of
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
@@ -48,6 +49,8 @@ class Autoencoder(Pretrainer):
     learning_rate : float
     epochs, batch_size : int
     dtype : {"float32", "float64"}
+    device : str or None
+        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
     random_state : int or None
     verbose : int
         As in ``Model.fit``.
@@ -74,6 +77,7 @@ class Autoencoder(Pretrainer):
         epochs: int = 20,
         batch_size: int = 128,
         dtype: str = "float32",
+        device: str | None = None,
         random_state: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -88,6 +92,7 @@ class Autoencoder(Pretrainer):
         self.epochs = epochs
         self.batch_size = batch_size
         self.dtype = dtype
+        self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
@@ -95,6 +100,7 @@ class Autoencoder(Pretrainer):
         self.check_params(X.shape[1])
         self._check_domain(X)
         self._build(X.shape[1])
+        self.model_.to(self._device(X))
         self.model_.compile(self._new_optimizer(), self.loss)
         self.history_ = self._train(
             self.model_,
@@ -105,8 +111,12 @@ class Autoencoder(Pretrainer):
             stage="checkpoint",
         )
 
+    def _device(self, X: Any) -> str:
+        return device_of(X) if self.device is None else self.device
+
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse, by building what it would train."""
+        check_device(self.device or "cpu")
         check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
         if get_loss(self.loss).takes_labels:
             raise ValueError(

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
@@ -49,7 +50,7 @@ def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
 def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
     """Yield ``X`` in batches of floats, so that no whole copy is ever made."""
     for start in range(0, len(X), batch_size):
-        yield np.asarray(X[start : start + batch_size], dtype=dtype)
+        yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
 
 class Pretrainer:
@@ -194,7 +195,8 @@ class Pretrainer:
         self.check_fitted()
         if self.decoder_ is None:
             raise TypeError(f"{type(self).__name__} has no decoder")
-        return self.decoder_.predict(np.asarray(Z), batch_size=1000)
+        Z = Z if is_array(Z) else np.asarray(Z)
+        return self.decoder_.predict(Z, batch_size=1000)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """``inverse_transform(transform(X))``."""

@@ -63,6 +63,7 @@ class StackedAutoencoder(Autoencoder):
         self.check_params(X.shape[1])
         self._check_domain(X)
         self._build(X.shape[1])
+        self.model_.to(self._device(X))
         self.stage_histories_ = []
         h, h_validation = X, self._run.validation
         for i in range(1, len(self._check_widths()) + 1):

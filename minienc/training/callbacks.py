@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minienc.arrays import get_array_module, to_numpy
+from minienc.arrays import beside, to_numpy
 from minienc.files import atomic_write
 
 if TYPE_CHECKING:
@@ -165,8 +165,7 @@ class EarlyStopping(_Monitor):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
         if "best_weights" in state:
-            xp = get_array_module(self.model.parameters.vector)
-            self.best_weights = xp.asarray(state["best_weights"])
+            self.best_weights = beside(state["best_weights"], self.model.parameters.vector)
 
 
 class ModelCheckpoint(_Monitor):

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import get_array_module, is_array
+from minienc.arrays import beside, device_of, get_array_module, is_array, to_device
 from minienc.data.batching import batch_indices
 from minienc.data.checks import check_data
-from minienc.primitive import workspace
+from minienc.primitive import device_loop, workspace
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_fit, read_archive, write_archive
 from minienc.training.objective import NonFiniteError
@@ -84,7 +84,7 @@ class Batches:
 
         def pick(a: Any, dtype: Any) -> Any:
             if id(a) not in taken:
-                batch = a[indices]
+                batch = a[beside(indices, a)] if is_array(a) else a[indices]
                 taken[id(a)] = batch.astype(dtype) if batch.dtype != dtype else batch
             return taken[id(a)]
 
@@ -121,6 +121,11 @@ def _check_arrays(model: Any, name: str, arrays: tuple, n: int, shapes: list) ->
             )
         if len(a) == 0:
             raise ValueError(f"{which} has no samples")
+        if is_array(a) and model.device == "cpu" != device_of(a):
+            raise TypeError(
+                f"{which} lives on {device_of(a)} and the model on cpu; move one of them: "
+                f"model.to({device_of(a)!r}) or minienc.arrays.to_numpy({name})"
+            )
         if isinstance(a, np.ndarray):
             check_data(a, name=which, minimum=1)
 
@@ -170,6 +175,7 @@ class Trainer:
             callback.trainer = self
         self.grads = model.new_gradients()
         self.draws_noise = model.uses_rng
+        self.device_loop = None if model.device == "cpu" else device_loop(model.device)
 
     @property
     def n_batches(self) -> int:
@@ -206,9 +212,13 @@ class Trainer:
             self.noise = self._generator("noise")
             self._tell("on_epoch_begin", self.epoch, {})
         order = self._generator("order") if self.shuffle else None
-        batches = list(batch_indices(len(self.train_indices), self.batch_size, order))
+        batches = [
+            self.train_indices[part]
+            for part in batch_indices(len(self.train_indices), self.batch_size, order)
+        ]
+        taken: Any = self._take(batches[self.batch]) if self.batch < self.n_batches else None
         while self.batch < self.n_batches:
-            self._step(self.train_indices[batches[self.batch]])
+            taken = self._step(taken, batches[self.batch + 1 : self.batch + 2])
             self.batch += 1
             self._tell("on_train_batch_end", self.batch - 1, self._means())
             if interrupted():
@@ -221,21 +231,52 @@ class Trainer:
         self._tell("on_epoch_end", done, logs)
         return logs
 
-    def _step(self, indices: np.ndarray) -> None:
-        """One step: forward, loss, backward, update."""
+    def _take(self, indices: np.ndarray) -> tuple[tuple, tuple, tuple]:
+        """The inputs, targets and weights of a batch, where the model computes."""
         xs, ys, weights = self.data.take(indices)
-        model, objective = self.model, self.model.objective
+        if self.device_loop is None:
+            return xs, ys, weights
+        arrays = self.device_loop.upload((*xs, *ys, *weights))
+        return arrays[: len(xs)], arrays[len(xs) : len(xs) + len(ys)], arrays[len(xs) + len(ys) :]
+
+    def _step(self, taken: tuple[tuple, tuple, tuple], after: Sequence[np.ndarray] = ()) -> Any:
+        """One step: forward, loss, backward, update; return the batch ``after`` it, taken.
+
+        A device computes while the next batch is on its way to it, so that is fetched before
+        anybody looks at the loss.
+        """
         before = self.noise.bit_generator.state if self.draws_noise else None
-        values, cache = objective.forward(xs, ys, weights, rng=self.noise)
+        step, rate = self.model.optimizer.next_step()
+        if self.device_loop is None or self.draws_noise:
+            values = self._compute(taken, (step, rate))
+        else:
+            values = self.device_loop.compute(self._compute, taken, (step, rate))
+        following = self._take(after[0]) if after else None
+        values = {name: float(value) for name, value in values.items()}
         if not math.isfinite(values["loss"]):
-            self._refuse(xs, values["loss"], before)
-        grads = self.grads.zero()
-        objective.backward(cache, grads)
-        model.optimizer.step(model.parameters, grads)
-        n = len(indices)
+            self.model.optimizer.iterations -= 1  # the step that was counted was not made
+            self._refuse(taken[0], values["loss"], before)
+        self.model.parameters.touch()
+        n = taken[0][0].shape[0]
         self.n_seen += n
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + n * value
+        return following
+
+    def _compute(self, taken: tuple[tuple, tuple, tuple], numbers: tuple) -> dict[str, Any]:
+        """The arithmetic of a step. Where the loss is not finite, the weights stay as they are."""
+        model, (step, rate) = self.model, numbers
+        values, cache = model.objective.forward(*taken, rng=self.noise)
+        loss = values["loss"]
+        if self.device_loop is not None and self.device_loop.replays:
+            xp = get_array_module(loss)  # nobody looks: a rate that is no number leaves all alone
+            rate = xp.where(xp.isfinite(loss), rate, math.nan)
+        elif not math.isfinite(loss):
+            return values
+        grads = self.grads.zero()
+        model.objective.backward(cache, grads)
+        model.optimizer.move(model.parameters, grads, step, rate)
+        return values
 
     def _means(self) -> dict[str, float]:
         return {name: total / self.n_seen for name, total in self.sums.items()}
@@ -313,14 +354,16 @@ class Trainer:
             {name: a.shape for name, a in weights.items()},
             {name: tuple(view.shape) for name, view in parameters.items()},
         )
-        xp = get_array_module(parameters.vector)
         for name, view in parameters.items():
-            view[...] = xp.asarray(weights[name])
+            view[...] = beside(weights[name], view)
         parameters.touch()
         self.model.optimizer.load_state_dict(
             {
                 **header["optimizer"],
-                **{n: xp.asarray(a) for n, a in _part(arrays, "optimizer/").items()},
+                **{
+                    name: beside(a, parameters.vector)
+                    for name, a in _part(arrays, "optimizer/").items()
+                },
             }
         )
         saved = header["callbacks"]
@@ -459,19 +502,27 @@ def run_evaluation(
     sums: dict[str, float] = {}
     for start in range(0, len(indices), batch_size):
         part = indices[start : start + batch_size]
-        values, _ = model.objective.forward(*data.take(part))
+        taken = [_on_device(model, arrays) for arrays in data.take(part)]
+        values, _ = model.objective.forward(*taken)
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + len(part) * value
-    return {name: total / len(indices) for name, total in sums.items()}
+    return {name: float(total) / len(indices) for name, total in sums.items()}
+
+
+def _on_device(model: Any, arrays: tuple) -> tuple:
+    """The arrays where the model lives."""
+    return tuple([to_device(a, model.device) for a in arrays])
 
 
 def predict(model: Any, x: Any, batch_size: int) -> Any:
-    """The outputs for all samples, batch by batch."""
+    """The outputs for all samples, batch by batch; they live where the samples do."""
     data = Batches(model, x)
+    home = device_of(data.xs[0]) if is_array(data.xs[0]) else "cpu"
     parts = []
     for start in range(0, data.n, batch_size):
         xs, _, _ = data.take(np.arange(start, min(start + batch_size, data.n)))
-        parts.append(model.graph.forward(xs)[0])
+        ys, _ = model.graph.forward(_on_device(model, xs))
+        parts.append([y if home == model.device else to_device(y, home) for y in ys])
     xp = get_array_module(parts[0][0])
     outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]
     return outputs[0] if len(outputs) == 1 else outputs

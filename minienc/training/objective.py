@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, as_number
 from minienc.functions.activations import get_activation
 from minienc.layers.base import Gradients
 from minienc.layers.graph import Graph
@@ -75,31 +75,34 @@ class Objective:
         targets: Sequence[Array],
         sample_weights: Sequence[Array | None] | None = None,
         rng: np.random.Generator | None = None,
-    ) -> tuple[dict[str, float], ObjectiveCache]:
-        """Return {"loss": ..., each metric: ...} for one batch, and the cache for ``backward``."""
+    ) -> tuple[dict[str, Any], ObjectiveCache]:
+        """Return {"loss": ..., each metric: ...} for one batch, and the cache for ``backward``.
+
+        The numbers are floats, or on a device arrays of no axes.
+        """
         n = xs[0].shape[0]
         outputs, layer_caches = self.graph.forward(xs, rng)
         sample_weights = sample_weights or [None] * self.n_outputs
-        values: dict[str, float] = {"loss": 0.0}
+        values: dict[str, Any] = {"loss": 0.0}
         loss_caches, activity_caches, weight_caches = [], [], []
         for i, loss in enumerate(self.losses):
             value, cache = loss.forward(outputs[i], targets[i], sample_weights[i])
             loss_caches.append(cache)
-            values["loss"] += self.loss_weights[i] * float(value)
+            values["loss"] += self.loss_weights[i] * as_number(value)
             if self.metrics[i]:
                 y = get_activation(self.activations[i])(outputs[i])[0]
                 for name, metric in self.metrics[i]:
-                    values[name] = float(metric(targets[i], y).mean())
+                    values[name] = as_number(metric(targets[i], y).mean())
         for regularizer, y in zip(
             self.activity_regularizers, outputs[self.n_outputs :], strict=True
         ):
             value, cache = regularizer.forward(y)
             activity_caches.append(cache)
-            values["loss"] += float(value) / n
+            values["loss"] += as_number(value) / n
         for p in self.regularized:
             value, cache = p.regularizer.forward(p.value)
             weight_caches.append(cache)
-            values["loss"] += float(value)
+            values["loss"] += as_number(value)
         cache = ObjectiveCache(layer_caches, loss_caches, activity_caches, weight_caches, n)
         return values, cache
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from minienc.arrays import Array, get_array_module, zeros_aligned
+from minienc.arrays import Array, as_number, get_array_module, to_device, zeros_aligned
 from minienc.primitive import primitive
 
 # ------------------------------------------------------------------------------------------ steps
@@ -92,7 +92,7 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
     m += (1 - beta_1) * g
     v *= beta_2
     v += (1 - beta_2) * (g * g)
-    a = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    a = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
     w -= a * m / (xp.sqrt(v) + epsilon)
 
 
@@ -121,7 +121,7 @@ def adamw_step(
 @primitive
 def sum_of_squares(g):
     """sum g^2, a number: its root is the norm that clipping looks at."""
-    return float((g * g).sum())
+    return as_number((g * g).sum())
 
 
 # ---------------------------------------------------------------------------------------- classes
@@ -181,6 +181,20 @@ class Optimizer:
         parameters : Parameters
         gradients : Gradients, of the same layout; not written to
         """
+        self.move(parameters, gradients, *self.next_step())
+        parameters.touch()
+
+    def next_step(self) -> tuple[int, float]:
+        """Count a step; return which it is, from 1, and its learning rate."""
+        rate = self.current_learning_rate
+        self.iterations += 1
+        return self.iterations, rate
+
+    def move(self, parameters: Any, gradients: Any, step: Any, rate: Any) -> None:
+        """The arithmetic of ``step``, for what ``next_step`` returned: nothing is counted.
+
+        A step that is recorded on a GPU and replayed gets the two as arrays of no axes.
+        """
         w, g = parameters.vector, gradients.vector
         if w.shape != g.shape:
             raise ValueError(
@@ -189,15 +203,13 @@ class Optimizer:
         self._remember(parameters)
         segments = parameters.segments()
         scale = self._clipping_scale(g, segments)
-        rate = self.current_learning_rate
-        self.iterations += 1
         for part, multiplier in segments:
             state = {name: vector[part] for name, vector in self._state.items()}
-            self._update(w[part], g[part], state, rate * multiplier, scale)
-        parameters.touch()
+            part_rate = rate if multiplier == 1 else rate * multiplier
+            self._update(w[part], g[part], state, step, part_rate, scale)
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
         raise NotImplementedError
 
@@ -229,11 +241,19 @@ class Optimizer:
                 f"belongs to that one's weights); make a new one for each model"
             )
 
-    def _clipping_scale(self, g: Array, segments: list) -> float:
+    def _clipping_scale(self, g: Array, segments: list) -> Any:
         if self.global_clipnorm is None:
             return 1.0
-        norm = math.sqrt(sum(sum_of_squares(g[part]) for part, _ in segments))
-        return self.global_clipnorm / norm if norm > self.global_clipnorm else 1.0
+        total = sum(sum_of_squares(g[part]) for part, _ in segments)
+        if isinstance(total, (int, float)):
+            norm = math.sqrt(total)
+            return self.global_clipnorm / norm if norm > self.global_clipnorm else 1.0
+        xp = get_array_module(total)  # of a device: the same, without a look at the number
+        return self.global_clipnorm / xp.maximum(xp.sqrt(total), self.global_clipnorm)
+
+    def to(self, device: str) -> None:
+        """Move what is remembered to a device, as ``Model.to`` moves the weights."""
+        self._state = {name: to_device(v, device) for name, v in self._state.items()}
 
     # -- saving
 
@@ -281,7 +301,7 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if momentum else ()
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
         sgd_step(w, g, state.get("velocity"), rate, self.momentum, self.nesterov, scale)
 
@@ -306,7 +326,7 @@ class RMSprop(Optimizer):
         self.slots = ("s", "velocity") if momentum else ("s",)
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
         velocity = state.get("velocity")
         rmsprop_step(w, g, state["s"], velocity, rate, self.rho, self.momentum, self.epsilon, scale)
@@ -336,7 +356,7 @@ class Adagrad(Optimizer):
         return xp.full_like(w, self.initial_accumulator_value)
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
         adagrad_step(w, g, state["s"], rate, self.epsilon, scale)
 
@@ -363,10 +383,10 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
-        t, betas = self.iterations, (self.beta_1, self.beta_2)
-        adam_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, scale)
+        betas = self.beta_1, self.beta_2
+        adam_step(w, g, state["m"], state["v"], step, rate, *betas, self.epsilon, scale)
 
     def get_config(self) -> dict[str, Any]:
         own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -390,11 +410,10 @@ class AdamW(Adam):
         self.weight_decay = weight_decay
 
     def _update(
-        self, w: Array, g: Array, state: dict[str, Array], rate: float, scale: float
+        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
     ) -> None:
-        t, betas = self.iterations, (self.beta_1, self.beta_2)
-        decay = self.weight_decay
-        adamw_step(w, g, state["m"], state["v"], t, rate, *betas, self.epsilon, decay, scale)
+        betas, decay = (self.beta_1, self.beta_2), self.weight_decay
+        adamw_step(w, g, state["m"], state["v"], step, rate, *betas, self.epsilon, decay, scale)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_decay": self.weight_decay}

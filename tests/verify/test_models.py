@@ -73,7 +73,7 @@ def test_the_optimisers_of_the_project(optimizer):
 
 def test_a_wrong_optimiser_is_told_by_its_step():
     class NoCorrection(Adam):
-        def _update(self, w, g, state, rate, scale):
+        def _update(self, w, g, state, step, rate, scale):
             m, v = state["m"], state["v"]
             m *= 0.9
             m += 0.1 * g
