@@ -1,24 +1,54 @@
 """An array that refuses what CuPy's arrays refuse, though NumPy computes beneath it.
 
-``np.asarray(guard)`` raises, so does mixing with an ndarray, so does a NumPy function on it; only
-the functions of ``guard_module`` work, all of which CuPy has. What runs on it runs on a GPU as far
-as dispatch goes.
+What runs on it runs on a GPU as far as dispatch goes. ``np.asarray(guard)`` raises, so does mixing
+with an ndarray of any number of axes, so does a method or an argument that CuPy has not (by the
+list of ``tests/test_names.py``). NumPy's own functions raise, too, where CuPy's arrays would answer
+for them: in the source each is a place where ``xp`` was forgotten.
+
+CuPy computes while Python goes on. Where a number is looked at, Python waits until everything is
+done, so each such look is counted: ``with counting() as counts: ...; counts.waits``.
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import register_array_module
+from tests.test_names import UFUNC_KEYWORDS, read_list
+
+CUPY = read_list()
+
+
+@dataclass
+class Counts:
+    """What passed between host and device."""
+
+    waits: int = 0  # looks at a number, copies to the host
+    uploads: int = 0  # copies to the device
+
+
+_counts = Counts()
+
+
+@contextmanager
+def counting() -> Iterator[Counts]:
+    """Count what passes within the block."""
+    global _counts
+    before, _counts = _counts, Counts()
+    try:
+        yield _counts
+    finally:
+        _counts = before
 
 
 class GuardArray:
     """A NumPy-backed test double of ``cupy.ndarray``."""
-
-    __array_priority__ = 1000
 
     def __init__(self, values: np.ndarray) -> None:
         assert isinstance(values, (np.ndarray, np.generic)), type(values)
@@ -30,19 +60,47 @@ class GuardArray:
         raise TypeError("implicit conversion to a NumPy array is not allowed")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        """``np.float64(2) * guard`` arrives here, for the scalar is NumPy's; nothing else may."""
+        is_operator = method == "__call__" and ufunc.__name__ in _OPERATORS and not kwargs
+        if is_operator and isinstance(args[0], np.generic):
+            return _wrap(ufunc(args[0], _bare(args[1])))
         raise TypeError(f"np.{ufunc.__name__} was called on an array of the device")
 
     def __array_function__(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"np.{function.__name__} was called on an array of the device")
 
+    # -- what makes Python wait for the device
+
+    def _look(self) -> np.ndarray:
+        _counts.waits += 1
+        return self._values
+
+    def get(self) -> np.ndarray:
+        return self._look().copy()
+
+    def item(self) -> Any:
+        return self._look().item()
+
+    def tolist(self) -> Any:
+        return self._look().tolist()
+
+    def tobytes(self) -> bytes:
+        return self._look().tobytes()
+
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return bool(self._look())
 
     def __float__(self) -> float:
-        return float(self._values)
+        return float(self._look())
 
     def __int__(self) -> int:
-        return int(self._values)
+        return int(self._look())
+
+    def __complex__(self) -> complex:
+        return complex(self._look())
+
+    def __repr__(self) -> str:
+        return f"GuardArray({self._values!r})"
 
     # -- what it has
 
@@ -63,11 +121,26 @@ class GuardArray:
         return self._values.size
 
     @property
+    def nbytes(self) -> int:
+        return self._values.nbytes
+
+    @property
     def T(self) -> GuardArray:
         return GuardArray(self._values.T)
 
+    @property
+    def real(self) -> GuardArray:
+        return GuardArray(self._values.real)
+
+    @property
+    def imag(self) -> GuardArray:
+        return GuardArray(self._values.imag)
+
     def __len__(self) -> int:
         return len(self._values)
+
+    def __iter__(self) -> Iterator[GuardArray]:
+        return (GuardArray(row) for row in self._values)  # raises for no axes, as CuPy's does
 
     def __getitem__(self, index: Any) -> GuardArray:
         return GuardArray(self._values[_bare_index(index)])
@@ -75,8 +148,27 @@ class GuardArray:
     def __setitem__(self, index: Any, value: Any) -> None:
         self._values[_bare_index(index)] = _bare(value)
 
-    def __repr__(self) -> str:
-        return f"GuardArray({self._values!r})"
+    def __getattr__(self, name: str) -> Any:
+        """The methods that CuPy's arrays have, with the arguments that they take there."""
+        takes = CUPY.array.get(name)
+        if name.startswith("_") or takes is None or not hasattr(np.ndarray, name):
+            raise AttributeError(f"the array of the device has no {name}; has CuPy's?")
+        method = getattr(self._values, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            _check_keywords(name, kwargs, takes)
+            bare = {k: _bare(v) for k, v in kwargs.items()}
+            return _wrap(method(*map(_bare, args), **bare))
+
+        return call
+
+
+def _check_keywords(name: str, kwargs: dict[str, Any], takes: tuple[str, ...] | None) -> None:
+    if takes is None or any(a.startswith("**") for a in takes):
+        return
+    for k in kwargs:
+        if k not in takes:
+            raise TypeError(f"{name}() got an unexpected keyword argument {k!r}: CuPy's lacks it")
 
 
 def _bare(x: Any) -> Any:
@@ -85,15 +177,31 @@ def _bare(x: Any) -> Any:
         return x._values
     if isinstance(x, np.ndarray):
         raise TypeError("an ndarray of the host is mixed with an array of the device")
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(_bare, x))
     return x
 
 
 def _bare_index(index: Any) -> Any:
-    return tuple(map(_bare, index)) if isinstance(index, tuple) else _bare(index)
+    """To pick by a mask, the device has to say how many there are."""
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, GuardArray) and part.dtype == bool:
+            _counts.waits += 1
+    return _bare(index)
 
 
 def _wrap(result: Any) -> Any:
+    """Every array of the device, those without axes as well: CuPy has no scalars."""
+    if isinstance(result, tuple):
+        return tuple(map(_wrap, result))
     return GuardArray(result) if isinstance(result, (np.ndarray, np.generic)) else result
+
+
+# ---------------------------------------------------------------------------------- its operators
+
+_OPERATORS = {"add", "subtract", "multiply", "divide", "power", "matmul", "floor_divide"} | {
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "remainder")
+}
 
 
 def _binary(name: str) -> Any:
@@ -108,7 +216,7 @@ def _binary(name: str) -> Any:
     return forward, backward
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and_", "or_"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_"):
     _slot = _name.rstrip("_")
     _forward, _backward = _binary(_name)
     setattr(GuardArray, f"__{_slot}__", _forward)
@@ -122,13 +230,13 @@ def _in_place(name: str) -> Any:
     function = getattr(operator, name)
 
     def method(self: GuardArray, other: Any) -> GuardArray:
-        self._values = function(self._values, _bare(other))  # CuPy has no __imatmul__
+        self._values = function(self._values, _bare(other))
         return self
 
     return method
 
 
-for _name in ("iadd", "isub", "imul", "itruediv"):
+for _name in ("iadd", "isub", "imul", "itruediv"):  # CuPy has no __imatmul__
     setattr(GuardArray, f"__{_name}__", _in_place(_name))
 
 
@@ -141,52 +249,47 @@ for _name in ("neg", "abs", "invert"):
     setattr(GuardArray, f"__{_name}__", _unary(_name))
 
 
-def _method(name: str) -> Any:
-    def method(self: GuardArray, *args: Any, **kwargs: Any) -> Any:
-        return _wrap(getattr(self._values, name)(*map(_bare, args), **kwargs))
-
-    return method
-
-
-for _name in (
-    *("sum", "mean", "max", "min", "argmax", "all", "any", "std"),
-    *("copy", "astype", "reshape", "ravel", "transpose", "fill"),
-):
-    setattr(GuardArray, _name, _method(_name))
+# -------------------------------------------------------------------------------------- its module
 
 
 class _GuardModule:
     """Stands where ``cupy`` stands: the functions of NumPy's names that CuPy has."""
 
-    names = (
-        *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
-        *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite"),
-        *("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "full_like", "empty_like"),
-    )
+    def __init__(self, prefix: str = "", beneath: Any = np) -> None:
+        self._prefix, self._beneath = prefix, beneath
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self.names:
-            raise AttributeError(f"the guard's module has no {name}; does CuPy?")
-        function = getattr(np, name)
+        path = self._prefix + name
+        if path in ("linalg", "fft"):
+            return _GuardModule(f"{path}.", getattr(np, name))
+        if path not in CUPY.module:
+            raise AttributeError(f"CuPy has no {path}")
+        function = getattr(self._beneath, name)
+        if not callable(function) or isinstance(function, type):  # pi, newaxis, float32
+            return function
+        takes = tuple(UFUNC_KEYWORDS) if path in CUPY.ufuncs else CUPY.module[path]
 
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            bare = [
-                tuple(map(_bare, a)) if isinstance(a, (tuple, list)) else _bare(a) for a in args
-            ]
-            return _wrap(function(*bare, **{k: _bare(v) for k, v in kwargs.items()}))
+        def call(*args: Any, **kwargs: Any) -> Any:
+            _check_keywords(path, kwargs, takes)
+            bare = {k: _bare(v) for k, v in kwargs.items()}
+            return _wrap(function(*map(_bare, args), **bare))
 
-        return wrapped
+        for method in ("at", "reduce", "accumulate"):
+            if f"{path}.{method}" in CUPY.module:
+                setattr(call, method, getattr(_GuardModule(f"{path}.", function), method))
+        return call
 
     @staticmethod
     def asarray(x: Any, dtype: Any = None) -> GuardArray:
         """The door: what lives on the host is copied over."""
         if isinstance(x, GuardArray):
-            return x if dtype is None else GuardArray(x._values.astype(dtype))
+            return x if dtype in (None, x.dtype) else GuardArray(x._values.astype(dtype))
+        _counts.uploads += 1
         return GuardArray(np.array(x, dtype=dtype))
 
     @staticmethod
     def asnumpy(x: Any) -> np.ndarray:
-        return x._values.copy() if isinstance(x, GuardArray) else np.asarray(x)
+        return x.get() if isinstance(x, GuardArray) else np.asarray(x)
 
 
 guard_module = _GuardModule()
