@@ -64,7 +64,8 @@ def gradcheck(
         A pair ``gradcheck(forward, backward, x, W, b)``; a function that returns ``(y, backward)``,
         ``gradcheck(f, x, W)``; a layer or model, ``gradcheck(layer, x)``; a compiled model with its
         loss, ``gradcheck(model, x, y)``; a loss, ``gradcheck(loss, y, target)``; an object with
-        ``forward(x)`` and ``backward(dy)``; a function of PyTorch tensors or JAX arrays.
+        ``forward(x)`` and ``backward(dy)``; a function of PyTorch tensors or JAX arrays. What is
+        given arrays of a device, or has its weights there, runs there.
     gradient : function or arrays, optional
         What a plain function of a number claims as its gradient: ``gradcheck(f, x, gradient=g)``.
     surrogate : function, optional
@@ -104,7 +105,7 @@ def gradcheck(
         options=options,
     )
     rng = np.random.default_rng(seed)
-    report = Report(subject.name, [])
+    report = Report(subject.name, [], device=subject.device)
     report.unchecked = {k: v for k, v in subject.unchecked.items() if k not in subject.stopped}
     given = {k: np.array(v) if _is_array(v) else v for k, v in subject.arguments.items()}
     shadow = {k: _as_float64(v) for k, v in given.items()}
@@ -149,7 +150,7 @@ def gradcheck(
             )
     _draw_v_curves(report.tensors, examiner, claimed)
     report.problems += check_laws(subject, given, v)
-    if not report.problems:
+    if not report.problems and subject.device == "cpu":  # a device has no layouts to hand over
         report.problems += check_layouts(subject, given, v)
     if report.verdict != FAIL:
         _check_one_sample(report, subject, shadow, y, rng)
@@ -262,7 +263,7 @@ def assert_gradients(what: Any, *args: Any, **options: Any) -> None:
     """For a test suite: raise AssertionError, with the report, unless the verdict is "pass"."""
     report = gradcheck(what, *args, **options)
     if not report:
-        raise AssertionError(f"gradients of {report.subject}: {report.verdict}\n{report}")
+        raise AssertionError(f"gradients of {report.title}: {report.verdict}\n{report}")
 
 
 def miss_probability(relative_error: float, directions: int) -> float:

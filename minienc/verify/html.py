@@ -26,7 +26,7 @@ def as_html(report: Report) -> str:
     parts = [STYLE, '<div class="gradcheck">']
     parts.append(
         f'<h2><span class="{report.verdict}">{report.verdict.upper()}</span> '
-        f"{escape(report.subject)}</h2>"
+        f"{escape(report.title)}</h2>"
     )
     parts += [f'<p class="likely">{escape(problem)}</p>' for problem in report.problems]
     parts += [_tensor(t) for t in report.tensors if t.verdict != "pass"]
@@ -44,7 +44,7 @@ def as_page(report: Report) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{report.verdict}: {escape(report.subject)}</title></head>"
+        f"<title>{report.verdict}: {escape(report.title)}</title></head>"
         f"<body>{as_html(report)}</body></html>\n"
     )
 

@@ -5,20 +5,28 @@ Each broken law is one sentence, and makes the check fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minienc.arrays import device_of, get_array_module, is_array, to_numpy
+from minienc.verify.devices import home
 from minienc.verify.differences import gradient_rounding
-from minienc.verify.subject import Arguments, Outputs, Subject
+from minienc.verify.subject import Arguments, Outputs, Subject, lives_on_device
 
 
 def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
-    """Return a sentence for each law that is broken."""
-    arguments = {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in given.items()}
-    before = {k: a.tobytes() for k, a in arguments.items() if isinstance(a, np.ndarray)}
+    """Return a sentence for each law that is broken.
+
+    On a device they are held against the arrays that live there.
+    """
+    place, subject = subject.there or _copy, subject.on_device or subject
+    arguments = {k: place(a) for k, a in given.items()}
+    before = {k: _bytes(a) for k, a in arguments.items() if is_array(a)}
     y, cache = subject.forward(arguments)
-    dys = tuple(c.astype(part.dtype) for c, part in zip(v, y, strict=True))
+    host_dys = tuple(c.astype(part.dtype) for c, part in zip(v, y, strict=True))
+    dys = tuple(map(place, host_dys))
     found: list[str] = []
     if any(dict_changed(arguments, before)):
         return [
@@ -26,27 +34,36 @@ def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
         ]
     found += _shared_outputs(y, arguments)
     again = subject.forward(arguments)[0]
-    if not _same(y, again):
+    if not _same(home(y), home(again)):
         return [
             *found,
             "the forward gives two results for one input: pass its generator, or seed it",
         ]
-    dy_bytes = [d.tobytes() for d in dys]
+    dy_bytes = [_bytes(d) for d in dys]
     first = subject.backward(dys, cache)
-    if [d.tobytes() for d in dys] != dy_bytes:
+    if [_bytes(d) for d in dys] != dy_bytes:
         found.append("the backward writes into the cotangent dy")
     found += [f"the backward writes into {n}" for n in dict_changed(arguments, before)]
-    found += _shared_gradients(first, dys, arguments, subject)
-    found += _repetition(subject, dys, cache, first, arguments)
-    found += _linearity(subject, dys, cache, first, arguments, y)
-    found += _addition(subject, dys, cache, first)
-    found += _dtypes(subject, given, y, first)
+    found += _shared_gradients(first, dys, arguments)
+    found += _strayed(first, arguments)
+    found += _repetition(subject, dys, cache, home(first), arguments)
+    found += _linearity(subject, place, host_dys, home(first), arguments, home(y))
+    found += _addition(subject, dys, cache, home(first))
+    found += _dtypes(subject, given, y, home(first))
     return found
+
+
+def _copy(a: Any) -> Any:
+    return a.copy() if isinstance(a, np.ndarray) else a
+
+
+def _bytes(a: Any) -> bytes:
+    return to_numpy(a).tobytes()
 
 
 def dict_changed(arguments: Arguments, before: dict[str, bytes]) -> list[str]:
     """Names of the arrays that are no longer what they were."""
-    return [k for k, was in before.items() if arguments[k].tobytes() != was]
+    return [k for k, was in before.items() if _bytes(arguments[k]) != was]
 
 
 def _same(one: Outputs, two: Outputs) -> bool:
@@ -57,23 +74,36 @@ def _shared_outputs(y: Outputs, arguments: Arguments) -> list[str]:
     return [
         f"the output shares memory with the argument {k}: writing to one changes the other"
         for k, a in arguments.items()
-        if isinstance(a, np.ndarray) and any(np.shares_memory(part, a) for part in y)
+        if any(_share(part, a) for part in y)
     ]
 
 
-def _shared_gradients(
-    gradients: dict[str, Any], dys: Outputs, arguments: Arguments, subject: Subject
-) -> list[str]:
+def _share(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.shares_memory(one, other)
+    on_device = lives_on_device(one) and lives_on_device(other)
+    return on_device and bool(get_array_module(one, other).shares_memory(one, other))
+
+
+def _shared_gradients(gradients: dict[str, Any], dys: Outputs, arguments: Arguments) -> list[str]:
     found = []
     for name, g in gradients.items():
-        if not isinstance(g, np.ndarray):
-            continue
-        if any(np.shares_memory(g, d) for d in dys):
+        if any(_share(g, d) for d in dys):
             found.append(f"the gradient of {name} shares memory with the cotangent dy")
         for k, a in arguments.items():
-            if isinstance(a, np.ndarray) and np.shares_memory(g, a):
+            if _share(g, a):
                 found.append(f"the gradient of {name} shares memory with the argument {k}")
     return found
+
+
+def _strayed(gradients: dict[str, Any], arguments: Arguments) -> list[str]:
+    """A gradient made with NumPy, though its argument lives on a device."""
+    return [
+        f"the gradient of {name} lives on cpu, expected {device_of(arguments[name])}, where {name} "
+        f"does"
+        for name, g in gradients.items()
+        if lives_on_device(arguments[name]) and isinstance(g, np.ndarray)
+    ]
 
 
 def _repetition(
@@ -82,7 +112,7 @@ def _repetition(
     """Backward again; and forward with other numbers in between, for caches of one slot."""
     kept = {k: None if g is None else np.array(g) for k, g in first.items()}
     try:
-        second = subject.backward(dys, cache)
+        second = home(subject.backward(dys, cache))
     except Exception:  # a cache that is used up is of no harm
         return []
     found = []
@@ -101,7 +131,7 @@ def _repetition(
         return found
     other = {
         k: a[::-1] * a.dtype.type(0.5) + a.dtype.type(0.25)
-        if isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.ndim
+        if is_array(a) and a.dtype.kind == "f" and a.ndim
         else a
         for k, a in arguments.items()
     }
@@ -110,7 +140,7 @@ def _repetition(
             subject.forward(other)
     except Exception:  # it refuses these numbers (probabilities, a positive definite matrix)
         subject.forward(arguments)
-    third = subject.backward(dys, cache)
+    third = home(subject.backward(dys, cache))
     return [
         f"the gradient of {name} changes when the forward is called again in between: the cache "
         f"belongs to the function, not to the call"
@@ -121,8 +151,8 @@ def _repetition(
 
 def _linearity(
     subject: Subject,
+    place: Callable[[Any], Any],
     dys: Outputs,
-    cache: Any,
     first: dict[str, Any],
     arguments: Arguments,
     y: Outputs,
@@ -131,7 +161,7 @@ def _linearity(
     rng = np.random.default_rng(1)
     others = tuple(rng.standard_normal(d.shape).astype(d.dtype) for d in dys)
     apart, together = (
-        subject.backward(d, subject.forward(arguments)[1])
+        home(subject.backward(tuple(map(place, d)), subject.forward(arguments)[1]))
         for d in (
             others,
             tuple(np.asarray(3 * a + b, a.dtype) for a, b in zip(dys, others, strict=True)),
@@ -146,7 +176,7 @@ def _linearity(
         kinds = {a.dtype for a in (np.asarray(g), *dys) if a.dtype.kind == "f"}
         eps = max((float(np.finfo(dtype).eps) for dtype in kinds), default=0.0)
         tolerance = max(1e-9, min(1e4 * eps, 2e-2))
-        rounding = 4 * gradient_rounding(arguments[name], dys, y, eps)
+        rounding = 4 * gradient_rounding(home(arguments[name]), dys, y, eps)
         atol = max(tolerance * size, rounding, 1e-300)
         if not np.allclose(together[name], expected, rtol=0, atol=atol):
             found.append(f"the gradient of {name} is not linear in dy")
@@ -160,7 +190,7 @@ def _addition(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any])
         return []
     sizes = [float(np.abs(g).max(initial=0)) for g in first.values() if g is not None]
     start = max(sizes, default=0.0)
-    onto = subject.backward_onto(dys, cache, start)
+    onto = home(subject.backward_onto(dys, cache, start))
     return [
         f"the gradient of {name} is written over what was there, instead of added to it: a layer "
         f"that is used twice would lose a use"

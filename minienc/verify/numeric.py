@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import beside, to_numpy
+
 
 def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 1.0) -> np.ndarray:
     """The gradient of sum(dy * f(x)) by central differences, element by element.
@@ -21,14 +23,14 @@ def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 
     ----------
     f : function of one array that returns an array, a number, or a tuple of them
     x : array of float64
-        It is not written to: f is given copies.
+        It is not written to: f is given copies, where x lives.
     dy : array, number, or tuple of them
         The cotangent: shaped like f's result. Draw it at random; with all ones, a wrong gradient
         of anything that sums to a constant (softmax, normalisation) cannot be seen.
 
     Returns
     -------
-    array, of x's shape
+    array, of x's shape, where x lives
 
     Raises
     ------
@@ -37,19 +39,20 @@ def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 
     """
     if x.dtype != np.float64:
         raise TypeError(f"numerical_gradient: x is {x.dtype}, expected float64")
+    point = to_numpy(x)
     dx = np.zeros(x.shape)
     for i in np.ndindex(x.shape):
-        h = np.cbrt(np.finfo(float).eps) * max(1.0, abs(x[i]))
-        above, below = x.copy(), x.copy()
+        h = np.cbrt(np.finfo(float).eps) * max(1.0, abs(point[i]))
+        above, below = point.copy(), point.copy()
         above[i] += h
         below[i] -= h
         width = above[i] - below[i]  # what x + h and x - h really differ by, after rounding
-        dx[i] = (_inner(dy, f(above)) - _inner(dy, f(below))) / width
-    return dx
+        dx[i] = (_inner(dy, f(beside(above, x))) - _inner(dy, f(beside(below, x)))) / width
+    return beside(dx, x)
 
 
 def _inner(dy: Any, y: Any) -> float:
     """sum(dy * y), over all parts of a tuple."""
     if isinstance(y, tuple):
         return sum(_inner(d, part) for d, part in zip(dy, y, strict=True))
-    return float(np.sum(dy * y))
+    return float(np.sum(to_numpy(dy) * to_numpy(y)))

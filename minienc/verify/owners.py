@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.verify.subject import Arguments, Outputs, Subject, SubjectError, as_outputs, rewound
+from minienc.arrays import device_of, get_array_module, to_device, to_numpy
+from minienc.verify.subject import (
+    Arguments,
+    Outputs,
+    Subject,
+    SubjectError,
+    as_outputs,
+    lives_on_device,
+    rewound,
+)
 
 
 def of_layer(layer: Any, args: tuple) -> Subject:
@@ -25,9 +34,11 @@ def of_layer(layer: Any, args: tuple) -> Subject:
         layer.build(
             [x.shape[1:] for x in xs] if layer.takes_several else xs[0].shape[1:], xs[0].dtype
         )
+        for _, p in layer.named_parameters() if lives_on_device(xs[0]) else ():
+            p.to(device_of(xs[0]))
     inputs = {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
     named = layer.named_parameters()
-    arguments = {**inputs, **{n: np.asarray(p.value) for n, p in named}}
+    arguments = {**inputs, **{n: _bare(p.value) for n, p in named}}
     differentiable = tuple(k for k, v in arguments.items() if np.dtype(v.dtype).kind == "f")
     kwargs = {"rng": np.random.default_rng(0)} if layer.uses_rng else {}
 
@@ -73,9 +84,11 @@ def of_objective(model: Any, args: tuple, targets: Any) -> Subject:
     xs = args[0] if isinstance(args[0], (tuple, list)) else (args[0],)
     y = args[1] if targets is None else targets
     ys = y if isinstance(y, (tuple, list)) else (y,)
+    if model.device != "cpu":  # as fit brings them over
+        ys = tuple(to_device(part, model.device) for part in ys)
     inputs = {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
     named = model.named_parameters()
-    arguments = {**inputs, **{n: np.asarray(p.value) for n, p in named}}
+    arguments = {**inputs, **{n: _bare(p.value) for n, p in named}}
     differentiable = tuple(k for k, v in arguments.items() if np.dtype(v.dtype).kind == "f")
 
     def run(given: Arguments) -> tuple[Outputs, Any]:
@@ -84,7 +97,7 @@ def of_objective(model: Any, args: tuple, targets: Any) -> Subject:
             dtype = x[0].dtype
             t = [part.astype(dtype) if part.dtype.kind == "f" else part for part in ys]
             values, cache = model.objective.forward(x, t, rng=np.random.default_rng(0))
-        return (np.asarray(values["loss"]),), (cache, given)
+        return as_outputs(values["loss"]), (cache, given)
 
     def back(dys: Outputs, cache: Any) -> dict[str, Any]:
         inner, given = cache
@@ -97,6 +110,10 @@ def of_objective(model: Any, args: tuple, targets: Any) -> Subject:
 
     name = f"{model.label} with its loss"
     return Subject(name, arguments, differentiable, run, back, model=model, inputs=tuple(xs))
+
+
+def _bare(value: Any) -> Any:
+    return value if lives_on_device(value) else np.asarray(value)
 
 
 @contextmanager
@@ -140,7 +157,7 @@ def of_object(obj: Any, args: tuple) -> Subject:
     name = type(obj).__name__
     weights, unchecked = _find_weights(obj, args)
     inputs = {("x" if len(args) == 1 else f"x{i}"): x for i, x in enumerate(args)}
-    arguments = {**inputs, **{w.name: np.array(w.read(obj)) for w in weights}}
+    arguments = {**inputs, **{w.name: _bare(w.read(obj)).copy() for w in weights}}
     differentiable = tuple(
         k for k, v in arguments.items() if hasattr(v, "dtype") and np.dtype(v.dtype).kind == "f"
     )
@@ -177,7 +194,7 @@ def _find_weights(obj: Any, args: tuple) -> tuple[list[_Weight], dict[str, str]]
     """
     one = copy.deepcopy(obj)
     y = one.forward(*args)
-    one.backward(np.ones_like(y) if not isinstance(y, tuple) else tuple(map(np.ones_like, y)))
+    one.backward(_ones_like(y) if not isinstance(y, tuple) else tuple(map(_ones_like, y)))
     paths: dict[int, list[Path]] = {}  # the same array may be kept in several places
     for path in _float_arrays(obj, (), set()):
         paths.setdefault(id(_at(obj, path)), []).append(path)
@@ -192,9 +209,13 @@ def _find_weights(obj: Any, args: tuple) -> tuple[list[_Weight], dict[str, str]]
     return found, unchecked
 
 
+def _ones_like(y: Any) -> Any:
+    return get_array_module(y).ones_like(y)
+
+
 def _float_arrays(x: Any, path: Path, seen: set[int]) -> Iterator[Path]:
     """Where an object, its lists, its dictionaries and its parts keep floating arrays."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) or lives_on_device(x):
         if x.dtype.kind == "f":
             yield path
         return
@@ -277,7 +298,7 @@ def _matters(obj: Any, places: list[Path], args: tuple) -> bool:
         try:
             np.random.set_state(noise)
             with np.errstate(all="ignore"):
-                outputs.append(as_outputs(one.forward(*args)))
+                outputs.append(tuple(map(to_numpy, as_outputs(one.forward(*args)))))
         except Exception:  # it refuses another value: no weight then
             return False
     return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*outputs, strict=True))

@@ -77,8 +77,14 @@ class Report:
     mutants: int = 0  # planted mistakes
     mutants_missed: list[str] = field(default_factory=list)
     miss_probability: float = 0.0
+    device: str = "cpu"  # where forward and backward ran
     evaluations: int = 0
     seconds: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """What was checked and, beside the CPU, where it ran."""
+        return self.subject if self.device == "cpu" else f"{self.subject} on {self.device}"
 
     @property
     def verdict(self) -> str:
@@ -124,7 +130,7 @@ def _plain(value: Any) -> Any:
 def as_text(report: Report) -> str:
     """The report for a terminal: the verdict first, then what is wrong and where, then what was
     covered."""
-    lines = [f"{report.verdict.upper()}  {report.subject}"]
+    lines = [f"{report.verdict.upper()}  {report.title}"]
     for problem in report.problems:
         lines.append(f"  ! {problem}")
     for tensor in report.tensors:

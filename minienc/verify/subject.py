@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import get_array_module, is_array, to_numpy
+
 Arguments = dict[str, Any]
 Outputs = tuple[np.ndarray, ...]
 
@@ -53,6 +55,12 @@ class Subject:
     unchecked : dict
         What may have a gradient that this check does not see, and why: with any of these there is
         no pass, unless they are named in ``stopped``.
+    device : str
+        Where forward and backward compute; see ``devices``.
+    there : function, or None
+        On a device: brings arrays over, those of a tuple or dictionary as well.
+    on_device : Subject, or None
+        On a device: the same with arguments, outputs and gradients that live there.
     """
 
     name: str
@@ -69,6 +77,9 @@ class Subject:
     stopped: tuple[str, ...] = ()
     backward_onto: Callable[[Outputs, Any, float], dict[str, Any]] | None = None
     unchecked: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    there: Callable[[Any], Any] | None = None
+    on_device: Subject | None = None
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """What differences are taken of: the outputs of the forward, or of its surrogate."""
@@ -169,7 +180,7 @@ def of_claim(
         claimed = gradient(*given.values(), **options) if callable(gradient) else gradient
         found = _assign(name, claimed, arguments, differentiable, stopped)
         return {
-            k: None if g is None else np.asarray(g) * float(dys[0].reshape(()))
+            k: None if g is None else to_numpy(g) * float(dys[0].reshape(()))
             for k, g in found.items()
         }
 
@@ -266,7 +277,16 @@ def as_outputs(y: Any) -> Outputs:
 def _one_output(y: Any) -> np.ndarray:
     if y is None or not (hasattr(y, "dtype") or isinstance(y, (int, float))):
         raise SubjectError(f"the forward returned a {_what(y)}, expected an array or a number")
-    return np.asarray(y)
+    return y if lives_on_device(y) else np.asarray(y)
+
+
+def lives_on_device(x: Any) -> bool:
+    """Whether ``x`` is an array that NumPy's functions cannot take. Those of JAX they can, and it
+    has its own way in."""
+    if not is_array(x):
+        return False
+    module = get_array_module(x)
+    return module is not np and getattr(module, "__name__", "") != "jax.numpy"
 
 
 def _scalar_like(dy: np.ndarray) -> Any:

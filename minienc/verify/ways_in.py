@@ -8,6 +8,7 @@ import numpy as np
 
 from minienc.layers.base import Layer
 from minienc.training.losses import Loss
+from minienc.verify.devices import find_device, run_on
 from minienc.verify.foreign import library_of, of_jax, of_torch
 from minienc.verify.owners import of_layer, of_object, of_objective
 from minienc.verify.subject import (
@@ -35,6 +36,8 @@ def make_subject(
 ) -> Subject:
     """The subject that ``gradcheck(what, *args, ...)`` means."""
     stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
+    own = {} if targets is None else {"targets": targets}
+    device = find_device(what, args, {**own, **options})
     subject = _by_kind(what, args, gradient, targets, options, stopped)
     subject.stopped = stopped
     _replay_global_noise(subject)
@@ -53,7 +56,7 @@ def make_subject(
 
         subject.surrogate = outputs
         subject.traceable = None
-    return subject
+    return subject if device == "cpu" else run_on(subject, device)
 
 
 def _replay_global_noise(subject: Subject) -> None:

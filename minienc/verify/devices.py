@@ -1,0 +1,108 @@
+"""Checking what runs on a device: the functions compute there, the judgement stays on the host.
+
+Differences, tolerances and verdicts are a few numbers at a time; on a GPU each would be a wait of
+its own. So a subject of device arrays becomes one of host arrays, whose forward and backward bring
+what they are given over, run where they were meant to, and bring home what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import device_of, to_device, to_numpy
+from minienc.verify.subject import Arguments, Outputs, Subject, SubjectError, lives_on_device
+
+
+def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
+    """Where a check is to run: with the weights of ``what`` or, where it has none, with its
+    arguments. "cpu" for arrays of JAX, too, which have their own way in.
+
+    Raises
+    ------
+    SubjectError
+        If the arguments of a function live on two devices, or a layer's input is on a device that
+        its weights are not on.
+    """
+    home = _home_of(what)
+    places = dict(_places(args, options))
+    for name, place in places.items():
+        if home is not None and place not in (home, "cpu"):
+            raise SubjectError(
+                f"gradcheck: {name} lives on {place} and the weights of {what.label} on {home}; "
+                f"move one of them: minienc.arrays.to_device(x, {home!r}), or model.to({place!r})"
+            )
+    if home is not None:
+        return home
+    if len(set(places.values())) > 1:
+        told = ", ".join(f"{name} on {place}" for name, place in places.items())
+        raise SubjectError(
+            f"gradcheck: the arguments live on two devices ({told}); move them to one with "
+            f"minienc.arrays.to_device(x, device)"
+        )
+    return next(iter(places.values()), "cpu")
+
+
+def _home_of(what: Any) -> str | None:
+    """The device of a layer's or model's weights; None where there are none (yet)."""
+    if not hasattr(what, "named_parameters") or not hasattr(what, "built_for"):
+        return None
+    named = what.named_parameters() if what.built_for is not None else []
+    return device_of(named[0][1].value) if named else None
+
+
+def _places(args: tuple, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(argument, device) of every array; those of a list count one by one."""
+    named = [*((f"argument {i}", a) for i, a in enumerate(args)), *options.items()]
+    for name, value in named:
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if lives_on_device(part):
+                yield name, device_of(part)
+            elif isinstance(part, np.ndarray):
+                yield name, "cpu"
+
+
+def run_on(subject: Subject, device: str) -> Subject:
+    """The subject with arguments, outputs and gradients on the host, computing on ``device``."""
+
+    def there(given: Any) -> Any:
+        if isinstance(given, dict):
+            return {k: there(v) for k, v in given.items()}
+        if isinstance(given, tuple):
+            return tuple(map(there, given))
+        return to_device(given, device) if isinstance(given, np.ndarray) else given
+
+    def forward(given: Arguments) -> tuple[Outputs, Any]:
+        y, cache = subject.forward(there(given))
+        return home(y), cache
+
+    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+        return home(subject.backward(there(dys), cache))
+
+    surrogate: Callable | None = None
+    if subject.surrogate is not None:
+        declared = subject.surrogate
+        surrogate = lambda given: home(declared(there(given)))  # noqa: E731
+    return replace(
+        subject,
+        arguments=home(subject.arguments),
+        forward=forward,
+        backward=backward,
+        surrogate=surrogate,
+        inputs=there(subject.inputs),
+        device=device,
+        there=there,
+        on_device=subject,
+    )
+
+
+def home(x: Any) -> Any:
+    """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
+    if isinstance(x, dict):
+        return {k: home(v) for k, v in x.items()}
+    if isinstance(x, tuple):
+        return tuple(map(home, x))
+    return to_numpy(x) if lives_on_device(x) else x
