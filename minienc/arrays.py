@@ -80,7 +80,9 @@ def device_of(x: Any) -> str:
     for name, registered in _MODULE_OF_DEVICE.items():
         if registered is module:
             return name
-    device: Any = getattr(x, "device", "cpu")  # of cupy, a Device with an id; of jax, with a platform
+    device: Any = getattr(
+        x, "device", "cpu"
+    )  # of cupy, a Device with an id; of jax, with a platform
     if hasattr(device, "platform"):
         return "cpu" if device.platform == "cpu" else f"{device.platform}:{device.id}"
     return f"cuda:{device.id}" if hasattr(device, "id") else str(device)

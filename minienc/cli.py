@@ -111,7 +111,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument("--seeds", type=int, help="repetitions of each few-label run (5)")
     p.add_argument("--seed", type=int, help="fixes everything (0)")
     p.add_argument("--dtype", choices=("float32", "float64"))
-    p.add_argument("--device", help="cpu (default), cuda, cuda:1, ...: where to train")
+    _add_device(p)
     p.add_argument("--out", metavar="DIR", help="the run folder (runs/METHOD-DATA-1, -2, ...)")
     p.add_argument("--force", action="store_true", help="replace the run in --out")
     p.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -133,6 +133,7 @@ def _add_finetune(commands: Any) -> None:
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--seed", type=int, default=0)
+    _add_device(p)
     p.add_argument("--out", metavar="FILE", help="the classifier (RUN/classifier.npz)")
     p.add_argument("--force", action="store_true", help="replace FILE")
     p.add_argument("--quiet", action="store_true")
@@ -148,6 +149,7 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("run_folder", metavar="RUN")
     p.add_argument("data", metavar="DATA", help="as for pretrain")
     p.add_argument("--data-dir", metavar="DIR")
+    _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
 
@@ -185,6 +187,10 @@ def _add_gradcheck(commands: Any) -> None:
 def _add_info(commands: Any) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
+
+
+def _add_device(p: Any) -> None:
+    p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
 
 
 def _integers(text: str) -> tuple[int, ...]:

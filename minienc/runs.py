@@ -366,18 +366,20 @@ def finetune_run(
     batch_size: int,
     lr: float,
     seed: int,
+    device: str | None,
     out: str | None,
     force: bool,
     quiet: bool,
 ) -> None:
     """``minienc finetune RUN``."""
+    check_device(device or "cpu")
     folder = Path(run_folder)
     settings = read_config(folder)
     path = Path(out) if out else folder / "classifier.npz"
     _refuse_existing(path, force)
     if mode not in MODES:
         raise ValueError(f"--mode is {mode!r}, expected one of {', '.join(MODES)}")
-    encoder = _read_encoder(folder)
+    encoder = _read_encoder(folder).to(device or "cpu")
     dataset = _load(settings)
     if dataset.y is None:
         raise ValueError(f"{dataset.name} has no labels to fine-tune with")
@@ -415,11 +417,19 @@ def finetune_run(
     print(f"the classifier is in {path}")
 
 
-def encode_run(run_folder: str, data: str, data_dir: str | None, out: str, force: bool) -> None:
+def encode_run(
+    run_folder: str,
+    data: str,
+    data_dir: str | None,
+    device: str | None,
+    out: str,
+    force: bool,
+) -> None:
     """``minienc encode RUN DATA``."""
+    check_device(device or "cpu")
     path = Path(out)
     _refuse_existing(path, force)
-    encoder = _read_encoder(Path(run_folder))
+    encoder = _read_encoder(Path(run_folder)).to(device or "cpu")
     dataset = load_dataset(data, data_dir, dtype=encoder.dtype)
     X = as_samples(dataset.x)
     expected = encoder.inputs[0].sample_shape[0]
