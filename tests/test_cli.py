@@ -232,9 +232,11 @@ def test_a_run_may_be_on_a_device(capsys):
     """Here on one that computes with NumPy and refuses to mix."""
     assert main(["pretrain", *QUICK, "--device", "guard", "--out", "there"]) == 0
     assert main(["pretrain", *QUICK, "--device", "cpu", "--out", "here"]) == 0
-    results = [json.loads(Path(run, "results.json").read_text()) for run in ("there", "here")]
-    for there, here in zip(*(r["test_squared_error_per_sample"].values() for r in results)):
-        assert there == pytest.approx(here, rel=1e-4)
+    there, here = (
+        json.loads(Path(run, "results.json").read_text())["test_squared_error_per_sample"]
+        for run in ("there", "here")
+    )
+    assert there == pytest.approx(here, rel=1e-4)
     assert main(["finetune", "there", "--labels", "20", "--device", "guard", "--quiet"]) == 0
     assert main(["encode", "there", "digits", "--device", "guard", "--out", "codes.npy"]) == 0
     assert np.load("codes.npy").shape[1] == 4
