@@ -132,7 +132,7 @@ def test_other_methods(method):
 
 REFUSED = [
     (["--method", "foo"], "--method is 'foo', expected one of autoencoder"),
-    (["--noise", "masking:0.3"], "--noise is for --method denoising"),
+    (["--noise", "masking:0.3"], "--noise is not for --method autoencoder, which takes --hidden"),
     (["--method", "denoising", "--noise", "masking:x"], "expected such as masking:0.3"),
     (["--method", "denoising", "--noise", "masking:3"], "expected a probability in [0, 1]"),
     (["--labels", "5"], "expected at least 10, one for each class"),

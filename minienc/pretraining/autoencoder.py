@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import check_device, device_of
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
@@ -63,6 +62,8 @@ class Autoencoder(Pretrainer):
         Its two halves, holding the same weights.
     history_ : dict of lists
     """
+
+    method = "autoencoder"
 
     def __init__(
         self,
@@ -111,12 +112,9 @@ class Autoencoder(Pretrainer):
             stage="checkpoint",
         )
 
-    def _device(self, X: Any) -> str:
-        return device_of(X) if self.device is None else self.device
-
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse, by building what it would train."""
-        check_device(self.device or "cpu")
+        super().check_params(n_features)
         check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
         if get_loss(self.loss).takes_labels:
             raise ValueError(
