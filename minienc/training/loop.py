@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, device_of, get_array_module, is_array, to_device
+from minienc.arrays import beside, device_of, get_array_module, is_array, on_device, to_device
 from minienc.data.checks import check_data
 from minienc.primitive import device_loop
 from minienc.training.callbacks import Callback, History
@@ -311,17 +311,18 @@ def run_evaluation(
 ) -> dict[str, float]:
     """The mean loss and metrics over the samples, without noise."""
     indices = np.arange(data.n) if indices is None else indices
-    sums: dict[str, float] = {}
+    sums: dict[str, Any] = {}
     for start in range(0, len(indices), batch_size):
         part = indices[start : start + batch_size]
-        taken = [_on_device(model, arrays) for arrays in data.take(part)]
-        values, _ = model.objective.forward(*taken)
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + len(part) * value
+        with on_device(model.device):
+            taken = [_moved(model, arrays) for arrays in data.take(part)]
+            values, _ = model.objective.forward(*taken)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + len(part) * value
     return {name: float(total) / len(indices) for name, total in sums.items()}
 
 
-def _on_device(model: Any, arrays: tuple) -> tuple:
+def _moved(model: Any, arrays: tuple) -> tuple:
     """The arrays where the model lives."""
     return tuple([to_device(a, model.device) for a in arrays])
 
@@ -333,7 +334,8 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     parts = []
     for start in range(0, data.n, batch_size):
         xs, _, _ = data.take(np.arange(start, min(start + batch_size, data.n)))
-        ys, _ = model.graph.forward(_on_device(model, xs))
+        with on_device(model.device):
+            ys, _ = model.graph.forward(_moved(model, xs))
         parts.append([y if home == model.device else to_device(y, home) for y in ys])
     xp = get_array_module(parts[0][0])
     outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]

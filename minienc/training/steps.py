@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import is_array
+from minienc.arrays import is_array, on_device
 from minienc.data.batching import batch_indices
 from minienc.primitive import workspace
 from minienc.training.callbacks import Callback, History
@@ -98,7 +98,8 @@ class TrainingLoop:
         logs: dict[str, float] = {}
         # a number that overflows is found by its loss and refused with its place, not warned of
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with _interrupts_wait() as interrupted, quiet, workspace():
+        device = on_device(self.model.device)
+        with _interrupts_wait() as interrupted, quiet, workspace(), device:
             self._tell("on_train_begin", logs)
             while self.epoch < self.epochs and not self.stop_training:
                 logs = self._run_epoch(interrupted)
