@@ -23,7 +23,6 @@ from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.losses import get_loss
-from minienc.training.optimizers import get_optimizer
 
 
 class Autoencoder(Pretrainer):
@@ -165,11 +164,6 @@ class Autoencoder(Pretrainer):
         """Cross-entropy restores probabilities: X must be some."""
         if get_loss(self.loss).name == "binary_crossentropy":
             check_data(X, domain=(0, 1))
-
-    def _new_optimizer(self) -> Any:
-        optimizer = get_optimizer(self.optimizer)
-        optimizer.learning_rate = self.learning_rate
-        return optimizer
 
     def _check_widths(self) -> list[int]:
         widths = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)

@@ -24,6 +24,7 @@ from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
+from minienc.training.optimizers import Optimizer, get_optimizer
 
 
 def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
@@ -82,6 +83,8 @@ class Pretrainer:
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
+    optimizer: str
+    learning_rate: float
     random_state: int | None
     verbose: int | str
     device: str | None = None
@@ -168,6 +171,11 @@ class Pretrainer:
     def _device(self, X: Any) -> str:
         """Where to train: what was said, or where the samples live."""
         return device_of(X) if self.device is None else self.device
+
+    def _new_optimizer(self) -> Optimizer:
+        optimizer = get_optimizer(self.optimizer)
+        optimizer.learning_rate = self.learning_rate
+        return optimizer
 
     @classmethod
     def suggest(

@@ -23,7 +23,7 @@ from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
 from minienc.training.loop import load_optimizer, load_parameters
 from minienc.training.objective import NonFiniteError
-from minienc.training.optimizers import Optimizer, get_optimizer
+from minienc.training.optimizers import Optimizer
 from minienc.training.progress import ProgressBar
 from minienc.training.steps import TrainingLoop
 
@@ -75,11 +75,6 @@ class SteppedPretrainer(Pretrainer):
 
     def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
         return {}
-
-    def _new_optimizer(self) -> Optimizer:
-        optimizer = get_optimizer(self.optimizer)
-        optimizer.learning_rate = self.learning_rate
-        return optimizer
 
     # -- what that makes
 
