@@ -18,6 +18,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def take_options(
             continue
         key = flag.removeprefix("--").replace("-", "_")
         if key not in parameters:
-            raise ValueError(_not_for(name, flag))
+            raise ValueError(_not_for(name, flag, known))
         default = parameters[key]
         if not equals:
             has_value = bool(words) and not words[0].startswith("--")
@@ -151,10 +152,13 @@ def _value(flag: str, text: str, default: Any) -> Any:
     return text
 
 
-def _not_for(name: str, flag: str) -> str:
+def _not_for(name: str, flag: str, known: Collection[str] = ()) -> str:
     flag = "--" + flag.removeprefix("--").replace("_", "-")
-    known = ", ".join("--" + k.replace("_", "-") for k in method_parameters(name))
-    return f"{flag} is not for --method {name}, which takes {known}"
+    own = ["--" + k.replace("_", "-") for k in method_parameters(name)]
+    likely = get_close_matches(flag, [*own, *known], n=1)
+    if likely:
+        return f"{flag} is no option; {likely[0]} is"
+    return f"{flag} is not for --method {name}, which takes {', '.join(own)}"
 
 
 def _noise(said: str, parameters: dict[str, Any]) -> dict[str, Any]:

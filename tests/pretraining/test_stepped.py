@@ -89,7 +89,7 @@ def test_the_command_line_takes_its_parameters(sanger, tmp_path, monkeypatch, ca
     capsys.readouterr()
     for wrong, sentence in (
         (["--hidden", "3"], "--hidden is not for --method sanger, which takes --n-components"),
-        (["--n-component", "3"], "--n-component is not for --method sanger"),
+        (["--n-component", "3"], "--n-component is no option; --n-components is"),
         (["--n-components", "many"], "--n-components is 'many', expected such as 8"),
         (["--n-components"], "--n-components needs a value"),
     ):
