@@ -155,7 +155,7 @@ def _value(flag: str, text: str, default: Any) -> Any:
 def _not_for(name: str, flag: str, known: Collection[str] = ()) -> str:
     flag = "--" + flag.removeprefix("--").replace("_", "-")
     own = ["--" + k.replace("_", "-") for k in method_parameters(name)]
-    likely = get_close_matches(flag, [*own, *known], n=1)
+    likely = get_close_matches(flag, [*own, *known], n=1, cutoff=0.8)
     if likely:
         return f"{flag} is no option; {likely[0]} is"
     return f"{flag} is not for --method {name}, which takes {', '.join(own)}"
