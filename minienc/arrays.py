@@ -124,6 +124,8 @@ def to_numpy(x: Any) -> np.ndarray:
 def as_number(x: Any) -> Any:
     """A Python float of a NumPy number; an array of a device stays there, for to look at it would
     wait for everything that the device is still to do."""
+    if isinstance(x, (float, np.generic)):  # what the functions of NumPy return, nearly always
+        return float(x)
     return float(x) if get_array_module(x) is np else x
 
 

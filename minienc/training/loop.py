@@ -148,20 +148,23 @@ class Trainer(TrainingLoop):
         A device computes while the next batch is on its way to it, so that is fetched before
         anybody looks at the loss.
         """
+        model, following = self.model, None
         before = self.noise.bit_generator.state if self.draws_noise else None
-        step, rate = self.model.optimizer.next_step()
-        if self.device_loop is None or self.draws_noise:
-            values = self._compute(taken, (step, rate))
+        numbers = model.optimizer.next_step()
+        if self.device_loop is None:
+            values = self._compute(taken, numbers)
+        elif self.draws_noise:
+            values = _looked_at(self._compute(taken, numbers))
         else:
-            values = self.device_loop.compute(self._compute, taken, (step, rate))
-        following = self._take(after[0]) if after else None
-        values = {name: float(value) for name, value in values.items()}
+            pending = self.device_loop.compute(self._compute, taken, numbers)
+            following = self._take(after[0]) if after else None
+            values = _looked_at(pending)
         if not math.isfinite(values["loss"]):
-            self.model.optimizer.iterations -= 1  # the step that was counted was not made
+            model.optimizer.iterations -= 1  # the step that was counted was not made
             self._refuse(taken[0], values["loss"], before)
-        self.model.parameters.touch()
+        model.parameters.touch()
         self.log(taken[0][0].shape[0], values)
-        return following
+        return self._take(after[0]) if after and following is None else following
 
     def _compute(self, taken: tuple[tuple, tuple, tuple], numbers: tuple) -> dict[str, Any]:
         """The arithmetic of a step. Where the loss is not finite, the weights stay as they are."""
@@ -204,6 +207,11 @@ class Trainer(TrainingLoop):
     def _load_state(self, path: str | Path, state: dict[str, dict[str, Any]]) -> None:
         load_parameters(self.model.parameters, state["weights"], str(path))
         load_optimizer(self.model.optimizer, state["optimizer"], self.model.parameters)
+
+
+def _looked_at(values: dict[str, Any]) -> dict[str, float]:
+    """The numbers themselves: waits for the device that computes them."""
+    return {name: float(value) for name, value in values.items()}
 
 
 def load_parameters(parameters: Any, weights: dict[str, Any], what: str) -> None:
