@@ -445,5 +445,6 @@ class Layer:
 
 
 def default_name(layer: Layer) -> str:
-    """GaussianNoise -> "gaussian_noise"."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+    """GaussianNoise -> "gaussian_noise", Conv2DTranspose -> "conv2d_transpose"."""
+    boundary = r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])"
+    return re.sub(boundary, "_", type(layer).__name__).lower()
