@@ -1,7 +1,7 @@
 """Convolution is a dense layer over patches; its transpose runs the same two steps backwards.
 
-    conv2d             images --cut into patches--> patches --dense--> y
-    conv2d_transpose   x --dense--> patches --laid over one another, added--> images
+    conv2d             images  -- cut -->    patches  -- dense -->            y
+    conv2d_transpose   x       -- dense -->  patches  -- laid down, added --> images
 
 A kernel W (KH, KW, C, M) looks at KH x KW pixels at a time. Written as rows, one for each place
 where it stands, the patches are a matrix P of KH KW C columns, and y = f(P W + b) is the dense
@@ -155,8 +155,8 @@ def conv2d_forward(x, W, b=None, strides=(1, 1), padding="valid", activation="id
         For shapes or dtypes that do not fit, strides, padding or an activation that there are not.
     """
     check_shapes("conv2d_forward", "x: N H W C, W: KH KW C M, b: M", x, W, b)
-    kernel_size, n_out = tuple(W.shape[:2]), W.shape[3]
-    place_windows("conv2d_forward", x.shape[1:3], kernel_size, strides, padding, "kernel size")
+    name, kernel_size, n_out = "conv2d_forward", tuple(W.shape[:2]), W.shape[3]
+    place_windows(name, x.shape[1:3], kernel_size, strides, padding, "kernel size")  # or refuses
     seen, patches = patches_forward(x, kernel_size, strides, padding)  # (1)
     P = seen.reshape((-1, seen.shape[3]))  # (2)
     rows, dense = dense_forward(P, W.reshape((P.shape[1], n_out)), b, activation)  # (3)

@@ -147,13 +147,15 @@ def average_pooling2d_backward(dy, cache: AveragePooling2DCache):
 
 def _shares(x, windows):
     """(OH, OW, 1): 1 / how many pixels of the image, not of its margins, each window sees."""
-    seen = []
-    axes = zip(x.shape[1:3], windows.size, windows.strides, windows.n, windows.margins, strict=True)
-    for pixels_there, k, s, n, (before, _) in axes:
-        starts = [h * s - before for h in range(n)]
-        seen.append([min(start + k, pixels_there) - max(start, 0) for start in starts])
-    shares = [[[1.0 / (rows * columns)] for columns in seen[1]] for rows in seen[0]]
-    return get_array_module(x).asarray(shares, dtype=x.dtype)
+    xp = get_array_module(x)
+    counts = []
+    for axis in (0, 1):
+        n, stride, (before, _) = windows.n[axis], windows.strides[axis], windows.margins[axis]
+        start = xp.arange(n) * stride - before
+        end = xp.minimum(start + windows.size[axis], x.shape[1 + axis])
+        counts.append(end - xp.maximum(start, 0))
+    rows, columns = counts
+    return 1 / (rows.reshape((-1, 1, 1)) * columns.reshape((-1, 1))).astype(x.dtype)
 
 
 # ------------------------------------------------------------------------- the mean of everything
