@@ -48,7 +48,9 @@ def _row(step: Step, seen: set[int]) -> tuple[str, str, str, str, str]:
     learned = [p for p in own if not p.is_state]
     frozen = ", frozen" if learned and not any(p.trainable for p in learned) else ""
     activation = getattr(step.layer, "activation", None)
-    kind = type(step.layer).__name__ + (f" {activation}" if activation else "") + frozen
+    wrapped = getattr(step.layer, "layer", None)
+    around = f"({type(wrapped).__name__})" if wrapped is not None else ""
+    kind = type(step.layer).__name__ + around + (f" {activation}" if activation else "") + frozen
     shapes = " ".join(_shape(s) for s in step.out_shapes)
     return step.path, kind, shapes, count, f"{step.layer.flops(step.in_shapes):,}"
 

@@ -9,7 +9,7 @@ first singular one. That is state: a ``Parameter`` that forward reads and no gra
 from __future__ import annotations
 
 import copy
-import operator
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ class _Normalization(Layer):
 
     gamma: Parameter | None = None
     beta: Parameter | None = None
+    axis: int
     epsilon: float
     center: bool
     scale: bool
@@ -45,6 +46,11 @@ class _Normalization(Layer):
         shape = tuple(sample_shape[-1:])
         if not shape:
             raise ValueError(f"{self.label}: samples are single numbers, expected (..., features)")
+        if self.axis not in (-1, len(sample_shape)):
+            raise ValueError(
+                f"{self.label}: axis is {self.axis!r}, expected the last, -1: channels and "
+                f"features come last here"
+            )
         rng = np.random.default_rng() if rng is None else rng
         if self.scale:
             self.gamma = self.add_parameter(
@@ -99,6 +105,8 @@ class BatchNormalization(_Normalization):
 
     Parameters
     ----------
+    axis : int
+        Of the channels. It must be the last, -1; Keras's other choices have no use here.
     momentum : float
         In [0, 1).
     epsilon : float
@@ -122,6 +130,7 @@ class BatchNormalization(_Normalization):
 
     def __init__(
         self,
+        axis: int = -1,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         center: bool = True,
@@ -136,11 +145,12 @@ class BatchNormalization(_Normalization):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
-        if not 0 <= momentum < 1:
+        if not (_is_number(momentum) and 0 <= momentum < 1):
             raise ValueError(
-                f"BatchNormalization: momentum is {momentum}, expected a number in [0, 1)"
+                f"BatchNormalization: momentum is {momentum!r}, expected a number in [0, 1)"
             )
         self.momentum = float(momentum)
+        self.axis = axis
         self.epsilon = _check_epsilon(self, epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
@@ -186,6 +196,8 @@ class LayerNormalization(_Normalization):
 
     Parameters
     ----------
+    axis : int
+        The last, -1.
     epsilon : float
         Added to the variance.
     center, scale : bool
@@ -201,6 +213,7 @@ class LayerNormalization(_Normalization):
 
     def __init__(
         self,
+        axis: int = -1,
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
@@ -212,6 +225,7 @@ class LayerNormalization(_Normalization):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
+        self.axis = axis
         self.epsilon = _check_epsilon(self, epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
@@ -269,12 +283,13 @@ class SpectralNormalization(Layer):
     ) -> None:
         if not hasattr(layer, "kernel_initializer"):
             raise TypeError(
-                f"SpectralNormalization: layer is a {type(layer).__name__}, expected one with a "
-                f"kernel, such as Dense or Conv2D"
+                f"SpectralNormalization: layer is {layer!r}, expected one with a kernel, such as "
+                f"Dense(...) or Conv2D(...)"
             )
         self.layer = layer
         super().__init__(name, trainable)
-        if isinstance(power_iterations, bool) or operator.index(power_iterations) < 1:
+        whole = _is_number(power_iterations) and float(power_iterations).is_integer()
+        if not (whole and power_iterations >= 1):
             raise ValueError(
                 f"SpectralNormalization: power_iterations is {power_iterations!r}, expected a "
                 f"positive integer"
@@ -380,6 +395,10 @@ def _random_direction(shape: tuple[int, ...], rng: np.random.Generator, dtype: A
 
 
 def _check_epsilon(layer: Layer, epsilon: float) -> float:
-    if not epsilon > 0:
-        raise ValueError(f"{type(layer).__name__}: epsilon is {epsilon}, expected a number > 0")
+    if not (_is_number(epsilon) and epsilon > 0):
+        raise ValueError(f"{type(layer).__name__}: epsilon is {epsilon!r}, expected a number > 0")
     return float(epsilon)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, Real) and not isinstance(x, bool)

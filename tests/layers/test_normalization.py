@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 import minienc
 from minienc.arrays import to_numpy
 from minienc.layers import (
+    AveragePooling2D,
     BatchNormalization,
+    Concatenate,
     Conv2D,
     Conv2DTranspose,
     Dense,
     DenseTranspose,
     Dropout,
     Flatten,
+    GlobalAveragePooling2D,
     Input,
     LayerNormalization,
     MaxPool2D,
     SpectralNormalization,
+    UpSampling2D,
 )
 from minienc.layers.base import Gradients, Parameters
 from minienc.layers.regularizers import L2
@@ -42,7 +48,7 @@ def built(layer, shape=(4,)):
 
 def normalized_model(momentum=0.9, lr=STILL):
     """y = BatchNormalization(x); nothing but the state moves, unless lr says so."""
-    layer = BatchNormalization(momentum)
+    layer = BatchNormalization(momentum=momentum)
     model = Sequential([Input((4,), "float64"), layer])
     model.compile(SGD(lr), "mse")
     return model, layer
@@ -150,7 +156,7 @@ def test_a_frozen_layer_is_in_inference_and_stays_as_it_is():
 
 def test_a_layer_used_twice_is_updated_for_each_use():
     x = Input((4,), dtype="float64")
-    layer = BatchNormalization(0.5)
+    layer = BatchNormalization(momentum=0.5)
     model = Model(x, layer(layer(x)))
     model.compile(SGD(STILL), "mse")
     model.fit(X, X, batch_size=40, verbose=0)
@@ -160,8 +166,12 @@ def test_a_layer_used_twice_is_updated_for_each_use():
 
 def test_a_loop_of_ones_own():
     """Generator and critic: each keeps its state after its own step, and no other's."""
-    generator = Sequential([Input((4,), "float64"), Dense(4, seed=0), BatchNormalization(0.5)])
-    critic = Sequential([Input((4,), "float64"), BatchNormalization(0.5), Dense(1, seed=1)])
+    generator = Sequential(
+        [Input((4,), "float64"), Dense(4, seed=0), BatchNormalization(momentum=0.5)]
+    )
+    critic = Sequential(
+        [Input((4,), "float64"), BatchNormalization(momentum=0.5), Dense(1, seed=1)]
+    )
     g_state, c_state = generator.layers[1].moving_mean, critic.layers[0].moving_mean
     fake, g = generator.forward(X, training=True)
     score, c = critic.forward(fake, training=True)
@@ -172,7 +182,7 @@ def test_a_loop_of_ones_own():
     assert g_state.value.any() and not c_state.value.any()
     with pytest.raises(ValueError, match="was changed after this cache's forward"):
         generator.backward(fake, g, grads)
-    plain = Sequential([Input((4,), "float64"), BatchNormalization(0.5)])
+    plain = Sequential([Input((4,), "float64"), BatchNormalization(momentum=0.5)])
     np.testing.assert_array_equal(  # without a word about training it is inference
         plain.forward(X)[0], plain.forward(X, training=False)[0]
     )
@@ -287,12 +297,14 @@ def everything(dtype="float32"):
     h = SpectralNormalization(
         Conv2D(4, 3, 1, "same", "relu", kernel_regularizer=L2(0.01), seed=0), seed=1
     )(x)
-    h = BatchNormalization(0.9, gamma_regularizer="l2")(h)
+    h = BatchNormalization(momentum=0.9, gamma_regularizer="l2")(h)
     h = Dropout(0.1)(MaxPool2D()(h))
     h = Conv2DTranspose(2, 2, 2, activation="tanh", seed=2)(h)
     h = LayerNormalization(scale=False)(h)
     wrapped = SpectralNormalization(Dense(3, "softmax", seed=3, activity_regularizer="l1"), seed=4)
-    model = Model(x, wrapped(Flatten()(h)), name="everything")
+    small = AveragePooling2D(3, 2, "same")(UpSampling2D((1, 2))(h))
+    both = Concatenate()([Flatten()(small), GlobalAveragePooling2D()(h)])
+    model = Model(x, wrapped(both), name="everything")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -317,6 +329,7 @@ def test_state_is_saved_with_the_weights(tmp_path):
     model.summary(lines[0].append)
     loaded.summary(lines[1].append)
     assert lines[0] == lines[1]
+    assert any("SpectralNormalization(Conv2D) relu" in line for line in lines[0])
     state = 4 + 4 + 4 + 3  # two moving averages, two u
     assert f"{state} of state" in lines[0][-1] and "0 frozen" in lines[0][-1]
     weights = model.parameters.vector.size - state
@@ -334,6 +347,37 @@ def test_a_run_that_is_resumed_ends_in_the_same_bits(tmp_path):
     path = tmp_path / "state.npz"
     run(2, callbacks=[ModelCheckpoint(path)])
     assert run(4, callbacks=[ModelCheckpoint(tmp_path / "other.npz")], resume_from=path) == whole
+
+
+def test_the_laws_of_layers():
+    """Forward changes nothing, backward may be repeated, threads agree, nothing is written to."""
+    model, dy = everything("float64"), RNG.standard_normal((4, 3))
+    x = IMAGES[:4].astype(float)
+    x.flags.writeable = dy.flags.writeable = False
+    before = model.parameters.vector.copy()
+
+    def once(training):
+        y, cache = model.forward(x, training=training)
+        grads = model.new_gradients()
+        dx = model.backward(dy, cache, grads)
+        np.testing.assert_array_equal(model.backward(dy, cache, None), dx)
+        for result in (y, dx):
+            for given in (x, dy, model.parameters.vector):
+                assert not np.shares_memory(result, given)
+        return y.tobytes() + dx.tobytes() + grads.vector.tobytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        for training in (True, False):
+            assert len(set(pool.map(once, [training] * 16))) == 1
+    np.testing.assert_array_equal(model.parameters.vector, before)
+
+
+def test_every_weight_moves_in_training():
+    model = everything()
+    before = [w.copy() for w in model.get_weights()]
+    model.fit(IMAGES, LABELS, batch_size=8, verbose=0, seed=0)
+    for name, one, two in zip(model.parameters.names, before, model.get_weights(), strict=True):
+        assert np.any(one != two), name
 
 
 def test_the_whole_model_with_its_loss_passes_the_checker():
@@ -366,22 +410,32 @@ def test_a_step_of_training_runs_where_arrays_refuse_to_become_ndarrays():
 
 def test_refusals():
     with pytest.raises(ValueError, match=r"BatchNormalization: momentum is 1\.0, expected a num"):
-        BatchNormalization(1.0)
+        BatchNormalization(momentum=1.0)
     with pytest.raises(ValueError, match="LayerNormalization: epsilon is 0, expected a number > 0"):
-        LayerNormalization(0)
+        LayerNormalization(epsilon=0)
     layer = BatchNormalization(name="norm")
     layer(Input((4,)))
     with pytest.raises(ValueError, match=r"norm: it was built for 4 features on the last axis, an"):
         layer(Input((5,)))
+    for axis in (1, None):
+        with pytest.raises(ValueError, match=f"axis is {axis}, expected the last, -1: channels"):
+            LayerNormalization(axis)(Input((3, 4)))
+    assert LayerNormalization(2)(Input((3, 4))).shape == (None, 3, 4)
     with pytest.raises(ValueError, match="has no weights yet"):
         LayerNormalization().forward(X)
-    with pytest.raises(TypeError, match="layer is a Dropout, expected one with a kernel, such as"):
+    with pytest.raises(TypeError, match="layer is <Dropout dropout>, expected one with a ker"):
         SpectralNormalization(Dropout(0.5))
     tied = Dense(3)
     tied(Input((4,)))
-    with pytest.raises(TypeError, match="layer is a DenseTranspose, expected one with a kernel"):
+    with pytest.raises(TypeError, match=r"layer is <DenseTranspose .*>, expected one with a k"):
         SpectralNormalization(DenseTranspose(tied))
-    with pytest.raises(ValueError, match="power_iterations is 0, expected a positive integer"):
-        SpectralNormalization(Dense(3), 0)
+    for wrong in (0, 1.5, True, "1"):
+        with pytest.raises(
+            ValueError, match=r"power_iterations is .*, expected a positive integer"
+        ):
+            SpectralNormalization(Dense(3), wrong)
+    for wrong in (-0.1, "a", None):
+        with pytest.raises(ValueError, match=r"momentum is .*, expected a number in"):
+            BatchNormalization(momentum=wrong)
     with pytest.raises(ValueError, match="with at least one sample to take the mean of"):
         built(BatchNormalization()).forward(X[:0], training=True)
