@@ -18,13 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import check_device, device_of
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.losses import get_loss
-from minienc.training.optimizers import get_optimizer
 
 
 class Autoencoder(Pretrainer):
@@ -63,6 +61,8 @@ class Autoencoder(Pretrainer):
         Its two halves, holding the same weights.
     history_ : dict of lists
     """
+
+    method = "autoencoder"
 
     def __init__(
         self,
@@ -111,12 +111,9 @@ class Autoencoder(Pretrainer):
             stage="checkpoint",
         )
 
-    def _device(self, X: Any) -> str:
-        return device_of(X) if self.device is None else self.device
-
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse, by building what it would train."""
-        check_device(self.device or "cpu")
+        super().check_params(n_features)
         check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
         if get_loss(self.loss).takes_labels:
             raise ValueError(
@@ -167,11 +164,6 @@ class Autoencoder(Pretrainer):
         """Cross-entropy restores probabilities: X must be some."""
         if get_loss(self.loss).name == "binary_crossentropy":
             check_data(X, domain=(0, 1))
-
-    def _new_optimizer(self) -> Any:
-        optimizer = get_optimizer(self.optimizer)
-        optimizer.learning_rate = self.learning_rate
-        return optimizer
 
     def _check_widths(self) -> list[int]:
         widths = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)

@@ -12,17 +12,19 @@ As in scikit-learn, the constructor only stores its arguments; what ``fit`` lear
 from __future__ import annotations
 
 import inspect
+import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import is_array, to_numpy
+from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
+from minienc.training.optimizers import Optimizer, get_optimizer
 
 
 def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
@@ -53,8 +55,16 @@ def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> 
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
 
+class Picture(NamedTuple):
+    """A figure of a report, and what it shows in a sentence or two."""
+
+    caption: str
+    figure: Any  # of matplotlib
+    is_drawing: bool = False  # kept as lines (SVG), not as pixels
+
+
 class Pretrainer:
-    """What the methods share; a subclass gives ``_fit``, and ``encoder_``.
+    """What the methods share; a subclass gives ``method``, its name, ``_fit``, and ``encoder_``.
 
     Attributes
     ----------
@@ -68,12 +78,16 @@ class Pretrainer:
         The seed that fixed everything: ``random_state``, or the one drawn for None.
     """
 
+    method: str  # the name on the command line
     model_: Model
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
+    optimizer: str
+    learning_rate: float
     random_state: int | None
     verbose: int | str
+    device: str | None = None
 
     # -- parameters, as scikit-learn has them
 
@@ -152,7 +166,52 @@ class Pretrainer:
 
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse for samples of so many features."""
-        raise NotImplementedError
+        check_device(self.device or "cpu")
+
+    def _device(self, X: Any) -> str:
+        """Where to train: what was said, or where the samples live."""
+        return device_of(X) if self.device is None else self.device
+
+    def _new_optimizer(self) -> Optimizer:
+        optimizer = get_optimizer(self.optimizer)
+        optimizer.learning_rate = self.learning_rate
+        return optimizer
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        """Good parameters for such data, where nothing else is said on the command line."""
+        large = n_samples >= 10_000
+        wide = math.prod(sample_shape) >= 256
+        return {
+            "hidden": (512, 128, 30) if wide else (128, 64, 10),
+            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
+            "epochs": 20 if large else 100,
+            "batch_size": 128 if large else min(32, n_samples),
+        }
+
+    def filters(self) -> np.ndarray | None:
+        """What the first units look for: (D, M), a column for each, on the host."""
+        W = getattr(self.encoder_.layers[0], "W", None) if self.encoder_.layers else None
+        if W is None or W.shape[:1] != self.encoder_.inputs[0].sample_shape:
+            return None
+        return to_numpy(W.value)
+
+    @property
+    def restores(self) -> bool:
+        """Whether there is a way back from codes to samples."""
+        return self.decoder_ is not None
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """What this method has to show in a report, beyond what all have.
+
+        Parameters
+        ----------
+        X : (n, D), some test samples
+        image_shape : (H, W) or (H, W, C), or None where the samples are not images
+        """
+        return []
 
     def _train(
         self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
