@@ -418,7 +418,7 @@ def _write_report(
         originals=np.asarray(shown),
         restored=method.reconstruct(shown) if method.restores else None,
         noisy=_noisy(method, shown),
-        filters=method.filters(),
+        filters=method.filter_matrix(),
         pictures=method.pictures(
             as_samples(dataset.test_x[:N_SHOWN]), _image_shape(dataset.sample_shape)
         ),

@@ -161,6 +161,7 @@ class _GuardModule:
     names = (
         *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
         *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite"),
+        *("pad", "repeat"),
         *("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "full_like", "empty_like"),
     )
 
@@ -176,6 +177,14 @@ class _GuardModule:
             return _wrap(function(*bare, **{k: _bare(v) for k, v in kwargs.items()}))
 
         return wrapped
+
+    class lib:  # noqa: N801  (modules are written small)
+        class stride_tricks:  # noqa: N801
+            @staticmethod
+            def sliding_window_view(x: GuardArray, *args: Any, **kwargs: Any) -> GuardArray:
+                return GuardArray(
+                    np.lib.stride_tricks.sliding_window_view(x._values, *args, **kwargs)
+                )
 
     @staticmethod
     def asarray(x: Any, dtype: Any = None) -> GuardArray:

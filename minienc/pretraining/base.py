@@ -191,7 +191,7 @@ class Pretrainer:
             "batch_size": 128 if large else min(32, n_samples),
         }
 
-    def filters(self) -> np.ndarray | None:
+    def filter_matrix(self) -> np.ndarray | None:
         """What the first units look for: (D, M), a column for each, on the host."""
         W = getattr(self.encoder_.layers[0], "W", None) if self.encoder_.layers else None
         if W is None or W.shape[:1] != self.encoder_.inputs[0].sample_shape:
@@ -295,3 +295,19 @@ def check_counts(owner: str, **counts: Any) -> None:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not (whole and value >= 1):
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
+
+
+def as_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, int, int]:
+    """(H, W, C) of samples with so many numbers; None stands for a square grey image."""
+    if image_shape is None:
+        side = math.isqrt(n_features)
+        shape: tuple[int, ...] = (side, side, 1)
+    else:
+        shape = tuple(int(n) for n in image_shape) + ((1,) if len(image_shape) == 2 else ())
+    if len(shape) != 3 or math.prod(shape) != n_features:
+        given = "no image_shape" if image_shape is None else f"image_shape {tuple(image_shape)}"
+        raise ValueError(
+            f"samples of {n_features} numbers with {given}: expected (H, W) or (H, W, C) of as "
+            f"many numbers"
+        )
+    return shape  # type: ignore[return-value]

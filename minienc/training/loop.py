@@ -170,15 +170,17 @@ class Trainer(TrainingLoop):
         """The arithmetic of a step. Where the loss is not finite, the weights stay as they are."""
         model, (step, rate) = self.model, numbers
         values, cache = model.objective.forward(*taken, rng=self.noise)
-        loss = values["loss"]
+        loss, is_made = values["loss"], True
         if self.device_loop is not None and self.device_loop.replays:
             xp = get_array_module(loss)  # nobody looks: a rate that is no number leaves all alone
-            rate = xp.where(xp.isfinite(loss), rate, math.nan)
+            is_made = xp.isfinite(loss)
+            rate = xp.where(is_made, rate, math.nan)
         elif not math.isfinite(loss):
             return values
         grads = self.grads.zero()
         model.objective.backward(cache, grads)
         model.optimizer.move(model.parameters, grads, step, rate)
+        model.objective.graph.update_state(cache.layers, is_made)
         return values
 
     def _refuse(self, xs: tuple, loss: float, noise_state: Any) -> None:

@@ -12,6 +12,7 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "convolutional": {"filters": (3,), "code": 3, "image_shape": (4, 2)},
     "autoencoder": {},
     "denoising": {"noise": "masking", "noise_level": 0.2},
     "stacked": {"noise": "gaussian", "noise_level": 0.1, "epochs_per_layer": 2},
