@@ -35,40 +35,16 @@ class Reconstruction(Pretrainer):
     loss : str
         "binary_crossentropy" (data in [0, 1]) or "mean_squared_error", or another of
         ``minienc.training.losses``.
-    optimizer : str
-    learning_rate : float
-    epochs, batch_size : int
-    dtype : {"float32", "float64"}
-    device : str or None
-        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
-    random_state : int or None
-    verbose : int
-        As in ``Model.fit``.
+    **params
+        As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size, dtype, device,
+        random_state, verbose.
     """
 
     output_activation: str | None = None
 
-    def __init__(
-        self,
-        loss: str = "binary_crossentropy",
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        epochs: int = 20,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
+    def __init__(self, loss: str = "binary_crossentropy", **params: Any) -> None:
+        super().__init__(**params)
         self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.dtype = dtype
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _build(self, n_features: int) -> None:
         raise NotImplementedError
@@ -128,8 +104,8 @@ class Autoencoder(Reconstruction):
     tied : bool
         The decoder uses the encoder's weights transposed.
     **params
-        As of ``Reconstruction``: loss, optimizer, learning_rate, epochs, batch_size, dtype, device,
-        random_state, verbose.
+        As of ``Reconstruction`` and ``Pretrainer``: loss, optimizer, learning_rate, epochs,
+        batch_size, dtype, device, random_state, verbose.
 
     Attributes
     ----------

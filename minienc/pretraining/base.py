@@ -66,6 +66,20 @@ class Picture(NamedTuple):
 class Pretrainer:
     """What the methods share; a subclass gives ``method``, its name, ``_fit``, and ``encoder_``.
 
+    Parameters
+    ----------
+    optimizer : str
+        Of ``minienc.training.optimizers``.
+    learning_rate : float, or a schedule
+    epochs, batch_size : int
+    dtype : {"float32", "float64"}
+    device : str or None
+        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
+    random_state : int or None
+        The seed of everything that is drawn; None draws one.
+    verbose : int
+        As in ``Model.fit``.
+
     Attributes
     ----------
     model_ : Model
@@ -83,11 +97,26 @@ class Pretrainer:
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
-    optimizer: str
-    learning_rate: float
-    random_state: int | None
-    verbose: int | str
-    device: str | None = None
+
+    def __init__(
+        self,
+        optimizer: str = "adam",
+        learning_rate: Any = 1e-3,
+        epochs: int = 20,
+        batch_size: int = 128,
+        dtype: str = "float32",
+        device: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     # -- parameters, as scikit-learn has them
 
@@ -96,9 +125,13 @@ class Pretrainer:
         """The constructor's arguments; ``**params`` stands for those of the class above."""
         found: dict[str, inspect.Parameter] = {}
         for owner in cls.__mro__:
-            if "__init__" in vars(owner) and owner is not object:
-                own = inspect.signature(owner.__init__).parameters  # type: ignore[misc]
-                found.update({k: p for k, p in own.items() if k not in ("self", "params", *found)})
+            if "__init__" not in vars(owner):
+                continue
+            own = dict(inspect.signature(owner.__init__).parameters)  # type: ignore[misc]
+            more = own.pop("params", None)
+            found.update({k: p for k, p in own.items() if k not in ("self", *found)})
+            if more is None:
+                break
         return found
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -47,26 +47,6 @@ class SteppedPretrainer(Pretrainer):
     optimizers_: dict[str, Optimizer]
     arrays_: dict[str, Array]
 
-    def __init__(
-        self,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        epochs: int = 20,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.dtype = dtype
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _build(self, n_features: int, rng: np.random.Generator) -> None:
         raise NotImplementedError
 
