@@ -140,4 +140,4 @@ static int NAME(dense_backward)(const struct dense_backward *p)
 #undef GROUP
 #undef A_WIDTH
 #undef STRIPE
-#undef SHUFFLE4
+#undef SHUFFLE

@@ -188,27 +188,50 @@ struct NAME(job) {
 
 /* ------------------------------------------------------------------------------------- packing */
 
-/* Transpose 4 x 4 numbers, with 8 shuffles instead of 16 loads and 16 stores. */
-typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
-typedef REAL NAME(four_u)
-    __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
-#if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE4(p, q, i, j, k, l) __builtin_shufflevector(p, q, i, j, k, l)
-#else
-typedef MASK_INT NAME(four_i) __attribute__((vector_size(4 * sizeof(REAL))));
-#define SHUFFLE4(p, q, i, j, k, l) __builtin_shuffle(p, q, (NAME(four_i)){i, j, k, l})
-#endif
-static inline void NAME(transpose4)(const REAL *from, ptrdiff_t stride, REAL *to, ptrdiff_t to_stride)
+static inline ptrdiff_t NAME(least)(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
+
+/* Transpose LANES x LANES numbers in registers: exchange the off-diagonal halves of 2 x 2 blocks, of
+   1 number, of 2, of 4 ... Each round is one shuffle a vector: log2(LANES) of them for each LANES
+   numbers, where a copy number by number takes a load and a store for each. */
+#if defined(__clang__)
+#define SHUFFLE(p, q, picks) NAME(shuffle)(p, q, picks)
+static inline VEC NAME(shuffle)(VEC p, VEC q, MASK picks)
 {
-    NAME(four) p = *(const NAME(four_u) *)from, q = *(const NAME(four_u) *)(from + stride);
-    NAME(four) r = *(const NAME(four_u) *)(from + 2 * stride);
-    NAME(four) s = *(const NAME(four_u) *)(from + 3 * stride);
-    NAME(four) pq_low = SHUFFLE4(p, q, 0, 4, 1, 5), pq_high = SHUFFLE4(p, q, 2, 6, 3, 7);
-    NAME(four) rs_low = SHUFFLE4(r, s, 0, 4, 1, 5), rs_high = SHUFFLE4(r, s, 2, 6, 3, 7);
-    *(NAME(four_u) *)to = SHUFFLE4(pq_low, rs_low, 0, 1, 4, 5);
-    *(NAME(four_u) *)(to + to_stride) = SHUFFLE4(pq_low, rs_low, 2, 3, 6, 7);
-    *(NAME(four_u) *)(to + 2 * to_stride) = SHUFFLE4(pq_high, rs_high, 0, 1, 4, 5);
-    *(NAME(four_u) *)(to + 3 * to_stride) = SHUFFLE4(pq_high, rs_high, 2, 3, 6, 7);
+    REAL both[2 * LANES], out[LANES];
+    STORE(both, p);
+    STORE(both + LANES, q);
+    for (int l = 0; l < LANES; l++)
+        out[l] = both[picks[l]];
+    return LOAD(out);
+}
+#else
+#define SHUFFLE(p, q, picks) __builtin_shuffle(p, q, picks)
+#endif
+static inline void NAME(transpose)(const REAL *from, ptrdiff_t stride, REAL *to, ptrdiff_t to_stride)
+{
+    VEC a[LANES];
+    MASK lane;
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) {
+        a[l] = LOAD(from + l * stride);
+        lane[l] = l;
+    }
+#pragma GCC unroll 4
+    for (int h = 1; h < LANES; h *= 2) {
+        const MASK odd = (lane & h) != 0;
+        const MASK low = (odd & (lane + LANES - h)) | (~odd & lane);
+        const MASK high = (odd & (lane + LANES)) | (~odd & (lane + h));
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            if ((i & h) == 0) {
+                const VEC p = a[i], q = a[i + h];
+                a[i] = SHUFFLE(p, q, low);
+                a[i + h] = SHUFFLE(p, q, high);
+            }
+    }
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++)
+        STORE(to + l * to_stride, a[l]);
 }
 
 /* Copy K x width numbers of any strides to rows of `panel` numbers, the rest of a row zeros. */
@@ -227,23 +250,18 @@ static void NAME(pack)(const REAL *from, ptrdiff_t row, ptrdiff_t column, ptrdif
         }
         return;
     }
-    /* Transposed: 16 numbers of 4 rows at a time, so that what is read is a whole cache line, and
-       what is written is complete before it leaves the cache. */
-    const ptrdiff_t fours = row == 1 ? width / 4 * 4 : 0;
-    for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
-        const ptrdiff_t k1 = k0 + 16 < K ? k0 + 16 : K;
-        for (ptrdiff_t j = 0; j < fours; j += 4) {
-            ptrdiff_t k = k0;
-            for (; k + 4 <= k1; k += 4)
-                NAME(transpose4)(from + k + j * column, column, to + k * panel + j, panel);
-            for (; k < k1; k++)
-                for (int l = 0; l < 4; l++)
-                    to[k * panel + j + l] = from[k + (j + l) * column];
-        }
-        for (ptrdiff_t k = k0; k < k1; k++)
-            for (ptrdiff_t j = fours; j < panel; j++)
-                to[k * panel + j] = j < width ? from[k * row + j * column] : 0;
+    ptrdiff_t copied = 0; /* columns */
+    if (row == 1 && K >= LANES && width >= LANES) { /* transposed: the last blocks repeat some */
+        for (ptrdiff_t k = 0; k < K; k += LANES)
+            for (ptrdiff_t j = 0; j < width; j += LANES) {
+                const ptrdiff_t k0 = NAME(least)(k, K - LANES), j0 = NAME(least)(j, width - LANES);
+                NAME(transpose)(from + k0 + j0 * column, column, to + k0 * panel + j0, panel);
+            }
+        copied = width;
     }
+    for (ptrdiff_t k = 0; k < K; k++)
+        for (ptrdiff_t j = copied; j < panel; j++)
+            to[k * panel + j] = j < width ? from[k * row + j * column] : 0;
 }
 
 /* ------------------------------------------------------------------ the activation, on a tile */
@@ -327,8 +345,6 @@ static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, p
     if (narrow)
         NAME(copy_tile)(rows, width, c, c_row, to, job->c_row);
 }
-
-static inline ptrdiff_t NAME(least)(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
 
 /* Rows that lie `apart` numbers from each other are read again and again. Are they better copied
    first? Yes where they are a multiple of 4096 bytes apart: all compete for the same few places of

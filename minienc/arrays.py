@@ -8,6 +8,7 @@ JAX is imported to give it: an array of theirs exists only where they are import
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ Array = Any  # numpy.ndarray, cupy.ndarray, jax.Array, or a type that register_a
 
 _MODULE_OF_TYPE: dict[type, Any] = {np.ndarray: np}
 _MODULE_OF_DEVICE: dict[str, Any] = {}  # devices of registered modules, beside cpu and cuda
+_gpus_seen: set[int] = set()  # numbers of GPUs that are known to be here
 
 
 def register_array_module(array_type: type, module: Any, device: str | None = None) -> None:
@@ -80,7 +82,7 @@ def device_of(x: Any) -> str:
     for name, registered in _MODULE_OF_DEVICE.items():
         if registered is module:
             return name
-    device: Any = getattr(x, "device", "cpu")  # of cupy, a Device with an id; of jax, with a platform
+    device: Any = getattr(x, "device", "cpu")  # CuPy's has an id, JAX's a platform, too
     if hasattr(device, "platform"):
         return "cpu" if device.platform == "cpu" else f"{device.platform}:{device.id}"
     return f"cuda:{device.id}" if hasattr(device, "id") else str(device)
@@ -122,6 +124,8 @@ def to_numpy(x: Any) -> np.ndarray:
 def as_number(x: Any) -> Any:
     """A Python float of a NumPy number; an array of a device stays there, for to look at it would
     wait for everything that the device is still to do."""
+    if isinstance(x, (float, np.generic)):  # what the functions of NumPy return, nearly always
+        return float(x)
     return float(x) if get_array_module(x) is np else x
 
 
@@ -178,21 +182,26 @@ def check_device(device: str) -> None:
 
 def find_cupy(device: str) -> Any:
     """Import CuPy for a device, and see that the device is there."""
-    info = gpu_info()
     number = cuda_number(device)
-    if not info["devices"]:
-        raise RuntimeError(f"device {device!r} cannot be used: {info['why_not']}")
-    if number >= len(info["devices"]):
-        raise ValueError(
-            f"device is {device!r}, and the GPUs here are {_numbered(info['devices'])}"
-        )
+    if number not in _gpus_seen:
+        info = gpu_info()
+        names = info["devices"]
+        if not names:
+            raise RuntimeError(f"device {device!r} cannot be used: {info['why_not']}")
+        if number >= len(names):
+            here = ", ".join(f"cuda:{i} ({name})" for i, name in enumerate(names))
+            raise ValueError(f"device is {device!r}, and the GPUs here are {here}")
+        _gpus_seen.update(range(len(names)))
     import cupy
 
     return cupy
 
 
-def _numbered(devices: tuple[str, ...]) -> str:
-    return ", ".join(f"cuda:{i} ({name})" for i, name in enumerate(devices))
+def on_device(device: str) -> Any:
+    """A context in which CuPy computes on this GPU; elsewhere it does nothing."""
+    if device.partition(":")[0] != "cuda":
+        return nullcontext()
+    return find_cupy(device).cuda.Device(cuda_number(device))
 
 
 def zeros_aligned(xp: Any, n: int, dtype: Any) -> Array:

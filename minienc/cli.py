@@ -23,10 +23,13 @@ EPILOG = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    arguments = vars(_parser().parse_args(argv))
-    command = arguments.pop("run")
+    parser = _parser()
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return command(**arguments) or 0
+        more = _take_method_options(parser, words)
+        arguments = vars(parser.parse_args(words))
+        command = arguments.pop("run")
+        return command(**arguments, **more) or 0
     except BrokenPipeError:  # `minienc info | head`
         sys.stderr.close()
     except KeyboardInterrupt as stop:
@@ -49,6 +52,23 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> dict[str, Any]:
+    """Take out of the words what is the method's own: options that ``pretrain`` does not know."""
+    if words[:1] != ["pretrain"]:
+        return {}
+    from minienc import runs
+
+    subparsers = next(a for a in parser._actions if isinstance(a.choices, dict))
+    known = subparsers.choices["pretrain"]._option_string_actions  # type: ignore[index]
+    if all(w.partition("=")[0] in known for w in words if w.startswith("--")):
+        return {"more": {}}
+    name = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    name.add_argument("--method", default="autoencoder")
+    method = name.parse_known_args(words)[0].method
+    more, words[:] = runs.take_options(method, words, known)
+    return {"more": more}
 
 
 # -- what may be said
@@ -76,9 +96,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_pretrain(commands: Any) -> None:
     p = commands.add_parser(
         "pretrain",
+        allow_abbrev=False,  # an option that it does not know is the method's
         help="learn without labels, and report whether it helped",
         description="Learn to encode DATA without its labels; leave a run folder with weights, "
         "history and report.html.",
+        epilog="Each method's own parameters, as its class has them, are options, too, such as "
+        "--method sparse --sparsity 0.05; a wrong one is answered with all that there are.",
     )
     p.set_defaults(run=_pretrain)
     p.add_argument(
@@ -91,7 +114,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
-    p.add_argument("--method", help="autoencoder (default), denoising, stacked")
+    p.add_argument("--method", help="autoencoder (default); a wrong one is answered with all")
     p.add_argument(
         "--hidden", type=_integers, metavar="N,N,...", help="widths of the encoder, the code last"
     )
@@ -111,7 +134,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument("--seeds", type=int, help="repetitions of each few-label run (5)")
     p.add_argument("--seed", type=int, help="fixes everything (0)")
     p.add_argument("--dtype", choices=("float32", "float64"))
-    p.add_argument("--device", help="cpu (default), cuda, cuda:1, ...: where to train")
+    _add_device(p)
     p.add_argument("--out", metavar="DIR", help="the run folder (runs/METHOD-DATA-1, -2, ...)")
     p.add_argument("--force", action="store_true", help="replace the run in --out")
     p.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -133,6 +156,7 @@ def _add_finetune(commands: Any) -> None:
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--seed", type=int, default=0)
+    _add_device(p)
     p.add_argument("--out", metavar="FILE", help="the classifier (RUN/classifier.npz)")
     p.add_argument("--force", action="store_true", help="replace FILE")
     p.add_argument("--quiet", action="store_true")
@@ -148,6 +172,7 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("run_folder", metavar="RUN")
     p.add_argument("data", metavar="DATA", help="as for pretrain")
     p.add_argument("--data-dir", metavar="DIR")
+    _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
 
@@ -187,6 +212,10 @@ def _add_info(commands: Any) -> None:
     p.set_defaults(run=_info)
 
 
+def _add_device(p: Any) -> None:
+    p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
+
+
 def _integers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -197,10 +226,13 @@ def _integers(text: str) -> tuple[int, ...]:
 # -- what is done
 
 
-def _pretrain(resume: str | None, quiet: bool, out: str | None, force: bool, **given: Any) -> None:
+def _pretrain(
+    resume: str | None, quiet: bool, out: str | None, force: bool, more: dict, **given: Any
+) -> None:
     from minienc import runs
 
     said = {name: value for name, value in given.items() if value is not None}
+    said.update(more)
     if resume is not None:
         if said or out or force:
             flags = ", ".join("--" + n.replace("_", "-") for n in said) or "--out or --force"

@@ -99,6 +99,10 @@ class Model(Layer):
     def uses_rng(self) -> bool:  # type: ignore[override]
         return any(layer.uses_rng for layer in self.layers)
 
+    @property
+    def uses_training(self) -> bool:  # type: ignore[override]
+        return any(layer.uses_training for layer in self.layers)
+
     def output_shape(self, sample_shape: Any) -> Any:
         given = sample_shape if self.takes_several else [sample_shape]
         if [tuple(s) for s in given] != self.built_for:
@@ -204,8 +208,15 @@ class Model(Layer):
 
     # -- forward and backward
 
-    def forward(self, x: Any, rng: np.random.Generator | None = None) -> tuple[Any, ModelCache]:
-        """Run the graph on arrays; noise is drawn only from an ``rng`` that is given."""
+    def forward(
+        self, x: Any, rng: np.random.Generator | None = None, training: bool | None = None
+    ) -> tuple[Any, ModelCache]:
+        """Run the graph on arrays.
+
+        Noise is drawn only from an ``rng`` that is given. ``training`` says whether layers that
+        know two modes, as ``BatchNormalization`` does, are in training; None means: if there is an
+        ``rng``.
+        """
         xs = tuple(x) if isinstance(x, (list, tuple)) else (x,)
         if len(xs) != len(self.inputs):
             raise ValueError(f"{self.label}: {len(xs)} inputs came, expected {len(self.inputs)}")
@@ -215,7 +226,7 @@ class Model(Layer):
                     f"{self.label}: input {i} is {tuple(array.shape)}, expected "
                     f"(N, {', '.join(map(str, tensor.sample_shape))})"
                 )
-        ys, caches = self.graph.forward(xs, rng)
+        ys, caches = self.graph.forward(xs, rng, training)
         return (ys if self._several_outputs else ys[0]), ModelCache(caches, len(ys))
 
     def backward(
@@ -225,6 +236,12 @@ class Model(Layer):
         dys = tuple(dy) if isinstance(dy, (list, tuple)) else (dy,)
         dxs = self.graph.backward(dys, cache.layers, grads, need_dx)
         return dxs if self.takes_several else dxs[0]
+
+    def update_state(self, cache: ModelCache) -> None:
+        """Bring moving averages and the like up to date: for a training loop of one's own, after
+        the optimiser's step, with the cache of each forward that the step was made of. ``fit``
+        does it by itself."""
+        self.graph.update_state(cache.layers)
 
     # -- training
 

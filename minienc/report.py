@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -28,7 +29,10 @@ class RunReport:
 
     Attributes
     ----------
-    errors : list of (name, squared error per test sample); the last is the method's
+    errors : list of (name, squared error per test sample); the last is the method's, and it is
+        empty for a method that restores nothing
+    pictures : list of Picture
+        What the method alone has to show.
     originals, restored, noisy : arrays (n, D) or None
     filters : array (D, M) or None
         Weights of the first layer.
@@ -52,6 +56,7 @@ class RunReport:
     restored: np.ndarray | None = None
     noisy: np.ndarray | None = None
     filters: np.ndarray | None = None
+    pictures: Sequence[Any] = ()
     codes_2d: np.ndarray | None = None
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
@@ -72,7 +77,7 @@ def render(run: RunReport) -> str:
         _section("What the numbers say", _verdicts(run)),
         _section("Reconstruction", _errors(run) + _images(run)),
         _section("With a few labels", _few_labels(run)),
-        _section("What was learned", _filters(run) + _map(run)),
+        _section("What was learned", _filters(run) + _pictures(run) + _map(run)),
         _section("How it was learned", _curves(run)),
         _section("Repeat it", _repeat(run)),
     ]
@@ -85,7 +90,7 @@ def render(run: RunReport) -> str:
 
 
 def _verdicts(run: RunReport) -> str:
-    lines = [reconstruction_verdict(run.errors)]
+    lines = [reconstruction_verdict(run.errors)] if run.errors else []
     if run.few_label is not None:
         lines += few_label_verdicts(run.few_label)
     return '<ul class="verdict">' + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
@@ -163,6 +168,8 @@ def _facts(run: RunReport) -> str:
 
 
 def _errors(run: RunReport) -> str:
+    if not run.errors:
+        return "<p>This method has no way back from codes to samples.</p>"
     top = max((v for _, v in run.errors if np.isfinite(v)), default=1.0) or 1.0
     rows = ""
     for name, value in run.errors:
@@ -178,6 +185,8 @@ def _errors(run: RunReport) -> str:
 
 
 def _images(run: RunReport) -> str:
+    if not run.errors:
+        return ""
     if run.image_shape is None or run.originals is None or run.restored is None:
         return "<p>The samples are not images, so none are shown.</p>"
     rows = [("original", run.originals), ("restored", run.restored)]
@@ -216,6 +225,15 @@ def _filters(run: RunReport) -> str:
         "<p>The first layer's weights, a picture a unit: red where a bright pixel excites it, blue "
         "where it inhibits.</p>" + picture
     )
+
+
+def _pictures(run: RunReport) -> str:
+    parts = []
+    for picture in run.pictures:
+        render_figure = _svg if picture.is_drawing else _png
+        alt = picture.caption.split(".")[0]
+        parts.append(f"<p>{escape(picture.caption)}</p>" + render_figure(picture.figure, alt))
+    return "".join(parts)
 
 
 def _map(run: RunReport) -> str:

@@ -17,13 +17,15 @@ import json
 import shlex
 import shutil
 import time
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minienc import __version__
-from minienc.arrays import check_device, to_numpy
+from minienc.arrays import check_device
 from minienc.data import Dataset, load_dataset
 from minienc.files import atomic_write, ensure_writable_folder, write_json
 from minienc.finetuning import few_label_curve, finetune
@@ -40,46 +42,138 @@ N_SHOWN = 5000  # samples on the map of the codes
 # ----------------------------------------------------------------------------------- the settings
 
 
+RENAMED = {"lr": "learning_rate"}  # options whose parameter has a longer name
+YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
+OWN = ("random_state", "verbose", "dtype", "device")  # parameters that the run itself gives
+
+
+def method_class(name: str) -> type[Pretrainer]:
+    """The method of this name on the command line."""
+    if name not in METHODS:
+        raise ValueError(f"--method is {name!r}, expected one of {', '.join(sorted(METHODS))}")
+    return METHODS[name]
+
+
+def method_parameters(name: str) -> dict[str, Any]:
+    """The parameters of a method that may be said, with their defaults."""
+    parameters = method_class(name)._parameters()
+    return {k: p.default for k, p in parameters.items() if k not in OWN}
+
+
 def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     """Fill in what was not said: good settings for this data."""
-    n, d = len(dataset.x), dataset.n_features
-    large = n >= 10_000
+    name = said.get("method", "autoencoder")
     settings: dict[str, Any] = {
         "data": "digits",
         "data_dir": None,
-        "method": "autoencoder",
-        "hidden": (512, 128, 30) if d >= 256 else (128, 64, 10),
-        "activation": "relu",
-        "tied": False,
-        "loss": "binary_crossentropy" if _in_unit_interval(dataset.x) else "mean_squared_error",
-        "epochs": 20 if large else 100,
-        "batch_size": 128 if large else min(32, n),
-        "optimizer": "adam",
-        "lr": 1e-3,
-        "noise": None,
+        "method": name,
         "labels": None,
         "seeds": 5,
         "seed": 0,
         "dtype": "float32",
         "device": "cpu",
     }
+    parameters = method_parameters(name)
+    suggested = method_class(name).suggest(
+        len(dataset.x), dataset.sample_shape, _in_unit_interval(dataset.x)
+    )
+    parameters.update({k: v for k, v in suggested.items() if k in parameters})
+    said = {RENAMED.get(k, k): v for k, v in said.items()}
+    if "noise" in said:
+        said.update(_noise(said["noise"], parameters))
+    for flag in said:
+        if flag not in settings and flag not in parameters:
+            raise ValueError(_not_for(name, flag))
+    settings.update(parameters)
     settings.update(said)
-    if settings["method"] == "denoising" and settings["noise"] is None:
-        settings["noise"] = "masking:0.3"
     if dataset.y is None:
         if settings["labels"]:
             raise ValueError(f"--labels was given, but {dataset.name} has no labels")
         settings["labels"] = ()
     elif settings["labels"] is None:
         n_classes = int(dataset.y.max()) + 1
-        settings["labels"] = tuple(k for k in (10, 100, 1000) if n_classes <= k <= n)
+        settings["labels"] = tuple(k for k in (10, 100, 1000) if n_classes <= k <= len(dataset.x))
     return settings
+
+
+def take_options(
+    name: str, words: list[str], known: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Take ``--name value`` and ``--name=value`` of a method's own parameters out of the words.
+
+    A value becomes what the parameter's default is: a number, several, a word, or yes and no (and
+    a switch without a value is a yes).
+
+    Returns
+    -------
+    options : dict
+    rest : list of str
+        The words with the options in ``known``, and what belongs to them.
+    """
+    parameters = method_parameters(name)
+    options: dict[str, Any] = {}
+    rest, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        flag, equals, text = word.partition("=")
+        if not flag.startswith("--") or flag in known:
+            rest.append(word)
+            continue
+        key = flag.removeprefix("--").replace("-", "_")
+        if key not in parameters:
+            raise ValueError(_not_for(name, flag, known))
+        default = parameters[key]
+        if not equals:
+            has_value = bool(words) and not words[0].startswith("--")
+            if isinstance(default, bool):
+                has_value = has_value and words[0].lower() in YES_OR_NO
+            elif not has_value:
+                raise ValueError(f"{flag} needs a value, such as {default!r}")
+            text = words.pop(0) if has_value else "yes"
+        options[key] = _value(flag, text, default)
+    return options, rest
+
+
+def _value(flag: str, text: str, default: Any) -> Any:
+    try:
+        if isinstance(default, bool):
+            return YES_OR_NO[text.lower()]
+        if isinstance(default, (tuple, list)):
+            return tuple(int(part) for part in text.split(","))
+        if isinstance(default, (int, float)):
+            return type(default)(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"{flag} is {text!r}, expected such as {default!r}") from None
+    for convert in (int, float):  # a default of None, or a word
+        try:
+            return convert(text) if default is None else text
+        except ValueError:
+            continue
+    return text
+
+
+def _not_for(name: str, flag: str, known: Collection[str] = ()) -> str:
+    flag = "--" + flag.removeprefix("--").replace("_", "-")
+    own = ["--" + k.replace("_", "-") for k in method_parameters(name)]
+    likely = get_close_matches(flag, [*own, *known], n=1, cutoff=0.8)
+    if likely:
+        return f"{flag} is no option; {likely[0]} is"
+    return f"{flag} is not for --method {name}, which takes {', '.join(own)}"
+
+
+def _noise(said: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """masking:0.3 is the noise "masking" at the level 0.3."""
+    kind, _, level = said.partition(":")
+    noise: dict[str, Any] = {"noise": kind}
+    if level and "noise_level" in parameters:
+        noise["noise_level"] = _level(said, level)
+    return noise
 
 
 def _check_settings(settings: dict[str, Any], dataset: Dataset) -> None:
     """Refuse what does not fit this data; the rest is the method's to check."""
     n = len(dataset.x)
-    if not 1 <= settings["batch_size"] <= n:
+    if "batch_size" in settings and not 1 <= settings["batch_size"] <= n:
         raise ValueError(
             f"--batch-size is {settings['batch_size']}, expected 1 to {n}, the training samples"
         )
@@ -102,31 +196,11 @@ def _in_unit_interval(X: Any) -> bool:
 
 def make_method(settings: dict[str, Any], quiet: bool) -> Pretrainer:
     """The estimator that the settings describe."""
-    name = settings["method"]
-    if name not in METHODS:
-        raise ValueError(f"--method is {name!r}, expected one of {', '.join(METHODS)}")
-    arguments: dict[str, Any] = {
-        "hidden": tuple(settings["hidden"]),
-        "activation": settings["activation"],
-        "tied": settings["tied"],
-        "loss": settings["loss"],
-        "optimizer": settings["optimizer"],
-        "learning_rate": settings["lr"],
-        "epochs": settings["epochs"],
-        "batch_size": settings["batch_size"],
-        "dtype": settings["dtype"],
-        "device": settings.get("device", "cpu"),
-        "random_state": settings["seed"],
-        "verbose": 0 if quiet else 1,
-    }
-    if settings["noise"] is not None:
-        if name == "autoencoder":
-            raise ValueError("--noise is for --method denoising or stacked")
-        kind, _, level = settings["noise"].partition(":")
-        arguments["noise"] = kind
-        if level:
-            arguments["noise_level"] = _level(settings["noise"], level)
-    return METHODS[name](**arguments)
+    method = method_class(settings["method"])
+    given = {k: settings[k] for k in method._parameters() if k in settings}
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    given |= {"random_state": settings["seed"], "verbose": 0 if quiet else 1}
+    return method(**given)
 
 
 def _level(noise: str, level: str) -> float:
@@ -139,12 +213,15 @@ def _level(noise: str, level: str) -> float:
 def command_line(settings: dict[str, Any], out: str) -> str:
     """The command that repeats the run, every setting written out."""
     words = ["minienc", "pretrain", settings["data"]]
+    defaults = method_parameters(settings["method"])
     for name, value in settings.items():
-        if name == "data" or value is None or value is False:
+        if name == "data" or value is None or (value is False and not defaults.get(name)):
             continue
         flag = "--" + name.replace("_", "-")
         if value is True:
             words.append(flag)
+        elif value is False:
+            words += [flag, "no"]
         elif isinstance(value, (list, tuple)):
             words += [flag, ",".join(map(str, value))] if value else []
         else:
@@ -234,18 +311,22 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
         raise KeyboardInterrupt(f"minienc pretrain --resume {shlex.quote(str(folder))}") from None
     method.model_.save(folder / "model.npz")
     method.encoder_.save(folder / "encoder.npz")
-    history = (folder / "checkpoints" / "checkpoint.csv").read_bytes()
-    with atomic_write(folder / "history.csv") as file:
-        file.write(history)
+    _write_history(folder / "history.csv", method.history_)
     seconds = time.monotonic() - started
-    width = method.encoder_.outputs[0].sample_shape[-1]
-    say("comparing with the mean sample and with principal components ...")
-    pca = PCA(width).fit(dataset.x)
-    errors = [
-        ("mean sample", MeanSample().fit(dataset.x).reconstruction_error(dataset.test_x)),
-        (f"PCA, {pca.components_.shape[0]} components", pca.reconstruction_error(dataset.test_x)),
-        (f"{settings['method']}, code of {width}", method.reconstruction_error(dataset.test_x)),
-    ]
+    errors: list[tuple[str, float]] = []
+    if method.restores:
+        say("comparing with the mean sample and with principal components ...")
+        width = method.encoder_.outputs[0].sample_shape[-1]
+        pca = PCA(width).fit(dataset.x)
+        mean = MeanSample().fit(dataset.x)
+        errors = [
+            (name, float(model.reconstruction_error(dataset.test_x)))
+            for name, model in (
+                ("mean sample", mean),
+                (f"PCA, {pca.components_.shape[0]} components", pca),
+                (f"{settings['method']}, code of {width}", method),
+            )
+        ]
     curve = None
     if settings["labels"]:
         say("fine-tuning with a few labels, and the control arms ...")
@@ -278,6 +359,14 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
     return folder
 
 
+def _write_history(path: Path, history: dict[str, list[float]]) -> None:
+    lines = [",".join(["epoch", *history])]
+    for epoch, values in enumerate(zip(*history.values(), strict=True)):
+        lines.append(",".join([str(epoch), *map(repr, values)]))
+    with atomic_write(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
+
+
 def _describe(dataset: Dataset, folder: Path) -> str:
     shape = " x ".join(map(str, dataset.sample_shape))
     labels = "" if dataset.y is None else "; the labels are kept for later"
@@ -290,7 +379,8 @@ def _describe(dataset: Dataset, folder: Path) -> str:
 def _print_results(
     folder: Path, dataset: Dataset, errors: list[tuple[str, float]], curve: Any, seconds: float
 ) -> None:
-    print(f"\nsquared error per test sample, summed over {dataset.n_features} features:")
+    if errors:
+        print(f"\nsquared error per test sample, summed over {dataset.n_features} features:")
     for name, value in errors:
         print(f"  {name:<32} {value:9.4g}")
     if curve is not None:
@@ -326,9 +416,12 @@ def _write_report(
         errors=errors,
         image_shape=_image_shape(dataset.sample_shape),
         originals=np.asarray(shown),
-        restored=method.reconstruct(shown),
+        restored=method.reconstruct(shown) if method.restores else None,
         noisy=_noisy(method, shown),
-        filters=to_numpy(method.encoder_.layers[0].W.value),
+        filters=method.filter_matrix(),
+        pictures=method.pictures(
+            as_samples(dataset.test_x[:N_SHOWN]), _image_shape(dataset.sample_shape)
+        ),
         codes_2d=codes if codes.shape[1] == 2 else PCA(2).fit(codes).transform(codes),
         labels=None if dataset.test_y is None else dataset.test_y[:N_SHOWN],
         class_names=dataset.class_names,
@@ -348,8 +441,8 @@ def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def _noisy(method: Any, shown: np.ndarray) -> np.ndarray | None:
     """What a denoising method was given, for the samples that are shown."""
-    first = method.model_.layers[0]
-    if not first.uses_rng:
+    first = method.model_.layers[0] if method.model_.layers else None
+    if first is None or not first.uses_rng:
         return None
     return first.forward(np.asarray(shown, method.dtype), rng=np.random.default_rng(0))[0]
 
@@ -366,18 +459,20 @@ def finetune_run(
     batch_size: int,
     lr: float,
     seed: int,
+    device: str | None,
     out: str | None,
     force: bool,
     quiet: bool,
 ) -> None:
     """``minienc finetune RUN``."""
+    check_device(device or "cpu")
     folder = Path(run_folder)
     settings = read_config(folder)
     path = Path(out) if out else folder / "classifier.npz"
     _refuse_existing(path, force)
     if mode not in MODES:
         raise ValueError(f"--mode is {mode!r}, expected one of {', '.join(MODES)}")
-    encoder = _read_encoder(folder)
+    encoder = _read_encoder(folder).to(device or "cpu")
     dataset = _load(settings)
     if dataset.y is None:
         raise ValueError(f"{dataset.name} has no labels to fine-tune with")
@@ -415,11 +510,19 @@ def finetune_run(
     print(f"the classifier is in {path}")
 
 
-def encode_run(run_folder: str, data: str, data_dir: str | None, out: str, force: bool) -> None:
+def encode_run(
+    run_folder: str,
+    data: str,
+    data_dir: str | None,
+    device: str | None,
+    out: str,
+    force: bool,
+) -> None:
     """``minienc encode RUN DATA``."""
+    check_device(device or "cpu")
     path = Path(out)
     _refuse_existing(path, force)
-    encoder = _read_encoder(Path(run_folder))
+    encoder = _read_encoder(Path(run_folder)).to(device or "cpu")
     dataset = load_dataset(data, data_dir, dtype=encoder.dtype)
     X = as_samples(dataset.x)
     expected = encoder.inputs[0].sample_shape[0]

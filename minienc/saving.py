@@ -41,13 +41,7 @@ def model_header(model: Model) -> dict[str, Any]:
         ],
         "several": [model.takes_several, isinstance(model.output, list)],
         "layers": [
-            {
-                "path": paths[id(layer)],
-                "class": type(layer).__name__,
-                "config": {k: _plain(v, layer, paths) for k, v in layer.get_config().items()},
-                "trainable": layer.trainable,
-            }
-            for layer in model.layers
+            {"path": paths[id(layer)], **_described(layer, paths)} for layer in model.layers
         ],
         "input_slots": model.graph.input_slots,
         "steps": [[paths[id(s.layer)], s.inputs, s.outputs] for s in model.graph.steps],
@@ -56,9 +50,20 @@ def model_header(model: Model) -> dict[str, Any]:
     }
 
 
+def _described(layer: Layer, paths: dict[int, str]) -> dict[str, Any]:
+    """A layer by its class and its constructor's arguments."""
+    return {
+        "class": type(layer).__name__,
+        "config": {k: _plain(v, layer, paths) for k, v in layer.get_config().items()},
+        "trainable": layer.trainable,
+    }
+
+
 def _plain(value: Any, owner: Layer, paths: dict[int, str]) -> Any:
     """One constructor's argument as a JSON value."""
     if isinstance(value, Layer):
+        if id(value) not in paths and hasattr(owner, "layer"):  # around one of its own
+            return {"wrapped": _described(value, paths)}
         if id(value) not in paths:
             raise ValueError(
                 f"{owner.label} is tied to {value.label}, which is not in this model; save the "
@@ -154,7 +159,9 @@ def _make_layer(description: dict[str, Any], made: dict[str, Layer]) -> Layer:
         raise ValueError(f"there is no layer {description['class']!r}")
     config = {}
     for key, value in description["config"].items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "wrapped" in value:
+            value = _make_layer({"path": None, **value["wrapped"]}, made)
+        elif isinstance(value, dict):
             value = made[value["layer"]] if "layer" in value else _from_table(value, regularizers)
         config[key] = value
     layer = cls(**{**config, "name": None})

@@ -25,14 +25,17 @@ def summary_lines(model: Model) -> list[str]:
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     parameters = model.parameters_used()
     total = sum(p.size for p in parameters)
-    frozen = sum(p.size for p in parameters if not p.trainable)
+    state = sum(p.size for p in parameters if p.is_state)
+    frozen = sum(p.size for p in parameters if not (p.trainable or p.is_state))
+    of_state = f", {state:,} of state" if state else ""
     return [
         f"Model {model.name or ''}".rstrip(),
         _line(HEADINGS, widths),
         rule,
         *(_line(row, widths) for row in rows),
         rule,
-        f"{total:,} parameters ({total - frozen:,} trainable, {frozen:,} frozen), "
+        f"{total:,} parameters ({total - frozen - state:,} trainable, {frozen:,} frozen"
+        f"{of_state}), "
         f"{model.dtype}; {model.flops():,} FLOPs a sample, forward",
     ]
 
@@ -42,9 +45,12 @@ def _row(step: Step, seen: set[int]) -> tuple[str, str, str, str, str]:
     again = len(step.layer.parameters_used()) - len(own)
     seen.update(id(p) for p in own)
     count = f"{sum(p.size for p in own):,}" + (" + shared" if again else "")
-    frozen = ", frozen" if own and not any(p.trainable for p in own) else ""
+    learned = [p for p in own if not p.is_state]
+    frozen = ", frozen" if learned and not any(p.trainable for p in learned) else ""
     activation = getattr(step.layer, "activation", None)
-    kind = type(step.layer).__name__ + (f" {activation}" if activation else "") + frozen
+    wrapped = getattr(step.layer, "layer", None)
+    around = f"({type(wrapped).__name__})" if wrapped is not None else ""
+    kind = type(step.layer).__name__ + around + (f" {activation}" if activation else "") + frozen
     shapes = " ".join(_shape(s) for s in step.out_shapes)
     return step.path, kind, shapes, count, f"{step.layer.flops(step.in_shapes):,}"
 

@@ -107,6 +107,70 @@ def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.uniform(0.05, 0.95, shape)
 
 
+def _patches(rng: np.random.Generator) -> Iterator[Case]:
+    """Windows that overlap, that leave gaps, that reach over the edge, on images of odd sizes."""
+    yield (_normal(rng, 2, 4, 5, 2), 3), {}
+    yield (_normal(rng, 2, 5, 4, 3), (2, 3)), {"strides": (2, 1), "padding": "same"}
+    yield (_normal(rng, 1, 5, 6, 1), (1, 2)), {"strides": 3}
+    yield (_normal(rng, 0, 3, 3, 2), 2), {}
+    yield (_normal(rng, 2, 2, 3, 2), 1), {}
+
+
+def _conv2d(rng: np.random.Generator) -> Iterator[Case]:
+    for activation in ("identity", "tanh", "gelu", "softmax", "sigmoid"):
+        arrays = _normal(rng, 2, 4, 5, 2), _normal(rng, 3, 2, 2, 3), _normal(rng, 3)
+        yield arrays, {"activation": activation, "padding": "same"}
+    for strides in (1, 2, (3, 2)):
+        arrays = _normal(rng, 2, 6, 5, 2), _normal(rng, 2, 3, 2, 2), _normal(rng, 2)
+        yield arrays, {"strides": strides}
+        yield arrays, {"strides": strides, "padding": "same"}
+    yield (_normal(rng, 2, 3, 3, 2), _normal(rng, 1, 1, 2, 2)), {}
+    yield (_normal(rng, 0, 3, 3, 2), _normal(rng, 2, 2, 2, 2)), {}
+
+
+def _conv2d_transpose(rng: np.random.Generator) -> Iterator[Case]:
+    for activation in ("identity", "tanh", "gelu", "softmax", "sigmoid"):
+        arrays = _normal(rng, 2, 3, 4, 2), _normal(rng, 3, 2, 3, 2), _normal(rng, 3)
+        yield arrays, {"activation": activation, "padding": "same"}
+    for strides in (1, 2, (3, 2)):  # the last: a kernel smaller than its step leaves gaps
+        arrays = _normal(rng, 2, 3, 2, 2), _normal(rng, 2, 3, 3, 2), _normal(rng, 3)
+        yield arrays, {"strides": strides}
+        yield arrays, {"strides": strides, "padding": "same"}
+    yield (_normal(rng, 2, 2, 2, 2), _normal(rng, 2, 2, 1, 2)), {}
+    yield (_normal(rng, 0, 2, 2, 2), _normal(rng, 2, 2, 1, 2)), {}
+
+
+def _pooling(rng: np.random.Generator) -> Iterator[Case]:
+    """Without ties: there the difference steps over a kink."""
+    for options in ({}, {"pool_size": 3, "strides": (1, 2)}, {"pool_size": (1, 2), "strides": 2}):
+        yield (_normal(rng, 2, 5, 4, 2),), options
+        yield (_normal(rng, 2, 5, 4, 2),), {**options, "padding": "same"}
+    yield (_normal(rng, 0, 2, 2, 1),), {}
+
+
+def _batch_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(5,), (2, 3, 2), (1, 4)]:
+        for affine in [(_normal(rng, 3), _normal(rng, 3)), (None, None), (_normal(rng, 3), None)]:
+            yield (_normal(rng, *lead, 3), *affine), {}
+    x, gamma, beta = _normal(rng, 4, 3), _normal(rng, 3), _normal(rng, 3)
+    yield (x, gamma, beta, _normal(rng, 3), rng.uniform(0.5, 2, 3)), {}
+    yield (x, None, beta, _normal(rng, 3), rng.uniform(0.5, 2, 3)), {"epsilon": 0.1}
+    yield (x, gamma, beta), {"epsilon": 0.5}
+
+
+def _layer_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(5,), (2, 3), (), (0,)]:
+        yield (_normal(rng, *lead, 4), _normal(rng, 4), _normal(rng, 4)), {}
+    yield (_normal(rng, 3, 4),), {"epsilon": 0.5}
+    yield (_normal(rng, 3, 4), None, _normal(rng, 4)), {}
+
+
+def _spectral_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for shape in [(4, 3), (3, 5), (2, 2, 3, 4)]:
+        u = _normal(rng, shape[-1])
+        yield (_normal(rng, *shape), u / np.sqrt((u * u).sum())), {}
+
+
 CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
     "leaky_relu_forward": _with_option(negative_slope=0.05),
@@ -125,6 +189,18 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "add_forward": _several,
     "concatenate_forward": _concatenate,
     "reshape_forward": lambda rng: iter([((_normal(rng, 2, 6), (3, 2)), {})]),
+    "patches_forward": _patches,
+    "conv2d_forward": _conv2d,
+    "conv2d_transpose_forward": _conv2d_transpose,
+    "max_pool2d_forward": _pooling,
+    "average_pooling2d_forward": _pooling,
+    "global_average_pooling2d_forward": lambda rng: iter([((_normal(rng, 2, 3, 4, 2),), {})]),
+    "up_sampling2d_forward": lambda rng: iter(
+        [((_normal(rng, 2, 2, 3, 2),), {}), ((_normal(rng, 2, 2, 3, 2), (3, 1)), {})]
+    ),
+    "batch_normalization_forward": _batch_normalization,
+    "layer_normalization_forward": _layer_normalization,
+    "spectral_normalization_forward": _spectral_normalization,
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import register_array_module
-from tests.test_names import UFUNC_KEYWORDS, read_list
+from tests.test_names import MODULES, UFUNC_KEYWORDS, read_list
 
 CUPY = read_list()
 
@@ -260,8 +260,8 @@ class _GuardModule:
 
     def __getattr__(self, name: str) -> Any:
         path = self._prefix + name
-        if path in ("linalg", "fft"):
-            return _GuardModule(f"{path}.", getattr(np, name))
+        if path in ("lib", *MODULES):
+            return _GuardModule(f"{path}.", getattr(self._beneath, name))
         if path not in CUPY.module:
             raise AttributeError(f"CuPy has no {path}")
         function = getattr(self._beneath, name)

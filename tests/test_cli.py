@@ -16,7 +16,9 @@ import pytest
 
 from minienc.cli import main
 from minienc.data import load_digits
+from minienc.gpu import gpu_info
 from minienc.models import load_model
+from tests import guard_array  # noqa: F401  (the device "guard")
 
 QUICK = ["--epochs", "2", "--hidden", "16,4", "--labels", "10", "--seeds", "1", "--quiet"]
 
@@ -130,7 +132,7 @@ def test_other_methods(method):
 
 REFUSED = [
     (["--method", "foo"], "--method is 'foo', expected one of autoencoder"),
-    (["--noise", "masking:0.3"], "--noise is for --method denoising"),
+    (["--noise", "masking:0.3"], "--noise is not for --method autoencoder, which takes --hidden"),
     (["--method", "denoising", "--noise", "masking:x"], "expected such as masking:0.3"),
     (["--method", "denoising", "--noise", "masking:3"], "expected a probability in [0, 1]"),
     (["--labels", "5"], "expected at least 10, one for each class"),
@@ -205,3 +207,36 @@ def test_info(capsys):
     out = capsys.readouterr().out
     for word in ("NumPy", "kernel", "threads", "GPU"):
         assert word in out
+
+
+@pytest.mark.skipif(bool(gpu_info()["devices"]), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_at_once_and_nothing_is_written(capsys, run, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    for command in (
+        ["pretrain", "--device", "cuda"],
+        ["pretrain", "no-such-data", "--device", "cuda:1", "--out", "elsewhere"],
+        ["finetune", run, "--device", "cuda", "--force"],
+        ["encode", run, "digits", "--device", "cuda", "--out", "codes.npy"],
+    ):
+        assert main(command) == 2
+        out, error = capsys.readouterr()
+        assert out == "" and error.count("\n") == 1
+        assert "device 'cuda" in error and "cannot be used: CuPy" in error
+    assert main(["pretrain", "--device", "tpu"]) == 2
+    assert "device is 'tpu', expected \"cpu\"" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_may_be_on_a_device(capsys):
+    """Here on one that computes with NumPy and refuses to mix."""
+    assert main(["pretrain", *QUICK, "--device", "guard", "--out", "there"]) == 0
+    assert main(["pretrain", *QUICK, "--device", "cpu", "--out", "here"]) == 0
+    there, here = (
+        json.loads(Path(run, "results.json").read_text())["test_squared_error_per_sample"]
+        for run in ("there", "here")
+    )
+    assert there == pytest.approx(here, rel=1e-4)
+    assert main(["finetune", "there", "--labels", "20", "--device", "guard", "--quiet"]) == 0
+    assert main(["encode", "there", "digits", "--device", "guard", "--out", "codes.npy"]) == 0
+    assert np.load("codes.npy").shape[1] == 4

@@ -63,7 +63,8 @@ def test_rooms_that_look_from_outside_are_imported_by_nothing_below():
     for path in ROOT.rglob("*.py"):
         if room_of(path) in outside | {"runs", "cli", "__init__"}:
             continue
-        assert not imported_rooms(path) & outside, path
+        drawn = {"plots"} if room_of(path) == "pretraining" else set()  # a method's own pictures
+        assert not imported_rooms(path) & (outside - drawn), path
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -14,6 +14,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 LIST = ROOT / "tests" / "data" / "cupy_names.txt"
 SOURCES = sorted((ROOT / "minienc").rglob("*.py"))
 COMPUTING = ("functions", "layers", "training")  # the rooms where arrays of a device are at work
+MODULES = ("linalg", "fft", "lib.stride_tricks")  # within CuPy's own
 UFUNC_KEYWORDS = {"out", "dtype", "casting"}
 
 # of which ufuncs CuPy carries a method out; that of another one raises NotImplementedError
@@ -48,8 +50,9 @@ def names_of_cupy() -> list[str]:
         import cupy
 
     lines = [f"# CuPy {cupy.__version__}: what the module and its arrays have"]
-    for path, module in [("", cupy), *((f"{m}.", getattr(cupy, m)) for m in ("linalg", "fft"))]:
-        for name in sorted(n for n in dir(module) if not n.startswith("_")):
+    for path in ("", *(f"{module}." for module in MODULES)):
+        module = attrgetter(path[:-1])(cupy) if path else cupy
+        for name in sorted(n for n in dir(module) if not n.startswith("_") and n != "annotations"):
             value = getattr(module, name)
             if isinstance(value, cupy.ufunc):
                 lines.append(f"ufunc {path}{name}")

@@ -42,7 +42,7 @@ def finetune(
     epochs: int = 20,
     batch_size: int = 32,
     optimizer: str = "adam",
-    learning_rate: float = 1e-3,
+    learning_rate: Any = 1e-3,
     validation_data: tuple | None = None,
     callbacks: Sequence[Callback] = (),
     copy: bool = True,

@@ -1,26 +1,47 @@
 """Owners of weights: ``base`` has the laws, ``graph`` the graphs, and the layers are thin."""
 
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
+from minienc.layers.convolution import Conv2D, Conv2DTranspose
 from minienc.layers.dense import Activation, Dense, DenseTranspose
 from minienc.layers.graph import Input
 from minienc.layers.noise import Dropout, GaussianNoise, MaskingNoise, SaltAndPepperNoise
+from minienc.layers.normalization import (
+    BatchNormalization,
+    LayerNormalization,
+    SpectralNormalization,
+)
+from minienc.layers.pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    MaxPool2D,
+    UpSampling2D,
+)
 from minienc.layers.shaping import Add, Concatenate, Flatten, Reshape
 
 __all__ = [
     "Activation",
     "Add",
+    "AveragePooling2D",
+    "BatchNormalization",
     "Concatenate",
+    "Conv2D",
+    "Conv2DTranspose",
     "Dense",
     "DenseTranspose",
     "Dropout",
     "Flatten",
     "GaussianNoise",
+    "GlobalAveragePooling2D",
     "Gradients",
     "Input",
     "Layer",
+    "LayerNormalization",
     "MaskingNoise",
+    "MaxPool2D",
     "Parameter",
     "Parameters",
     "Reshape",
     "SaltAndPepperNoise",
+    "SpectralNormalization",
+    "UpSampling2D",
 ]

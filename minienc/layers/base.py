@@ -49,6 +49,9 @@ class Parameter:
         optimiser's matter.
     learning_rate_multiplier : float
         Scales the optimiser's learning rate for this parameter.
+    is_state : bool
+        Not learned by a gradient: a moving average, say, that training brings up to date after each
+        step (``Layer.updates``). No optimiser changes it, and its gradient stays 0.
     version : int
         Counts the changes of ``value``, so that a cache from before a change can be refused.
     """
@@ -61,6 +64,7 @@ class Parameter:
         self.regularizer = regularizer  # a penalty on the numbers, which training adds to the loss
         self.trainable = True
         self.learning_rate_multiplier = 1.0
+        self.is_state = False
         self.version = 0
         self.home: Parameters | None = None  # the flat vector that holds the numbers, if any
         self._value = value
@@ -103,7 +107,7 @@ class Parameter:
         self.version += 1
 
     def __repr__(self) -> str:
-        frozen = "" if self.trainable else ", frozen"
+        frozen = ", state" if self.is_state else "" if self.trainable else ", frozen"
         return f"<Parameter {self.name} {self.shape} {self._value.dtype}{frozen}>"
 
 
@@ -203,7 +207,7 @@ class Parameters(_FlatVector):
     def touch(self) -> None:
         """Say that the vector was changed in place: caches from before are refused from now on."""
         for _, p in self._named:
-            if p.trainable:
+            if p.trainable or p.is_state:
                 p.version += 1
 
 
@@ -280,9 +284,16 @@ class Layer:
     ----------
     uses_rng : bool
         Whether ``forward`` takes ``rng=``; without a generator there is no noise.
+    uses_training : bool
+        Whether ``forward`` takes ``training=``; without it, it is False. A model that is given a
+        generator, as ``fit`` gives it one, is in training unless it is told otherwise.
+    has_state : bool
+        Whether ``updates`` has anything to say.
     """
 
     uses_rng = False
+    uses_training = False
+    has_state = False
     takes_several = False  # x and dx are tuples
     activity_regularizer: Any = None  # a penalty on y, which training adds to the loss
 
@@ -308,6 +319,15 @@ class Layer:
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         raise NotImplementedError
 
+    def updates(self, cache: Any) -> list[tuple[Parameter, Array]]:
+        """What the layer's state becomes after the step of training that this cache is from.
+
+        Forward only reads state, such as a moving average, for it changes nothing. Training asks
+        for its successor after the step of the optimiser, once for each use of the layer, and
+        writes it; a loop of one's own calls ``model.update_state(cache)``.
+        """
+        return []
+
     def output_shape(self, sample_shape: Any) -> Any:
         """Sample shape of y (a list of them for several outputs); the same as x's unless said."""
         return sample_shape
@@ -331,11 +351,13 @@ class Layer:
         dtype: Any,
         rng: Any,
         regularizer: Any = None,
+        is_state: bool = False,
     ) -> Parameter:
         """Draw a new parameter; called from ``build``."""
         initializer = get_initializer(initializer)
         parameter = Parameter(name, initializer(shape, rng, dtype), initializer, regularizer)
-        parameter.trainable = self._trainable
+        parameter.is_state = is_state
+        parameter.trainable = self._trainable and not is_state
         self._own.append(parameter)
         return parameter
 
@@ -365,7 +387,7 @@ class Layer:
     def trainable(self, trainable: bool) -> None:
         self._trainable = bool(trainable)
         for p in self._own:
-            p.trainable = self._trainable
+            p.trainable = self._trainable and not p.is_state
 
     # -- caches: a stamp tells whose they are, and from before or after which step
 
@@ -423,5 +445,6 @@ class Layer:
 
 
 def default_name(layer: Layer) -> str:
-    """GaussianNoise -> "gaussian_noise"."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+    """GaussianNoise -> "gaussian_noise", Conv2DTranspose -> "conv2d_transpose"."""
+    boundary = r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])"
+    return re.sub(boundary, "_", type(layer).__name__).lower()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, get_array_module
 from minienc.layers.base import Gradients, Layer, default_name
 
 
@@ -231,9 +231,10 @@ class Graph:
         self._behind_parameters = behind
         # What a turn needs, looked up once: in a small model that takes as long as computing.
         self._forward_turns: list[tuple[Any, ...]] = [
-            (step.layer.forward, step.inputs, step.outputs, step.several, step.layer.uses_rng)
+            (step.layer.forward, step.inputs, step.outputs, step.several, _wishes(step.layer))
             for step in self.steps
         ]
+        self._stateful = [k for k, step in enumerate(self.steps) if step.layer.has_state]
         self._backward_turns = {
             need_dx: [self._backward_turn(step, need_dx) for step in reversed(self.steps)]
             for need_dx in (False, True)
@@ -264,16 +265,25 @@ class Graph:
     # -- running
 
     def forward(
-        self, xs: Sequence[Array], rng: np.random.Generator | None = None
+        self,
+        xs: Sequence[Array],
+        rng: np.random.Generator | None = None,
+        training: bool | None = None,
     ) -> tuple[tuple[Array, ...], list[Any]]:
-        """Run every layer in its turn; return the outputs and each layer's cache."""
+        """Run every layer in its turn; return the outputs and each layer's cache.
+
+        ``training`` None means: if a generator is given.
+        """
+        given = {"rng": rng, "training": rng is not None if training is None else training}
         values: list[Any] = [None] * self.n_slots
         for slot, x in zip(self.input_slots, xs, strict=True):
             values[slot] = x
         caches = []
-        for forward, inputs, outputs, several, uses_rng in self._forward_turns:
+        for forward, inputs, outputs, several, wishes in self._forward_turns:
             x = tuple([values[s] for s in inputs]) if several else values[inputs[0]]
-            y, cache = forward(x, rng=rng) if uses_rng else forward(x)
+            y, cache = (
+                forward(x, **{name: given[name] for name in wishes}) if wishes else forward(x)
+            )
             caches.append(cache)
             if len(outputs) == 1:
                 values[outputs[0]] = y
@@ -311,3 +321,20 @@ class Graph:
                 if part is not None:
                     d[slot] = part if d[slot] is None else d[slot] + part
         return tuple([d[s] for s in self.input_slots])
+
+    def update_state(self, caches: Sequence[Any], is_made: Any = True) -> None:
+        """Bring the layers' state up to date after the step that these caches are from.
+
+        ``is_made`` says whether there was a step: a Python bool, or an array of no axes where
+        nobody may look at it.
+        """
+        for k in self._stateful:
+            for p, new in self.steps[k].layer.updates(caches[k]):
+                if is_made is not True:
+                    new = get_array_module(new).where(is_made, new, p.value)
+                p.value = new
+
+
+def _wishes(layer: Layer) -> tuple[str, ...]:
+    """The options that a layer's forward takes beside x."""
+    return ("rng",) * layer.uses_rng + ("training",) * layer.uses_training

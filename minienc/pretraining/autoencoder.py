@@ -18,83 +18,36 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import check_device, device_of
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.losses import get_loss
-from minienc.training.optimizers import get_optimizer
 
 
-class Autoencoder(Pretrainer):
-    """Dense layers down to a code and, mirrored, back.
+class Reconstruction(Pretrainer):
+    """What is common to methods that ``compile`` can train to restore their input.
+
+    A subclass gives ``_build(n_features)``, which makes ``model_``, ``encoder_`` and ``decoder_``.
 
     Parameters
     ----------
-    hidden : sequence of int
-        Widths of the encoder's layers; the last is the code's.
-    activation : str
-        Of every layer but the code and the output.
-    code_activation : str
-        Of the code; "linear" lets it be any number.
-    output_activation : str or None
-        None: "sigmoid" for binary cross-entropy, else "linear".
-    tied : bool
-        The decoder uses the encoder's weights transposed.
     loss : str
         "binary_crossentropy" (data in [0, 1]) or "mean_squared_error", or another of
         ``minienc.training.losses``.
-    optimizer : str
-    learning_rate : float
-    epochs, batch_size : int
-    dtype : {"float32", "float64"}
-    device : str or None
-        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
-    random_state : int or None
-    verbose : int
-        As in ``Model.fit``.
-
-    Attributes
-    ----------
-    model_ : Model
-        The whole autoencoder.
-    encoder_, decoder_ : Model
-        Its two halves, holding the same weights.
-    history_ : dict of lists
+    **params
+        As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size, dtype, device,
+        random_state, verbose.
     """
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (512, 128, 30),
-        activation: str = "relu",
-        code_activation: str = "linear",
-        output_activation: str | None = None,
-        tied: bool = False,
-        loss: str = "binary_crossentropy",
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        epochs: int = 20,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden = hidden
-        self.activation = activation
-        self.code_activation = code_activation
-        self.output_activation = output_activation
-        self.tied = tied
+    output_activation: str | None = None
+
+    def __init__(self, loss: str = "binary_crossentropy", **params: Any) -> None:
+        super().__init__(**params)
         self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.dtype = dtype
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+
+    def _build(self, n_features: int) -> None:
+        raise NotImplementedError
 
     def _fit(self, X: Any) -> None:
         self.check_params(X.shape[1])
@@ -111,12 +64,9 @@ class Autoencoder(Pretrainer):
             stage="checkpoint",
         )
 
-    def _device(self, X: Any) -> str:
-        return device_of(X) if self.device is None else self.device
-
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse, by building what it would train."""
-        check_device(self.device or "cpu")
+        super().check_params(n_features)
         check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
         if get_loss(self.loss).takes_labels:
             raise ValueError(
@@ -126,6 +76,63 @@ class Autoencoder(Pretrainer):
         trial.random_state_ = 0
         trial._build(n_features)
         trial.model_.compile(trial._new_optimizer(), trial.loss)
+
+    def _output_activation(self) -> str:
+        if self.output_activation is not None:
+            return self.output_activation
+        return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
+
+    def _check_domain(self, X: Any) -> None:
+        """Cross-entropy restores probabilities: X must be some."""
+        if get_loss(self.loss).name == "binary_crossentropy":
+            check_data(X, domain=(0, 1))
+
+
+class Autoencoder(Reconstruction):
+    """Dense layers down to a code and, mirrored, back.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Widths of the encoder's layers; the last is the code's.
+    activation : str
+        Of every layer but the code and the output.
+    code_activation : str
+        Of the code; "linear" lets it be any number.
+    output_activation : str or None
+        None: "sigmoid" for binary cross-entropy, else "linear".
+    tied : bool
+        The decoder uses the encoder's weights transposed.
+    **params
+        As of ``Reconstruction`` and ``Pretrainer``: loss, optimizer, learning_rate, epochs,
+        batch_size, dtype, device, random_state, verbose.
+
+    Attributes
+    ----------
+    model_ : Model
+        The whole autoencoder.
+    encoder_, decoder_ : Model
+        Its two halves, holding the same weights.
+    history_ : dict of lists
+    """
+
+    method = "autoencoder"
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (512, 128, 30),
+        activation: str = "relu",
+        code_activation: str = "linear",
+        output_activation: str | None = None,
+        tied: bool = False,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.hidden = hidden
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.tied = tied
 
     def _build(self, n_features: int) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""
@@ -157,21 +164,6 @@ class Autoencoder(Pretrainer):
     def _disturb(self, x: Any) -> Any:
         """Where a subclass adds noise to the input; the target stays clean."""
         return x
-
-    def _output_activation(self) -> str:
-        if self.output_activation is not None:
-            return self.output_activation
-        return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
-
-    def _check_domain(self, X: Any) -> None:
-        """Cross-entropy restores probabilities: X must be some."""
-        if get_loss(self.loss).name == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
-
-    def _new_optimizer(self) -> Any:
-        optimizer = get_optimizer(self.optimizer)
-        optimizer.learning_rate = self.learning_rate
-        return optimizer
 
     def _check_widths(self) -> list[int]:
         widths = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)

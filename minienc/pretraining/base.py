@@ -12,17 +12,19 @@ As in scikit-learn, the constructor only stores its arguments; what ``fit`` lear
 from __future__ import annotations
 
 import inspect
+import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import is_array, to_numpy
+from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
+from minienc.training.optimizers import Optimizer, get_optimizer
 
 
 def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
@@ -53,8 +55,30 @@ def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> 
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
 
+class Picture(NamedTuple):
+    """A figure of a report, and what it shows in a sentence or two."""
+
+    caption: str
+    figure: Any  # of matplotlib
+    is_drawing: bool = False  # kept as lines (SVG), not as pixels
+
+
 class Pretrainer:
-    """What the methods share; a subclass gives ``_fit``, and ``encoder_``.
+    """What the methods share; a subclass gives ``method``, its name, ``_fit``, and ``encoder_``.
+
+    Parameters
+    ----------
+    optimizer : str
+        Of ``minienc.training.optimizers``.
+    learning_rate : float, or a schedule
+    epochs, batch_size : int
+    dtype : {"float32", "float64"}
+    device : str or None
+        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
+    random_state : int or None
+        The seed of everything that is drawn; None draws one.
+    verbose : int
+        As in ``Model.fit``.
 
     Attributes
     ----------
@@ -68,12 +92,31 @@ class Pretrainer:
         The seed that fixed everything: ``random_state``, or the one drawn for None.
     """
 
+    method: str  # the name on the command line
     model_: Model
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
-    random_state: int | None
-    verbose: int | str
+
+    def __init__(
+        self,
+        optimizer: str = "adam",
+        learning_rate: Any = 1e-3,
+        epochs: int = 20,
+        batch_size: int = 128,
+        dtype: str = "float32",
+        device: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     # -- parameters, as scikit-learn has them
 
@@ -82,9 +125,13 @@ class Pretrainer:
         """The constructor's arguments; ``**params`` stands for those of the class above."""
         found: dict[str, inspect.Parameter] = {}
         for owner in cls.__mro__:
-            if "__init__" in vars(owner) and owner is not object:
-                own = inspect.signature(owner.__init__).parameters  # type: ignore[misc]
-                found.update({k: p for k, p in own.items() if k not in ("self", "params", *found)})
+            if "__init__" not in vars(owner):
+                continue
+            own = dict(inspect.signature(owner.__init__).parameters)  # type: ignore[misc]
+            more = own.pop("params", None)
+            found.update({k: p for k, p in own.items() if k not in ("self", *found)})
+            if more is None:
+                break
         return found
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -152,7 +199,52 @@ class Pretrainer:
 
     def check_params(self, n_features: int) -> None:
         """Refuse parameters that ``fit`` would refuse for samples of so many features."""
-        raise NotImplementedError
+        check_device(self.device or "cpu")
+
+    def _device(self, X: Any) -> str:
+        """Where to train: what was said, or where the samples live."""
+        return device_of(X) if self.device is None else self.device
+
+    def _new_optimizer(self) -> Optimizer:
+        optimizer = get_optimizer(self.optimizer)
+        optimizer.learning_rate = self.learning_rate
+        return optimizer
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        """Good parameters for such data, where nothing else is said on the command line."""
+        large = n_samples >= 10_000
+        wide = math.prod(sample_shape) >= 256
+        return {
+            "hidden": (512, 128, 30) if wide else (128, 64, 10),
+            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
+            "epochs": 20 if large else 100,
+            "batch_size": 128 if large else min(32, n_samples),
+        }
+
+    def filter_matrix(self) -> np.ndarray | None:
+        """What the first units look for: (D, M), a column for each, on the host."""
+        W = getattr(self.encoder_.layers[0], "W", None) if self.encoder_.layers else None
+        if W is None or W.shape[:1] != self.encoder_.inputs[0].sample_shape:
+            return None
+        return to_numpy(W.value)
+
+    @property
+    def restores(self) -> bool:
+        """Whether there is a way back from codes to samples."""
+        return self.decoder_ is not None
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """What this method has to show in a report, beyond what all have.
+
+        Parameters
+        ----------
+        X : (n, D), some test samples
+        image_shape : (H, W) or (H, W, C), or None where the samples are not images
+        """
+        return []
 
     def _train(
         self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
@@ -236,3 +328,19 @@ def check_counts(owner: str, **counts: Any) -> None:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not (whole and value >= 1):
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
+
+
+def as_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, int, int]:
+    """(H, W, C) of samples with so many numbers; None stands for a square grey image."""
+    if image_shape is None:
+        side = math.isqrt(n_features)
+        shape: tuple[int, ...] = (side, side, 1)
+    else:
+        shape = tuple(int(n) for n in image_shape) + ((1,) if len(image_shape) == 2 else ())
+    if len(shape) != 3 or math.prod(shape) != n_features:
+        given = "no image_shape" if image_shape is None else f"image_shape {tuple(image_shape)}"
+        raise ValueError(
+            f"samples of {n_features} numbers with {given}: expected (H, W) or (H, W, C) of as "
+            f"many numbers"
+        )
+    return shape  # type: ignore[return-value]

@@ -43,6 +43,8 @@ class DenoisingAutoencoder(Autoencoder):
         As of ``Autoencoder``.
     """
 
+    method = "denoising"
+
     def __init__(self, noise: str = "masking", noise_level: float = 0.3, **params: Any) -> None:
         super().__init__(**params)
         self.noise = noise

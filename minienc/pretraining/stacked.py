@@ -41,6 +41,8 @@ class StackedAutoencoder(Autoencoder):
         The losses of the greedy stages; ``history_`` is the whole's.
     """
 
+    method = "stacked"
+
     def __init__(
         self,
         noise: str | None = None,

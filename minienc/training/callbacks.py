@@ -11,20 +11,17 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minienc.arrays import beside, to_numpy
 from minienc.files import atomic_write
-
-if TYPE_CHECKING:
-    from minienc.training.loop import Trainer
 
 
 class Callback:
     """Hooks of a run; override those you need. ``self.trainer`` is the run, ``self.model`` its
     model. ``logs`` holds the loss, the metrics and, at the end of an epoch, the validation's."""
 
-    trainer: Trainer
+    trainer: Any  # the TrainingLoop
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
 
     @property

@@ -1,31 +1,22 @@
-"""The training loop: batches, one step after another, and where a run stands.
-
-A run is fixed by its seed: the order of the samples in epoch e and the noise in it come from
-generators made of (seed, e). So where a run stands is a few numbers, and a run that is resumed
-from them ends in the same bits as one that was never stopped.
-"""
+"""What ``Model.fit`` runs, batches of samples and a step on each; ``evaluate`` and ``predict``."""
 
 from __future__ import annotations
 
 import math
-import secrets
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, device_of, get_array_module, is_array, to_device
-from minienc.data.batching import batch_indices
+from minienc.arrays import beside, device_of, get_array_module, is_array, on_device, to_device
 from minienc.data.checks import check_data
-from minienc.primitive import device_loop, workspace
+from minienc.primitive import device_loop
 from minienc.training.callbacks import Callback, History
-from minienc.training.checkpoints import check_fit, read_archive, write_archive
+from minienc.training.checkpoints import check_fit
 from minienc.training.objective import NonFiniteError
 from minienc.training.progress import ProgressBar
+from minienc.training.steps import TrainingLoop
 
 
 class Batches:
@@ -133,103 +124,15 @@ def _check_arrays(model: Any, name: str, arrays: tuple, n: int, shapes: list) ->
 # -------------------------------------------------------------------------------------- one run
 
 
-class Trainer:
-    """One call of ``fit``: the model, its data, and where training stands.
+class Trainer(TrainingLoop):
+    """One call of ``fit``: the model, its data, and where training stands."""
 
-    Attributes
-    ----------
-    epoch, batch : int
-        What comes next: batch ``batch`` of epoch ``epoch``, both from 0.
-    stop_training : bool
-        Set by a callback to end training after this epoch.
-    history : History
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        data: Batches,
-        train_indices: np.ndarray,
-        validate: Callable[[], dict[str, float]] | None,
-        *,
-        epochs: int,
-        batch_size: int,
-        shuffle: bool,
-        seed: int | None,
-        callbacks: Sequence[Callback],
-        initial_epoch: int,
-    ) -> None:
-        self.model, self.data, self.validate = model, data, validate
-        self.train_indices = train_indices
-        self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
-        self.seed = secrets.randbits(63) if seed is None else int(seed)
-        self.epoch, self.batch = initial_epoch, 0
-        self.stop_training = False
-        self.sums: dict[str, float] = {}  # of each log over the epoch's samples so far
-        self.n_seen = 0
-        self.noise: np.random.Generator = self._generator("noise")
-        self.history = History()
-        self.history.seed = self.seed
-        self.callbacks = sorted([*callbacks, self.history], key=lambda c: c.order)
-        for callback in self.callbacks:
-            callback.trainer = self
+    def __init__(self, model: Any, data: Batches, *args: Any, **kwargs: Any) -> None:
+        super().__init__(model, *args, **kwargs)
+        self.data = data
         self.grads = model.new_gradients()
         self.draws_noise = model.uses_rng
         self.device_loop = None if model.device == "cpu" else device_loop(model.device)
-
-    @property
-    def n_batches(self) -> int:
-        return -(-len(self.train_indices) // self.batch_size)
-
-    @property
-    def batches_done(self) -> int:
-        return self.epoch * self.n_batches + self.batch
-
-    def _generator(self, purpose: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.epoch, ("order", "noise").index(purpose)])
-
-    def _tell(self, hook: str, *args: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*args)
-
-    # -- training
-
-    def run(self) -> History:
-        """Train until ``epochs`` epochs are done or a callback stops it."""
-        logs: dict[str, float] = {}
-        # a number that overflows is found by its loss and refused with its place, not warned of
-        quiet = np.errstate(over="ignore", invalid="ignore")
-        with _interrupts_wait() as interrupted, quiet, workspace():
-            self._tell("on_train_begin", logs)
-            while self.epoch < self.epochs and not self.stop_training:
-                logs = self._run_epoch(interrupted)
-            self._tell("on_train_end", logs)
-        return self.history
-
-    def _run_epoch(self, interrupted: Callable[[], bool]) -> dict[str, float]:
-        if self.batch == 0:
-            self.sums, self.n_seen = {}, 0
-            self.noise = self._generator("noise")
-            self._tell("on_epoch_begin", self.epoch, {})
-        order = self._generator("order") if self.shuffle else None
-        batches = [
-            self.train_indices[part]
-            for part in batch_indices(len(self.train_indices), self.batch_size, order)
-        ]
-        taken: Any = self._take(batches[self.batch]) if self.batch < self.n_batches else None
-        while self.batch < self.n_batches:
-            taken = self._step(taken, batches[self.batch + 1 : self.batch + 2])
-            self.batch += 1
-            self._tell("on_train_batch_end", self.batch - 1, self._means())
-            if interrupted():
-                self._tell("on_interrupt")
-                raise KeyboardInterrupt
-        logs = self._means()
-        if self.validate is not None:
-            logs.update({f"val_{name}": value for name, value in self.validate().items()})
-        done, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
-        self._tell("on_epoch_end", done, logs)
-        return logs
 
     def _take(self, indices: np.ndarray) -> tuple[tuple, tuple, tuple]:
         """The inputs, targets and weights of a batch, where the model computes."""
@@ -245,41 +148,40 @@ class Trainer:
         A device computes while the next batch is on its way to it, so that is fetched before
         anybody looks at the loss.
         """
+        model, following = self.model, None
         before = self.noise.bit_generator.state if self.draws_noise else None
-        step, rate = self.model.optimizer.next_step()
-        if self.device_loop is None or self.draws_noise:
-            values = self._compute(taken, (step, rate))
+        numbers = model.optimizer.next_step()
+        if self.device_loop is None:
+            values = self._compute(taken, numbers)
+        elif self.draws_noise:
+            values = _looked_at(self._compute(taken, numbers))
         else:
-            values = self.device_loop.compute(self._compute, taken, (step, rate))
-        following = self._take(after[0]) if after else None
-        values = {name: float(value) for name, value in values.items()}
+            pending = self.device_loop.compute(self._compute, taken, numbers)
+            following = self._take(after[0]) if after else None
+            values = _looked_at(pending)
         if not math.isfinite(values["loss"]):
-            self.model.optimizer.iterations -= 1  # the step that was counted was not made
+            model.optimizer.iterations -= 1  # the step that was counted was not made
             self._refuse(taken[0], values["loss"], before)
-        self.model.parameters.touch()
-        n = taken[0][0].shape[0]
-        self.n_seen += n
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + n * value
-        return following
+        model.parameters.touch()
+        self.log(taken[0][0].shape[0], values)
+        return self._take(after[0]) if after and following is None else following
 
     def _compute(self, taken: tuple[tuple, tuple, tuple], numbers: tuple) -> dict[str, Any]:
         """The arithmetic of a step. Where the loss is not finite, the weights stay as they are."""
         model, (step, rate) = self.model, numbers
         values, cache = model.objective.forward(*taken, rng=self.noise)
-        loss = values["loss"]
+        loss, is_made = values["loss"], True
         if self.device_loop is not None and self.device_loop.replays:
             xp = get_array_module(loss)  # nobody looks: a rate that is no number leaves all alone
-            rate = xp.where(xp.isfinite(loss), rate, math.nan)
+            is_made = xp.isfinite(loss)
+            rate = xp.where(is_made, rate, math.nan)
         elif not math.isfinite(loss):
             return values
         grads = self.grads.zero()
         model.objective.backward(cache, grads)
         model.optimizer.move(model.parameters, grads, step, rate)
+        model.objective.graph.update_state(cache.layers, is_made)
         return values
-
-    def _means(self) -> dict[str, float]:
-        return {name: total / self.n_seen for name, total in self.sums.items()}
 
     def _refuse(self, xs: tuple, loss: float, noise_state: Any) -> None:
         if noise_state is not None:
@@ -299,118 +201,38 @@ class Trainer:
         parameters.vector[...] = values
         parameters.touch()
 
-    def save(self, path: str | Path) -> None:
-        """Write where training stands; see ``ModelCheckpoint``."""
-        optimizer_header, arrays = _split("optimizer", self.model.optimizer.state_dict())
-        callback_headers = []
-        for i, callback in enumerate(self.callbacks):
-            header, parts = _split(f"callback/{i}", callback.state_dict())
-            callback_headers.append({"class": type(callback).__name__, **header})
-            arrays.update(parts)
-        for name, value in self.model.parameters.items():
-            arrays[f"weights/{name}"] = value
-        header = {
-            "format": "minienc training state",
-            "run": self._settings(),
-            "position": {
-                "epoch": self.epoch,
-                "batch": self.batch,
-                "sums": self.sums,
-                "n_seen": self.n_seen,
-                "noise": self.noise.bit_generator.state,
-                "stop_training": self.stop_training,
-            },
-            "optimizer": optimizer_header,
-            "callbacks": callback_headers,
-        }
-        write_archive(path, header, arrays)
+    def _state(self) -> dict[str, dict[str, Any]]:
+        model = self.model
+        weights = dict(model.parameters.items())
+        return {"weights": weights, "optimizer": model.optimizer.state_dict()}
 
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a resumed run to be the same run."""
-        return {
-            "seed": self.seed,
-            "n_samples": len(self.train_indices),
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-        }
-
-    def resume(self, path: str | Path, seed: int | None) -> None:
-        """Go on from what ``save`` wrote."""
-        header, arrays = read_archive(path)
-        if header.get("format") != "minienc training state":
-            raise ValueError(f"{path}: not a checkpoint of training (ModelCheckpoint writes those)")
-        if seed is None:
-            self.seed = self.history.seed = header["run"]["seed"]
-        for name, value in self._settings().items():
-            if header["run"][name] != value:
-                raise ValueError(
-                    f"{path}: its run had {name}={header['run'][name]}, this one has {value}; "
-                    f"resuming needs the same"
-                )
-        parameters = self.model.parameters
-        weights = _part(arrays, "weights/")
-        check_fit(
-            str(path),
-            {name: a.shape for name, a in weights.items()},
-            {name: tuple(view.shape) for name, view in parameters.items()},
-        )
-        for name, view in parameters.items():
-            view[...] = beside(weights[name], view)
-        parameters.touch()
-        self.model.optimizer.load_state_dict(
-            {
-                **header["optimizer"],
-                **{
-                    name: beside(a, parameters.vector)
-                    for name, a in _part(arrays, "optimizer/").items()
-                },
-            }
-        )
-        saved = header["callbacks"]
-        if [c["class"] for c in saved] != [type(c).__name__ for c in self.callbacks]:
-            raise ValueError(
-                f"{path}: its run had the callbacks {', '.join(c['class'] for c in saved)}, this "
-                f"one has {', '.join(type(c).__name__ for c in self.callbacks)}"
-            )
-        for i, (callback, state) in enumerate(zip(self.callbacks, saved, strict=True)):
-            state = {k: v for k, v in state.items() if k != "class"}
-            callback.load_state_dict({**state, **_part(arrays, f"callback/{i}/")})
-        position = header["position"]
-        self.epoch, self.batch = position["epoch"], position["batch"]
-        self.sums, self.n_seen = position["sums"], position["n_seen"]
-        self.stop_training = position["stop_training"]
-        self.noise = self._generator("noise")
-        self.noise.bit_generator.state = position["noise"]
+    def _load_state(self, path: str | Path, state: dict[str, dict[str, Any]]) -> None:
+        load_parameters(self.model.parameters, state["weights"], str(path))
+        load_optimizer(self.model.optimizer, state["optimizer"], self.model.parameters)
 
 
-def _split(prefix: str, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A state's plain values, and its arrays under prefixed names."""
-    plain = {k: v for k, v in state.items() if not is_array(v)}
-    return plain, {f"{prefix}/{k}": v for k, v in state.items() if is_array(v)}
+def _looked_at(values: dict[str, Any]) -> dict[str, float]:
+    """The numbers themselves: waits for the device that computes them."""
+    return {name: float(value) for name, value in values.items()}
 
 
-def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+def load_parameters(parameters: Any, weights: dict[str, Any], what: str) -> None:
+    """Write saved weights into a model's parameters, which must have the same names and shapes."""
+    check_fit(
+        what,
+        {name: a.shape for name, a in weights.items()},
+        {name: tuple(view.shape) for name, view in parameters.items()},
+    )
+    for name, view in parameters.items():
+        view[...] = beside(weights[name], view)
+    parameters.touch()
 
 
-@contextmanager
-def _interrupts_wait() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait until the batch under way is done; a second one does not wait."""
-    pressed: list[bool] = []
-
-    def note(_signal: int, _frame: Any) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(True)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread alone
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
+def load_optimizer(optimizer: Any, state: dict[str, Any], parameters: Any) -> None:
+    """Give an optimiser back what its ``state_dict`` gave, beside the parameters."""
+    optimizer.load_state_dict(
+        {k: beside(v, parameters.vector) if is_array(v) else v for k, v in state.items()}
+    )
 
 
 # ----------------------------------------------------------- what Model.fit and its sisters call
@@ -499,17 +321,18 @@ def run_evaluation(
 ) -> dict[str, float]:
     """The mean loss and metrics over the samples, without noise."""
     indices = np.arange(data.n) if indices is None else indices
-    sums: dict[str, float] = {}
+    sums: dict[str, Any] = {}
     for start in range(0, len(indices), batch_size):
         part = indices[start : start + batch_size]
-        taken = [_on_device(model, arrays) for arrays in data.take(part)]
-        values, _ = model.objective.forward(*taken)
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + len(part) * value
+        with on_device(model.device):
+            taken = [_moved(model, arrays) for arrays in data.take(part)]
+            values, _ = model.objective.forward(*taken)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + len(part) * value
     return {name: float(total) / len(indices) for name, total in sums.items()}
 
 
-def _on_device(model: Any, arrays: tuple) -> tuple:
+def _moved(model: Any, arrays: tuple) -> tuple:
     """The arrays where the model lives."""
     return tuple([to_device(a, model.device) for a in arrays])
 
@@ -521,7 +344,8 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
     parts = []
     for start in range(0, data.n, batch_size):
         xs, _, _ = data.take(np.arange(start, min(start + batch_size, data.n)))
-        ys, _ = model.graph.forward(_on_device(model, xs))
+        with on_device(model.device):
+            ys, _ = model.graph.forward(_moved(model, xs))
         parts.append([y if home == model.device else to_device(y, home) for y in ys])
     xp = get_array_module(parts[0][0])
     outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]

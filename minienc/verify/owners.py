@@ -25,8 +25,11 @@ from minienc.verify.subject import (
 )
 
 
-def of_layer(layer: Any, args: tuple) -> Subject:
-    """A layer or an uncompiled model: its input(s) and every parameter it reads."""
+def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:
+    """A layer or an uncompiled model: its input(s) and every parameter it reads.
+
+    It is checked as it trains, with noise and ``training=True``, unless ``options`` say otherwise.
+    """
     xs = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     if not xs:
         raise SubjectError(f"gradcheck: {layer.label} needs an input: gradcheck(layer, x)")
@@ -39,8 +42,10 @@ def of_layer(layer: Any, args: tuple) -> Subject:
     inputs = {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
     named = layer.named_parameters()
     arguments = {**inputs, **{n: _bare(p.value) for n, p in named}}
-    differentiable = tuple(k for k, v in arguments.items() if np.dtype(v.dtype).kind == "f")
-    kwargs = {"rng": np.random.default_rng(0)} if layer.uses_rng else {}
+    differentiable = _differentiable(arguments, named)
+    as_in_training = {"rng": np.random.default_rng(0), "training": True}
+    wishes = {"rng": layer.uses_rng, "training": layer.uses_training}
+    kwargs = {**{k: v for k, v in as_in_training.items() if wishes[k]}, **options}
 
     def run(given: Arguments) -> tuple[Outputs, Any]:
         with _parameters_as(named, given):
@@ -89,7 +94,7 @@ def of_objective(model: Any, args: tuple, targets: Any) -> Subject:
     inputs = {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
     named = model.named_parameters()
     arguments = {**inputs, **{n: _bare(p.value) for n, p in named}}
-    differentiable = tuple(k for k, v in arguments.items() if np.dtype(v.dtype).kind == "f")
+    differentiable = _differentiable(arguments, named)
 
     def run(given: Arguments) -> tuple[Outputs, Any]:
         with _parameters_as(named, given):
@@ -114,6 +119,14 @@ def of_objective(model: Any, args: tuple, targets: Any) -> Subject:
 
 def _bare(value: Any) -> Any:
     return value if lives_on_device(value) else np.asarray(value)
+
+
+def _differentiable(arguments: Arguments, named: list[tuple[str, Any]]) -> tuple[str, ...]:
+    """What is floating, but for the layers' state: no gradient is asked for a moving average."""
+    state = {n for n, p in named if p.is_state}
+    return tuple(
+        k for k, v in arguments.items() if np.dtype(v.dtype).kind == "f" and k not in state
+    )
 
 
 @contextmanager

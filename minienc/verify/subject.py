@@ -315,7 +315,8 @@ def _assign(
         parts.pop()  # of an argument that was left out
     arrays = [k for k, v in arguments.items() if hasattr(v, "dtype")]
     moving = [k for k in differentiable if k not in stopped]
-    for names in (list(differentiable), arrays, list(arguments), moving):
+    possible = [k for k, v in arguments.items() if k in differentiable or v is None]  # left out
+    for names in (list(differentiable), arrays, list(arguments), moving, possible):
         if len(parts) == len(names):
             found = dict(zip(names, parts, strict=True))
             for k, g in found.items():

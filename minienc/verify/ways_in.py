@@ -93,7 +93,7 @@ def _by_kind(
     if isinstance(what, Layer):
         if getattr(what, "optimizer", None) is not None and (len(args) > 1 or targets is not None):
             return of_objective(what, args, targets)
-        return of_layer(what, args)
+        return of_layer(what, args, options)
     if isinstance(what, Loss):
         return of_pair(what.pair, what.pair.backward, args, {**what.options, **options})
     library = library_of(what) or next(filter(None, map(library_of, args)), "")

@@ -199,3 +199,21 @@ def test_automatic_differentiation_of_the_forward_agrees(name):
         claimed = [g for g in gradients(forward, arguments, dy, options) if g is not None]
         for one, two in zip(claimed, vjp(jax.numpy.asarray(dy)), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_backward_runs_where_arrays_cannot_be_written_to(name):
+    """On JAX's arrays: no line assigns to an element."""
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name)[:4]:
+        there = tuple(jax.numpy.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments)
+        y, cache = call(forward, there, options)
+        dy = cotangent(y, np.random.default_rng(2))
+        found = forward.backward(jax.numpy.asarray(dy), cache)
+        found = found if isinstance(found, tuple) else (found,)
+        for one, two in zip(gradients(forward, arguments, dy, options), found, strict=True):
+            if one is not None:
+                assert isinstance(two, jax.Array)
+                np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-11)

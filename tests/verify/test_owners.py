@@ -13,6 +13,7 @@ from minienc.verify import SubjectError, gradcheck
 
 RNG = np.random.default_rng(6)
 X = RNG.standard_normal((5, 3))
+IMAGES = np.random.default_rng(7).standard_normal((3, 4, 5, 2))
 
 
 class Course:
@@ -111,6 +112,21 @@ LAYERS = {
     "SaltAndPepperNoise": lambda: (all_layers.SaltAndPepperNoise(0.3), (X,)),
     "Flatten": lambda: (all_layers.Flatten(), (RNG.standard_normal((4, 3, 2)),)),
     "Reshape": lambda: (all_layers.Reshape((3, 2)), (RNG.standard_normal((4, 6)),)),
+    "Conv2D": lambda: (all_layers.Conv2D(3, 2, 2, "same", "tanh", seed=0), (IMAGES,)),
+    "Conv2DTranspose": lambda: (
+        all_layers.Conv2DTranspose(3, 3, 2, "same", "sigmoid", seed=0),
+        (IMAGES,),
+    ),
+    "MaxPool2D": lambda: (all_layers.MaxPool2D(2, 1, "same"), (IMAGES,)),
+    "AveragePooling2D": lambda: (all_layers.AveragePooling2D(3, 2, "same"), (IMAGES,)),
+    "GlobalAveragePooling2D": lambda: (all_layers.GlobalAveragePooling2D(), (IMAGES,)),
+    "UpSampling2D": lambda: (all_layers.UpSampling2D((2, 3)), (IMAGES,)),
+    "BatchNormalization": lambda: (all_layers.BatchNormalization(), (X,)),
+    "LayerNormalization": lambda: (all_layers.LayerNormalization(), (X,)),
+    "SpectralNormalization": lambda: (
+        all_layers.SpectralNormalization(Dense(4, "tanh", seed=0), seed=1),
+        (X,),
+    ),
 }
 ABSTRACT = {"Layer", "InputLayer"}
 

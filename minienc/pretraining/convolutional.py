@@ -1,0 +1,122 @@
+"""The convolutional autoencoder: an autoencoder whose layers know that pixels have neighbours.
+
+    x (28, 28, 1) -> conv (14, 14, 16) -> conv (7, 7, 32) -> code 32 -> (7, 7, 32) -> ... -> x_hat
+
+A kernel looks at a few pixels that lie side by side, and at every place of the image with the
+same weights: what has been learned in one corner is known in all. Strides of 2 halve the image on
+the way down; transposed convolutions with the same strides double it on the way back. Between them
+stands a dense code, so that it can be compared with every other method's.
+
+Source: Masci, Meier, Ciresan and Schmidhuber 2011, "Stacked convolutional auto-encoders for
+hierarchical feature extraction" (there with max-pooling in place of strides).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc import plots
+from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
+from minienc.models import Model
+from minienc.pretraining.autoencoder import Reconstruction
+from minienc.pretraining.base import Picture, as_image_shape, check_counts
+
+
+class ConvolutionalAutoencoder(Reconstruction):
+    """Convolutions with strides of 2 down to a dense code and, mirrored, back.
+
+    Parameters
+    ----------
+    filters : sequence of int
+        Channels of each convolution; each halves the image, whose height and width must allow it.
+    kernel_size : int
+    code : int
+        Width of the code.
+    activation : str
+        Of every layer but the code and the output.
+    image_shape : (H, W) or (H, W, C), or None
+        Of a sample. None: as the samples come, and a square grey image for rows.
+    **params
+        As of ``Reconstruction``.
+    """
+
+    method = "convolutional"
+
+    def __init__(
+        self,
+        filters: Sequence[int] = (16, 32),
+        kernel_size: int = 3,
+        code: int = 32,
+        activation: str = "relu",
+        image_shape: Sequence[int] | None = None,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.code = code
+        self.activation = activation
+        self.image_shape = image_shape
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        large = math.prod(sample_shape) >= 256
+        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
+            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
+            "code": 30 if large else 10,
+            "epochs": 10 if n_samples >= 10_000 else 100,
+        }
+
+    def check_params(self, n_features: int) -> None:
+        check_counts(type(self).__name__, kernel_size=self.kernel_size, code=self.code)
+        check_counts(
+            type(self).__name__, **{f"filters[{i}]": n for i, n in enumerate(self.filters)}
+        )
+        super().check_params(n_features)
+
+    def _build(self, n_features: int) -> None:
+        x = Input((n_features,), dtype=self.dtype)
+        tensor = Reshape(self._checked_image_shape(n_features))(x)
+        shapes = [tensor.sample_shape]
+        for i, n in enumerate(self.filters, 1):
+            tensor = self._layer(Conv2D, n, self.activation, f"encoder_{i}")(tensor)
+            shapes.append(tensor.sample_shape)
+        code = Dense(self.code, name="code")(Flatten()(tensor))
+        tensor = Dense(math.prod(shapes[-1]), activation=self.activation, name="from_code")(code)
+        tensor = Reshape(shapes[-1])(tensor)
+        for i, shape in reversed(list(enumerate(shapes[:-1], 1))):
+            f = self.activation if i > 1 else None
+            tensor = self._layer(Conv2DTranspose, shape[-1], f, f"decoder_{i}")(tensor)
+        x_hat = Activation(self._output_activation())(Flatten()(tensor))
+        self.model_ = Model(x, x_hat, name="autoencoder")
+        self.encoder_ = Model(x, code, name="encoder")
+        self.decoder_ = Model(code, x_hat, name="decoder")
+        self.model_.initialize(np.random.default_rng(self.random_state_))
+
+    def _layer(self, kind: Any, filters: int, activation: str | None, name: str) -> Any:
+        size = self.kernel_size
+        return kind(filters, size, strides=2, padding="same", activation=activation, name=name)
+
+    def _checked_image_shape(self, n_features: int) -> tuple[int, int, int]:
+        """(H, W, C), which halve as often as there are convolutions."""
+        height, width, channels = as_image_shape(self.image_shape, n_features)
+        times = 2 ** len(self.filters)
+        if height % times or width % times:
+            raise ValueError(
+                f"{type(self).__name__}: {len(self.filters)} convolutions halve an image "
+                f"{len(self.filters)} times, and {height} x {width} cannot be; give fewer filters"
+            )
+        return height, width, channels
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        W = self.encoder_.get_weights()[0]  # (KH, KW, C, M)
+        figure = plots.filters(W.reshape(-1, W.shape[-1]), W.shape[:3])
+        return [
+            Picture("The kernels of the first convolution: red excites, blue inhibits.", figure)
+        ]
