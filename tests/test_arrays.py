@@ -10,16 +10,7 @@ import pytest
 
 from minienc import primitive
 from minienc.arrays import get_array_module, is_array, to_device, to_numpy, zeros_aligned
-from minienc.layers import Dense, DenseTranspose, Dropout, Input
-from minienc.layers.base import Gradients, Parameters
-from minienc.models import Model
-from minienc.primitive import REGISTRY
-from minienc.training.losses import get_loss
-from minienc.training.objective import Objective
-from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from tests.cases import FORWARDS, all_cases, call
-from tests.functions.test_gradients import cotangent
-from tests.guard_array import GuardArray, guard_module, to_guard
+from tests.guard_array import guard_module, to_guard
 
 
 @pytest.fixture(autouse=True)
@@ -78,53 +69,6 @@ def test_the_guard_refuses_what_cupy_refuses():
     ):
         with pytest.raises(TypeError):
             wrong()
-
-
-@pytest.mark.parametrize("name", FORWARDS)
-def test_every_function_runs_on_arrays_that_refuse_to_become_ndarrays(name):
-    forward = REGISTRY[name]
-    for arguments, options in all_cases(name):
-        y, cache = call(forward, arguments, options)
-        dy = np.asarray(cotangent(y, np.random.default_rng(1)))
-        g_y, g_cache = call(forward, to_guard(arguments), options)
-        assert isinstance(g_y, GuardArray)
-        np.testing.assert_array_equal(to_numpy(g_y), y)
-        here, there = forward.backward(dy, cache), forward.backward(to_guard(dy), g_cache)
-        heres = here if isinstance(here, tuple) else (here,)
-        theres = there if isinstance(there, tuple) else (there,)
-        for one, two in zip(heres, theres, strict=True):
-            if one is not None:
-                np.testing.assert_array_equal(to_numpy(two), one)
-
-
-@pytest.mark.parametrize(
-    "optimizer", [SGD(0.1, momentum=0.9), RMSprop(), Adagrad(), Adam(), AdamW()]
-)
-def test_a_training_step_runs_there_too(optimizer):
-    """Layers, a graph with tied weights and noise, the objective, the optimiser."""
-
-    def step(move):
-        x = Input((6,), dtype="float64")
-        dense = Dense(4, "tanh", seed=0, kernel_regularizer="l2", activity_regularizer="l1")
-        y = DenseTranspose(dense, "sigmoid")(Dropout(0.3)(dense(x)))
-        model = Model(x, y)
-        for p in model.parameters_used():
-            p._value = move(p._value)
-        parameters = Parameters(model.named_parameters())
-        grads = Gradients(model.named_parameters())
-        objective = Objective(model.graph, [get_loss("binary_crossentropy")], [1.0], [[]])
-        data = move(np.random.default_rng(1).random((5, 6)))
-        values, cache = objective.forward([data], [data], rng=np.random.default_rng(2))
-        objective.backward(cache, grads)
-        fresh = type(optimizer)(**optimizer.get_config())
-        fresh.step(parameters, grads)
-        return values["loss"], parameters.vector
-
-    loss, weights = step(lambda a: a)
-    there_loss, there_weights = step(to_guard)
-    assert isinstance(there_weights, GuardArray)
-    assert there_loss == loss
-    np.testing.assert_array_equal(to_numpy(there_weights), weights)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

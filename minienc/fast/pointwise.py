@@ -286,8 +286,8 @@ def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
 
 @register_fast
 def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, scale=1.0):
-    if m is None or v is None:
-        return NotImplemented
+    if not (isinstance(m, np.ndarray) and isinstance(v, np.ndarray)):
+        return NotImplemented  # before a device's step number is looked at
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
     return _step(_STEP["adam"], w, g, m, v, scale, *numbers)
 
@@ -306,7 +306,7 @@ def adamw_step(
     weight_decay=0.004,
     scale=1.0,
 ):
-    if m is None or v is None:
-        return NotImplemented
+    if not (isinstance(m, np.ndarray) and isinstance(v, np.ndarray)):
+        return NotImplemented  # before a device's step number is looked at
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
     return _step(_STEP["adamw"], w, g, m, v, scale, *numbers, learning_rate * weight_decay)

@@ -19,6 +19,11 @@ from minienc.primitive import primitive
 # ------------------------------------------------------------------------------------------ steps
 
 
+def _scaled(g, scale):
+    """scale g; g itself for the number 1. An array of no axes is not looked at: that would wait."""
+    return g if isinstance(scale, float) and scale == 1 else scale * g
+
+
 @primitive
 def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=1.0):
     """w <- w - lr g; with momentum  v <- momentum v - lr g,  w <- w + v.
@@ -29,7 +34,7 @@ def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=
     Sources: Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, "On the importance
     of initialization and momentum in deep learning", eq. 3 and 4.
     """
-    g = scale * g if scale != 1 else g
+    g = _scaled(g, scale)
     if not momentum:
         w -= learning_rate * g
         return
@@ -50,7 +55,7 @@ def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilo
 
     Source: Tieleman and Hinton 2012, lecture 6.5; epsilon under the root as in Keras.
     """
-    g = scale * g if scale != 1 else g
+    g = _scaled(g, scale)
     xp = get_array_module(w)
     s *= rho
     s += (1 - rho) * (g * g)
@@ -70,7 +75,7 @@ def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
     Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
     stochastic optimization", section 1.1 (diagonal form).
     """
-    g = scale * g if scale != 1 else g
+    g = _scaled(g, scale)
     xp = get_array_module(w)
     s += g * g
     w -= learning_rate * g / xp.sqrt(s + epsilon)
@@ -86,7 +91,7 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
     Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1 in the
     order of its section 2 (as Keras has it, so epsilon is the paper's epsilon-hat).
     """
-    g = scale * g if scale != 1 else g
+    g = _scaled(g, scale)
     xp = get_array_module(w)
     m *= beta_1
     m += (1 - beta_1) * g

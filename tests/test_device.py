@@ -1,0 +1,290 @@
+"""Everything that trains runs where arrays refuse to become NumPy's: on guard arrays.
+
+The same NumPy computes beneath them, so results are the same bits, or nearly: where the model lives
+on the host, the compiled kernel serves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minienc.layers
+from minienc import primitive
+from minienc.arrays import get_array_module, to_numpy
+from minienc.data import load_digits
+from minienc.layers import Add, Concatenate, Conv2D, Dense, DenseTranspose, Input, Layer
+from minienc.models import Model, clone_model
+from minienc.primitive import REGISTRY, DeviceLoop
+from minienc.training import optimizers
+from minienc.training.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
+from minienc.training.losses import LOSSES
+from minienc.training.optimizers import OPTIMIZERS, get_optimizer
+from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDecay
+from tests.cases import FORWARDS, all_cases, call
+from tests.functions.test_gradients import cotangent
+from tests.guard_array import GuardArray, counting, to_guard
+from tests.planting import places, planted
+from tests.pretraining.test_methods import METHODS, make
+
+RNG = np.random.default_rng(0)
+ROWS, IMAGES = RNG.random((12, 6)), RNG.random((12, 4, 6, 2))
+
+
+def same(there, here, rtol=1e-10):
+    """Arrays of the device, with the numbers of the host."""
+    np.testing.assert_allclose(to_numpy(there), to_numpy(here), rtol=rtol, atol=rtol)
+
+
+# -- functions
+
+
+def check_function(name):
+    """Forward and backward of all its cases: arrays of the device, with the host's numbers."""
+    forward = REGISTRY[name]
+    for arguments, options in all_cases(name):
+        y, cache = forward_and_backward(forward, arguments, options)
+        g_y, g_cache = forward_and_backward(forward, to_guard(arguments), options)
+        assert isinstance(g_y, GuardArray)
+        for one, two in zip((y, *cache), (g_y, *g_cache), strict=True):
+            assert (one is None) == (two is None)
+            if one is not None:
+                assert isinstance(two, GuardArray), f"{name} left the device"
+                same(two, one, 1e-12)
+
+
+def forward_and_backward(forward, arguments, options):
+    y, cache = call(forward, arguments, options)
+    dy = np.asarray(cotangent(to_numpy(y), np.random.default_rng(1)))
+    dy = to_guard(dy) if isinstance(y, GuardArray) else dy
+    gradients = forward.backward(dy, cache)
+    return y, gradients if isinstance(gradients, tuple) else (gradients,)
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_every_function(name):
+    check_function(name)
+
+
+# -- layers
+
+
+def _one(x, layer):
+    return layer(x)
+
+
+def _tied(x, layer):
+    dense = Dense(6, seed=4)
+    return DenseTranspose(dense, "tanh")(dense(x))
+
+
+def _two(x, layer):
+    return layer([x, Dense(6, "tanh", seed=3)(x)])
+
+
+L = minienc.layers
+LAYERS = {  # a layer, and how it is called; those for images take images
+    "Activation": (lambda: L.Activation("gelu"), _one),
+    "Add": (Add, _two),
+    "AveragePooling2D": (lambda: L.AveragePooling2D(2), _one),
+    "BatchNormalization": (L.BatchNormalization, _one),
+    "Concatenate": (Concatenate, _two),
+    "Conv2D": (lambda: Conv2D(3, 3, strides=2, padding="same", seed=1), _one),
+    "Conv2DTranspose": (lambda: L.Conv2DTranspose(3, 3, strides=2, seed=1), _one),
+    "Dense": (lambda: Dense(3, "elu", seed=1, kernel_regularizer="l2"), _one),
+    "DenseTranspose": (lambda: None, _tied),
+    "Dropout": (lambda: L.Dropout(0.4), _one),
+    "Flatten": (L.Flatten, _one),
+    "GaussianNoise": (lambda: L.GaussianNoise(0.3), _one),
+    "GlobalAveragePooling2D": (L.GlobalAveragePooling2D, _one),
+    "LayerNormalization": (L.LayerNormalization, _one),
+    "MaskingNoise": (lambda: L.MaskingNoise(0.4), _one),
+    "MaxPool2D": (lambda: L.MaxPool2D(2), _one),
+    "Reshape": (lambda: L.Reshape((3, 2)), _one),
+    "SaltAndPepperNoise": (lambda: L.SaltAndPepperNoise(0.4), _one),
+    "SpectralNormalization": (lambda: L.SpectralNormalization(Dense(3, seed=1)), _one),
+    "UpSampling2D": (lambda: L.UpSampling2D(2), _one),
+}
+FOR_IMAGES = {name for name in LAYERS if "2D" in name}
+
+
+def test_every_layer_is_here():
+    classes = {n for n in L.__all__ if isinstance(getattr(L, n), type)}
+    assert {n for n in classes if issubclass(getattr(L, n), Layer) and n != "Layer"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_learns_there(name):
+    """Between two layers with weights, so that both gradients are needed."""
+    data = IMAGES if name in FOR_IMAGES else ROWS
+    x = Input(data.shape[1:], dtype="float64")
+    before = Conv2D(2, 1, seed=5) if name in FOR_IMAGES else Dense(6, seed=5)
+    layer, how = LAYERS[name]
+    y = Dense(2, "tanh", seed=6)(L.Flatten()(how(before(x), layer())))
+    trained_alike(Model(x, y), data, RNG.random((12, 2)))
+
+
+def trained_alike(model, x, y, loss="mse", optimizer="adam", **fit):
+    """Train here and there from the same weights: the same losses and weights."""
+    twin = clone_model(model).to("guard")
+    histories = []
+    for one in (model, twin):
+        one.compile(optimizer() if callable(optimizer) else optimizer, loss)
+        settings = {"epochs": 2, "batch_size": 5, "verbose": 0, "seed": 0, **fit}
+        histories.append(one.fit(x, y, **settings).history)
+    assert isinstance(twin.parameters.vector, GuardArray)
+    same(twin.parameters.vector, model.parameters.vector)
+    for key, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][key], values, rtol=1e-9, err_msg=key)
+    return model, twin
+
+
+def small(units=4, activation="linear", **options):
+    x = Input((6,), dtype="float64")
+    return Model(x, Dense(units, activation, seed=2)(Dense(5, "tanh", seed=1, **options)(x)))
+
+
+# -- losses, optimisers, schedules
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss(name):
+    labels = "sparse" in name
+    activation = "softmax" if "categorical" in name or "divergence" in name else "sigmoid"
+    target = RNG.integers(0, 4, 12) if labels else RNG.random((12, 4))
+    target = target if labels else target / target.sum(axis=1, keepdims=True)
+    trained_alike(small(activation=activation), ROWS, target, name)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_every_optimizer(name, clip):
+    def optimizer():
+        return type(get_optimizer(name))(global_clipnorm=clip)
+
+    trained_alike(small(), ROWS, RNG.random((12, 4)), optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [CosineDecay(0.1, 6), ExponentialDecay(0.1, 2, 0.5), PiecewiseConstantDecay([2], [0.1, 0.01])],
+)
+def test_every_schedule(schedule):
+    def optimizer():
+        return optimizers.SGD(schedule, momentum=0.9, nesterov=True)
+
+    trained_alike(small(), ROWS, RNG.random((12, 4)), optimizer=optimizer)
+
+
+# -- np. planted in the place of xp.
+
+
+FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
+PLACES = [p for room in ("functions", "layers", "training") for p in places(room)]
+
+
+class Replaying(DeviceLoop):
+    """As where steps are recorded: numbers come as arrays of no axes, and nobody looks at them."""
+
+    replays = True
+
+    def compute(self, function, arrays, numbers):
+        numbers = tuple(to_guard(np.array(float(n))) for n in numbers)
+        with counting() as counts:
+            found = function(arrays, numbers)
+        assert (counts.waits, counts.uploads) == (0, 0)
+        return found
+
+
+@pytest.fixture
+def replaying(monkeypatch):
+    monkeypatch.setitem(primitive._device_loops, "guard", Replaying)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_that_can_be_replayed(name, replaying):
+    test_every_optimizer(name, 0.01)
+
+
+def everything(place):
+    """All checks of above, those first that are likeliest to notice."""
+    names = [n for n in FORWARDS if REGISTRY[n].definition.__module__ == place.module]
+    for name in [*names, *(n for n in FORWARDS if n not in names)]:
+        check_function(name)
+    for name in LAYERS:
+        test_every_layer_learns_there(name)
+    for name in OPTIMIZERS:
+        test_every_optimizer(name, 0.01)
+    for name in LOSSES:
+        test_every_loss(name)
+    small().to("guard").predict(to_guard(ROWS), batch_size=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(primitive._device_loops, "guard", Replaying)
+        test_every_loss("mean_squared_error")
+
+
+@pytest.mark.parametrize("place", [p for p in PLACES if str(p) not in FOR_JAX_ALONE], ids=str)
+def test_np_in_the_place_of_xp_is_noticed(place):
+    with planted(place), pytest.raises((TypeError, AssertionError, AttributeError)):
+        everything(place)
+
+
+def test_planting_finds_the_places_and_leaves_nothing_behind():
+    assert len(PLACES) > 60 and {str(p) for p in PLACES} > FOR_JAX_ALONE
+    place = next(p for p in PLACES if p.function == "tanh_forward")
+    with planted(place):
+        pass
+    check_function("tanh_forward")
+
+
+# -- a whole fit
+
+
+def test_a_whole_fit_whose_checkpoint_goes_on_on_either_side(tmp_path):
+    """Noise, a regulariser, validation, callbacks; and half of it here, half of it there."""
+    x = Input((6,), dtype="float64")
+    h = L.BatchNormalization()(Dense(5, "relu", seed=1, kernel_regularizer="l1")(x))
+    model = Model(x, Dense(6, "sigmoid", seed=2)(L.Dropout(0.2)(h)))
+    X = ROWS
+
+    def fit(device, folder, epochs, resume_from=None):
+        one = clone_model(model).to(device)
+        one.compile("adamw", "binary_crossentropy", metrics=["mse"])
+        one.fit(
+            *(X, X),
+            epochs=epochs,
+            batch_size=5,
+            validation_data=(X[:4], X[:4]),
+            callbacks=[
+                CSVLogger(tmp_path / f"{folder}.csv"),
+                ModelCheckpoint(tmp_path / f"{folder}.npz"),
+                EarlyStopping("val_loss", patience=9),
+            ],
+            verbose=0,
+            seed=0,
+            resume_from=resume_from,
+        )
+        return one
+
+    here, there = fit("cpu", "here", 4), fit("guard", "there", 4)
+    same(there.parameters.vector, here.parameters.vector)
+    for first, then in (("cpu", "guard"), ("guard", "cpu")):
+        fit(first, f"half {first}", 2)
+        whole = fit(then, f"half {first}", 4, tmp_path / f"half {first}.npz")
+        assert whole.device == then
+        same(whole.parameters.vector, here.parameters.vector)
+    assert get_array_module(there.predict(to_guard(X))) is not np
+    assert isinstance(there.predict(X), np.ndarray)
+    same(there.predict(to_guard(X)), here.predict(X))
+    assert there.evaluate(X, X) == pytest.approx(here.evaluate(X, X), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_of_pretraining(name):
+    X = np.asarray(load_digits().x).reshape(-1, 64)[:40, :8]
+    here = make(name, epochs=2).fit(X)
+    there = make(name, epochs=2, device="guard").fit(X)
+    assert there.model_.device == "guard"
+    same(there.transform(X), here.transform(X), 1e-4)
+    for key, values in here.history_.items():
+        np.testing.assert_allclose(there.history_[key], values, rtol=1e-4, atol=1e-5, err_msg=key)
