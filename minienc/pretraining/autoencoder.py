@@ -21,7 +21,7 @@ import numpy as np
 from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
-from minienc.pretraining.base import Pretrainer, check_counts
+from minienc.pretraining.base import Pretrainer, as_widths, check_counts
 from minienc.training.losses import get_loss
 
 
@@ -136,7 +136,7 @@ class Autoencoder(Reconstruction):
 
     def _build(self, n_features: int) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""
-        widths = self._check_widths()
+        widths = as_widths(type(self).__name__, self.hidden)
         x = Input((n_features,), dtype=self.dtype)
         start = self._disturb(x)
         tensor = start
@@ -164,12 +164,3 @@ class Autoencoder(Reconstruction):
     def _disturb(self, x: Any) -> Any:
         """Where a subclass adds noise to the input; the target stays clean."""
         return x
-
-    def _check_widths(self) -> list[int]:
-        widths = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)
-        if not widths or not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
-            raise ValueError(
-                f"{type(self).__name__}: hidden is {self.hidden!r}, expected widths of at least "
-                f"one layer, such as (512, 128, 30)"
-            )
-        return [int(w) for w in widths]

@@ -330,6 +330,17 @@ def check_counts(owner: str, **counts: Any) -> None:
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
 
 
+def as_widths(owner: str, hidden: Any) -> list[int]:
+    """The widths of an encoder's layers; one number is one layer."""
+    widths = [hidden] if isinstance(hidden, (int, np.integer)) else list(hidden)
+    if not widths or not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
+        raise ValueError(
+            f"{owner}: hidden is {hidden!r}, expected widths of at least one layer, such as "
+            f"(512, 128, 30)"
+        )
+    return [int(w) for w in widths]
+
+
 def as_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, int, int]:
     """(H, W, C) of samples with so many numbers; None stands for a square grey image."""
     if image_shape is None:

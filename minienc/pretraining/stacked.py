@@ -18,7 +18,7 @@ from typing import Any
 from minienc.layers import Input
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import check_counts
+from minienc.pretraining.base import as_widths, check_counts
 from minienc.pretraining.denoising import noise_layer
 
 
@@ -68,7 +68,7 @@ class StackedAutoencoder(Autoencoder):
         self.model_.to(self._device(X))
         self.stage_histories_ = []
         h, h_validation = X, self._run.validation
-        for i in range(1, len(self._check_widths()) + 1):
+        for i in range(1, len(as_widths("StackedAutoencoder", self.hidden)) + 1):
             encode, autoencoder = self._shallow(i)
             history = self._train(
                 autoencoder,
