@@ -98,6 +98,18 @@ def code_map(
     return figure
 
 
+def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
+    """Histograms side by side: (what is counted, values, where a line is drawn or None)."""
+    figure = _figure(3.6 * len(parts), 2.8)
+    axes = figure.subplots(1, len(parts), squeeze=False)[0]
+    for ax, (name, values, line) in zip(axes, parts, strict=True):
+        _quiet(ax).hist(np.asarray(values, float), bins=30, color=COLOURS[0])
+        if line is not None:
+            ax.axvline(line, color=COLOURS[1], linewidth=1.6)
+        ax.set(xlabel=name, ylabel="how many")
+    return figure
+
+
 def few_label_curve(curve: Any) -> Any:
     """Test accuracy against the number of labels: a line an arm, a band of one standard deviation
     over the seeds."""

@@ -97,6 +97,7 @@ LAYERS = {  # a layer, and how it is called; those for images take images
     "Flatten": (L.Flatten, _one),
     "GaussianNoise": (lambda: L.GaussianNoise(0.3), _one),
     "GlobalAveragePooling2D": (L.GlobalAveragePooling2D, _one),
+    "KSparse": (lambda: L.KSparse(3), _one),
     "LayerNormalization": (L.LayerNormalization, _one),
     "MaskingNoise": (lambda: L.MaskingNoise(0.4), _one),
     "MaxPool2D": (lambda: L.MaxPool2D(2), _one),

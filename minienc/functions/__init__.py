@@ -99,6 +99,12 @@ from minienc.functions.pooling import (
     up_sampling2d_backward,
     up_sampling2d_forward,
 )
+from minienc.functions.sparsity import (
+    k_sparse_backward,
+    k_sparse_forward,
+    kl_sparsity_backward,
+    kl_sparsity_forward,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -133,8 +139,12 @@ __all__ = [
     "global_average_pooling2d_forward",
     "identity_backward",
     "identity_forward",
+    "k_sparse_backward",
+    "k_sparse_forward",
     "kl_divergence_backward",
     "kl_divergence_forward",
+    "kl_sparsity_backward",
+    "kl_sparsity_forward",
     "l1_penalty_backward",
     "l1_penalty_forward",
     "l2_penalty_backward",

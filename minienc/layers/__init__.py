@@ -17,6 +17,7 @@ from minienc.layers.pooling import (
     UpSampling2D,
 )
 from minienc.layers.shaping import Add, Concatenate, Flatten, Reshape
+from minienc.layers.sparsity import KSparse
 
 __all__ = [
     "Activation",
@@ -34,6 +35,7 @@ __all__ = [
     "GlobalAveragePooling2D",
     "Gradients",
     "Input",
+    "KSparse",
     "Layer",
     "LayerNormalization",
     "MaskingNoise",

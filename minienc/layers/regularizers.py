@@ -15,6 +15,7 @@ from minienc.functions.penalties import (
     l2_penalty_backward,
     l2_penalty_forward,
 )
+from minienc.functions.sparsity import kl_sparsity_backward, kl_sparsity_forward
 
 
 class PenaltyCache(NamedTuple):
@@ -86,6 +87,40 @@ class L2(L1L2):
 
     def get_config(self) -> dict[str, float]:
         return {"l2": self.l2}
+
+
+class KLSparsity:
+    """penalty = N strength sum_k KL(target || mean activity of unit k), for activities in [0, 1].
+
+    Training divides a layer's penalty on its activities by N, the batch size: what is left is the
+    penalty of the source, which speaks of means.
+
+    Parameters
+    ----------
+    target : float
+        The mean activity that each unit shall have, in (0, 1).
+    strength : float
+        At least 0.
+    """
+
+    def __init__(self, target: float = 0.05, strength: float = 0.01) -> None:
+        if not 0 < target < 1:
+            raise ValueError(f"KLSparsity: target is {target}, expected a number in (0, 1)")
+        if not (math.isfinite(strength) and strength >= 0):
+            raise ValueError(f"KLSparsity: strength is {strength}, expected a number >= 0")
+        self.target, self.strength = float(target), float(strength)
+
+    def forward(self, h: Array) -> tuple[Any, Any]:
+        return kl_sparsity_forward(h, self.target, len(h) * self.strength)
+
+    def backward(self, dpenalty: Any, cache: Any) -> Any:
+        return kl_sparsity_backward(dpenalty, cache)
+
+    def get_config(self) -> dict[str, float]:
+        return {"target": self.target, "strength": self.strength}
+
+    def __repr__(self) -> str:
+        return f"KLSparsity(target={self.target:g}, strength={self.strength:g})"
 
 
 def get_regularizer(regularizer: Any) -> Any:

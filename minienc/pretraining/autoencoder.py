@@ -143,9 +143,9 @@ class Autoencoder(Reconstruction):
         encoders = []
         for i, units in enumerate(widths, 1):
             f = self.activation if i < len(widths) else self.code_activation
-            encoders.append(Dense(units, activation=f, name=f"encoder_{i}"))
+            encoders.append(self._encoder_layer(units, f, f"encoder_{i}"))
             tensor = encoders[-1](tensor)
-        code = tensor
+        code = tensor = self._restrain(tensor)
         for i, encoder in reversed(list(enumerate(encoders, 1))):
             f = self.activation if i > 1 else self._output_activation()
             tensor = self._mirror(encoder, i, f, n_features, widths)(tensor)
@@ -153,6 +153,9 @@ class Autoencoder(Reconstruction):
         self.encoder_ = Model(start, code, name="encoder")
         self.decoder_ = Model(code, tensor, name="decoder")
         self.model_.initialize(np.random.default_rng(self.random_state_))
+
+    def _encoder_layer(self, units: int, f: str, name: str) -> Dense:
+        return Dense(units, activation=f, name=name)
 
     def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Any:
         """The decoder's layer opposite to ``encoder``, the i-th of the encoder."""
@@ -164,3 +167,7 @@ class Autoencoder(Reconstruction):
     def _disturb(self, x: Any) -> Any:
         """Where a subclass adds noise to the input; the target stays clean."""
         return x
+
+    def _restrain(self, code: Any) -> Any:
+        """Where a subclass takes from the code before it is decoded."""
+        return code

@@ -1,0 +1,102 @@
+"""Sparse codes: few units at work at a time, because a penalty or a rule says so."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minienc.arrays import Array, get_array_module
+from minienc.functions.reduction import check_dloss
+from minienc.primitive import primitive
+from minienc.shapes import check_shapes
+
+_EPSILON = 1e-7
+
+# -------------------------------------------------------------------------------------- KL sparsity
+
+
+class KLSparsityCache(NamedTuple):
+    h: Array  # (N, K)  kept for its shape and dtype
+    mean: Array  # (K,)  of each unit, over the samples
+    target: float
+    strength: float
+    loss: Array  # ()
+
+
+@primitive
+def kl_sparsity_forward(h, target, strength):
+    """loss = strength sum_k KL(r || m_k), m_k = 1/N sum_i h_ik: each unit works r of the time.
+
+    KL(r || m) = r log(r / m) + (1 - r) log((1 - r) / (1 - m)) is what two coins differ by that fall
+    with probability r and m. It is 0 at m = r and grows without bound toward a unit that never
+    works, or always. m is held in [1e-7, 1 - 1e-7].
+
+    Parameters
+    ----------
+    h : array (N, K)
+        Activities in [0, 1], such as those of a sigmoid.
+    target : float
+        r, in (0, 1).
+    strength : float
+
+    Source: Ng 2011, "Sparse autoencoder" (CS294A lecture notes), section 3; Lee, Ekanadham and Ng
+    2008 have the squared difference in place of KL.
+    """
+    check_shapes("kl_sparsity_forward", "h: N K", h)
+    if not 0 < target < 1:
+        raise ValueError(f"kl_sparsity_forward: target is {target}, expected a number in (0, 1)")
+    xp = get_array_module(h)
+    r, strength = float(target), float(strength)
+    mean = h.sum(axis=0) / max(len(h), 1)  # (1)
+    m = xp.clip(mean, _EPSILON, 1 - _EPSILON)
+    terms = r * xp.log(r / m) + (1 - r) * xp.log((1 - r) / (1 - m))  # (2)
+    loss = strength * terms.sum()
+    return loss, KLSparsityCache(h, mean, r, strength, loss)
+
+
+@primitive
+def kl_sparsity_backward(dloss, cache: KLSparsityCache):
+    """dh_ik = dloss strength / N (-r / m_k + (1 - r) / (1 - m_k)).
+
+    The same for every sample: what a unit did on one counts for what it may do on the others. Where
+    m was held, the gradient is that of where it was held: a dead unit is still pulled up.
+    """
+    h, mean, r, strength, loss = cache
+    check_dloss("kl_sparsity_backward", dloss, loss)
+    xp = get_array_module(h)
+    m = xp.clip(mean, _EPSILON, 1 - _EPSILON)
+    dmean = dloss * strength * ((1 - r) / (1 - m) - r / m)  # (2)
+    return xp.zeros_like(h) + dmean / max(len(h), 1)  # (1) was a mean over N
+
+
+# ---------------------------------------------------------------------------------------- k-sparse
+
+
+class KSparseCache(NamedTuple):
+    mask: Array  # (N, K)  1 where h was kept
+    shape_of: Array  # (N, K)  y
+
+
+@primitive
+def k_sparse_forward(h, k):
+    """y_ij = h_ij where it is among the k largest of its row, else 0.
+
+    Of numbers that are level with the k-th, those that stand first are kept.
+
+    Source: Makhzani and Frey 2014, "k-sparse autoencoders", section 2.1.
+    """
+    check_shapes("k_sparse_forward", "h: N K", h)
+    if not 1 <= k <= h.shape[1]:
+        raise ValueError(f"k_sparse_forward: k is {k}, expected 1 to {h.shape[1]}, the units of h")
+    xp = get_array_module(h)
+    order = xp.argsort(-h, axis=1, kind="stable")
+    rank = xp.argsort(order, axis=1, kind="stable")
+    mask = (rank < k).astype(h.dtype)
+    y = h * mask
+    return y, KSparseCache(mask, y)
+
+
+@primitive
+def k_sparse_backward(dy, cache: KSparseCache):
+    """dh = dy where h was kept: which ones are the largest does not change with a small step."""
+    check_shapes("k_sparse_backward", "y: N K, dy: N K", cache.shape_of, dy)
+    return dy * cache.mask
