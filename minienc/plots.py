@@ -110,6 +110,18 @@ def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
     return figure
 
 
+def bars(values: np.ndarray, xlabel: str, ylabel: str, names: Sequence[str] | None = None) -> Any:
+    """A bar for each value, in the order given."""
+    figure = _figure(6.4, 2.6)
+    ax = _quiet(figure.subplots())
+    places = np.arange(1, len(values) + 1)
+    ax.bar(places, values, color=COLOURS[0])
+    if names is not None:
+        ax.set_xticks(places, names)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return figure
+
+
 def few_label_curve(curve: Any) -> Any:
     """Test accuracy against the number of labels: a line an arm, a band of one standard deviation
     over the seeds."""

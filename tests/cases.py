@@ -207,6 +207,12 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "k_sparse_forward": lambda rng: iter(
         [((_normal(rng, 5, 4), k), {}) for k in (1, 3, 4)] + [((_normal(rng, 0, 3), 2), {})]
     ),
+    "reparameterize_forward": lambda rng: iter(
+        [(tuple(_normal(rng, *shape) for _ in range(3)), {}) for shape in [(4, 3), (0, 2), (5,)]]
+    ),
+    "normal_kl_forward": lambda rng: iter(
+        [((_normal(rng, *shape), _normal(rng, *shape)), {}) for shape in [(4, 3), (0, 2), (5,)]]
+    ),
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }

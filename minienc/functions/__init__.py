@@ -105,6 +105,12 @@ from minienc.functions.sparsity import (
     kl_sparsity_backward,
     kl_sparsity_forward,
 )
+from minienc.functions.variational import (
+    normal_kl_backward,
+    normal_kl_forward,
+    reparameterize_backward,
+    reparameterize_forward,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -161,11 +167,15 @@ __all__ = [
     "mean_absolute_error_forward",
     "mean_squared_error_backward",
     "mean_squared_error_forward",
+    "normal_kl_backward",
+    "normal_kl_forward",
     "patches_backward",
     "patches_forward",
     "power_iteration",
     "relu_backward",
     "relu_forward",
+    "reparameterize_backward",
+    "reparameterize_forward",
     "reshape_backward",
     "reshape_forward",
     "salt_and_pepper_noise_backward",

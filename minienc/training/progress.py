@@ -57,7 +57,8 @@ class ProgressBar(Callback):
         seconds = time.monotonic() - self.started
         done = trainer.batches_done - self.done_before
         left = seconds / max(done, 1) * (trainer.epochs * trainer.n_batches - trainer.batches_done)
-        values = "  ".join(f"{name} {value:.5g}" for name, value in logs.items())
+        shown = list(logs.items())[:6]  # a method may log much more
+        values = "  ".join(f"{name} {value:.5g}" for name, value in shown)
         width = len(str(trainer.epochs))
         self._print(
             f"epoch {epoch + 1:>{width}}/{trainer.epochs}  {values}  "

@@ -12,6 +12,7 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "variational": {"hidden": (6,), "code": 3},
     "sparse": {"hidden": (12,)},
     "masked": {"image_shape": (4, 2), "patch_size": 2},
     "convolutional": {"filters": (3,), "code": 3, "image_shape": (4, 2)},
