@@ -103,6 +103,11 @@ def _penalty(rng: np.random.Generator) -> Iterator[Case]:
     yield (_away_from_zero(rng, 3, 2), 0.3), {}
 
 
+def _squares(rng: np.random.Generator) -> Iterator[Case]:
+    for shape in [(5, 4), (1, 3), (0, 2)]:
+        yield (rng.uniform(0.1, 4, shape),), {}
+
+
 def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.uniform(0.05, 0.95, shape)
 
@@ -212,6 +217,13 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     ),
     "normal_kl_forward": lambda rng: iter(
         [((_normal(rng, *shape), _normal(rng, *shape)), {}) for shape in [(4, 3), (0, 2), (5,)]]
+    ),
+    "squared_distances_forward": lambda rng: iter(
+        [((_normal(rng, n, 3), _normal(rng, k, 3)), {}) for n, k in [(5, 4), (1, 2), (0, 3)]]
+    ),
+    "triangle_code_forward": _squares,
+    "student_t_forward": lambda rng: iter(
+        [*_squares(rng), ((rng.uniform(0.1, 4, (3, 4)), 2.5), {})]
     ),
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,

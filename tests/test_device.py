@@ -88,6 +88,7 @@ LAYERS = {  # a layer, and how it is called; those for images take images
     "Add": (Add, _two),
     "AveragePooling2D": (lambda: L.AveragePooling2D(2), _one),
     "BatchNormalization": (L.BatchNormalization, _one),
+    "Centroids": (lambda: L.Centroids(4, seed=1), _one),
     "Concatenate": (Concatenate, _two),
     "Conv2D": (lambda: Conv2D(3, 3, strides=2, padding="same", seed=1), _one),
     "Conv2DTranspose": (lambda: L.Conv2DTranspose(3, 3, strides=2, seed=1), _one),

@@ -28,6 +28,14 @@ from minienc.functions.activations import (
     tanh_backward,
     tanh_forward,
 )
+from minienc.functions.clustering import (
+    squared_distances_backward,
+    squared_distances_forward,
+    student_t_backward,
+    student_t_forward,
+    triangle_code_backward,
+    triangle_code_forward,
+)
 from minienc.functions.convolution import (
     conv2d_backward,
     conv2d_forward,
@@ -190,8 +198,14 @@ __all__ = [
     "sparse_categorical_crossentropy_forward",
     "spectral_normalization_backward",
     "spectral_normalization_forward",
+    "squared_distances_backward",
+    "squared_distances_forward",
+    "student_t_backward",
+    "student_t_forward",
     "tanh_backward",
     "tanh_forward",
+    "triangle_code_backward",
+    "triangle_code_forward",
     "up_sampling2d_backward",
     "up_sampling2d_forward",
 ]

@@ -1,6 +1,7 @@
 """Owners of weights: ``base`` has the laws, ``graph`` the graphs, and the layers are thin."""
 
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
+from minienc.layers.centroids import Centroids
 from minienc.layers.convolution import Conv2D, Conv2DTranspose
 from minienc.layers.dense import Activation, Dense, DenseTranspose
 from minienc.layers.graph import Input
@@ -24,6 +25,7 @@ __all__ = [
     "Add",
     "AveragePooling2D",
     "BatchNormalization",
+    "Centroids",
     "Concatenate",
     "Conv2D",
     "Conv2DTranspose",

@@ -12,6 +12,7 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "kmeans": {"n_clusters": 5},
     "variational": {"hidden": (6,), "code": 3},
     "sparse": {"hidden": (12,)},
     "masked": {"image_shape": (4, 2), "patch_size": 2},

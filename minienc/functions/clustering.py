@@ -1,0 +1,139 @@
+"""Clustering: how far samples are from centroids, and what codes and memberships follow from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minienc.arrays import Array, get_array_module
+from minienc.primitive import accumulate, primitive
+from minienc.shapes import check_shapes
+
+# ------------------------------------------------------------------------------ squared distances
+
+
+class SquaredDistancesCache(NamedTuple):
+    x: Array  # (N, D)
+    C: Array  # (K, D)
+    shape_of: Array  # (N, K)  d
+
+
+@primitive
+def squared_distances_forward(x, C):
+    """d_nk = |x_n - c_k|^2 = |x_n|^2 - 2 x_n . c_k + |c_k|^2: a matrix product, not N K D numbers.
+
+    Parameters
+    ----------
+    x : array (N, D)
+    C : array (K, D)
+        A centroid in each row.
+
+    Returns
+    -------
+    d : array (N, K)
+        Not below 0, where rounding would put the distance of a sample that is a centroid.
+    cache : SquaredDistancesCache
+    """
+    check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
+    xp = get_array_module(x, C)
+    d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)
+    d = xp.maximum(d, 0)
+    return d, SquaredDistancesCache(x, C, d)
+
+
+@primitive
+def squared_distances_backward(
+    dd, cache: SquaredDistancesCache, add_to=None, need_dx=True, write=False
+):
+    """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n).
+
+    ``add_to`` is (array,) that dC is added to, with ``write`` written to; without ``need_dx``, dx
+    is None.
+    """
+    x, C, d = cache
+    check_shapes("squared_distances_backward", "d: N K, dd: N K", d, dd)
+    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C) if need_dx else None
+    dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)
+    return dx, *accumulate(add_to, dC, write=write)
+
+
+# ----------------------------------------------------------------------------------- triangle code
+
+
+class TriangleCodeCache(NamedTuple):
+    distance: Array  # (N, K)  the root of d
+    y: Array  # (N, K)
+
+
+@primitive
+def triangle_code_forward(d):
+    """y_nk = max(0, mean over k of the distances of x_n - its distance from c_k).
+
+    d are squared distances (N, K). A sample is described by the centroids that are nearer than the
+    average one, about half of them, the more the nearer.
+
+    Source: Coates, Lee and Ng 2011, "An analysis of single-layer networks in unsupervised feature
+    learning", section 3.2.1.
+    """
+    check_shapes("triangle_code_forward", "d: N K", d)
+    xp = get_array_module(d)
+    distance = xp.sqrt(d)  # (1)
+    mean = distance.sum(axis=1)[:, None] / d.shape[1]
+    y = xp.maximum(mean - distance, 0)  # (2)
+    return y, TriangleCodeCache(distance, y)
+
+
+@primitive
+def triangle_code_backward(dy, cache: TriangleCodeCache):
+    """dd = (mean of the gradients that pass - each) / (2 distance); 0 where the distance is 0.
+
+    At a distance of 0 the root has no slope; a small step away from a centroid is one in any
+    direction, so none is preferred.
+    """
+    distance, y = cache
+    check_shapes("triangle_code_backward", "y: N K, dy: N K", y, dy)
+    xp = get_array_module(dy)
+    passed = xp.where(y > 0, dy, 0)  # (2)
+    ddistance = passed.sum(axis=1)[:, None] / y.shape[1] - passed
+    is_apart = distance > 0
+    return xp.where(is_apart, ddistance / (2 * xp.where(is_apart, distance, 1)), 0)  # (1)
+
+
+# -------------------------------------------------------------------------------- soft memberships
+
+
+class StudentTCache(NamedTuple):
+    kernel: Array  # (N, K)  1 / (1 + d / a)
+    total: Array  # (N, 1)  of the row's unnormalised memberships
+    q: Array  # (N, K)
+    alpha: float
+
+
+@primitive
+def student_t_forward(d, alpha=1.0):
+    """q_nk = s_nk / sum_j s_nj,  s_nk = (1 + d_nk / a)^(-(a + 1) / 2): of which cluster is x_n?
+
+    d are squared distances (N, K). Student's t has heavy tails: what is far from all centroids
+    still belongs a little to each, and is still pulled.
+
+    Source: Xie, Girshick and Farhadi 2016, "Unsupervised deep embedding for clustering analysis",
+    eq. 1; van der Maaten and Hinton 2008, "Visualizing data using t-SNE", eq. 4.
+    """
+    check_shapes("student_t_forward", "d: N K", d)
+    kernel = 1 / (1 + d / alpha)  # (1)
+    s = kernel ** ((alpha + 1) / 2)  # (2)
+    total = s.sum(axis=1)[:, None]
+    q = s / total  # (3)
+    return q, StudentTCache(kernel, total, q, alpha)
+
+
+@primitive
+def student_t_backward(dq, cache: StudentTCache):
+    """dd_nk = -(a + 1) / (2 a) kernel_nk q_nk (dq_nk - sum_j dq_nj q_nj).
+
+    (3) gives ds = (dq - sum_j dq_j q_j) / total, as for a softmax; and by (1) and (2),
+    ds_nk / dd_nk = -(a + 1) / (2 a) s_nk kernel_nk.
+    """
+    kernel, _, q, alpha = cache
+    check_shapes("student_t_backward", "q: N K, dq: N K", q, dq)
+    centred = dq - (dq * q).sum(axis=1)[:, None]
+    return (-(alpha + 1) / (2 * alpha)) * kernel * q * centred

@@ -1,0 +1,83 @@
+"""``Centroids``: a sample is described by where it stands among K points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import Array
+from minienc.functions.clustering import (
+    squared_distances_backward,
+    squared_distances_forward,
+    student_t_backward,
+    student_t_forward,
+    triangle_code_backward,
+    triangle_code_forward,
+)
+from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+
+CODES = {
+    "triangle": (triangle_code_forward, triangle_code_backward),
+    "student_t": (student_t_forward, student_t_backward),
+}
+
+
+class Centroids(Layer):
+    """y = code(|x - c_1|^2, ..., |x - c_K|^2), of samples (D,) and centroids C (K, D).
+
+    Parameters
+    ----------
+    units : int
+        K.
+    code : {"triangle", "student_t"}
+        How much nearer than the average one each centroid is; or soft memberships, which sum to 1.
+    seed : int or None
+    name : str or None
+    """
+
+    C: Parameter
+
+    def __init__(
+        self,
+        units: int,
+        code: str = "triangle",
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        if not (isinstance(units, int) and units >= 1):
+            raise ValueError(f"Centroids: units is {units!r}, expected a whole number from 1")
+        if code not in CODES:
+            raise ValueError(f"Centroids: code is {code!r}, expected one of {', '.join(CODES)}")
+        self.units, self.code, self.seed = units, code, seed
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        self.C = self.add_parameter("C", (self.units, sample_shape[-1]), "lecun_normal", dtype, rng)
+        super().build(sample_shape)
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        self.check_built()
+        d, d_cache = squared_distances_forward(x, self.C.value)
+        y, y_cache = CODES[self.code][0](d)
+        return y, self.stamp((d_cache, y_cache))
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        d_cache, y_cache = self.check_stamp(cache)
+        dd = CODES[self.code][1](dy, y_cache)
+        if grads is None:
+            return squared_distances_backward(dd, d_cache, (None,), need_dx)[0]
+        dC, write = grads.claim(self.C)
+        return squared_distances_backward(dd, d_cache, dC, need_dx, write)[0]
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        if len(sample_shape) != 1:
+            raise ValueError(f"{self.label}: a sample is {tuple(sample_shape)}, expected (D,)")
+        if self.built_for is not None and sample_shape[0] != self.C.shape[1]:
+            raise ValueError(
+                f"{self.label}: its centroids have {self.C.shape[1]} numbers, a sample "
+                f"{sample_shape[0]}"
+            )
+        return (self.units,)

@@ -1,0 +1,251 @@
+"""k-means: K points, each the mean of the samples that are nearer to it than to any other.
+
+    assign   k(n) = the k with the smallest |x_n - c_k|^2
+    move     c_k  = the mean of the x_n with k(n) = k
+
+Each half makes the inertia, 1/N sum_n |x_n - c_k(n)|^2, smaller or leaves it, so they come to rest.
+Where depends on the beginning: the first centroids are samples drawn far from each other, several
+times, and the best beginning goes on. A centroid that no sample is nearest to is put on a sample
+that lies far from its own.
+
+An encoder it becomes by the triangle code: how much nearer than the average one each centroid is.
+
+Sources: Lloyd 1982, "Least squares quantization in PCM"; Sculley 2010, "Web-scale k-means
+clustering", algorithm 1 (mini-batches); Arthur and Vassilvitskii 2007, "k-means++: the advantages
+of careful seeding", section 2.2; Coates, Lee and Ng 2011 (the code).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc import plots
+from minienc.arrays import Array, beside, get_array_module, to_numpy
+from minienc.functions.clustering import squared_distances_forward
+from minienc.layers import Centroids, Input
+from minienc.models import Model
+from minienc.pretraining.base import Picture, as_samples, check_counts, iterate_samples
+from minienc.pretraining.stepped import SteppedPretrainer
+
+N_SEEDING = 10_000  # samples at most that beginnings are tried on
+
+
+class KMeans(SteppedPretrainer):
+    """k-means clustering as an encoder.
+
+    Parameters
+    ----------
+    n_clusters : int
+        K.
+    algorithm : {"lloyd", "minibatch"}
+        Centroids move once an epoch, to their means; or a little at each batch.
+    n_init : int
+        Beginnings that are tried.
+    epochs, batch_size, dtype, device, random_state, verbose
+        As of ``Pretrainer``; ``batch_size`` is without effect on the result of "lloyd".
+
+    Attributes
+    ----------
+    centroids_ : array (K, D)
+    history_ : dict of lists
+        "loss" is the inertia.
+    """
+
+    method = "kmeans"
+
+    def __init__(
+        self,
+        n_clusters: int = 100,
+        algorithm: str = "lloyd",
+        n_init: int = 4,
+        epochs: int = 20,
+        batch_size: int = 1000,
+        dtype: str = "float32",
+        device: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            epochs=epochs,
+            batch_size=batch_size,
+            dtype=dtype,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.n_clusters = n_clusters
+        self.algorithm = algorithm
+        self.n_init = n_init
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        wide = math.prod(sample_shape) >= 256
+        return {"n_clusters": min(400 if wide else 100, n_samples // 2 or 1), "epochs": 20}
+
+    def check_params(self, n_features: int) -> None:
+        check_counts("KMeans", n_clusters=self.n_clusters, n_init=self.n_init)
+        if self.algorithm not in ("lloyd", "minibatch"):
+            raise ValueError(
+                f"KMeans: algorithm is {self.algorithm!r}, expected lloyd or minibatch"
+            )
+        super().check_params(n_features)
+
+    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+        x = Input((n_features,), dtype=self.dtype)
+        self._layer = Centroids(self.n_clusters, name="centroids")
+        self.model_ = self.encoder_ = Model(x, self._layer(x))
+        self.decoder_ = None
+        self.model_.initialize(rng)
+        self.networks_ = {"centroids": self.model_}
+
+    def _start(self, X: Any) -> None:
+        if self.n_clusters > len(X):
+            raise ValueError(
+                f"KMeans: n_clusters is {self.n_clusters}, and there are {len(X)} samples"
+            )
+        rng = np.random.default_rng([self.random_state_, 1])
+        chosen = rng.permutation(len(X))[:N_SEEDING]
+        x = np.concatenate(list(iterate_samples(X[np.sort(chosen)], dtype=self.dtype)))
+        self._place(beside(best_beginning(x, self.n_clusters, self.n_init, rng), self._C))
+        self.n_samples_ = len(X)
+        xp = get_array_module(self._C)
+        for name, like in (("sums", self._C), ("counts", self._C[:, 0])):
+            self.arrays_[name] = xp.zeros_like(like)
+        self.arrays_["seen"] = np.zeros(1)
+
+    # -- the two halves
+
+    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+        xp, arrays = get_array_module(x), self.arrays_
+        d, _ = squared_distances_forward(x, self._C)
+        nearest = d.argmin(axis=1)
+        member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
+        counts, sums = member.sum(axis=0), member.T @ x
+        arrays["seen"] = arrays["seen"] + len(x)
+        arrays["counts"] = arrays["counts"] + counts
+        if self.algorithm == "minibatch":  # the mean of all that it was ever given, one by one
+            rate = 1 / xp.maximum(arrays["counts"], 1)
+            self._place(self._C + rate[:, None] * (sums - counts[:, None] * self._C))
+        else:
+            arrays["sums"] = arrays["sums"] + sums
+        if arrays["seen"][0] >= self.n_samples_:
+            self._end_epoch(x, d.min(axis=1))
+        return {"loss": d.min(axis=1).mean()}
+
+    def _end_epoch(self, x: Array, distance: Array) -> None:
+        """Move centroids to their means; those of nobody to samples far from their own."""
+        xp, arrays = get_array_module(x), self.arrays_
+        counts = arrays["counts"]
+        C = self._C
+        if self.algorithm == "lloyd":
+            means = arrays["sums"] / xp.maximum(counts, 1)[:, None]
+            C = xp.where(counts[:, None] > 0, means, C)
+        empty = np.flatnonzero(to_numpy(counts) == 0)[: len(x)]
+        if len(empty):
+            C = C.copy()
+            farthest = xp.argsort(-distance)[: len(empty)]
+            C[beside(empty, farthest)] = x[farthest]
+        self._place(C)
+        arrays["seen"] = np.zeros(1)
+        if self.algorithm == "lloyd":
+            arrays["sums"], arrays["counts"] = xp.zeros_like(C), xp.zeros_like(counts)
+
+    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+        d, _ = squared_distances_forward(x, self._C)
+        return {"loss": d.min(axis=1).mean()}
+
+    @property
+    def _C(self) -> Array:
+        return self._layer.C.value
+
+    def _place(self, C: Array) -> None:
+        self._layer.C.value = C
+
+    # -- what it is for
+
+    @property
+    def centroids_(self) -> np.ndarray:
+        self.check_fitted()
+        return to_numpy(self._C)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The cluster of each sample (N,)."""
+        self.check_fitted()
+        found = [
+            squared_distances_forward(beside(x, self._C), self._C)[0].argmin(axis=1)
+            for x in iterate_samples(as_samples(X), dtype=self.dtype)
+        ]
+        return np.concatenate([to_numpy(k) for k in found])
+
+    @property
+    def restores(self) -> bool:
+        return True
+
+    def inverse_transform(self, Z: Any) -> np.ndarray:
+        """The centroid that each code (N, K) puts first."""
+        self.check_fitted()
+        return self.centroids_[to_numpy(Z).argmax(axis=1)]
+
+    def filter_matrix(self) -> np.ndarray:
+        return self.centroids_.T
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """The centroids, those of most samples first, and how many samples each has."""
+        sizes = np.bincount(self.predict(X), minlength=self.n_clusters)
+        order = np.argsort(-sizes, kind="stable")
+        caption = f"Test samples of each of the {self.n_clusters} clusters, the largest first."
+        figure = plots.bars(sizes[order], "cluster", "samples")
+        found = [Picture(caption, figure, is_drawing=True)]
+        if image_shape is not None:
+            shown = self.centroids_[order[:40]]
+            rows = [("", shown[i : i + 10]) for i in range(0, len(shown) // 10 * 10, 10)]
+            rows = rows or [("", shown)]
+            found.append(
+                Picture(
+                    "The centroids of the largest clusters: each is the mean of its samples.",
+                    plots.image_grid(rows, image_shape),
+                )
+            )
+        return found
+
+
+# -- the beginning
+
+
+def best_beginning(x: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> np.ndarray:
+    """Of ``n_init`` times k-means++ and three rounds of Lloyd's, the one of the least inertia."""
+    best, least = None, np.inf
+    for _ in range(n_init):
+        C = plus_plus(x, k, rng)
+        for _ in range(3):
+            d, _ = squared_distances_forward(x, C)
+            nearest = d.argmin(axis=1)
+            counts = np.bincount(nearest, minlength=k)
+            sums = np.zeros_like(C)
+            np.add.at(sums, nearest, x)
+            C = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], C)
+            C = C.astype(x.dtype)
+        inertia = float(squared_distances_forward(x, C)[0].min(axis=1).sum())
+        if best is None or inertia < least:
+            best, least = C, inertia
+    assert best is not None
+    return best
+
+
+def plus_plus(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """k samples, each drawn in proportion to its squared distance from those before it."""
+    chosen = [int(rng.integers(len(x)))]
+    d = np.full(len(x), np.inf)
+    for _ in range(k - 1):
+        d = np.minimum(d, squared_distances_forward(x, x[chosen[-1:]])[0][:, 0])
+        total = d.sum(dtype=float)
+        p = d / total if total > 0 else np.full(len(x), 1 / len(x))
+        chosen.append(int(np.searchsorted(np.cumsum(p), rng.random() * p.sum())))
+        chosen[-1] = min(chosen[-1], len(x) - 1)
+    return x[chosen].copy()

@@ -1,0 +1,103 @@
+"""k-means against scikit-learn from the same beginning, and what its definition promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minienc.data import load_digits
+from minienc.pretraining import METHODS
+from minienc.pretraining.kmeans import plus_plus
+
+KMeans = METHODS["kmeans"]
+RNG = np.random.default_rng(0)
+DIGITS = np.asarray(load_digits().x).reshape(-1, 64).astype(float)
+
+
+def blobs(n=300):
+    centres = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    y = RNG.integers(0, 3, n)
+    return centres[y] + RNG.standard_normal((n, 2)), y, centres
+
+
+def test_lloyd_is_scikit_learns_from_the_same_beginning():
+    cluster = pytest.importorskip("sklearn.cluster")
+    method = KMeans(20, epochs=60, n_init=1, dtype="float64", random_state=0, batch_size=700)
+    begun = KMeans(20, n_init=1, dtype="float64")
+    begun.random_state_ = 0
+    begun._make(64, 0)
+    begun._start(DIGITS)
+    theirs = cluster.KMeans(20, init=begun._C, n_init=1, max_iter=60, tol=0).fit(DIGITS)
+    method.fit(DIGITS)
+    np.testing.assert_allclose(method.centroids_, theirs.cluster_centers_, atol=1e-9)
+    np.testing.assert_array_equal(method.predict(DIGITS), theirs.labels_)
+    assert method.history_["loss"][-1] == pytest.approx(theirs.inertia_ / len(DIGITS), rel=1e-9)
+
+
+def test_inertia_never_rises_whatever_the_batches():
+    losses = [
+        KMeans(15, epochs=12, batch_size=size, dtype="float64", random_state=1)
+        .fit(DIGITS)
+        .history_["loss"]
+        for size in (200, 1437)
+    ]
+    assert (np.diff(losses[0]) <= 1e-12).all()
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", ["lloyd", "minibatch"])
+def test_separate_blobs_are_found(algorithm):
+    x, y, centres = blobs()
+    method = KMeans(3, algorithm=algorithm, epochs=10, batch_size=50, random_state=0).fit(x)
+    clusters = method.predict(x)
+    assert all(len(np.unique(clusters[y == k])) == 1 for k in range(3))
+    for c in method.centroids_:
+        assert np.linalg.norm(centres - c, axis=1).min() < 0.4
+
+
+def test_a_centroid_of_nobody_is_given_samples():
+    x, _, _ = blobs()
+    method = KMeans(3, epochs=8, batch_size=100, random_state=0)
+    start = method._start
+
+    def lost(X):
+        start(X)
+        method._place(np.array([[0, 0], [500, 500], [900, 900]], "float32"))
+
+    method._start = lost
+    method.fit(x)
+    assert np.bincount(method.predict(x), minlength=3).min() > 50
+
+
+def test_beginnings_lie_far_from_each_other():
+    x, y, _ = blobs(600)
+    found = [
+        len({int(y[np.flatnonzero((x == c).all(axis=1))[0]]) for c in plus_plus(x, 3, RNG)})
+        for _ in range(40)
+    ]
+    assert np.mean(found) > 2.8, "three samples at random are of three blobs in 2 of 9 draws"
+    assert plus_plus(np.ones((4, 2)), 3, RNG).shape == (3, 2), "samples that are all the same"
+
+
+def test_codes_say_the_nearest_and_restore_it():
+    method = KMeans(30, random_state=0, epochs=5).fit(DIGITS)
+    Z = method.transform(DIGITS)
+    assert (Z >= 0).all() and 0.3 < (Z > 0).mean() < 0.7
+    np.testing.assert_array_equal(Z.argmax(axis=1), method.predict(DIGITS))
+    restored = method.inverse_transform(Z)
+    np.testing.assert_array_equal(restored, method.centroids_[method.predict(DIGITS)])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_clusters": 0}, "n_clusters is 0, expected a whole number"),
+        ({"n_init": 0}, "n_init is 0"),
+        ({"algorithm": "elkan"}, "algorithm is 'elkan', expected lloyd or minibatch"),
+    ],
+)
+def test_refusals(params, message):
+    with pytest.raises(ValueError, match=message):
+        KMeans(**params).check_params(4)
+    with pytest.raises(ValueError, match="n_clusters is 9, and there are 5 samples"):
+        KMeans(9).fit(RNG.random((5, 2)))
