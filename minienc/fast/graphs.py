@@ -1,0 +1,338 @@
+"""A training step on a GPU, recorded once and replayed: what keeps small models from waiting.
+
+A step of a small model is a hundred kernels of a few microseconds each, and Python takes longer to
+launch one than the GPU to run it. CUDA can record what is launched on a stream as a graph, and
+launch that as a whole. So ``GraphLoop`` runs a step plainly a few times, records it when batches of
+the same shapes come again, and from then on only launches the graph.
+
+A replay does the same things to the same addresses, and Python does not run. What follows from it:
+
+*The batch.* It is copied into arrays that the recorded step reads from: always the same ones.
+
+*Numbers that change*, the step's number and its learning rate: the step reads them from the GPU's
+memory, where they are put before each replay. Schedules and callbacks go on as they do on the CPU.
+
+*Noise.* It is drawn on the host, from the run's own generator, for the same bits as without a GPU.
+While a step is recorded, each draw is noted with its shape; before each replay the same draws are
+made in the same order, and copied to where the step reads them.
+
+*Nobody may look.* A step whose loss is not finite must change nothing, and its graph cannot ask:
+its learning rate becomes NaN, for which the kernels of the optimisers leave all as it is.
+
+*Memory.* An array that a recorded step made is forgotten by Python, and CuPy's pool would give its
+memory to the next who asks, under the eyes of a graph that goes on using it. So a recorded step
+allocates from a pool of its own, which is kept as long as the graph.
+
+*Weights that move.* If another model gathers the weights, or an optimiser's state is loaded, their
+addresses change. A record holds what it was made for, and is made anew for anything else.
+
+*Streams.* CuPy records on no stream but one that does not wait for the default one. Nothing runs on
+it: the graph is launched on the stream that everything else is on, and so comes in its turn.
+
+*The next batch* is copied while this one computes, on a stream of its own: from pinned memory (what
+the system may move, the GPU cannot read by itself) to one of several arrays in turn. Events say
+when a copy has arrived, and when an array has been read and may be overwritten.
+
+*Matrix products* while recording: ``cublas.py`` tells why they are not CuPy's.
+
+What cannot be recorded (a layer whose products are CuPy's, a loss that looks at its numbers) is run
+plainly, and a warning says why, once. Either way computes the same.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+
+from minienc.arrays import on_device
+from minienc.fast import cublas
+from minienc.primitive import DeviceLoop
+
+PLAIN_STEPS = 2  # before a shape is recorded: they compile kernels, and make what is made once
+MOST_RECORDS = 4  # each has memory of its own: a training set's batches have two shapes, seldom more
+TURNS = 3  # arrays for one place of a batch: one computes, one arrives, one may still be looked at
+
+
+class GraphLoop(DeviceLoop):
+    """What a training loop asks of a GPU; see the module's docstring."""
+
+    replays = True
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device)
+        self.records: dict[Any, Record] = {}
+        self.plain_steps: dict[Any, int] = {}  # that were run, by the shapes of their batches
+        self.cannot_record = False
+        with on_device(device):
+            self.copying = cupy.cuda.Stream(non_blocking=True)
+        self.rings: dict[Any, Ring] = {}  # by place, shape and dtype
+        self.arrived: Any = None  # the event after the last copy
+        self.uploaded: list[Place] = []  # what the last upload filled, and what it filled before
+
+    # -- the next batch
+
+    def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+        moved: dict[int, Any] = {}
+        places = []
+        for position, a in enumerate(arrays):
+            if id(a) in moved:
+                continue
+            if not isinstance(a, np.ndarray):
+                moved[id(a)] = super().upload((a,))[0]  # is there, or says why it cannot be
+                continue
+            key = position, a.shape, a.dtype.str
+            if key not in self.rings:
+                self.rings[key] = Ring(a.shape, a.dtype)
+            place = self.rings[key].next()
+            place.fill(a, self.copying)
+            places.append(place)
+            moved[id(a)] = place.on_gpu
+        self.arrived = self.copying.record(_event())
+        self.uploaded = places + self.uploaded[: 2 * len(places)]
+        return tuple([moved[id(a)] for a in arrays])
+
+    # -- a step
+
+    def compute(
+        self,
+        function: Callable[..., Any],
+        arrays: tuple,
+        numbers: tuple,
+        noise: Any = None,
+        bound_to: tuple = (),
+    ) -> Any:
+        stream = cupy.cuda.get_current_stream()
+        if self.arrived is not None:
+            stream.wait_event(self.arrived)
+        shapes = _shapes(arrays)
+        record = self.records.get(shapes)
+        if record is not None and not record.is_for(bound_to):
+            del self.records[shapes]
+            record = None
+        if record is None and self._is_time_to_record(shapes):
+            record = self._record(function, arrays, numbers, noise, bound_to)
+        if record is None:
+            self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
+            values = function(arrays, numbers, noise)
+        else:
+            values = record.replay(arrays, numbers, noise)
+        self._note_read(arrays, stream)
+        return values
+
+    def _is_time_to_record(self, shapes: Any) -> bool:
+        return (
+            not self.cannot_record
+            and self.plain_steps.get(shapes, 0) >= PLAIN_STEPS
+            and len(self.records) < MOST_RECORDS
+        )
+
+    def _record(self, function: Any, arrays: Any, numbers: Any, noise: Any, bound_to: Any) -> Any:
+        """A record, or None where there can be none."""
+        drawn = None if noise is None else noise.bit_generator.state
+        try:
+            record = Record(function, arrays, noise, bound_to)
+        except Exception as error:  # CuPy's, CUDA's, or of a function that looks at its numbers
+            self.cannot_record = True
+            if noise is not None:
+                noise.bit_generator.state = drawn
+            says = next(iter(str(error).splitlines()), "")
+            warnings.warn(
+                f"training steps on {self.device} are not recorded as a CUDA graph, but run one "
+                f"operation at a time ({type(error).__name__}: {says})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+        self.records[_shapes(arrays)] = record
+        return record
+
+    def _note_read(self, arrays: tuple, stream: Any) -> None:
+        """From here on, what this step read may be overwritten."""
+        used = {id(a) for group in arrays for a in group}
+        read = stream.record(_event())
+        for place in self.uploaded:
+            if id(place.on_gpu) in used:
+                place.was_read = read
+
+
+def _event() -> Any:
+    return cupy.cuda.Event(disable_timing=True)
+
+
+def _shapes(arrays: tuple) -> tuple:
+    """What two batches must have in common to be computed by one record: shapes, dtypes, and which
+    of the arrays are the same one."""
+    seen: dict[int, int] = {}
+    return tuple(
+        [
+            tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype.str) for a in group])
+            for group in arrays
+        ]
+    )
+
+
+class Place:
+    """Where an array of a batch goes: pinned memory on the host, and an array on the GPU."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.pinned = cupyx.empty_pinned(shape, dtype=dtype)
+        self.on_gpu = cupy.empty(shape, dtype=dtype)
+        # the memory may be what a computation of before is still to read
+        self.was_read: Any = cupy.cuda.get_current_stream().record(_event())
+        self.was_copied: Any = None
+
+    def fill(self, values: np.ndarray, stream: Any) -> None:
+        """Copy over, when what was here has gone its way."""
+        if self.was_copied is not None:
+            self.was_copied.synchronize()
+        np.copyto(self.pinned, values)
+        if self.was_read is not None:
+            stream.wait_event(self.was_read)
+        self.on_gpu.set(self.pinned, stream=stream)
+        self.was_copied = stream.record(_event())
+
+
+class Ring:
+    """Places that are filled in turns."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.places: list[Place] = []
+        self.turn = 0
+
+    def next(self) -> Place:
+        if len(self.places) < TURNS:
+            self.places.append(Place(self.shape, self.dtype))
+        self.turn = (self.turn + 1) % TURNS
+        return self.places[self.turn if self.turn < len(self.places) else -1]
+
+
+class Record:
+    """A step as a graph, and the arrays that it reads from and writes to.
+
+    Attributes
+    ----------
+    values : dict of name to array of no axes
+        What the step returned: each replay writes there.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], arrays: tuple, noise: Any, bound_to: tuple
+    ) -> None:
+        self.bound_to = bound_to
+        self.inputs: dict[int, Any] = {}  # by the position of an array's first use
+        given: dict[int, Any] = {}
+        for a in [a for group in arrays for a in group]:
+            if id(a) not in given:
+                given[id(a)] = self.inputs[len(self.inputs)] = cupy.empty_like(a)
+        own = tuple([tuple([given[id(a)] for a in group]) for group in arrays])
+        self.numbers = Host((2,), "float64")
+        step, rate = self.numbers.on_gpu[0], self.numbers.on_gpu[1]
+        self.draws = Draws(noise)
+        self.pool = cupy.cuda.MemoryPool()
+        cublas.prepare()
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with cupy.cuda.using_allocator(self.pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                self.values = function(own, (step, rate), self.draws if noise is not None else None)
+            except BaseException:
+                _abandon(stream)
+                raise
+            self.graph = stream.end_capture()
+
+    def is_for(self, bound_to: tuple) -> bool:
+        return len(bound_to) == len(self.bound_to) and all(
+            [a is b for a, b in zip(bound_to, self.bound_to, strict=True)]
+        )
+
+    def replay(self, arrays: tuple, numbers: tuple, noise: Any) -> dict[str, Any]:
+        """Run the step on other arrays of the same shapes."""
+        seen: set[int] = set()
+        for a in [a for group in arrays for a in group]:
+            if id(a) not in seen:
+                self.inputs[len(seen)][...] = a
+                seen.add(id(a))
+        self.numbers.begin()[...] = numbers
+        self.numbers.send()
+        self.draws.again(noise)
+        self.graph.launch()
+        return self.values
+
+
+def _abandon(stream: Any) -> None:
+    """End a recording that failed, so that the stream can be let go."""
+    try:
+        stream.end_capture()
+    except Exception:  # CUDA says once more that it failed
+        pass
+
+
+class Host:
+    """Numbers that are written on the host before each replay, and read on the GPU."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.pinned = cupyx.empty_pinned(shape, dtype=dtype)
+        self.on_gpu = cupy.empty(shape, dtype=dtype)
+        self.was_copied: Any = None
+
+    def begin(self) -> np.ndarray:
+        """Where to write them: once those of before are on their way no longer."""
+        if self.was_copied is not None:
+            self.was_copied.synchronize()
+        return self.pinned
+
+    def send(self) -> None:
+        stream = cupy.cuda.get_current_stream()
+        self.on_gpu.set(self.pinned, stream=stream)
+        self.was_copied = stream.record(_event())
+
+
+class Draws(np.random.Generator):
+    """A generator whose draws are noted, and are arrays on the GPU: a step is recorded with it.
+
+    It has what ``functions.noise`` draws with. Anything else is refused, for a number that Python
+    looks at would be the same in every replay.
+    """
+
+    def __init__(self, noise: np.random.Generator | None) -> None:
+        super().__init__(np.random.PCG64(0) if noise is None else noise.bit_generator)
+        self.noted: list[tuple[str, Host]] = []
+
+    def random(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+        return self._note("random", size, dtype, out)
+
+    def standard_normal(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+        return self._note("standard_normal", size, dtype, out)
+
+    def _note(self, method: str, size: Any, dtype: Any, out: Any) -> Any:
+        if size is None or out is not None:
+            raise NotImplementedError(f"rng.{method} was not asked for a new array")
+        shape = (size,) if isinstance(size, int) else tuple(size)
+        with cupy.cuda.using_allocator(None), cupy.cuda.Stream.null:  # not the recorded step's own
+            self.noted.append((method, Host(shape, dtype)))
+        return self.noted[-1][1].on_gpu
+
+    def again(self, noise: np.random.Generator) -> None:
+        """Draw all that was noted from a generator, in the same order."""
+        for method, host in self.noted:
+            values = host.begin()
+            getattr(noise, method)(out=values, dtype=values.dtype)
+            host.send()
+
+
+def _refusal(name: str) -> Any:
+    def method(self: Draws, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"rng.{name} cannot be drawn again by a recorded step")
+
+    return method
+
+
+for _name in dir(np.random.Generator):
+    if not _name.startswith("_") and _name not in ("random", "standard_normal", "bit_generator"):
+        setattr(Draws, _name, _refusal(_name))
