@@ -54,7 +54,9 @@ from minienc.fast import cublas
 from minienc.primitive import DeviceLoop
 
 PLAIN_STEPS = 2  # before a shape is recorded: they compile kernels, and make what is made once
-MOST_RECORDS = 4  # each has memory of its own: a training set's batches have two shapes, seldom more
+MOST_RECORDS = (
+    4  # each has memory of its own: a training set's batches have two shapes, seldom more
+)
 TURNS = 3  # arrays for one place of a batch: one computes, one arrives, one may still be looked at
 
 
@@ -70,31 +72,34 @@ class GraphLoop(DeviceLoop):
         self.cannot_record = False
         with on_device(device):
             self.copying = cupy.cuda.Stream(non_blocking=True)
-        self.rings: dict[Any, Ring] = {}  # by place, shape and dtype
+            self.numbers = Host((2,), "float64")  # a step's number and its learning rate
+        self.places: dict[Any, list[Place]] = {}  # by position, shape and dtype
+        self.place_of: dict[int, Place] = {}  # by the id of the array on the GPU
         self.arrived: Any = None  # the event after the last copy
-        self.uploaded: list[Place] = []  # what the last upload filled, and what it filled before
 
     # -- the next batch
 
     def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         moved: dict[int, Any] = {}
-        places = []
         for position, a in enumerate(arrays):
             if id(a) in moved:
                 continue
-            if not isinstance(a, np.ndarray):
+            if isinstance(a, np.ndarray):
+                place = self._next_place(position, a.shape, a.dtype)
+                place.fill(a, self.copying)
+                moved[id(a)] = place.on_gpu
+            else:
                 moved[id(a)] = super().upload((a,))[0]  # is there, or says why it cannot be
-                continue
-            key = position, a.shape, a.dtype.str
-            if key not in self.rings:
-                self.rings[key] = Ring(a.shape, a.dtype)
-            place = self.rings[key].next()
-            place.fill(a, self.copying)
-            places.append(place)
-            moved[id(a)] = place.on_gpu
         self.arrived = self.copying.record(_event())
-        self.uploaded = places + self.uploaded[: 2 * len(places)]
         return tuple([moved[id(a)] for a in arrays])
+
+    def _next_place(self, position: int, shape: tuple[int, ...], dtype: Any) -> Place:
+        """They take turns: the one whose turn is longest ago is the next."""
+        places = self.places.setdefault((position, shape, dtype.str), [])
+        place = Place(shape, dtype) if len(places) < TURNS else places.pop(0)
+        places.append(place)
+        self.place_of[id(place.on_gpu)] = place
+        return place
 
     # -- a step
 
@@ -115,14 +120,22 @@ class GraphLoop(DeviceLoop):
             del self.records[shapes]
             record = None
         if record is None and self._is_time_to_record(shapes):
-            record = self._record(function, arrays, numbers, noise, bound_to)
-        if record is None:
-            self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
-            values = function(arrays, numbers, noise)
-        else:
-            values = record.replay(arrays, numbers, noise)
+            record = self._record(function, arrays, noise, bound_to)
+        self.numbers.send(numbers)
+        if record is not None:
+            record.take(arrays, noise)
+            self._note_read(arrays, stream)
+            record.graph.launch()
+            return record.values
+        self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
+        values = function(arrays, self._numbers(), noise)
         self._note_read(arrays, stream)
         return values
+
+    def _numbers(self) -> tuple[Any, Any]:
+        """The step's number and its rate as arrays of no axes: a step that is not recorded has them
+        so, too, for then it has run every kernel that the record needs."""
+        return self.numbers.on_gpu[0], self.numbers.on_gpu[1]
 
     def _is_time_to_record(self, shapes: Any) -> bool:
         return (
@@ -131,15 +144,12 @@ class GraphLoop(DeviceLoop):
             and len(self.records) < MOST_RECORDS
         )
 
-    def _record(self, function: Any, arrays: Any, numbers: Any, noise: Any, bound_to: Any) -> Any:
+    def _record(self, function: Any, arrays: tuple, noise: Any, bound_to: tuple) -> Record | None:
         """A record, or None where there can be none."""
-        drawn = None if noise is None else noise.bit_generator.state
         try:
-            record = Record(function, arrays, noise, bound_to)
+            record = Record(function, arrays, self._numbers(), noise, bound_to)
         except Exception as error:  # CuPy's, CUDA's, or of a function that looks at its numbers
             self.cannot_record = True
-            if noise is not None:
-                noise.bit_generator.state = drawn
             says = next(iter(str(error).splitlines()), "")
             warnings.warn(
                 f"training steps on {self.device} are not recorded as a CUDA graph, but run one "
@@ -153,11 +163,10 @@ class GraphLoop(DeviceLoop):
 
     def _note_read(self, arrays: tuple, stream: Any) -> None:
         """From here on, what this step read may be overwritten."""
-        used = {id(a) for group in arrays for a in group}
         read = stream.record(_event())
-        for place in self.uploaded:
-            if id(place.on_gpu) in used:
-                place.was_read = read
+        for a in [a for group in arrays for a in group]:
+            if id(a) in self.place_of:
+                self.place_of[id(a)].was_read = read
 
 
 def _event() -> Any:
@@ -191,25 +200,9 @@ class Place:
         if self.was_copied is not None:
             self.was_copied.synchronize()
         np.copyto(self.pinned, values)
-        if self.was_read is not None:
-            stream.wait_event(self.was_read)
+        stream.wait_event(self.was_read)
         self.on_gpu.set(self.pinned, stream=stream)
         self.was_copied = stream.record(_event())
-
-
-class Ring:
-    """Places that are filled in turns."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        self.shape, self.dtype = shape, dtype
-        self.places: list[Place] = []
-        self.turn = 0
-
-    def next(self) -> Place:
-        if len(self.places) < TURNS:
-            self.places.append(Place(self.shape, self.dtype))
-        self.turn = (self.turn + 1) % TURNS
-        return self.places[self.turn if self.turn < len(self.places) else -1]
 
 
 class Record:
@@ -217,12 +210,18 @@ class Record:
 
     Attributes
     ----------
+    graph : cupy.cuda.Graph
     values : dict of name to array of no axes
-        What the step returned: each replay writes there.
+        What the step returned: each launch of the graph writes there.
     """
 
     def __init__(
-        self, function: Callable[..., Any], arrays: tuple, noise: Any, bound_to: tuple
+        self,
+        function: Callable[..., Any],
+        arrays: tuple,
+        numbers: tuple,
+        noise: Any,
+        bound_to: tuple,
     ) -> None:
         self.bound_to = bound_to
         self.inputs: dict[int, Any] = {}  # by the position of an array's first use
@@ -231,8 +230,6 @@ class Record:
             if id(a) not in given:
                 given[id(a)] = self.inputs[len(self.inputs)] = cupy.empty_like(a)
         own = tuple([tuple([given[id(a)] for a in group]) for group in arrays])
-        self.numbers = Host((2,), "float64")
-        step, rate = self.numbers.on_gpu[0], self.numbers.on_gpu[1]
         self.draws = Draws(noise)
         self.pool = cupy.cuda.MemoryPool()
         cublas.prepare()
@@ -240,7 +237,7 @@ class Record:
         with cupy.cuda.using_allocator(self.pool.malloc), stream:
             stream.begin_capture()
             try:
-                self.values = function(own, (step, rate), self.draws if noise is not None else None)
+                self.values = function(own, numbers, None if noise is None else self.draws)
             except BaseException:
                 _abandon(stream)
                 raise
@@ -251,18 +248,14 @@ class Record:
             [a is b for a, b in zip(bound_to, self.bound_to, strict=True)]
         )
 
-    def replay(self, arrays: tuple, numbers: tuple, noise: Any) -> dict[str, Any]:
-        """Run the step on other arrays of the same shapes."""
+    def take(self, arrays: tuple, noise: Any) -> None:
+        """Bring in another batch of the same shapes, and other noise."""
         seen: set[int] = set()
         for a in [a for group in arrays for a in group]:
             if id(a) not in seen:
                 self.inputs[len(seen)][...] = a
                 seen.add(id(a))
-        self.numbers.begin()[...] = numbers
-        self.numbers.send()
         self.draws.again(noise)
-        self.graph.launch()
-        return self.values
 
 
 def _abandon(stream: Any) -> None:
@@ -281,13 +274,16 @@ class Host:
         self.on_gpu = cupy.empty(shape, dtype=dtype)
         self.was_copied: Any = None
 
-    def begin(self) -> np.ndarray:
-        """Where to write them: once those of before are on their way no longer."""
+    def free(self) -> np.ndarray:
+        """Where to write them: once those of before are not on their way any longer."""
         if self.was_copied is not None:
             self.was_copied.synchronize()
         return self.pinned
 
-    def send(self) -> None:
+    def send(self, values: Any = None) -> None:
+        """Copy them over, in their turn on the current stream."""
+        if values is not None:
+            self.free()[...] = values
         stream = cupy.cuda.get_current_stream()
         self.on_gpu.set(self.pinned, stream=stream)
         self.was_copied = stream.record(_event())
@@ -314,14 +310,13 @@ class Draws(np.random.Generator):
         if size is None or out is not None:
             raise NotImplementedError(f"rng.{method} was not asked for a new array")
         shape = (size,) if isinstance(size, int) else tuple(size)
-        with cupy.cuda.using_allocator(None), cupy.cuda.Stream.null:  # not the recorded step's own
-            self.noted.append((method, Host(shape, dtype)))
+        self.noted.append((method, Host(shape, dtype)))
         return self.noted[-1][1].on_gpu
 
     def again(self, noise: np.random.Generator) -> None:
         """Draw all that was noted from a generator, in the same order."""
         for method, host in self.noted:
-            values = host.begin()
+            values = host.free()
             getattr(noise, method)(out=values, dtype=values.dtype)
             host.send()
 
