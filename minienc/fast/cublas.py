@@ -123,7 +123,7 @@ def prepare() -> None:
 
 
 def matmul(a: Any, b: Any, out: Any = None, add: bool = False) -> Any:
-    """a @ b of two matrices of one dtype, float32 or float64; ``add`` adds it to what ``out`` holds.
+    """a @ b of two matrices, both float32 or both float64; ``add`` adds it to what ``out`` holds.
 
     An operand may be a transposed view: cuBLAS reads it where it lies. Another kind of view is
     copied.

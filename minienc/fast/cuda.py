@@ -497,7 +497,7 @@ def sum_of_squares(g):
 
 
 def _step(name: str, w: Any, arrays: tuple, rate: Any, scale: Any, *numbers: Any) -> Any:
-    """Run a kernel that changes w in place: its arrays, the rate, the scale, and what else it takes."""
+    """Run a kernel that changes w and ``arrays`` in place, but for the gradient among them."""
     if not _is_served(w, *[a for a in arrays if a is not None]):
         return NotImplemented
     if w.size:

@@ -43,6 +43,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cupy
@@ -260,10 +261,8 @@ class Record:
 
 def _abandon(stream: Any) -> None:
     """End a recording that failed, so that the stream can be let go."""
-    try:
+    with suppress(Exception):  # CUDA says once more that it failed
         stream.end_capture()
-    except Exception:  # CUDA says once more that it failed
-        pass
 
 
 class Host:
