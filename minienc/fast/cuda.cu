@@ -269,7 +269,7 @@ KERNEL loss_slope(long long N, long long D, const REAL *y_all, const REAL *t_all
             }
         }
         EACH_COLUMN {
-            REAL target = t ? t[k] : R(k == labels[row]), p, e;
+            REAL target = t ? t[k] : R(labels && k == labels[row]), p, e; /* e knows its target */
             switch (kind) {
             case SQUARED:
                 dy[k] = dl * y[k] * (R(2) / D);
