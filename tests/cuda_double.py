@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import importlib.machinery
 import re
 import shutil
@@ -182,11 +183,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if ufunc is np.matmul:
-            if get_current_stream().graph is not None:
-                raise NotImplementedError(
-                    "calling cuBLAS API during stream capture is currently unsupported"
-                )
+        if ufunc is np.matmul and get_current_stream().graph is not None:
+            raise NotImplementedError(
+                "calling cuBLAS API during stream capture is currently unsupported"
+            )
         out = kwargs.pop("out", None)
         bare = [_bare(x) for x in inputs]
         function = functools.partial(getattr(ufunc, method), *bare, **kwargs)
@@ -287,7 +287,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         return ndarray(self._values.transpose(*axes))
 
     def astype(self, dtype: Any, copy: bool = True) -> ndarray:
-        return self if self.dtype == dtype and not copy else _made(lambda: self._values.astype(dtype))
+        if self.dtype == dtype and not copy:
+            return self
+        return _made(lambda: self._values.astype(dtype))
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -424,9 +426,7 @@ class RawModule:
         def launch(grid: tuple, block: tuple, arguments: tuple) -> None:
             grid = (*grid, 1)[:2]
             assert block == (256,) and min(grid) >= 1 and len(arguments) == len(kinds), name
-            given = [
-                _argument(name, a, kind) for a, kind in zip(arguments, kinds, strict=True)
-            ]
+            given = [_argument(name, a, kind) for a, kind in zip(arguments, kinds, strict=True)]
             sizes = [ctypes.c_uint(n) for n in (*grid, *block)]
             keep = arguments  # the graph holds addresses alone; here it holds the arrays, too
             get_current_stream().do(lambda: (launcher(*sizes, *given), keep)[0])
@@ -596,6 +596,13 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
         empty=_empty,
         empty_like=lambda x: _empty(x.shape, x.dtype),
         cuda=cuda,
+        lib=types.SimpleNamespace(
+            stride_tricks=types.SimpleNamespace(
+                sliding_window_view=lambda x, *args, **kwargs: ndarray(
+                    np.lib.stride_tricks.sliding_window_view(x._values, *args, **kwargs)
+                )
+            )
+        ),
         **{name: _wrapped(name) for name in FUNCTIONS},
     )
     cupyx.empty_pinned = np.empty  # type: ignore[attr-defined]
@@ -604,7 +611,7 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
 
 @contextmanager
 def installed() -> Iterator[types.ModuleType]:
-    """Within the block, ``import cupy`` finds the stand-in, and minienc's GPU functions run on it."""
+    """Within the block, ``import cupy`` finds the stand-in; minienc's functions run on it."""
     import pytest
 
     import minienc.fast
@@ -628,7 +635,7 @@ def installed() -> Iterator[types.ModuleType]:
         patch.setattr(cublas, "find_library", lambda: library)
         patch.setattr(cublas, "_local", types.SimpleNamespace())
         cupy.cublas_library = library  # type: ignore[attr-defined]
-        import minienc.fast.cuda  # noqa: F401  (registers)
+        importlib.import_module("minienc.fast.cuda")  # registers
 
         yield cupy
         for name in ("cuda", "cublas", "graphs"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import warnings
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 
 from minienc import primitive as module
 from minienc.functions import dense_forward
-from minienc.layers import Conv2D, Dense, Dropout, Flatten, GaussianNoise, Input
-from minienc.layers.normalization import BatchNormalization
+from minienc.layers import Conv2D, Conv2DTranspose, Dense, Dropout, GaussianNoise, Input
+from minienc.layers.normalization import BatchNormalization, SpectralNormalization
 from minienc.models import Model
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
@@ -28,13 +29,15 @@ from tests.cases import all_cases, call
 from tests.functions.test_gradients import cotangent
 
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("g++") and hasattr(double, "ctypes")), reason="no g++ to compile kernels with"
+    shutil.which("g++") is None or sys.platform != "linux",
+    reason="the stand-in compiles its kernels with g++, on Linux",
 )
 TOLERANCE = {"float32": 5e-6, "float64": 1e-13}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cupy():
+    """The stand-in, for all tests of this file."""
     with double.installed() as cupy:
         yield cupy
 
@@ -135,7 +138,7 @@ def test_every_function_that_is_registered_is_compared_here():
     assert set(served()) == steps | set(PAIRS) | {n.replace("forward", "backward") for n in PAIRS}
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu", "softmax", "leaky_relu", "identity"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu", "identity"])
 @pytest.mark.parametrize("N, D, M", [(1, 1, 1), (300, 5, 70), (1000, 3, 33), (7, 40, 300)])
 def test_dense_of_sizes_that_take_several_blocks(N, D, M, activation, on_host):
     rng = np.random.default_rng(N)
@@ -270,7 +273,8 @@ def test_the_sum_of_squares():
 # ------------------------------------------------------------------------------------- training
 
 
-def network(*middle: Any, D: int = 6, loss: Any = "mse", dtype: str = "float64", **how: Any) -> Model:
+def network(*middle: Any, loss: Any = "mse", dtype: str = "float64", **how: Any) -> Model:
+    D = 6
     inputs = Input(shape=(D,), dtype=dtype)
     tensor = Dense(9, activation="tanh", seed=1)(inputs)
     for layer in middle:
@@ -391,8 +395,10 @@ class GathersAgain(Callback):
             assert encoder.parameters.vector is not None
         if epoch == 2:
             model.optimizer.load_state_dict(
-                {k: v.copy() if hasattr(v, "copy") else v for k, v in
-                 model.optimizer.state_dict().items()}
+                {
+                    k: v.copy() if hasattr(v, "copy") else v
+                    for k, v in model.optimizer.state_dict().items()
+                }
             )
 
 
@@ -423,20 +429,31 @@ def test_a_loss_that_is_not_finite_leaves_everything_as_it_was():
     assert all(np.isfinite(back(v)).all() for v in model.optimizer.remembered.values())
 
 
-def test_what_cannot_be_recorded_is_run_plainly_and_said_once():
+def test_a_convolution_is_recorded():
     def make():
-        inputs = Input(shape=(4, 4, 1), dtype="float64")
-        tensor = Flatten()(Conv2D(2, 3, seed=1)(inputs))
-        model = Model(inputs, Dense(3, seed=2)(tensor))
-        model.compile("adam", "mse")
+        inputs = Input(shape=(5, 5, 1), dtype="float64")
+        tensor = Conv2D(2, 3, activation="relu", seed=1)(inputs)
+        tensor = Conv2DTranspose(1, 3, activation="sigmoid", seed=2)(tensor)
+        model = Model(inputs, tensor)
+        model.compile("adam", "binary_crossentropy")
         return model
 
-    x, y = np.random.default_rng(0).random((22, 4, 4, 1)), np.random.default_rng(1).random((22, 3))
+    x = np.random.default_rng(0).random((22, 5, 5, 1))
+    replayed, _ = trained(make, "cuda", x)
+    host, _ = trained(make, "cpu", x)
+    np.testing.assert_allclose(replayed["loss"], host["loss"], rtol=1e-10)
+
+
+def test_what_cannot_be_recorded_is_run_plainly_and_said_once():
+    def make():
+        return network(SpectralNormalization(Dense(7, seed=4), seed=5), optimizer="adam")
+
+    x = data()
     with pytest.warns(RuntimeWarning, match="not recorded as a CUDA graph.*cuBLAS") as said:
         model = make().to("cuda")
-        history = model.fit(x, y, epochs=3, batch_size=5, verbose=0, seed=0)
+        history = model.fit(x, x, epochs=3, batch_size=5, verbose=0, seed=0)
     assert len(said) == 1
-    expected, _ = trained(make, "cpu", x, y, epochs=3, seed=0)
+    expected, _ = trained(make, "cpu", x, epochs=3, seed=0)
     np.testing.assert_allclose(history.history["loss"], expected["loss"], rtol=1e-10)
 
 

@@ -86,7 +86,7 @@ def find_library() -> Any:
         If it is nowhere; the message says what to install.
     """
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
-    loader = ctypes.WinDLL if sys.platform == "win32" else ctypes.CDLL
+    loader: Any = getattr(ctypes, "WinDLL", ctypes.CDLL)  # the first where there is Windows
     try:  # comes with CuPy since 14
         from cuda.pathfinder import load_nvidia_dynamic_lib
 

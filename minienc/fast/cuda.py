@@ -298,8 +298,7 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
         return NotImplemented
     dy = cupy.ascontiguousarray(dy)
     if activation not in _FUSED:
-        dy, kept = f.get_activation(activation).backward(dy, kept), (None,)
-        activation = "identity"
+        dy, activation = f.get_activation(activation).backward(dy, kept), "identity"
     code, alpha, _ = _FUSED[activation]
     if code in (_LEAKY_RELU, _ELU):
         alpha = kept[1]
