@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minienc
 from minienc import primitive as module
 from minienc.functions import dense_forward
 from minienc.layers import Conv2D, Conv2DTranspose, Dense, Dropout, GaussianNoise, Input
@@ -218,14 +219,14 @@ def test_tf32_is_off_until_it_is_turned_on(cupy):
     a = over(np.ones((2, 2), "float32"))
     cublas.matmul(a, a)
     assert cupy.cublas_library.modes[-1] == 0
-    cublas.set_tf32(True)
+    minienc.set_tf32(True)
     cublas.matmul(a, a)
     assert cupy.cublas_library.modes[-1] == 3
-    cublas.set_tf32(False)
+    minienc.set_tf32(False)
     cublas.matmul(a, a)
     assert cupy.cublas_library.modes[-1] == 0
     with pytest.raises(TypeError, match="set_tf32"):
-        cublas.set_tf32(1)
+        minienc.set_tf32(1)
 
 
 # ------------------------------------------------------------------------------------ the steps

@@ -5,9 +5,7 @@ CuPy has cuBLAS, too, but refuses to call it while a stream is being recorded in
 host, and which has been given its workspace beforehand. So a handle is made here, once for each GPU
 and thread, and the few functions that it takes are called through ctypes.
 
-TF32: tensor cores that round the operands of a product to 10 bits of mantissa are several times as
-fast as float32, and off by up to one part in 1,000 in each term. They are not used, unless
-``set_tf32(True)`` or MINIENC_TF32=1 says so.
+float32 is computed in float32, unless ``minienc.set_tf32(True)`` says otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from typing import Any
 
 import cupy
 
+from minienc import gpu
+
 _OPERATIONS = {"N": 0, "T": 1}
 _DEFAULT_MATH, _TF32_MATH = 0, 3
 # cuBLAS's manual, cublasSetWorkspace: 32 MiB is what it takes by itself on Hopper and newer, the
@@ -28,19 +28,6 @@ _DEFAULT_MATH, _TF32_MATH = 0, 3
 _WORKSPACE_BYTES = 32 << 20
 
 _local = threading.local()  # .handles: number of the GPU -> Handle
-_tf32 = os.environ.get("MINIENC_TF32") == "1"
-
-
-def set_tf32(use: bool) -> None:
-    """Let float32 matrix products round their operands to 10 bits, on tensor cores.
-
-    float64 is never rounded. A training step that was recorded before keeps the products it was
-    recorded with; a new ``fit`` records its own.
-    """
-    global _tf32
-    if not isinstance(use, bool):
-        raise TypeError(f"set_tf32: use is {use!r}, expected True or False")
-    _tf32 = use
 
 
 class Handle:
@@ -55,7 +42,9 @@ class Handle:
 
     def gemm(self, dtype: Any, *arguments: Any) -> None:
         """C = A B + beta C on the current stream, in columns; see ``matmul``."""
-        self._follow(cupy.cuda.get_current_stream().ptr, _TF32_MATH if _tf32 else _DEFAULT_MATH)
+        self._follow(
+            cupy.cuda.get_current_stream().ptr, _TF32_MATH if gpu.uses_tf32() else _DEFAULT_MATH
+        )
         name = "cublasSgemm_v2" if dtype == "float32" else "cublasDgemm_v2"
         self._call(name, self.pointer, *arguments)
 
