@@ -24,7 +24,8 @@ memory to the next who asks, under the eyes of a graph that goes on using it. So
 allocates from a pool of its own, which is kept as long as the graph.
 
 *Weights that move.* If another model gathers the weights, or an optimiser's state is loaded, their
-addresses change. A record holds what it was made for, and is made anew for anything else.
+addresses change. The loop holds what its records were made for, and begins anew for anything else:
+with plain steps, for a state that is made at the first step would be made anew in each replay.
 
 *Streams.* CuPy records on no stream but one that does not wait for the default one. Nothing runs on
 it: the graph is launched on the stream that everything else is on, and so comes in its turn.
@@ -44,6 +45,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from operator import is_not
 from typing import Any
 
 import cupy
@@ -70,6 +72,7 @@ class GraphLoop(DeviceLoop):
         super().__init__(device)
         self.records: dict[Any, Record] = {}
         self.plain_steps: dict[Any, int] = {}  # that were run, by the shapes of their batches
+        self.bound_to: tuple = ()  # what they were run for; kept, so that no address is given anew
         self.cannot_record = False
         with on_device(device):
             self.copying = cupy.cuda.Stream(non_blocking=True)
@@ -116,12 +119,10 @@ class GraphLoop(DeviceLoop):
         if self.arrived is not None:
             stream.wait_event(self.arrived)
         shapes = _shapes(arrays)
+        self._forget_unless_bound_to(bound_to)
         record = self.records.get(shapes)
-        if record is not None and not record.is_for(bound_to):
-            del self.records[shapes]
-            record = None
         if record is None and self._is_time_to_record(shapes):
-            record = self._record(function, arrays, noise, bound_to)
+            record = self._record(function, arrays, noise)
         self.numbers.send(numbers)
         if record is not None:
             record.take(arrays, noise)
@@ -138,6 +139,13 @@ class GraphLoop(DeviceLoop):
         so, too, for then it has run every kernel that the record needs."""
         return self.numbers.on_gpu[0], self.numbers.on_gpu[1]
 
+    def _forget_unless_bound_to(self, bound_to: tuple) -> None:
+        """Begin anew, with plain steps, for weights or a state that are others than before."""
+        if len(bound_to) != len(self.bound_to) or any(map(is_not, bound_to, self.bound_to)):
+            self.records.clear()
+            self.plain_steps.clear()
+            self.bound_to = bound_to
+
     def _is_time_to_record(self, shapes: Any) -> bool:
         return (
             not self.cannot_record
@@ -145,10 +153,10 @@ class GraphLoop(DeviceLoop):
             and len(self.records) < MOST_RECORDS
         )
 
-    def _record(self, function: Any, arrays: tuple, noise: Any, bound_to: tuple) -> Record | None:
+    def _record(self, function: Any, arrays: tuple, noise: Any) -> Record | None:
         """A record, or None where there can be none."""
         try:
-            record = Record(function, arrays, self._numbers(), noise, bound_to)
+            record = Record(function, arrays, self._numbers(), noise)
         except Exception as error:  # CuPy's, CUDA's, or of a function that looks at its numbers
             self.cannot_record = True
             says = next(iter(str(error).splitlines()), "")
@@ -222,9 +230,7 @@ class Record:
         arrays: tuple,
         numbers: tuple,
         noise: Any,
-        bound_to: tuple,
     ) -> None:
-        self.bound_to = bound_to
         self.inputs: dict[int, Any] = {}  # by the position of an array's first use
         given: dict[int, Any] = {}
         for a in [a for group in arrays for a in group]:
@@ -243,11 +249,6 @@ class Record:
                 _abandon(stream)
                 raise
             self.graph = stream.end_capture()
-
-    def is_for(self, bound_to: tuple) -> bool:
-        return len(bound_to) == len(self.bound_to) and all(
-            [a is b for a, b in zip(bound_to, self.bound_to, strict=True)]
-        )
 
     def take(self, arrays: tuple, noise: Any) -> None:
         """Bring in another batch of the same shapes, and other noise."""
