@@ -7,7 +7,7 @@
 
 First every function, every layer and runs of training are compared with the CPU's. Then one step of
 training is timed, of the models of ``benchmarks.training`` and of two wide ones, all candidates in
-turns in one process, and beside them what the card does at most: a large matrix product, and a copy.
+turns in one process, and beside them what the card does at most: a large product, and a copy.
 All compute float32 as float32: no candidate rounds to TF32.
 """
 
@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks import machine, training
 from benchmarks.training import Row, Weights
 from minienc import layers
-from minienc.arrays import device_of, is_array, to_device, to_numpy
+from minienc.arrays import is_array, to_device, to_numpy
 from minienc.files import write_json, write_text
 from minienc.gpu import gpu_info
 from minienc.layers import Dense, Dropout, Input
@@ -127,7 +127,7 @@ def layer_checks(dtype: str) -> dict[str, Callable[[str], float]]:
         (layers.BatchNormalization(), pixels),
         (layers.Conv2D(3, 3, activation="relu", padding="same", seed=1), pixels),
         (layers.Conv2DTranspose(3, 3, strides=2, activation="tanh", seed=1), pixels),
-        (layers.MaxPooling2D(), pixels),
+        (layers.MaxPool2D(), pixels),
         (layers.AveragePooling2D(), pixels),
         (layers.GlobalAveragePooling2D(), pixels),
         (layers.UpSampling2D(), pixels),
@@ -283,7 +283,7 @@ class TorchGraph(_TimedByTorch, training.Torch):
 
 
 class Jax(training.Jax):
-    """The whole step jitted. Its stream is its own, so its clock is the host's, from idle to idle."""
+    """The whole step jitted. Its stream is its own: its clock is the host's, from idle to idle."""
 
     def __init__(self, x: np.ndarray, weights: Weights) -> None:
         import jax
