@@ -116,7 +116,7 @@ class Candidate:
 class Minienc(Candidate):
     """What ``fit`` does for a batch; the batch is ready, as it is for everybody here."""
 
-    def __init__(self, x: np.ndarray, weights: Weights) -> None:
+    def __init__(self, x: np.ndarray, weights: Weights, device: str = "cpu") -> None:
         tensor = inputs = Input(shape=(x.shape[1],))
         for i, (W, _) in enumerate(weights):
             last = i == len(weights) - 1
@@ -125,6 +125,7 @@ class Minienc(Candidate):
         self.model = Model(inputs, tensor)
         adam = Adam(RATE, BETA_1, BETA_2, EPSILON)
         self.model.compile(optimizer=adam, loss="binary_crossentropy")
+        self.model.to(device)
         indices = np.arange(len(x))
         self.workspace = workspace()
         self.trainer = Trainer(
@@ -259,19 +260,24 @@ class Torch(Candidate):
     """PyTorch as its tutorials train; ``fused`` is Adam's option, ``compiled`` the loss's graph."""
 
     def __init__(
-        self, x: np.ndarray, weights: Weights, fused: bool = False, compiled: bool = False
+        self,
+        x: np.ndarray,
+        weights: Weights,
+        fused: bool = False,
+        compiled: bool = False,
+        device: str = "cpu",
+        **of_adam: Any,
     ) -> None:
         import torch
 
-        self.x = torch.from_numpy(x.copy())
+        self.x = torch.from_numpy(x.copy()).to(device)
         modules: list[Any] = []
         for W, _ in weights:
             modules += [torch.nn.Linear(*W.shape), torch.nn.ReLU()]
-        self.net = torch.nn.Sequential(*modules[:-1])
+        self.net = torch.nn.Sequential(*modules[:-1]).to(device)
         self.first = [torch.from_numpy(a.T.copy()) for pair in weights for a in pair]
-        self.adam = torch.optim.Adam(
-            self.net.parameters(), lr=RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=fused
-        )
+        numbers = dict(lr=RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=fused)
+        self.adam = torch.optim.Adam(self.net.parameters(), **numbers, **of_adam)
         loss = torch.nn.BCEWithLogitsLoss()
         self.loss = lambda x: loss(self.net(x), x)
         if compiled:
@@ -299,7 +305,7 @@ class Torch(Candidate):
 class TorchWholeStep(Candidate):
     """All of a step in one compiled graph: the gradient by ``torch.func``, Adam written out."""
 
-    def __init__(self, x: np.ndarray, weights: Weights) -> None:
+    def __init__(self, x: np.ndarray, weights: Weights, device: str = "cpu") -> None:
         import torch
         from torch.nn import functional
 
@@ -319,9 +325,10 @@ class TorchWholeStep(Candidate):
                 w.sub_(rate * m / (v.sqrt() + EPSILON))
             return loss
 
-        self.first = [torch.from_numpy(a.T.copy()) for pair in weights for a in pair]
+        self.first = [torch.from_numpy(a.T.copy()).to(device) for pair in weights for a in pair]
         self.ws, self.ms, self.vs = ([torch.empty_like(a) for a in self.first] for _ in range(3))
-        self.t, self.x = torch.zeros(()), torch.from_numpy(x.copy())
+        self.t = torch.zeros((), device=device)
+        self.x = torch.from_numpy(x.copy()).to(device)
         torch.compiler.reset()
         self.train = torch.compile(torch.no_grad()(train), dynamic=False)
         self.reset()

@@ -16,6 +16,7 @@ _HOME = {  # public name -> where it is defined; loaded when it is asked for
     "gradcheck": "minienc.verify",
     "kernel_info": "minienc.system",
     "set_num_threads": "minienc.system",
+    "set_tf32": "minienc.gpu",
 }
 
 __all__ = ["__version__", *_HOME]

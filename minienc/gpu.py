@@ -7,7 +7,29 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from typing import Any
+
+_tf32 = os.environ.get("MINIENC_TF32") == "1"
+
+
+def set_tf32(use: bool) -> None:
+    """Let a GPU round the operands of float32 matrix products to TF32: 10 bits of mantissa, not 23.
+
+    Tensor cores multiply them several times as fast as float32, and each product is off by up to
+    about one part in 1,000. It is off unless it is turned on, here or by MINIENC_TF32=1. float64 is
+    never rounded. A training step that was recorded before keeps its products: turn it on before
+    ``fit``.
+    """
+    global _tf32
+    if not isinstance(use, bool):
+        raise TypeError(f"set_tf32: use is {use!r}, expected True or False")
+    _tf32 = use
+
+
+def uses_tf32() -> bool:
+    """What ``set_tf32`` or MINIENC_TF32 said."""
+    return _tf32
 
 
 def gpu_info() -> dict[str, Any]:

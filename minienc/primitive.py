@@ -7,7 +7,8 @@ body says, and they stand here so that they need not stand anywhere else:
    ``cache: DenseCache`` refuses the cache of any other function, and says so.
 2. *The door.* A function of the same name in ``minienc.fast`` runs in the body's place where it
    accepts these arrays; where it returns ``NotImplemented``, it declines and the body runs.
-   ``function.definition`` is always the body.
+   ``function.definition`` is always the body. Arrays of a GPU have functions of their own, which
+   are loaded when the module that such arrays come from is.
 3. *The recording.* Whoever entered ``recording(listener)`` hears of every call; while nobody
    listens, that costs one test of an empty list.
 """
@@ -27,6 +28,8 @@ from minienc.arrays import to_device
 REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
 
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
+_fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
+_to_load: dict[str, Callable[[], Any]] = {}  # module -> what brings the functions for its arrays
 _workspace: Callable[[], Any] = nullcontext  # what workspace() makes, if fast/ has no better
 _device_loops: dict[str, Callable[[str], Any]] = {}  # kind of device -> what device_loop() makes
 _door_is_open = False  # becomes True when minienc.fast has been asked once
@@ -69,10 +72,12 @@ class Primitive:
         if not _door_is_open:
             _open_the_door()
         result = NotImplemented
-        fast = _fast.get(self.__name__)
+        fast = (_functions_for(args) if _fast_of_type else _fast).get(self.__name__)
         if fast is not None:
             result = fast(*args, **kwargs)
         if result is NotImplemented:
+            if _to_load and _load_what_is_met():
+                return self(*args, **kwargs)
             result = self.definition(*args, **kwargs)
         if _listeners:
             for listener in tuple(_listeners):
@@ -117,10 +122,38 @@ def primitive(definition: Callable | None = None, *, constants: tuple[str, ...] 
     return REGISTRY[name]
 
 
-def register_fast(function: Callable) -> Callable:
+def _functions_for(args: tuple) -> dict[str, Callable]:
+    """The faster functions for the arrays among the arguments, or in a cache among them."""
+    for a in args:
+        kind = type(a)
+        if kind in _fast_of_type:
+            return _fast_of_type[kind]
+        if isinstance(a, tuple):
+            for field in a:
+                if type(field) in _fast_of_type:
+                    return _fast_of_type[type(field)]
+    return _fast
+
+
+def _load_what_is_met() -> bool:
+    """Load the functions for arrays of modules that have been imported meanwhile."""
+    met = [module for module in _to_load if module in sys.modules]
+    for module in met:
+        _to_load.pop(module)()
+    return bool(met)
+
+
+def load_fast_with(module: str, load: Callable[[], Any]) -> None:
+    """Call ``load()``, which registers functions for the arrays of a module, once the module has
+    been imported by somebody: before that there are no such arrays."""
+    _to_load[module] = load
+
+
+def register_fast(function: Callable, array_type: type | None = None) -> Callable:
     """Put a faster function before the definition of the same name and signature.
 
-    The function returns ``NotImplemented`` for arrays that it does not serve.
+    The function returns ``NotImplemented`` for arrays that it does not serve. With ``array_type``,
+    it is asked about arrays of this type alone, and no other function is asked about them.
     """
     name = function.__name__
     if name not in REGISTRY:
@@ -133,7 +166,8 @@ def register_fast(function: Callable) -> Callable:
             f"{name}{inspect.signature(function)} in fast/ differs from its definition "
             f"{name}{inspect.signature(definition)}"
         )
-    _fast[name] = function
+    table = _fast if array_type is None else _fast_of_type.setdefault(array_type, {})
+    table[name] = function
     return function
 
 
@@ -162,7 +196,7 @@ class DeviceLoop:
     ----------
     replays : bool
         A computation may be recorded once and replayed: then nothing in it may look at a number
-        that it computes.
+        that it computes. A learning rate that is no number leaves all alone.
     """
 
     replays = False
@@ -172,18 +206,27 @@ class DeviceLoop:
 
     def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         """Bring arrays over; it may go on while the device computes. One that comes twice (a target
-        that is the input) is brought once."""
+        that is the input) is brought once. They may be overwritten by the third call after it."""
         moved = {id(a): to_device(a, self.device) for a in arrays}
         return tuple([moved[id(a)] for a in arrays])
 
-    def compute(self, function: Callable[..., Any], arrays: tuple, numbers: tuple) -> Any:
-        """``function(arrays, numbers)``, which returns a dict of numbers.
+    def compute(
+        self,
+        function: Callable[..., Any],
+        arrays: tuple,
+        numbers: tuple,
+        noise: Any = None,
+        bound_to: tuple = (),
+    ) -> Any:
+        """``function(arrays, numbers, noise)``, which returns a dict of numbers.
 
-        ``arrays`` is a tuple of tuples of arrays, some of which may be the same. Where a call is
-        recorded to be replayed for arrays of the same shapes, the numbers come to the function as
-        arrays of no axes.
+        ``arrays`` is a tuple of tuples of arrays, some of which may be the same. ``noise`` is a
+        ``numpy.random.Generator``, or none. Where a call is recorded to be replayed for arrays of
+        the same shapes, the numbers come to the function as arrays of no axes, and what it draws is
+        drawn again each time. A record serves as long as everything in ``bound_to``, which is what
+        the function uses beside its arguments, is the same object as then.
         """
-        return function(arrays, numbers)
+        return function(arrays, numbers, noise)
 
 
 def register_device_loop(kind: str, make: Callable[[str], Any]) -> None:
@@ -195,6 +238,7 @@ def device_loop(device: str) -> DeviceLoop:
     """What a training loop needs of this device."""
     if not _door_is_open:
         _open_the_door()
+    _load_what_is_met()
     return _device_loops.get(device.partition(":")[0], DeviceLoop)(device)
 
 

@@ -4,12 +4,15 @@ A module here defines functions of the same name and signature as a primitive's 
 with ``register_fast``; a function that does not serve the arrays it is given returns
 ``NotImplemented``, and the definition runs.
 
-Nothing is registered where ``minienc._kernels`` is not built, or ``MINIENC_KERNEL=0`` leaves it
-unused: the definitions serve then.
+For arrays of NumPy, nothing is registered where ``minienc._kernels`` is not built; for arrays of
+CuPy, not before somebody has imported CuPy. With ``MINIENC_KERNEL=0`` the definitions serve alone.
 """
 
+import importlib
 import importlib.util
 import os
+
+from minienc.primitive import load_fast_with
 
 if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
     try:
@@ -25,3 +28,6 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         from minienc.primitive import register_workspace
 
         register_workspace(minienc._kernels.Workspace)
+
+if os.environ.get("MINIENC_KERNEL") != "0":
+    load_fast_with("cupy", lambda: importlib.import_module("minienc.fast.cuda"))

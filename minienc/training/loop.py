@@ -152,11 +152,10 @@ class Trainer(TrainingLoop):
         before = self.noise.bit_generator.state if self.draws_noise else None
         numbers = model.optimizer.next_step()
         if self.device_loop is None:
-            values = self._compute(taken, numbers)
-        elif self.draws_noise:
-            values = _looked_at(self._compute(taken, numbers))
+            values = self._compute(taken, numbers, self.noise)
         else:
-            pending = self.device_loop.compute(self._compute, taken, numbers)
+            settings = numbers, self.noise, self._bound_to()
+            pending = self.device_loop.compute(self._compute, taken, *settings)
             following = self._take(after[0]) if after else None
             values = _looked_at(pending)
         if not math.isfinite(values["loss"]):
@@ -166,10 +165,22 @@ class Trainer(TrainingLoop):
         self.log(taken[0][0].shape[0], values)
         return self._take(after[0]) if after and following is None else following
 
-    def _compute(self, taken: tuple[tuple, tuple, tuple], numbers: tuple) -> dict[str, Any]:
+    def _bound_to(self) -> tuple:
+        """What ``_compute`` uses beside its arguments: each is another object once it is not what
+        it was (weights that another model gathered, layers frozen, an optimiser's state loaded)."""
+        model = self.model
+        parameters, optimizer = model.parameters, model.optimizer
+        return (
+            *(self.grads, model.objective, optimizer, optimizer.remembered),
+            *(parameters.vector, parameters.segments()),
+        )
+
+    def _compute(
+        self, taken: tuple[tuple, tuple, tuple], numbers: tuple, noise: np.random.Generator
+    ) -> dict[str, Any]:
         """The arithmetic of a step. Where the loss is not finite, the weights stay as they are."""
         model, (step, rate) = self.model, numbers
-        values, cache = model.objective.forward(*taken, rng=self.noise)
+        values, cache = model.objective.forward(*taken, rng=noise)
         loss, is_made = values["loss"], True
         if self.device_loop is not None and self.device_loop.replays:
             xp = get_array_module(loss)  # nobody looks: a rate that is no number leaves all alone

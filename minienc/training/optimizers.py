@@ -256,6 +256,11 @@ class Optimizer:
         xp = get_array_module(total)  # of a device: the same, without a look at the number
         return self.global_clipnorm / xp.maximum(xp.sqrt(total), self.global_clipnorm)
 
+    @property
+    def remembered(self) -> dict[str, Array]:
+        """The vectors that steps change beside the weights: another dict once others are loaded."""
+        return self._state
+
     def to(self, device: str) -> None:
         """Move what is remembered to a device, as ``Model.to`` moves the weights."""
         self._state = {name: to_device(v, device) for name, v in self._state.items()}

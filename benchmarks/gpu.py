@@ -1,0 +1,543 @@
+"""minienc on a GPU: that it computes what it computes on the CPU, and how fast beside its peers.
+
+    python -m benchmarks.gpu                      everything
+    python -m benchmarks.gpu --only-check         what is computed alone
+    python -m benchmarks.gpu --rows 1 2 --seconds 5
+    python -m benchmarks.gpu --save               kept in benchmarks/results/gpu.*
+
+First every function, every layer and runs of training are compared with the CPU's. Then one step of
+training is timed, of the models of ``benchmarks.training`` and of two wide ones, all candidates in
+turns in one process, and beside them what the card does at most: a large product, and a copy.
+All compute float32 as float32: no candidate rounds to TF32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine, training
+from benchmarks.training import Row, Weights
+from minienc import layers
+from minienc.arrays import is_array, to_device, to_numpy
+from minienc.files import write_json, write_text
+from minienc.gpu import gpu_info
+from minienc.layers import Dense, Dropout, Input
+from minienc.models import Model, clone_model
+from minienc.primitive import REGISTRY
+
+ROWS = (*training.ROWS, Row((2048, 2048, 2048), 1024), Row((8192, 8192, 8192), 1024))
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # of the largest number that is compared
+
+# ------------------------------------------------------------------- does it compute the same?
+
+
+def check(device: str = "cuda") -> list[dict[str, Any]]:
+    """Every comparison: what it is of, its dtype, the largest difference, and whether it passes."""
+    results = []
+    for dtype, tolerance in TOLERANCE.items():
+        named = {**function_checks(dtype), **layer_checks(dtype), **training_checks(dtype)}
+        for name, compare in named.items():
+            try:
+                error, says = compare(device), ""
+            except Exception as exception:
+                error, says = float("nan"), f"{type(exception).__name__}: {exception}"
+            results.append(
+                {
+                    "of": name,
+                    "dtype": dtype,
+                    "error": error,
+                    "passed": bool(error <= tolerance),
+                    "says": says,
+                }
+            )
+    return results
+
+
+def difference(found: Any, expected: Any) -> float:
+    """The largest difference over all arrays, over the largest number of the expected one."""
+    if isinstance(expected, (tuple, list)):
+        pairs = zip(found, expected, strict=True)
+        return max([difference(*pair) for pair in pairs], default=0.0)
+    if expected is None:
+        return 0.0 if found is None else float("inf")
+    found, expected = to_numpy(found), np.asarray(expected)
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return float("inf")
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    return float(np.abs(found - expected).max(initial=0)) / scale
+
+
+def over(x: Any, device: str) -> Any:
+    """Arrays, also those in a tuple, brought to a device."""
+    if isinstance(x, tuple):
+        return tuple([over(part, device) for part in x])
+    return to_device(x, device) if is_array(x) else x
+
+
+def cast(x: Any, dtype: str) -> Any:
+    return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+def function_checks(dtype: str) -> dict[str, Callable[[str], float]]:
+    """A comparison for each pair of ``minienc.functions``, on the cases of its tests."""
+    from tests.cases import FORWARDS
+
+    return {name.removesuffix("_forward"): partial(_pair, name, dtype) for name in FORWARDS}
+
+
+def _pair(name: str, dtype: str, device: str) -> float:
+    from tests.cases import all_cases, call
+
+    worst = 0.0
+    for arguments, options in all_cases(name):
+        arguments, results = tuple([cast(a, dtype) for a in arguments]), []
+        for place in (device, "cpu"):
+            y, cache = call(REGISTRY[name], over(arguments, place), options)
+            dy = _like(y, dtype)
+            results.append((y, REGISTRY[name].backward(over(dy, place), cache)))
+        worst = max(worst, difference(*results))
+    return worst
+
+
+def _like(y: Any, dtype: str) -> Any:
+    """A gradient for y, the same for every place."""
+    if isinstance(y, tuple):
+        return tuple([_like(part, dtype) for part in y])
+    rng = np.random.default_rng(1)
+    return np.asarray(rng.standard_normal(tuple(y.shape)), dtype=dtype)
+
+
+def layer_checks(dtype: str) -> dict[str, Callable[[str], float]]:
+    """A comparison for each layer: y, dx, and the gradients of its weights."""
+    pixels, rows = (6, 6, 2), (7,)
+    cases: list[tuple[Any, tuple[int, ...]]] = [
+        (Dense(5, activation="gelu", seed=1), rows),
+        (layers.Activation("softmax"), rows),
+        (layers.LayerNormalization(), rows),
+        (layers.SpectralNormalization(Dense(5, seed=1), seed=2), rows),
+        (layers.BatchNormalization(), pixels),
+        (layers.Conv2D(3, 3, activation="relu", padding="same", seed=1), pixels),
+        (layers.Conv2DTranspose(3, 3, strides=2, activation="tanh", seed=1), pixels),
+        (layers.MaxPool2D(), pixels),
+        (layers.AveragePooling2D(), pixels),
+        (layers.GlobalAveragePooling2D(), pixels),
+        (layers.UpSampling2D(), pixels),
+        (layers.Flatten(), pixels),
+    ]
+    return {
+        f"layer {type(layer).__name__}": partial(_layer, layer, shape, dtype)
+        for layer, shape in cases
+    }
+
+
+def _layer(layer: Any, shape: tuple[int, ...], dtype: str, device: str) -> float:
+    inputs = Input(shape=shape, dtype=dtype)
+    model = Model(inputs, clone_of(layer)(inputs))
+    x = np.random.default_rng(0).standard_normal((9, *shape)).astype(dtype)
+    results = []
+    for one in (clone_model(model).to(device), model):
+        place = one.device if one.named_parameters() else ("cpu" if one is model else device)
+        y, cache = one.forward(over(x, place), training=True)
+        grads = one.new_gradients() if one.named_parameters() else None
+        dx = one.backward(over(_like(y, dtype), place), cache, grads)
+        results.append((y, dx, None if grads is None else grads.vector))
+    return difference(*results)
+
+
+def clone_of(layer: Any) -> Any:
+    """A layer made as this one was: one that has stood in a model keeps its dtype."""
+    config = layer.get_config()
+    if "layer" in config:
+        config = {**config, "layer": clone_of(config["layer"])}
+    return type(layer)(**config)
+
+
+def training_checks(dtype: str) -> dict[str, Callable[[str], float]]:
+    """Comparisons of the losses of runs: with an odd last batch, noise, clipping, labels."""
+    return {
+        "training, recorded": partial(_training, dtype, True),
+        "training, not recorded": partial(_training, dtype, False),
+    }
+
+
+def _training(dtype: str, recorded: bool, device: str) -> float:
+    from minienc.training import optimizers
+
+    worst = 0.0
+    x = np.random.default_rng(0).random((70, 12)).astype(dtype)
+    for middle, loss in (([], "binary_crossentropy"), ([Dropout(0.2)], "mse")):
+        for optimizer in ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"):
+            results = []
+            for place in (device, "cpu"):
+                inputs = Input(shape=(12,), dtype=dtype)
+                tensor = Dense(8, activation="tanh", seed=1)(inputs)
+                for layer in middle:
+                    tensor = clone_of(layer)(tensor)
+                model = Model(inputs, Dense(12, activation="sigmoid", seed=2)(tensor))
+                made = getattr(optimizers, optimizer)(0.01, global_clipnorm=0.1)
+                model.compile(optimizer=made, loss=loss, metrics=["mae"])
+                with _recording(recorded):
+                    history = model.to(place).fit(x, x, 16, epochs=4, verbose=0, seed=0).history
+                numbers = np.array([history[key] for key in sorted(history)])
+                results.append((numbers, to_numpy(model.parameters.vector)))
+            worst = max(worst, difference(*results))
+    return worst
+
+
+class _recording:  # noqa: N801  (used as a context)
+    """Within the block, steps are recorded, or are not."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+
+    def __enter__(self) -> None:
+        from minienc.fast import graphs
+
+        self.before = graphs.PLAIN_STEPS
+        graphs.PLAIN_STEPS = self.before if self.wanted else sys.maxsize
+
+    def __exit__(self, *_: object) -> None:
+        from minienc.fast import graphs
+
+        graphs.PLAIN_STEPS = self.before
+
+
+# ----------------------------------------------------------------------------------- candidates
+
+
+class Minienc(training.Minienc):
+    """What ``fit`` does for a batch, and looks at the loss of each."""
+
+    def __init__(self, x: np.ndarray, weights: Weights, recorded: bool = True) -> None:
+        super().__init__(x, weights, device="cuda")
+        self.trainer.device_loop.cannot_record = not recorded
+
+    def timed(self, n: int) -> float:
+        import cupy
+
+        return _between_events(cupy.cuda.Event, cupy.cuda.get_elapsed_time, self.step, n)
+
+
+class GraphAlone(Minienc):
+    """The recorded step launched again and again, as the GPU would like it: nobody looks."""
+
+    def timed(self, n: int) -> float:
+        import cupy
+
+        while not self.trainer.device_loop.records:
+            self.step()
+        (record,) = self.trainer.device_loop.records.values()
+        launch = record.graph.launch
+        return _between_events(cupy.cuda.Event, cupy.cuda.get_elapsed_time, launch, n)
+
+
+class _TimedByTorch:
+    def timed(self, n: int) -> float:
+        import torch
+
+        event = partial(torch.cuda.Event, enable_timing=True)
+        return _between_events(event, lambda a, b: a.elapsed_time(b), self.step, n)  # type: ignore[attr-defined]
+
+
+class Torch(_TimedByTorch, training.Torch):
+    """PyTorch as its tutorials train."""
+
+
+class TorchWholeStep(_TimedByTorch, training.TorchWholeStep):
+    """All of a step in one compiled graph."""
+
+
+class TorchGraph(_TimedByTorch, training.Torch):
+    """PyTorch's step recorded as a CUDA graph, as its manual says: after some on another stream."""
+
+    def __init__(self, x: np.ndarray, weights: Weights) -> None:
+        import torch
+
+        super().__init__(x, weights, fused=True, device="cuda", capturable=True)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                super().step()
+        torch.cuda.current_stream().wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        self.adam.zero_grad(set_to_none=True)
+        with torch.cuda.graph(self.graph):
+            self.loss_of_step = self.loss(self.x)
+            self.loss_of_step.backward()
+            self.adam.step()
+        self.reset()
+
+    def step(self) -> Any:
+        self.graph.replay()
+        return self.loss_of_step.detach()
+
+
+class Jax(training.Jax):
+    """The whole step jitted. Its stream is its own: its clock is the host's, from idle to idle."""
+
+    def __init__(self, x: np.ndarray, weights: Weights) -> None:
+        import jax
+
+        if jax.default_backend() != "gpu":
+            raise ImportError("JAX for a GPU is not installed", name="jax[cuda13]")
+        jax.config.update("jax_default_matmul_precision", "highest")  # else TF32
+        super().__init__(x, weights)
+
+    def timed(self, n: int) -> float:
+        self.jax.block_until_ready(self.state)
+        start = time.perf_counter()
+        for _ in range(n):
+            _, self.state = self.train(self.state, self.x)
+        self.jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / n
+
+
+CANDIDATES: dict[str, Callable[[np.ndarray, Weights], Any]] = {
+    "minienc": Minienc,
+    "minienc, no graph": partial(Minienc, recorded=False),
+    "minienc, graph alone": GraphAlone,
+    "PyTorch eager": partial(Torch, device="cuda"),
+    "PyTorch eager, fused Adam": partial(Torch, device="cuda", fused=True),
+    "PyTorch, CUDA graph": TorchGraph,
+    "torch.compile, fused Adam": partial(Torch, device="cuda", fused=True, compiled=True),
+    "torch.compile, whole step": partial(TorchWholeStep, device="cuda"),
+    "JAX jit": Jax,
+}
+
+
+def _between_events(make: Any, elapsed: Any, step: Callable[[], Any], n: int) -> float:
+    """Seconds a step by the GPU's own clock: milliseconds between two events, over n steps."""
+    first, last = make(), make()
+    first.record()
+    for _ in range(n):
+        step()
+    last.record()
+    last.synchronize()
+    return elapsed(first, last) / 1e3 / n
+
+
+# ---------------------------------------------------------------------------------- measurement
+
+
+def in_turns(
+    timed: Mapping[str, Callable[[int], float]], seconds: float, seed: int = 0
+) -> dict[str, list[float]]:
+    """Seconds a step of each candidate, one sample a round, in a new order every round.
+
+    A sample is as many steps as take 20 ms; before it a candidate runs for as long untimed, so
+    that clocks and caches are its own.
+    """
+    rng, names = np.random.default_rng(seed), list(timed)
+    steps = {}
+    for name in names:
+        timed[name](5)
+        steps[name] = max(1, round(20e-3 / min(timed[name](3) for _ in range(3))))
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    started = time.perf_counter()
+    while len(samples[names[0]]) < 5 or time.perf_counter() - started < seconds:
+        for i in rng.permutation(len(names)):
+            timed[names[i]](steps[names[i]])
+            samples[names[i]].append(timed[names[i]](steps[names[i]]))
+    return samples
+
+
+def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Time a row, after each candidate has shown the reference's losses."""
+    x, weights = training.problem(row)
+    made, missing = {}, {}
+    reference = training.NumpyByHand(x, weights, "float64").losses(training.STEPS)
+    for name, factory in candidates.items():
+        try:
+            candidate = factory(x, weights)
+            losses = candidate.losses(training.STEPS)
+        except Exception as error:
+            missing[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            continue
+        if np.allclose(losses, reference, rtol=1e-3, atol=0):
+            made[name] = candidate
+        else:
+            missing[name] = f"it trains something else: {losses}, not {reference}"
+    samples = in_turns({name: c.timed for name, c in made.items()}, seconds) if made else {}
+    result: dict[str, Any] = {
+        "layers": row.layers,
+        "batch": row.batch,
+        "flops": training.flops(row),
+        "bytes": training.traffic(row),
+        "seconds": {name: machine.spread(values) for name, values in samples.items()},
+        "missing": missing,
+    }
+    if "minienc" in samples:
+        result["times_minienc"] = {
+            name: machine.ratio(values, samples["minienc"]) for name, values in samples.items()
+        }
+    return result
+
+
+def limits() -> dict[str, float]:
+    """What the card does at most: FLOP/s of a large product in float32, bytes/s of a copy."""
+    import cupy
+
+    from minienc.fast.cublas import matmul
+
+    n = 8192
+    a, b, c = (cupy.ones((n, n), dtype="float32") for _ in range(3))
+    big, copied = cupy.ones(1 << 28, dtype="float32"), cupy.empty(1 << 28, dtype="float32")
+    event, elapsed = cupy.cuda.Event, cupy.cuda.get_elapsed_time
+    product = min(_between_events(event, elapsed, lambda: matmul(a, b, c), 5) for _ in range(5))
+    copy = partial(cupy.copyto, copied, big)
+    return {
+        "matrix_rate": 2 * n**3 / product,
+        "copy_rate": 2
+        * big.nbytes
+        / min(_between_events(event, elapsed, copy, 5) for _ in range(5)),
+    }
+
+
+def about() -> dict[str, Any]:
+    """The card, the driver and the libraries."""
+    info = gpu_info()
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    for name in ("torch", "jax"):
+        try:
+            versions[name] = __import__(name).__version__
+        except ImportError:
+            continue
+    return {"gpu": info["reason"], "versions": versions, **limits()}
+
+
+# --------------------------------------------------------------------------------- presentation
+
+
+def render(results: dict[str, Any]) -> str:
+    """The tables, in Markdown."""
+    checks = results["checks"]
+    worst = [
+        [
+            dtype,
+            str(len(of)),
+            f"{max(c['error'] for c in of):.1e}",
+            str(sum(c["passed"] for c in of)),
+        ]
+        for dtype in TOLERANCE
+        if (of := [c for c in checks if c["dtype"] == dtype])
+    ]
+    parts = [machine.table(["against the CPU", "comparisons", "largest difference", "pass"], worst)]
+    parts += [
+        f"Fails: {c['of']}, {c['dtype']}, {c['error']:.1e} {c['says']}" for c in failed(checks)
+    ]
+    if results.get("rows"):
+        card = results["about"]
+        parts.insert(0, _describe(card))
+        parts += [_times(results["rows"]), _shares(results["rows"], card)]
+        missing = {n: why for row in results["rows"] for n, why in row["missing"].items()}
+        parts += [f"Not timed: {name}, {why}." for name, why in missing.items()]
+    return "\n\n".join(parts)
+
+
+def failed(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [c for c in checks if not c["passed"]]
+
+
+def _describe(card: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    return (
+        f"{card['gpu']}. Measured: a product of 8192 x 8192 in float32 "
+        f"{card['matrix_rate'] / 1e12:.1f} TFLOP/s, a copy {card['copy_rate'] / 1e9:.0f} GB/s. "
+        f"{versions}."
+    )
+
+
+def _title(row: dict[str, Any]) -> str:
+    return Row(tuple(row["layers"]), row["batch"]).name
+
+
+def _times(rows: Sequence[dict[str, Any]]) -> str:
+    names = [n for n in CANDIDATES if any(n in row["seconds"] for row in rows)]
+    cells = [
+        [
+            _title(row),
+            *(
+                machine.time_text(row["seconds"][n]["median"]) if n in row["seconds"] else "-"
+                for n in names
+            ),
+        ]
+        for row in rows
+    ]
+    return machine.table(["layers, batch", *names], cells)
+
+
+def _shares(rows: Sequence[dict[str, Any]], card: dict[str, Any]) -> str:
+    """For each line its share of what the card does at most, and the best peer's time over it."""
+    cells = []
+    for row in rows:
+        peers = [n for n in row["seconds"] if not n.startswith("minienc")]
+        best = min(peers, key=lambda n: row["seconds"][n]["median"], default=None)
+        for name, spread in row["seconds"].items():
+            ratio = (
+                "-" if best is None else f"{row['seconds'][best]['median'] / spread['median']:.2f}"
+            )
+            cells.append(
+                [
+                    f"{_title(row)}: {name}",
+                    machine.share_text(row["flops"] / spread["median"], card["matrix_rate"]),
+                    machine.share_text(row["bytes"] / spread["median"], card["copy_rate"]),
+                    ratio,
+                ]
+            )
+    return machine.table(
+        ["", "of the product's rate", "of the copy's rate", "best peer / this"], cells
+    )
+
+
+# ----------------------------------------------------------------------------------- the command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: all is computed as on the CPU; 1: something is not; 2: there is no GPU."""
+    numbered = "".join(f"  {i} {row.name}\n" for i, row in enumerate(ROWS, 1))
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog=f"rows:\n{numbered}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = options.add_argument
+    add("--rows", type=int, nargs="+", metavar="I", choices=range(1, len(ROWS) + 1), help="(all)")
+    add("--seconds", type=float, default=20.0, help="for each row, all candidates together (20)")
+    add("--candidates", nargs="+", metavar="WORD", help="only those whose names hold such a word")
+    add("--only-check", action="store_true", help="compare with the CPU, and time nothing")
+    add("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    given = options.parse_args(arguments)
+    info = gpu_info()
+    if not info["devices"]:
+        print(f"benchmarks.gpu needs a GPU: {info['why_not']}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the memory is for all
+    results: dict[str, Any] = {"checks": check()}
+    if not given.only_check:
+        candidates = machine.chosen(CANDIDATES, given.candidates)
+        results |= {"about": about(), "rows": []}
+        for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
+            results["rows"].append(measure(row, candidates, given.seconds))
+            machine.say(row.name)
+    text = render(results)
+    print(text)
+    if given.save:
+        machine.RESULTS.mkdir(exist_ok=True)
+        write_json(machine.RESULTS / "gpu.json", results)
+        write_text(machine.RESULTS / "gpu.md", text + "\n")
+    return 1 if failed(results["checks"]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

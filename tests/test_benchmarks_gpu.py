@@ -1,0 +1,73 @@
+"""benchmarks.gpu where there is no GPU: what it says, its comparisons on a stand-in, its tables."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pytest
+
+from benchmarks import gpu, machine
+from minienc import primitive
+from tests import cuda_double as double
+
+
+def test_without_a_gpu_it_ends_with_one_line_and_exit_code_2(monkeypatch, capsys):
+    none = {"devices": (), "why_not": "none is here; buy one"}
+    monkeypatch.setattr(gpu, "gpu_info", lambda: none)
+    assert gpu.main([]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and "none is here" in said.err
+
+
+@pytest.mark.skipif(shutil.which("g++") is None or sys.platform != "linux", reason="no stand-in")
+def test_its_comparisons_pass_on_the_stand_in_and_find_what_is_wrong(monkeypatch):
+    def some(dtype):
+        functions = gpu.function_checks(dtype)
+        return {name: functions[name] for name in ("relu", "dropout", "patches", "l1_penalty")}
+
+    with double.installed():
+        checks = {**some("float64"), **gpu.layer_checks("float64")}
+        assert all(compare("cuda") <= 1e-10 for compare in checks.values())
+        assert all(compare("cuda") <= 1e-4 for compare in gpu.layer_checks("float32").values())
+        served = primitive._fast_of_type[double.ndarray]
+        right = served["dense_forward"]
+
+        def dense_forward(*args):
+            y, cache = right(*args)
+            return y * 1.01, cache
+
+        monkeypatch.setitem(served, "dense_forward", dense_forward)
+        assert checks["layer Dense"]("cuda") > 1e-3
+
+
+def test_candidates_take_turns_by_their_own_clock():
+    log = []
+
+    def clock(name):
+        def timed(n):
+            log.append(name)
+            return 1.0
+
+        return timed
+
+    samples = gpu.in_turns({name: clock(name) for name in "ab"}, seconds=0)
+    assert {name: len(values) for name, values in samples.items()} == {"a": 5, "b": 5}
+    assert sorted(log) == ["a"] * 14 + ["b"] * 14
+
+
+def test_the_tables_say_shares_and_what_fails():
+    spreads = {name: machine.spread([t]) for name, t in {"minienc": 1e-3, "JAX jit": 2e-3}.items()}
+    row = {
+        **{"layers": (2, 3), "batch": 4, "flops": 1e9, "bytes": 1e6},
+        **{"seconds": spreads, "missing": {"PyTorch eager": "not installed (torch)"}},
+    }
+    checks = [
+        {"of": "relu", "dtype": "float64", "error": 0.0, "passed": True, "says": ""},
+        {"of": "dense", "dtype": "float32", "error": 0.5, "passed": False, "says": ""},
+    ]
+    about = {"gpu": "a card", "versions": {"numpy": "2"}, "matrix_rate": 2e12, "copy_rate": 1e12}
+    text = gpu.render({"checks": checks, "about": about, "rows": [row]})
+    assert "Fails: dense, float32, 5.0e-01" in text
+    assert "2-3, 4: minienc" in text and "50 %" in text and "2.00" in text
+    assert "Not timed: PyTorch eager, not installed (torch)." in text
