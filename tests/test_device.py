@@ -190,10 +190,10 @@ class Replaying(DeviceLoop):
 
     replays = True
 
-    def compute(self, function, arrays, numbers):
+    def compute(self, function, arrays, numbers, noise=None, bound_to=()):
         numbers = tuple(to_guard(np.array(float(n))) for n in numbers)
         with counting() as counts:
-            found = function(arrays, numbers)
+            found = function(arrays, numbers, noise)
         assert (counts.waits, counts.uploads) == (0, 0)
         return found
 

@@ -13,9 +13,7 @@ def contingency(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(classes, clusters): how many samples of each class each cluster holds."""
     y, clusters = (np.unique(a, return_inverse=True)[1] for a in (y, clusters))
     if len(y) != len(clusters) or not len(y):
-        raise ValueError(
-            f"{len(y)} labels and {len(clusters)} clusters, expected as many, and some"
-        )
+        raise ValueError(f"{len(y)} labels of {len(clusters)} samples, expected one for each")
     table = np.zeros((y.max() + 1, clusters.max() + 1), int)
     np.add.at(table, (y, clusters), 1)
     return table

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minienc.finetuning.clusters import (
@@ -26,6 +26,7 @@ def test_the_accuracy_is_the_best_over_all_ways_to_name_the_clusters(pairs):
     assert clustering_accuracy(y, c) == pytest.approx(best)
 
 
+@settings(deadline=None)  # the first import of scikit-learn
 @given(labels)
 def test_information_and_pairs_are_scikit_learns(pairs):
     metrics = pytest.importorskip("sklearn.metrics")
@@ -35,6 +36,7 @@ def test_information_and_pairs_are_scikit_learns(pairs):
     assert adjusted_rand_index(y, c) == pytest.approx(metrics.adjusted_rand_score(y, c), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**32 - 1), st.booleans())
 def test_the_assignment_is_scipys(n, m, seed, level):
     optimize = pytest.importorskip("scipy.optimize")

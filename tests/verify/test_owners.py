@@ -123,6 +123,8 @@ LAYERS = {
     "UpSampling2D": lambda: (all_layers.UpSampling2D((2, 3)), (IMAGES,)),
     "BatchNormalization": lambda: (all_layers.BatchNormalization(), (X,)),
     "LayerNormalization": lambda: (all_layers.LayerNormalization(), (X,)),
+    "Centroids": lambda: (all_layers.Centroids(5, "student_t", seed=0), (X,)),
+    "KSparse": lambda: (all_layers.KSparse(2), (X,)),
     "SpectralNormalization": lambda: (
         all_layers.SpectralNormalization(Dense(4, "tanh", seed=0), seed=1),
         (X,),
