@@ -110,6 +110,17 @@ def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
     return figure
 
 
+def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
+    """A line for each curve, whose values are those of 1, 2, 3, ..."""
+    figure = _figure(6.4, 3.0)
+    ax = _quiet(figure.subplots())
+    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
+        ax.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.8, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(frameon=False)
+    return figure
+
+
 def bars(values: np.ndarray, xlabel: str, ylabel: str, names: Sequence[str] | None = None) -> Any:
     """A bar for each value, in the order given."""
     figure = _figure(6.4, 2.6)

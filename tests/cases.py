@@ -225,6 +225,17 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "student_t_forward": lambda rng: iter(
         [*_squares(rng), ((rng.uniform(0.1, 4, (3, 4)), 2.5), {})]
     ),
+    "free_energy_forward": lambda rng: iter(
+        [
+            (
+                (_normal(rng, n, 4), _normal(rng, 4, 3), _normal(rng, 4), _normal(rng, 3)),
+                {"visible": visible, "hidden": hidden},
+            )
+            for n in (5, 1)
+            for visible in ("binary", "gaussian")
+            for hidden in ("binary", "gaussian")
+        ]
+    ),
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }

@@ -56,6 +56,7 @@ from minienc.functions.dense import (
     dense_backward,
     dense_forward,
 )
+from minienc.functions.energy import free_energy_backward, free_energy_forward
 from minienc.functions.losses import (
     kl_divergence_backward,
     kl_divergence_forward,
@@ -144,6 +145,8 @@ __all__ = [
     "dropout_forward",
     "elu_backward",
     "elu_forward",
+    "free_energy_backward",
+    "free_energy_forward",
     "gaussian_noise_backward",
     "gaussian_noise_forward",
     "gelu_backward",

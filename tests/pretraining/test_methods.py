@@ -12,6 +12,8 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "dbn": {"epochs_per_layer": 2},
+    "rbm": {"n_components": 5, "persistent": True, "k": 2},
     "kmeans": {"n_clusters": 5},
     "variational": {"hidden": (6,), "code": 3},
     "sparse": {"hidden": (12,)},

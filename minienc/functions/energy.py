@@ -1,0 +1,96 @@
+"""The free energy of a restricted Boltzmann machine: how improbable v is, up to a constant."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minienc.arrays import Array, get_array_module
+from minienc.primitive import primitive
+from minienc.shapes import check_shapes
+
+UNITS = ("binary", "gaussian")
+
+
+class FreeEnergyCache(NamedTuple):
+    v: Array  # (N, D)
+    W: Array  # (D, M)
+    b: Array  # (D,)
+    h: Array  # (N, M)  the mean of each hidden unit, given v
+    F: Array  # (N,)
+    visible: str
+
+
+@primitive
+def free_energy_forward(v, W, b, c, visible="binary", hidden="binary"):
+    """F(v) = -log sum_h exp(-E(v, h)), so that p(v) = exp(-F(v)) / Z.
+
+    With a = v W + c, and E(v, h) = -v b' - a h' for binary units:
+
+        sum over the hidden units:   sum_j log(1 + exp(a_j)) for binary h, sum_j a_j^2 / 2 for
+                                     Gaussian h (whose energy has h_j^2 / 2)
+        of the visible ones:         -v b' for binary v, |v - b|^2 / 2 for Gaussian v
+        F(v) = the latter - the former
+
+    Parameters
+    ----------
+    v : array (N, D)
+    W : array (D, M)
+    b : array (D,)
+        Of the visible units.
+    c : array (M,)
+        Of the hidden units.
+    visible, hidden : {"binary", "gaussian"}
+        Gaussian units have the variance 1.
+
+    Returns
+    -------
+    F : array (N,)
+    cache : FreeEnergyCache
+
+    Source: Hinton 2012, "A practical guide to training restricted Boltzmann machines", section
+    16.1 (binary) and 13 (Gaussian).
+    """
+    check_shapes("free_energy_forward", "v: N D, W: D M, b: D, c: M", v, W, b, c)
+    for name, units in (("visible", visible), ("hidden", hidden)):
+        if units not in UNITS:
+            raise ValueError(
+                f"free_energy_forward: {name} is {units!r}, expected one of {', '.join(UNITS)}"
+            )
+    xp = get_array_module(v, W, b, c)
+    a = v @ W + c  # (1)
+    if hidden == "binary":
+        e = xp.exp(-xp.abs(a))
+        summed = (xp.maximum(a, 0) + xp.log1p(e)).sum(axis=1)  # (2)
+        h = xp.where(a > 0, 1, e) / (1 + e)  # its slope, sigmoid(a)
+    else:
+        summed = (a * a).sum(axis=1) / 2  # (2)
+        h = a
+    if visible == "binary":
+        F = -(v @ b) - summed  # (3)
+    else:
+        F = ((v - b) * (v - b)).sum(axis=1) / 2 - summed  # (3)
+    return F, FreeEnergyCache(v, W, b, h, F, visible)
+
+
+@primitive
+def free_energy_backward(dF, cache: FreeEnergyCache):
+    """dW = -sum_n dF_n v_n' h_n,  dc = -sum_n dF_n h_n,  with h_nj = E[h_j | v_n], and
+
+        binary v:    db = -sum_n dF_n v_n          dv_n = -dF_n (b + h_n W')
+        Gaussian v:  db = sum_n dF_n (b - v_n)     dv_n = dF_n (v_n - b - h_n W')
+
+    for d log(1 + exp(a)) / da = sigmoid(a) = E[h | v], and d (a^2 / 2) / da = a = E[h | v].
+    """
+    v, W, b, h, F, visible = cache
+    check_shapes("free_energy_backward", "F: N, dF: N", F, dF)
+    dh = -dF[:, None] * h  # (2): the gradient of a
+    dW = v.T @ dh  # (1)
+    dc = dh.sum(axis=0)
+    if visible == "binary":  # (3)
+        db = -(dF @ v)
+        dv = -dF[:, None] * b + dh @ W.T
+    else:
+        apart = dF[:, None] * (v - b)
+        db = -apart.sum(axis=0)
+        dv = apart + dh @ W.T
+    return dv, dW, db, dc

@@ -1,0 +1,199 @@
+"""The deep belief network: restricted Boltzmann machines, each on the codes of the one below.
+
+    1. greedy     RBM_1 on x, RBM_2 on E[h_1 | x], ..., the last with Gaussian units as the code
+    2. unrolled   x -> W_1 -> W_2 -> code -> W_2' -> W_1' -> x_hat, an autoencoder
+    3. fine-tuned by its gradient, in which up and down have weights of their own
+
+From small random weights the gradient of such a depth finds little; from large ones a poor place
+to rest. The machines find weights that restore their layer's input already, and the gradient makes
+what they found fit together. With a binary code and a softmax layer behind it, the same stack is a
+classifier that is fine-tuned with labels.
+
+Sources: Hinton, Osindero and Teh 2006, "A fast learning algorithm for deep belief nets"; Hinton and
+Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks" (unrolling).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc import plots
+from minienc.arrays import beside, to_numpy
+from minienc.models import clone_model
+from minienc.pretraining.autoencoder import Autoencoder, Reconstruction
+from minienc.pretraining.base import Picture, as_widths, check_counts
+from minienc.pretraining.rbm import RBM
+
+
+class DBN(Reconstruction):
+    """A stack of ``RBM`` that is unrolled into an autoencoder and fine-tuned.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Units of each machine; the last is the code's.
+    code_units : {"gaussian", "binary"}
+        Gaussian lets the code be any number; binary is for a classifier.
+    visible : {"binary", "gaussian"}
+        Of the samples: in [0, 1], or any, best with variances of 1.
+    epochs_per_layer : int
+        Of each machine; ``epochs`` is for the fine-tuning.
+    rbm_learning_rate : float
+        Of the machines; machines with Gaussian units learn at a twentieth of it.
+    k : int
+        Steps of contrastive divergence.
+    weight_decay : float
+        Of the machines.
+    tied : bool
+        Fine-tune with the same weights up and down.
+    **params
+        As of ``Reconstruction`` and ``Pretrainer``, for the fine-tuning.
+
+    Attributes
+    ----------
+    rbms_ : list of RBM
+    unrolled_ : Model
+        The autoencoder before it was fine-tuned.
+    """
+
+    method = "dbn"
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (500, 250, 30),
+        code_units: str = "gaussian",
+        visible: str = "binary",
+        epochs_per_layer: int = 10,
+        rbm_learning_rate: float = 0.1,
+        k: int = 1,
+        weight_decay: float = 2e-4,
+        tied: bool = False,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.hidden = hidden
+        self.code_units = code_units
+        self.visible = visible
+        self.epochs_per_layer = epochs_per_layer
+        self.rbm_learning_rate = rbm_learning_rate
+        self.k = k
+        self.weight_decay = weight_decay
+        self.tied = tied
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        wide = math.prod(sample_shape) >= 256
+        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
+            "hidden": (500, 250, 30) if wide else (128, 64, 10),
+            "visible": "binary" if in_unit_interval else "gaussian",
+            "epochs_per_layer": 10 if n_samples >= 10_000 else 50,
+        }
+
+    def check_params(self, n_features: int) -> None:
+        check_counts("DBN", epochs_per_layer=self.epochs_per_layer)
+        width = n_features
+        for rbm in self._machines():
+            rbm.check_params(width)
+            width = rbm.n_components
+        super().check_params(n_features)
+
+    def _build(self, n_features: int) -> None:
+        autoencoder = Autoencoder(
+            hidden=self.hidden,
+            activation="sigmoid",
+            code_activation="linear" if self.code_units == "gaussian" else "sigmoid",
+            tied=self.tied,
+            loss=self.loss,
+            dtype=self.dtype,
+        )
+        autoencoder.random_state_ = self.random_state_
+        autoencoder._build(n_features)
+        self.model_, self.encoder_ = autoencoder.model_, autoencoder.encoder_
+        self.decoder_ = autoencoder.decoder_
+
+    def _machines(self) -> list[RBM]:
+        widths = as_widths("DBN", self.hidden)
+        found = []
+        for i, units in enumerate(widths):
+            visible = self.visible if i == 0 else "binary"
+            hidden_units = self.code_units if i == len(widths) - 1 else "binary"
+            calm = 0.05 if "gaussian" in (visible, hidden_units) else 1.0
+            found.append(
+                RBM(
+                    units,
+                    k=self.k,
+                    visible=visible,
+                    hidden_units=hidden_units,
+                    weight_decay=self.weight_decay,
+                    learning_rate=calm * self.rbm_learning_rate,
+                    epochs=self.epochs_per_layer,
+                    batch_size=min(self.batch_size, 100),
+                    dtype=self.dtype,
+                    device=self.device,
+                    random_state=getattr(self, "random_state_", 0) + i,
+                    verbose=self.verbose,
+                )
+            )
+        return found
+
+    def _fit(self, X: Any) -> None:
+        self.check_params(X.shape[1])
+        self._check_domain(X)
+        self._build(X.shape[1])
+        self.model_.to(self._device(X))
+        self.rbms_ = self._machines()
+        h, run = X, self._run
+        for i, rbm in enumerate(self.rbms_, 1):
+            folder = None if run.folder is None else run.folder / f"rbm_{i}"
+            rbm.fit(h, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume)
+            h = rbm.transform(h)
+            self._unroll(i, rbm)
+        self.unrolled_ = clone_model(self.model_)
+        self.model_.compile(self._new_optimizer(), self.loss)
+        self.history_ = self._train(
+            self.model_,
+            X,
+            run.validation,
+            epochs=self.epochs,
+            batch_size=min(self.batch_size, len(X)),
+            stage="checkpoint",
+        )
+
+    def _unroll(self, i: int, rbm: RBM) -> None:
+        """The machine's weights become those of the i-th layer up and, transposed, down."""
+        W, b, c = (to_numpy(p.value) for p in rbm._parameters_of_energy())
+        up: Any = self.model_.get_layer(f"encoder_{i}")
+        down: Any = self.model_.get_layer(f"decoder_{i}")
+        pairs = [(up.W, W), (up.b, c), (down.b, b)]
+        if not self.tied:
+            pairs.append((down.W, W.T))
+        for parameter, values in pairs:
+            parameter.value = beside(np.ascontiguousarray(values), parameter.value)
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """Samples as the stack restored them before it was fine-tuned, and after."""
+        curves: dict[str, Sequence[float]] = {}
+        for i, rbm in enumerate(self.rbms_, 1):
+            name = "pseudo_likelihood" if rbm.visible == "binary" else "reconstruction"
+            curves[f"machine {i}"] = rbm.history_[name]
+        caption = "The pseudo-likelihood of each machine while it learned (of its own input)."
+        found = [Picture(caption, plots.lines(curves, "epoch", ""), is_drawing=True)]
+        if image_shape is not None:
+            x = X[:10].astype(self.dtype)
+            rows = [
+                ("sample", x),
+                ("unrolled", to_numpy(self.unrolled_.predict(beside(x, self._anchor())))),
+                ("fine-tuned", to_numpy(self.model_.predict(beside(x, self._anchor())))),
+            ]
+            caption = "Restored by the machines' weights alone, and after fine-tuning."
+            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
+        return found
+
+    def _anchor(self) -> Any:
+        return self.model_.parameters.vector
