@@ -57,6 +57,12 @@ from minienc.functions.dense import (
     dense_forward,
 )
 from minienc.functions.energy import free_energy_backward, free_energy_forward
+from minienc.functions.input_gradient import (
+    activation_slope_backward,
+    activation_slope_forward,
+    dense_input_gradient_backward,
+    dense_input_gradient_forward,
+)
 from minienc.functions.losses import (
     kl_divergence_backward,
     kl_divergence_forward,
@@ -123,6 +129,8 @@ from minienc.functions.variational import (
 
 __all__ = [
     "ACTIVATIONS",
+    "activation_slope_backward",
+    "activation_slope_forward",
     "add_backward",
     "add_forward",
     "average_pooling2d_backward",
@@ -141,6 +149,8 @@ __all__ = [
     "conv2d_transpose_forward",
     "dense_backward",
     "dense_forward",
+    "dense_input_gradient_backward",
+    "dense_input_gradient_forward",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
