@@ -20,7 +20,10 @@ from minienc.layers import Dense, Input
 from minienc.models import Model, clone_model
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.baselines import PCA
+from minienc.pretraining.rbm import RBM
+from minienc.pretraining.sparse import SparseAutoencoder
 from minienc.pretraining.stacked import StackedAutoencoder
+from minienc.pretraining.variational import VariationalAutoencoder
 from minienc.training.callbacks import Callback
 from minienc.training.schedules import CosineDecay
 
@@ -89,6 +92,7 @@ def deep_autoencoder(task: Task) -> dict[str, float]:
     settings = dict(epochs=epochs, batch_size=batch, loss="binary_crossentropy")
     deep = Autoencoder(
         hidden=(1000, 500, 250, 30),
+        activation=task.configuration["activation"],
         learning_rate=decaying(task.configuration["learning_rate"], len(x), epochs, batch),
         **settings,
     )
@@ -114,9 +118,9 @@ def stacked_denoising(task: Task) -> dict[str, float]:
     x = Input((data.x.shape[1],))
     shallow = Model(x, Dense(500, activation=task.configuration["activation"])(x))
     return {
-        "stacked denoising autoencoder": tuned_error(task, sda.encoder_),
+        "test error, %": tuned_error(task, sda.encoder_),
         "the same from random weights": tuned_error(task, at_random(sda.encoder_, task.seed)),
-        "MLP-500": tuned_error(task, at_random(shallow, task.seed)),
+        "MLP-500, no pretraining": tuned_error(task, at_random(shallow, task.seed)),
     }
 
 
@@ -142,7 +146,7 @@ def at_random(encoder: Model, seed: int) -> Model:
     return blank
 
 
-def tuned_error(task: Task, encoder: Model) -> float:
+def tuned_error(task: Task, encoder: Model, **options: Any) -> float:
     """Test error, in per cent, of the classifier that begins as ``encoder``; all labels."""
     x, y, settings = task.data.x, task.data.y, task.configuration
     epochs, batch = settings["tuning_epochs"], settings["tuning_batch_size"]
@@ -155,6 +159,7 @@ def tuned_error(task: Task, encoder: Model) -> float:
         learning_rate=decaying(settings["tuning_rate"], len(x), epochs, batch),
         optimizer=settings["tuning_optimizer"],
         random_state=task.seed,
+        **options,
     )
     wrong = model.predict(task.data.test_x, batch_size=1000).argmax(axis=1) != task.data.test_y
     return 100 * float(wrong.mean())
@@ -184,7 +189,80 @@ def few_labels(task: Task) -> dict[str, float]:
     }
 
 
+# -- a stack of sparse autoencoders
+
+
+def stacked_sparse(task: Task) -> dict[str, float]:
+    """784-200-200, each on the codes of the one before; a softmax layer on top; then all of it.
+
+    The source sums the squared error over the features and halves it; the loss here is the mean
+    over D features, 2 / D of that, and so are sparsity's and decay's strengths.
+    """
+    h, encoders, settings = task.data.x, [], task.configuration
+    for i, units in enumerate(settings["hidden"], 1):
+        D = h.shape[1]
+        sparse = SparseAutoencoder(
+            hidden=(units,),
+            penalty="kl",
+            sparsity=settings["sparsity"],
+            strength=settings["strength"] * 2 / D,
+            weight_decay=settings["decay"] / D,
+            loss="mean_squared_error",
+            output_activation="sigmoid",
+            epochs=settings["epochs"],
+            batch_size=settings["batch_size"],
+            learning_rate=decaying(
+                settings["learning_rate"], len(h), settings["epochs"], settings["batch_size"]
+            ),
+        )
+        task.fit(sparse, h, f"layer_{i}")
+        sparse.encoder_.name = f"sparse_{i}"
+        encoders.append(sparse.encoder_)
+        h = sparse.transform(h)
+    x = Input((task.data.x.shape[1],))
+    tensor = x
+    for encoder in encoders:
+        tensor = encoder(tensor)
+    stack = Model(x, tensor)
+    return {
+        "accuracy before fine-tuning": 100 - tuned_error(task, stack, mode="frozen"),
+        "after": 100 - tuned_error(task, stack),
+    }
+
+
+# -- models of the samples
+
+
+def variational(task: Task) -> dict[str, float]:
+    """784-400-40; samples binarised anew at each step, and the test images once."""
+    settings = task.configuration
+    epochs, batch = settings["epochs"], settings["batch_size"]
+    vae = VariationalAutoencoder(
+        hidden=(400,),
+        code=40,
+        activation=settings["activation"],
+        binarize=True,
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=decaying(settings["learning_rate"], len(task.data.x), epochs, batch),
+    )
+    task.fit(vae, task.data.x, "vae")
+    likelihood = vae.log_likelihood(task.data.test_x, settings["draws"], random_state=task.seed)
+    return {"negative log-likelihood, nats": -float(likelihood.mean())}
+
+
+def boltzmann(task: Task) -> dict[str, float]:
+    """784-500 by PCD-15; the pseudo-likelihood as the source logs it: the last epoch's batches."""
+    rbm = RBM(n_components=500, persistent=True, momentum=0.0, **task.configuration)
+    task.fit(rbm, task.data.x, "rbm")
+    return {"pseudo-likelihood": rbm.history_["pseudo_likelihood"][-1]}
+
+
 # -- the rows
+
+CLASSIFIER = dict(
+    tuning_epochs=30, tuning_batch_size=128, tuning_rate=1e-3, tuning_optimizer="adam"
+)
 
 ROWS = {
     row.name: row
@@ -199,9 +277,140 @@ ROWS = {
                 Figure("PCA-30", 13.87),
             ),
             run=deep_autoencoder,
-            short=dict(epochs=100, batch_size=256, learning_rate=1e-3),
-            full=dict(epochs=200, batch_size=1000, learning_rate=1e-3),
-            notes={"short": "100 epochs of Adam, no RBMs before", "full": "200 epochs"},
+            short=dict(epochs=60, batch_size=128, learning_rate=1e-3, activation="gelu"),
+            full=dict(epochs=200, batch_size=128, learning_rate=1e-3, activation="gelu"),
+            notes={"short": "60 epochs of Adam, gelu, no RBMs before", "full": "200 epochs"},
+        ),
+        Row(
+            name="sda",
+            title="stacked denoising autoencoder 3 x 1000",
+            source="Theano deep learning tutorials, SdA and MLP",
+            figures=(
+                Figure("test error, %", 1.30),
+                Figure("the same from random weights"),
+                Figure("MLP-500, no pretraining", 1.65),
+            ),
+            run=stacked_denoising,
+            short=dict(
+                hidden=[1000, 1000, 1000],
+                activation="gelu",
+                noise_level=0.25,
+                epochs_per_layer=8,
+                epochs=1,
+                batch_size=128,
+                learning_rate=1e-3,
+                **CLASSIFIER,
+            ),
+            full=dict(
+                hidden=[1000, 1000, 1000],
+                activation="gelu",
+                noise_level=0.25,
+                epochs_per_layer=15,
+                epochs=1,
+                batch_size=128,
+                learning_rate=1e-3,
+                **{**CLASSIFIER, "tuning_epochs": 60},
+            ),
+            notes={
+                "short": "8 + 30 epochs of Adam (15 + 36 of SGD), gelu, 60,000 images",
+                "full": "15 + 60 epochs of Adam, gelu, 60,000 images",
+            },
+        ),
+        Row(
+            name="sparse",
+            title="stacked sparse autoencoder 784-200-200",
+            source="UFLDL tutorial, exercise on stacked autoencoders",
+            figures=(
+                Figure("accuracy before fine-tuning", 87.7, "higher"),
+                Figure("after", 97.6, "higher"),
+            ),
+            run=stacked_sparse,
+            short=dict(
+                hidden=[200, 200],
+                sparsity=0.1,
+                strength=3.0,
+                decay=3e-3,
+                epochs=30,
+                batch_size=128,
+                learning_rate=2e-3,
+                **CLASSIFIER,
+            ),
+            full=dict(
+                hidden=[200, 200],
+                sparsity=0.1,
+                strength=3.0,
+                decay=3e-3,
+                epochs=100,
+                batch_size=128,
+                learning_rate=2e-3,
+                **{**CLASSIFIER, "tuning_epochs": 60},
+            ),
+            notes={
+                "short": "30 + 30 epochs of Adam (400 steps of L-BFGS)",
+                "full": "100 + 60 epochs of Adam",
+            },
+        ),
+        Row(
+            name="vae",
+            title="variational autoencoder 784-400-40",
+            source="pythae's table of reproductions: 200 importance samples",
+            figures=(Figure("negative log-likelihood, nats", 89.78),),
+            run=variational,
+            short=dict(
+                epochs=150, batch_size=128, learning_rate=2e-3, activation="gelu", draws=200
+            ),
+            full=dict(epochs=500, batch_size=128, learning_rate=2e-3, activation="gelu", draws=200),
+            notes={"short": "150 epochs of Adam, gelu", "full": "500 epochs"},
+            seeds=1,
+        ),
+        Row(
+            name="rbm",
+            title="RBM 784-500, PCD-15, 15 epochs",
+            source="Theano deep learning tutorials, RBM",
+            figures=(Figure("pseudo-likelihood", -62.76, "higher"),),
+            run=boltzmann,
+            short=dict(k=15, epochs=15, batch_size=20, learning_rate=0.1),
+            full=dict(k=15, epochs=15, batch_size=20, learning_rate=0.1),
+            notes={"short": "as published, on 60,000 images", "full": "as published"},
+            seeds=1,
+        ),
+        Row(
+            name="claim",
+            title="stacked denoising 784-500-250, few labels",
+            source="the claim of Erhan et al. 2010: lower error, lower variance",
+            figures=tuple(
+                Figure(f"{n:,} labels, {arm}")
+                for n in (100, 1_000, 10_000)
+                for arm in ("pretrained", "random weights")
+            ),
+            run=few_labels,
+            short=dict(
+                hidden=[500, 250],
+                activation="gelu",
+                noise_level=0.25,
+                epochs_per_layer=4,
+                epochs=2,
+                batch_size=128,
+                learning_rate=1e-3,
+                labels=[100, 1_000, 10_000],
+                steps=1000,
+            ),
+            full=dict(
+                hidden=[500, 250],
+                activation="gelu",
+                noise_level=0.25,
+                epochs_per_layer=15,
+                epochs=15,
+                batch_size=128,
+                learning_rate=1e-3,
+                labels=[100, 1_000, 10_000],
+                steps=3000,
+            ),
+            notes={
+                "short": "4 + 4 + 2 epochs, then 1,000 steps in both arms",
+                "full": "15 + 15 + 15 epochs, then 3,000 steps",
+            },
+            seeds=10,
         ),
     )
 }

@@ -21,17 +21,23 @@ SMALL = {  # the rows' functions on the digits, in seconds
     "hidden": [20, 20],
     "labels": [10, 100],
     "steps": 10,
+    "k": 2,
+    "draws": 5,
 }
 
 
 @pytest.fixture
 def digits() -> Dataset:
-    return load_digits()
+    return papers.as_rows(load_digits())
 
 
 def small(row: Row) -> Row:
     settings = {k: SMALL.get(k, v) for k, v in row.short.items()}
-    return row._replace(short=settings)
+    figures = row.figures
+    if "labels" in settings:
+        arms = ("pretrained", "random weights")
+        figures = tuple(Figure(f"{n} labels, {arm}") for n in SMALL["labels"] for arm in arms)
+    return row._replace(short=settings, figures=figures)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -58,7 +64,7 @@ def test_what_is_there_is_not_run_again_unless_its_configuration_changed(
 ):
     calls: list[int] = []
     monkeypatch.setattr(papers, "RESULTS", tmp_path / "papers.json")
-    monkeypatch.setattr(papers, "load_dataset", lambda *a, **k: digits)
+    monkeypatch.setattr(papers, "load_dataset", lambda *a, **k: load_digits())
     command = ["--data-dir", "x", "--rows", "deep", "--work", str(tmp_path / "work")]
     for settings, seeds, expected in (
         ({"epochs": 1}, ["0", "1"], [0, 1]),

@@ -159,8 +159,9 @@ def test_each_turn_follows_the_gradient_of_its_own_loss(loss):
 
 def rings():
     """Samples around eight points of the plane."""
-    angle = RNG.integers(0, 8, 800) * np.pi / 4
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.05 * RNG.standard_normal((800, 2))
+    rng = np.random.default_rng(1)
+    angle = rng.integers(0, 8, 800) * np.pi / 4
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.05 * rng.standard_normal((800, 2))
 
 
 def test_wasserstein_covers_eight_modes():
@@ -169,16 +170,17 @@ def test_wasserstein_covers_eight_modes():
         hidden=(64, 64),
         noise=4,
         loss="wasserstein",
-        n_critic=3,
-        epochs=60,
-        batch_size=50,
+        penalty=0.1,
+        n_critic=5,
+        epochs=80,
+        batch_size=100,
         learning_rate=1e-3,
         output_activation="linear",
         random_state=0,
     ).fit(X)
     made = method.sample(800)
     angle = np.round(np.arctan2(made[:, 1], made[:, 0]) / (np.pi / 4)).astype(int) % 8
-    assert (np.bincount(angle, minlength=8) > 8).all()
+    assert (np.bincount(angle, minlength=8) > 40).all()
     assert abs(np.linalg.norm(made, axis=1) - 1).mean() < 0.25
     real, share = method.mode_coverage(n_modes=8)
     assert real.sum() == pytest.approx(1) and share.sum() == pytest.approx(1)
@@ -210,7 +212,7 @@ def test_copies_are_noticed():
     X = rings().astype("float32")
     method = GAN(hidden=(8,), epochs=1, output_activation="linear", random_state=0).fit(X)
     method.sample = lambda n, random_state=0: method._some[:n]
-    of_made, of_test = method.memorisation(rings())
+    of_made, of_test = method.memorisation(rings() + 0.05)
     assert of_made.max() < 1e-3 < np.median(of_test)
 
 
