@@ -36,6 +36,7 @@ from minienc.functions.clustering import (
     triangle_code_backward,
     triangle_code_forward,
 )
+from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
 from minienc.functions.convolution import (
     conv2d_backward,
     conv2d_forward,
@@ -148,6 +149,8 @@ __all__ = [
     "conv2d_transpose_backward",
     "conv2d_transpose_forward",
     "dense_backward",
+    "dense_contraction_backward",
+    "dense_contraction_forward",
     "dense_forward",
     "dense_input_gradient_backward",
     "dense_input_gradient_forward",

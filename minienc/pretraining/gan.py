@@ -15,8 +15,8 @@ where the discriminator is sure, at the beginning.
 
 Sources: Goodfellow et al. 2014, "Generative adversarial nets", algorithm 1 and section 3; Arjovsky,
 Chintala and Bottou 2017, "Wasserstein GAN", algorithm 1; Gulrajani et al. 2017 (the penalty, see
-``critics.py``); Radford, Metz and Chintala 2016, "Unsupervised representation learning with deep
-convolutional generative adversarial networks" (DCGAN), section 3.
+``second_order.py``); Radford, Metz and Chintala 2016, "Unsupervised representation learning with
+deep convolutional generative adversarial networks" (DCGAN), section 3.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import Picture, as_image_shape, as_widths, check_counts
-from minienc.pretraining.critics import gradient_penalty
 from minienc.pretraining.kmeans import plus_plus
+from minienc.pretraining.second_order import gradient_penalty
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
 

@@ -9,7 +9,7 @@ from minienc.data import load_digits
 from minienc.layers import Conv2D, Dense, Flatten, Input
 from minienc.models import Model
 from minienc.pretraining import METHODS
-from minienc.pretraining.critics import gradient_penalty
+from minienc.pretraining.second_order import gradient_penalty
 from minienc.verify import numerical_gradient
 
 GAN = METHODS["gan"]
@@ -88,7 +88,7 @@ def test_the_penalty_by_jax():
 
 def test_critics_that_it_is_not_derived_for_are_refused():
     x = Input((4, 4, 1))
-    with pytest.raises(ValueError, match="is a Conv2D with tanh, expected dense layers with one"):
+    with pytest.raises(ValueError, match="is a Conv2D with tanh, expected dense layers"):
         gradient_penalty(Model(x, Dense(1)(Flatten()(Conv2D(2, 2, 1, "same", "tanh")(x)))), None)
     with pytest.raises(ValueError, match="is a Dense with gelu"):
         gradient_penalty(critic_of("gelu"), None)

@@ -12,6 +12,7 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "contractive": {},
     "gan": {"noise": 4},
     "dbn": {"epochs_per_layer": 2},
     "rbm": {"n_components": 5, "persistent": True, "k": 2},
