@@ -12,7 +12,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class RunReport:
     ----------
     errors : list of (name, squared error per test sample); the last is the method's, and it is
         empty for a method that restores nothing
-    pictures : list of Picture
+    pictures : list of Picture, measures : dict of numbers
         What the method alone has to show.
     originals, restored, noisy : arrays (n, D) or None
     filters : array (D, M) or None
@@ -57,6 +57,7 @@ class RunReport:
     noisy: np.ndarray | None = None
     filters: np.ndarray | None = None
     pictures: Sequence[Any] = ()
+    measures: dict[str, float] = field(default_factory=dict)
     codes_2d: np.ndarray | None = None
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
@@ -77,7 +78,7 @@ def render(run: RunReport) -> str:
         _section("What the numbers say", _verdicts(run)),
         _section("Reconstruction", _errors(run) + _images(run)),
         _section("With a few labels", _few_labels(run)),
-        _section("What was learned", _filters(run) + _pictures(run) + _map(run)),
+        _section("What was learned", _measures(run) + _filters(run) + _pictures(run) + _map(run)),
         _section("How it was learned", _curves(run)),
         _section("Repeat it", _repeat(run)),
     ]
@@ -182,6 +183,16 @@ def _errors(run: RunReport) -> str:
         f"<p>Squared error per test sample, summed over its {run.n_features} features; smaller is "
         f"better.</p><table><tbody>{rows}</tbody></table>"
     )
+
+
+def _measures(run: RunReport) -> str:
+    if not run.measures:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{value:.4g}</td></tr>'
+        for name, value in run.measures.items()
+    )
+    return f"<p>Of the test samples:</p><table><tbody>{rows}</tbody></table>"
 
 
 def _images(run: RunReport) -> str:

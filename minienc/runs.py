@@ -327,6 +327,7 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
                 (f"{settings['method']}, code of {width}", method),
             )
         ]
+    measures = method.measures(dataset.test_x, dataset.test_y)
     curve = None
     if settings["labels"]:
         say("fine-tuning with a few labels, and the control arms ...")
@@ -340,11 +341,12 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
             seeds=range(settings["seeds"]),
             progress=say,
         )
-    _write_report(folder, settings, dataset, method, errors, curve, seconds)
+    _write_report(folder, settings, dataset, method, errors, measures, curve, seconds)
     write_json(
         folder / "results.json",
         {
             "test_squared_error_per_sample": dict(errors),
+            "test_measures": measures,
             "training_seconds": round(seconds, 1),
             "few_labels": None
             if curve is None
@@ -355,7 +357,7 @@ def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) 
             },
         },
     )
-    _print_results(folder, dataset, errors, curve, seconds)
+    _print_results(folder, dataset, errors, measures, curve, seconds)
     return folder
 
 
@@ -377,12 +379,21 @@ def _describe(dataset: Dataset, folder: Path) -> str:
 
 
 def _print_results(
-    folder: Path, dataset: Dataset, errors: list[tuple[str, float]], curve: Any, seconds: float
+    folder: Path,
+    dataset: Dataset,
+    errors: list[tuple[str, float]],
+    measures: dict[str, float],
+    curve: Any,
+    seconds: float,
 ) -> None:
     if errors:
         print(f"\nsquared error per test sample, summed over {dataset.n_features} features:")
     for name, value in errors:
         print(f"  {name:<32} {value:9.4g}")
+    if measures:
+        print("\nof the test samples:")
+    for name, value in measures.items():
+        print(f"  {name:<46} {value:9.4g}")
     if curve is not None:
         print(f"\nmean and standard deviation over {len(curve.seeds)} seeds:\n{curve.table()}\n")
         print("\n".join(few_label_verdicts(curve)))
@@ -395,6 +406,7 @@ def _write_report(
     dataset: Dataset,
     method: Any,
     errors: list[tuple[str, float]],
+    measures: dict[str, float],
     curve: Any,
     seconds: float,
 ) -> None:
@@ -414,6 +426,7 @@ def _write_report(
         method=settings["method"],
         history=method.history_,
         errors=errors,
+        measures=measures,
         image_shape=_image_shape(dataset.sample_shape),
         originals=np.asarray(shown),
         restored=method.reconstruct(shown) if method.restores else None,

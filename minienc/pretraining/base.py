@@ -236,6 +236,10 @@ class Pretrainer:
         """Whether there is a way back from codes to samples."""
         return self.decoder_ is not None
 
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """What else can be said of test samples in numbers; ``y`` are their labels, if known."""
+        return {}
+
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
         """What this method has to show in a report, beyond what all have.
 

@@ -30,6 +30,7 @@ from minienc.layers import Centroids, Input
 from minienc.models import Model
 from minienc.pretraining.base import Picture, as_samples, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.clustering_metrics import clustering_measures
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
 
@@ -194,6 +195,10 @@ class KMeans(SteppedPretrainer):
 
     def filter_matrix(self) -> np.ndarray:
         return self.centroids_.T
+
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """How well the clusters agree with the labels."""
+        return {} if y is None else clustering_measures(y, self.predict(X))
 
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
         """The centroids, those of most samples first, and how many samples each has."""

@@ -288,6 +288,15 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     # -- what is shown
 
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """The likelihood of the first thousand samples, and how much of the code is in use."""
+        X = as_samples(X)
+        likelihood = self.log_likelihood(X[:1000], n_samples=100).mean()
+        return {
+            "log-likelihood, nats (100 importance samples)": float(likelihood),
+            "active numbers of the code": self.active_units(X),
+        }
+
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
         kl = self.kl_per_dimension(X)
         active = self.active_units(X)

@@ -64,6 +64,15 @@ def adjusted_rand_index(y: np.ndarray, clusters: np.ndarray) -> float:
     return 1.0 if most == by_chance else (together - by_chance) / (most - by_chance)
 
 
+def clustering_measures(y: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
+    """All three, by name."""
+    return {
+        "clustering accuracy": clustering_accuracy(y, clusters),
+        "normalised mutual information": normalized_mutual_information(y, clusters),
+        "adjusted Rand index": adjusted_rand_index(y, clusters),
+    }
+
+
 def assign(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns, each once, whose costs have the smallest sum: (row indices, columns).
 

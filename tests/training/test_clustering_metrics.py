@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minienc.finetuning.clusters import (
+from minienc.training.clustering_metrics import (
     adjusted_rand_index,
     assign,
     clustering_accuracy,

@@ -1,0 +1,248 @@
+"""Deep embedded clustering: codes and centroids that make each other clearer.
+
+    1. pretrain   a stacked denoising autoencoder; k-means on its codes gives the centroids mu
+    2. q_nk       soft memberships of the codes z_n = f(x_n), by Student's t around mu_k
+       p_nk       the same made sharper: q_nk^2 / sum_n q_nk, each row scaled to sum to 1
+    3. L = KL(p || q) = 1/N sum_nk p_nk log(p_nk / q_nk), lessened in mu and in the encoder
+
+p is what q would be if the clusters were as clear as the surest samples say; it is held while q
+follows it, and then made anew. Dividing by the cluster's size keeps large clusters from taking all.
+
+    dL/dz_n  = 2/N sum_k (1 + d_nk)^-1 (p_nk - q_nk) (z_n - mu_k)
+    dL/dmu_k = -2/N sum_n (1 + d_nk)^-1 (p_nk - q_nk) (z_n - mu_k)
+
+which is what three pairs give, one behind the other: squared distances, Student's t, divergence.
+
+Source: Xie, Girshick and Farhadi 2016, "Unsupervised deep embedding for clustering analysis",
+eq. 1 to 5 and section 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc import plots
+from minienc.arrays import Array, beside, to_numpy
+from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
+from minienc.layers import Centroids
+from minienc.models import Model
+from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.kmeans import KMeans
+from minienc.pretraining.stacked import StackedAutoencoder
+from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.clustering_metrics import clustering_measures
+
+
+class DEC(SteppedPretrainer):
+    """Deep embedded clustering.
+
+    Parameters
+    ----------
+    n_clusters : int
+    hidden : sequence of int
+        Widths of the encoder's layers; the last is the code's.
+    loss : str
+        Of the autoencoder.
+    noise_level : float
+        The part of each layer's input that is masked while it is pretrained.
+    epochs_per_layer, pretraining_epochs : int
+        Of the autoencoder: for each layer, then for the whole.
+    update_every : int
+        Steps after which p is made anew.
+    learning_rate : float
+        Of the clustering; ``pretraining_rate`` is the autoencoder's.
+    epochs, batch_size, dtype, device, random_state, verbose
+        As of ``Pretrainer``; ``epochs`` is of the clustering.
+
+    Attributes
+    ----------
+    centroids_ : array (K, M), in the space of the codes
+    history_ : dict of lists
+        "loss", and "changed": the part of samples that changed clusters at the last making of p.
+    """
+
+    method = "dec"
+
+    def __init__(
+        self,
+        n_clusters: int = 10,
+        hidden: Sequence[int] = (500, 500, 2000, 10),
+        loss: str = "mean_squared_error",
+        noise_level: float = 0.2,
+        epochs_per_layer: int = 20,
+        pretraining_epochs: int = 20,
+        pretraining_rate: float = 1e-3,
+        update_every: int = 140,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-4,
+        epochs: int = 10,
+        batch_size: int = 256,
+        dtype: str = "float32",
+        device: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch_size=batch_size,
+            dtype=dtype,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.n_clusters = n_clusters
+        self.hidden = hidden
+        self.loss = loss
+        self.noise_level = noise_level
+        self.epochs_per_layer = epochs_per_layer
+        self.pretraining_epochs = pretraining_epochs
+        self.pretraining_rate = pretraining_rate
+        self.update_every = update_every
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        if math.prod(sample_shape) >= 256:
+            return {}
+        return {
+            "hidden": (128, 10),
+            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
+            "pretraining_epochs": 60,
+            "epochs": 60,
+            "batch_size": 128,
+            "update_every": 12,
+            "learning_rate": 1e-3,
+        }
+
+    # -- the mathematics
+
+    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+        network, optimizer = self.networks_["clusters"], self.optimizers_["clusters"]
+        if optimizer.iterations % self.update_every == 0:
+            self._sharpen()
+        q, cache = network.forward(x)
+        p = q * q / beside(self.arrays_["sizes"], q)
+        p = p / p.sum(axis=1)[:, None]
+        loss, loss_cache = kl_divergence_forward(q, p)
+        gradients = network.new_gradients()
+        dq = kl_divergence_backward(q.dtype.type(1), loss_cache)
+        network.backward(dq, cache, gradients, need_dx=False)
+        optimizer.step(network.parameters, gradients)
+        return {"loss": loss, "changed": float(self.arrays_["changed"][0])}
+
+    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+        q = self.networks_["clusters"](x)
+        p = q * q / beside(self.arrays_["sizes"], q)
+        return {"loss": kl_divergence_forward(q, p / p.sum(axis=1)[:, None])[0]}
+
+    def _sharpen(self) -> None:
+        """The sizes of the clusters, sum_n q_nk: all that p needs to know of other samples."""
+        q = to_numpy(self.networks_["clusters"].predict(self._X, batch_size=1000))
+        clusters, before = q.argmax(axis=1), self.arrays_["clusters"]
+        self.arrays_["changed"] = np.array([float((clusters != before).mean())])
+        self.arrays_["clusters"] = clusters
+        self.arrays_["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
+
+    # -- what learns
+
+    def check_params(self, n_features: int) -> None:
+        check_counts("DEC", n_clusters=self.n_clusters, update_every=self.update_every)
+        self._autoencoder().check_params(n_features)
+        super().check_params(n_features)
+
+    def _autoencoder(self) -> StackedAutoencoder:
+        return StackedAutoencoder(
+            hidden=as_widths("DEC", self.hidden),
+            noise="masking",
+            noise_level=self.noise_level,
+            epochs_per_layer=self.epochs_per_layer,
+            epochs=self.pretraining_epochs,
+            loss=self.loss,
+            learning_rate=self.pretraining_rate,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            device=self.device,
+            random_state=getattr(self, "random_state_", 0),
+            verbose=self.verbose,
+        )
+
+    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+        self.autoencoder_ = self._autoencoder()
+        self.autoencoder_.random_state_ = int(rng.integers(2**31))
+        self.autoencoder_._build(n_features)
+        self._join()
+
+    def _join(self) -> None:
+        """The encoder, and behind it the centroids."""
+        self.encoder_, self.decoder_ = self.autoencoder_.encoder_, self.autoencoder_.decoder_
+        self._layer = Centroids(self.n_clusters, "student_t", name="centroids")
+        code = self.encoder_.outputs[0]
+        self.model_ = Model(self.encoder_.inputs[0], self._layer(code), name="clusters")
+        self.networks_ = {"clusters": self.model_}
+        self.optimizers_ = {"clusters": self._new_optimizer()}
+
+    def _start(self, X: Any) -> None:
+        """Pretrain the autoencoder; put the centroids where k-means finds them among the codes."""
+        run, device = self._run, self.model_.device
+        folder = None if run.folder is None else run.folder / "autoencoder"
+        self.autoencoder_ = self._autoencoder().fit(
+            X, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume
+        )
+        self._join()
+        self.model_.to(device)
+        codes = to_numpy(self.encoder_.predict(X, batch_size=1000))
+        kmeans = KMeans(
+            self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
+        ).fit(codes)
+        self._layer.C.value = beside(kmeans.centroids_, self._layer.C.value)
+        self._X = X
+        self.arrays_["clusters"] = kmeans.predict(codes)
+        self.arrays_["changed"] = np.zeros(1)
+        self.arrays_["sizes"] = np.ones(self.n_clusters, self.dtype)
+
+    # -- what it is for
+
+    @property
+    def centroids_(self) -> np.ndarray:
+        self.check_fitted()
+        return to_numpy(self._layer.C.value)
+
+    def memberships(self, X: Any) -> np.ndarray:
+        """q (N, K): the soft memberships of each sample."""
+        self.check_fitted()
+        return to_numpy(self.model_.predict(as_samples(X), batch_size=1000))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The cluster of each sample (N,)."""
+        return self.memberships(X).argmax(axis=1)
+
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """How well the clusters agree with the labels."""
+        return {} if y is None else clustering_measures(y, self.predict(X))
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """The surest samples of each cluster; how large the clusters are."""
+        q = self.memberships(X)
+        clusters = q.argmax(axis=1)
+        sizes = np.bincount(clusters, minlength=self.n_clusters)
+        caption = "Test samples in each cluster."
+        names = [str(k) for k in range(self.n_clusters)] if self.n_clusters <= 20 else None
+        found = [Picture(caption, plots.bars(sizes, "cluster", "samples", names), is_drawing=True)]
+        if image_shape is not None:
+            rows = []
+            for k in np.argsort(-sizes, kind="stable")[:10]:
+                members = np.flatnonzero(clusters == k)
+                surest = members[np.argsort(-q[members, k], kind="stable")][:10]
+                if len(surest) == 10:
+                    rows.append((f"cluster {k}", X[surest]))
+            if rows:
+                caption = "The test samples that belong to each cluster most surely."
+                found.append(Picture(caption, plots.image_grid(rows, image_shape)))
+        return found
