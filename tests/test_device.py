@@ -105,6 +105,7 @@ LAYERS = {  # a layer, and how it is called; those for images take images
     "Reshape": (lambda: L.Reshape((3, 2)), _one),
     "SaltAndPepperNoise": (lambda: L.SaltAndPepperNoise(0.4), _one),
     "SpectralNormalization": (lambda: L.SpectralNormalization(Dense(3, seed=1)), _one),
+    "VectorQuantizer": (lambda: L.VectorQuantizer(5, 2, seed=1), _one),
     "UpSampling2D": (lambda: L.UpSampling2D(2), _one),
 }
 FOR_IMAGES = {name for name in LAYERS if "2D" in name}

@@ -115,6 +115,7 @@ from minienc.functions.pooling import (
     up_sampling2d_backward,
     up_sampling2d_forward,
 )
+from minienc.functions.quantization import quantization_error_backward, quantization_error_forward
 from minienc.functions.sparsity import (
     k_sparse_backward,
     k_sparse_forward,
@@ -196,6 +197,8 @@ __all__ = [
     "patches_backward",
     "patches_forward",
     "power_iteration",
+    "quantization_error_backward",
+    "quantization_error_forward",
     "relu_backward",
     "relu_forward",
     "reparameterize_backward",

@@ -17,6 +17,7 @@ from minienc.layers.pooling import (
     MaxPool2D,
     UpSampling2D,
 )
+from minienc.layers.quantization import VectorQuantizer
 from minienc.layers.shaping import Add, Concatenate, Flatten, Reshape
 from minienc.layers.sparsity import KSparse
 
@@ -48,4 +49,5 @@ __all__ = [
     "SaltAndPepperNoise",
     "SpectralNormalization",
     "UpSampling2D",
+    "VectorQuantizer",
 ]
