@@ -102,13 +102,14 @@ LAYERS = {  # a layer, and how it is called; those for images take images
     "LayerNormalization": (L.LayerNormalization, _one),
     "MaskingNoise": (lambda: L.MaskingNoise(0.4), _one),
     "MaxPool2D": (lambda: L.MaxPool2D(2), _one),
+    "Patches": (lambda: L.Patches(2), _one),
     "Reshape": (lambda: L.Reshape((3, 2)), _one),
     "SaltAndPepperNoise": (lambda: L.SaltAndPepperNoise(0.4), _one),
     "SpectralNormalization": (lambda: L.SpectralNormalization(Dense(3, seed=1)), _one),
     "VectorQuantizer": (lambda: L.VectorQuantizer(5, 2, seed=1), _one),
     "UpSampling2D": (lambda: L.UpSampling2D(2), _one),
 }
-FOR_IMAGES = {name for name in LAYERS if "2D" in name}
+FOR_IMAGES = {name for name in LAYERS if "2D" in name} | {"Patches"}
 
 
 def test_every_layer_is_here():

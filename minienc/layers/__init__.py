@@ -2,7 +2,7 @@
 
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.centroids import Centroids
-from minienc.layers.convolution import Conv2D, Conv2DTranspose
+from minienc.layers.convolution import Conv2D, Conv2DTranspose, Patches
 from minienc.layers.dense import Activation, Dense, DenseTranspose
 from minienc.layers.graph import Input
 from minienc.layers.noise import Dropout, GaussianNoise, MaskingNoise, SaltAndPepperNoise
@@ -45,6 +45,7 @@ __all__ = [
     "MaxPool2D",
     "Parameter",
     "Parameters",
+    "Patches",
     "Reshape",
     "SaltAndPepperNoise",
     "SpectralNormalization",

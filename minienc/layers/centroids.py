@@ -24,7 +24,7 @@ CODES = {
 
 
 class Centroids(Layer):
-    """y = code(|x - c_1|^2, ..., |x - c_K|^2), of samples (D,) and centroids C (K, D).
+    """y = code(|x - c_1|^2, ..., |x - c_K|^2), of samples (..., D) and centroids C (K, D).
 
     Parameters
     ----------
@@ -60,24 +60,21 @@ class Centroids(Layer):
 
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         self.check_built()
-        d, d_cache = squared_distances_forward(x, self.C.value)
+        d, d_cache = squared_distances_forward(x.reshape(-1, x.shape[-1]), self.C.value)
         y, y_cache = CODES[self.code][0](d)
-        return y, self.stamp((d_cache, y_cache))
+        return y.reshape(*x.shape[:-1], self.units), self.stamp((d_cache, y_cache, x.shape))
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        d_cache, y_cache = self.check_stamp(cache)
-        dd = CODES[self.code][1](dy, y_cache)
-        if grads is None:
-            return squared_distances_backward(dd, d_cache, (None,), need_dx)[0]
-        dC, write = grads.claim(self.C)
-        return squared_distances_backward(dd, d_cache, dC, need_dx, write)[0]
+        d_cache, y_cache, shape = self.check_stamp(cache)
+        dd = CODES[self.code][1](dy.reshape(-1, self.units), y_cache)
+        dC, write = ((None,), False) if grads is None else grads.claim(self.C)
+        dx = squared_distances_backward(dd, d_cache, dC, need_dx, write)[0]
+        return None if dx is None else dx.reshape(shape)
 
     def output_shape(self, sample_shape: Any) -> Any:
-        if len(sample_shape) != 1:
-            raise ValueError(f"{self.label}: a sample is {tuple(sample_shape)}, expected (D,)")
-        if self.built_for is not None and sample_shape[0] != self.C.shape[1]:
+        if self.built_for is not None and sample_shape[-1] != self.C.shape[1]:
             raise ValueError(
                 f"{self.label}: its centroids have {self.C.shape[1]} numbers, a sample "
-                f"{sample_shape[0]}"
+                f"{sample_shape[-1]}"
             )
-        return (self.units,)
+        return (*sample_shape[:-1], self.units)

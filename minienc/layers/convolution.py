@@ -1,4 +1,4 @@
-"""Convolutional layers: ``Conv2D`` and ``Conv2DTranspose``. Images are (N, H, W, C)."""
+"""Convolutional layers: ``Conv2D``, ``Conv2DTranspose``, ``Patches``. Images are (N, H, W, C)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from minienc.functions.convolution import (
     conv2d_forward,
     conv2d_transpose_backward,
     conv2d_transpose_forward,
+    patches_backward,
+    patches_forward,
     transposed_size,
 )
 from minienc.functions.windows import check_padding, pair_of, place_windows
@@ -205,3 +207,40 @@ def check_image(layer: Layer, sample_shape: Any) -> tuple[int, int, int]:
     raise ValueError(
         f"{layer.label}: samples are of shape {shape}, expected images (H, W, C); {mend}"
     )
+
+
+class Patches(Layer):
+    """Every window of an image as a row of numbers: (H, W, C) becomes (OH, OW, KH KW C).
+
+    Parameters
+    ----------
+    kernel_size, strides : int or (int, int)
+    padding : {"valid", "same"}
+    name : str or None
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        strides: int | tuple[int, int] = 1,
+        padding: str = "valid",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.kernel_size = pair_of("Patches", "kernel_size", kernel_size)
+        self.strides = pair_of("Patches", "strides", strides)
+        self.padding = check_padding("Patches", padding)
+
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+        y, cache = patches_forward(x, self.kernel_size, self.strides, self.padding)
+        return y, self.stamp(cache)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        return patches_backward(dy, self.check_stamp(cache))
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        height, width, channels = check_image(self, sample_shape)
+        windows = place_windows(
+            self.label, (height, width), self.kernel_size, self.strides, self.padding, "kernel_size"
+        )
+        return (*windows.n, self.kernel_size[0] * self.kernel_size[1] * channels)

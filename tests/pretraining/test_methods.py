@@ -12,6 +12,7 @@ from minienc.training.callbacks import LambdaCallback
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8))
 SMALL = {
+    "patches": {"image_shape": (4, 2), "patch_size": 2, "n_centroids": 4},
     "aae": {"hidden": (6,), "code": 3, "discriminator": (4,)},
     "vq": {"hidden": (6,), "groups": 2, "dim": 2, "n_codes": 5, "patience": 2},
     "dec": {"n_clusters": 4, "epochs_per_layer": 1, "pretraining_epochs": 2, "update_every": 3},

@@ -124,6 +124,7 @@ LAYERS = {
     "BatchNormalization": lambda: (all_layers.BatchNormalization(), (X,)),
     "LayerNormalization": lambda: (all_layers.LayerNormalization(), (X,)),
     "Centroids": lambda: (all_layers.Centroids(5, "student_t", seed=0), (X,)),
+    "Patches": lambda: (all_layers.Patches(2, 1, "same"), (IMAGES,)),
     "KSparse": lambda: (all_layers.KSparse(2), (X,)),
     "SpectralNormalization": lambda: (
         all_layers.SpectralNormalization(Dense(4, "tanh", seed=0), seed=1),

@@ -1,0 +1,229 @@
+"""Patch features: k-means on small patches of images, and a look at every place with what it found.
+
+    learn    random patches -> contrast normalised -> whitened -> k-means: the centroids are strokes
+    encode   every patch of an image -> the same -> triangle code -> mean over each quadrant
+
+No gradient is taken. Contrast normalisation sets each patch to mean 0 and variance 1, so that dim
+and bright ones count alike; whitening removes what neighbouring pixels share, which k-means would
+spend its centroids on. For whitened patches p' = (p - m) U diag(1 / sqrt(s + eps)) U', where U and
+s are the eigenvectors and eigenvalues of the patches' covariance: of all maps that whiten, the one
+that changes patches least ("ZCA").
+
+The encoder is a model of ordinary layers, so it can be fine-tuned like any other.
+
+Source: Coates, Lee and Ng 2011, "An analysis of single-layer networks in unsupervised feature
+learning", sections 3.1 to 3.3; Bell and Sejnowski 1997 (ZCA).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc import plots
+from minienc.arrays import beside, to_numpy
+from minienc.layers import (
+    AveragePooling2D,
+    Centroids,
+    Dense,
+    Flatten,
+    Input,
+    LayerNormalization,
+    Patches,
+    Reshape,
+)
+from minienc.models import Model
+from minienc.pretraining.base import (
+    Picture,
+    Pretrainer,
+    as_image_shape,
+    as_samples,
+    check_counts,
+)
+from minienc.pretraining.kmeans import KMeans
+
+CONTRAST = 0.01  # what is added to a patch's variance before its root divides
+
+
+class PatchFeatures(Pretrainer):
+    """Patch k-means features with whitening, triangle code and pooling over quadrants.
+
+    Parameters
+    ----------
+    n_centroids : int
+        K; a code has 4 K numbers.
+    patch_size : int
+        Height and width of a patch.
+    stride : int
+        How far apart patches are looked at when encoding.
+    n_patches : int
+        Patches that are learned from, at most.
+    whitening : float
+        eps.
+    image_shape : (H, W) or (H, W, C), or None
+        Of a sample; None is a square grey image.
+    epochs : int
+        Rounds of k-means.
+    batch_size, dtype, device, random_state, verbose
+        As of ``Pretrainer``.
+
+    Attributes
+    ----------
+    kmeans_ : KMeans
+    history_ : dict of lists
+        That of k-means: "loss" is the inertia of whitened patches.
+    """
+
+    method = "patches"
+
+    def __init__(
+        self,
+        n_centroids: int = 64,
+        patch_size: int = 4,
+        stride: int = 1,
+        n_patches: int = 50_000,
+        whitening: float = 0.1,
+        image_shape: Sequence[int] | None = None,
+        epochs: int = 20,
+        batch_size: int = 1000,
+        dtype: str = "float32",
+        device: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            epochs=epochs,
+            batch_size=batch_size,
+            dtype=dtype,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.n_centroids = n_centroids
+        self.patch_size = patch_size
+        self.stride = stride
+        self.n_patches = n_patches
+        self.whitening = whitening
+        self.image_shape = image_shape
+
+    @classmethod
+    def suggest(
+        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
+    ) -> dict[str, Any]:
+        wide = math.prod(sample_shape) >= 256
+        return {
+            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
+            "patch_size": 6 if wide else 4,
+            "stride": 2 if wide else 1,
+            "n_centroids": 100 if wide else 64,
+        }
+
+    def check_params(self, n_features: int) -> None:
+        super().check_params(n_features)
+        check_counts(
+            "PatchFeatures",
+            n_centroids=self.n_centroids,
+            patch_size=self.patch_size,
+            stride=self.stride,
+            n_patches=self.n_patches,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+        )
+        if not (math.isfinite(self.whitening) and self.whitening > 0):
+            raise ValueError(f"PatchFeatures: whitening is {self.whitening!r}, expected above 0")
+        self._build(n_features)
+
+    def _build(self, n_features: int) -> None:
+        height, width, channels = as_image_shape(self.image_shape, n_features)
+        size = self.patch_size**2 * channels
+        x = Input((n_features,), dtype=self.dtype)
+        image = Reshape((height, width, channels))(x)
+        patches = Patches(self.patch_size, self.stride, name="patches")(image)
+        normal = LayerNormalization(epsilon=CONTRAST, name="contrast")(patches)
+        self._whiten = Dense(size, name="whitening")
+        self._layer = Centroids(self.n_centroids, name="centroids")
+        code = self._layer(self._whiten(normal))
+        rows, columns = code.sample_shape[:2]
+        quadrant = (-(-rows // 2), -(-columns // 2))
+        pooled = AveragePooling2D(quadrant, padding="same", name="quadrants")(code)
+        self._normal = Model(x, normal, name="normalised_patches")
+        self.model_ = self.encoder_ = Model(x, Flatten()(pooled), name="encoder")
+        self.decoder_ = None
+
+    def _fit(self, X: Any) -> None:
+        self.check_params(X.shape[1])
+        self._build(X.shape[1])
+        self.encoder_.initialize(np.random.default_rng(self.random_state_))
+        rng = np.random.default_rng([self.random_state_, 1])
+        patches = self._some_patches(X, rng)
+        W, b = whitening(patches, self.whitening)
+        run = self._run
+        self.kmeans_ = KMeans(
+            self.n_centroids,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            random_state=self.random_state_,
+            verbose=self.verbose,
+        )
+        self.kmeans_.fit(
+            (patches @ W + b).astype(self.dtype),
+            callbacks=run.callbacks,
+            checkpoint_dir=run.folder,
+            resume=run.resume,
+        )
+        for parameter, values in (
+            (self._whiten.W, W),
+            (self._whiten.b, b),
+            (self._layer.C, self.kmeans_.centroids_),
+        ):
+            assert parameter is not None
+            parameter.value = beside(values.astype(self.dtype), parameter.value)
+        self.encoder_.to(self._device(X))
+        self.history_ = self.kmeans_.history_
+
+    def _some_patches(self, X: Any, rng: np.random.Generator) -> np.ndarray:
+        """(P, D) contrast-normalised patches, of samples and places at random."""
+        rows, columns, size = self._normal.outputs[0].sample_shape
+        each = max(1, -(-self.n_patches // len(X)))  # of one sample
+        found, total = [], 0
+        for start in range(0, len(X), 500):
+            x = to_numpy(X[start : start + 500]).astype(self.dtype)
+            if self.n_patches < len(X):  # of some samples only
+                x = x[rng.random(len(x)) < self.n_patches / len(X)]
+            patches = to_numpy(self._normal(x)).reshape(len(x), rows * columns, size)
+            chosen = rng.integers(0, rows * columns, (len(x), each))
+            found.append(np.take_along_axis(patches, chosen[:, :, None], axis=1).reshape(-1, size))
+            total += len(found[-1])
+        return np.concatenate(found)[: max(self.n_patches, self.n_centroids)].astype(float)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the mean squared distance of X's whitened patches from their centroids."""
+        self.check_fitted()
+        X = as_samples(X)
+        patches = self._some_patches(X, np.random.default_rng(0))
+        W, b = (to_numpy(p.value) for p in self._whiten.parameters_used())
+        return self.kmeans_.score((patches @ W + b).astype(self.dtype))
+
+    def filter_matrix(self) -> None:
+        """None: the weights that the input meets first are of patches, and shown as such."""
+        return None
+
+    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
+        """The centroids, as patches."""
+        channels = as_image_shape(self.image_shape, X.shape[1])[2]
+        shape = (self.patch_size, self.patch_size, *((channels,) if channels > 1 else ()))
+        caption = "Centroids of whitened patches: bright is red, dark is blue."
+        return [Picture(caption, plots.filters(self.kmeans_.centroids_.T, shape))]
+
+
+def whitening(patches: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """(W, b) so that p W + b has mean 0 and, for epsilon 0, covariance 1."""
+    mean = patches.mean(axis=0)
+    centred = patches - mean
+    s, U = np.linalg.eigh(centred.T @ centred / len(patches))
+    W = (U / np.sqrt(np.maximum(s, 0) + epsilon)) @ U.T
+    return W, -mean @ W
