@@ -23,6 +23,7 @@ SMALL = {  # the rows' functions on the digits, in seconds
     "steps": 10,
     "k": 2,
     "draws": 5,
+    "pretraining_epochs": 1,
 }
 
 
