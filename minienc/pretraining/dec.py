@@ -55,7 +55,7 @@ class DEC(SteppedPretrainer):
         Steps after which p is made anew.
     learning_rate : float
         Of the clustering; ``pretraining_rate`` is the autoencoder's.
-    epochs, batch_size, dtype, device, random_state, verbose
+    **params
         As of ``Pretrainer``; ``epochs`` is of the clustering.
 
     Attributes
@@ -77,24 +77,13 @@ class DEC(SteppedPretrainer):
         pretraining_epochs: int = 20,
         pretraining_rate: float = 1e-3,
         update_every: int = 140,
-        optimizer: str = "adam",
         learning_rate: float = 1e-4,
         epochs: int = 10,
         batch_size: int = 256,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
+        **params: Any,
     ) -> None:
         super().__init__(
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
+            learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, **params
         )
         self.n_clusters = n_clusters
         self.hidden = hidden
