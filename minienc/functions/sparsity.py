@@ -88,9 +88,10 @@ def k_sparse_forward(h, k):
     if not 1 <= k <= h.shape[1]:
         raise ValueError(f"k_sparse_forward: k is {k}, expected 1 to {h.shape[1]}, the units of h")
     xp = get_array_module(h)
-    order = xp.argsort(-h, axis=1, kind="stable")
-    rank = xp.argsort(order, axis=1, kind="stable")
-    mask = (rank < k).astype(h.dtype)
+    least = xp.sort(h, axis=1)[:, h.shape[1] - k][:, None]  # the k-th largest of each row
+    above, level = h > least, h == least
+    room = k - above.sum(axis=1)[:, None]  # for how many of those that are level with it
+    mask = (above | (level & (xp.cumsum(level, axis=1) <= room))).astype(h.dtype)
     y = h * mask
     return y, KSparseCache(mask, y)
 

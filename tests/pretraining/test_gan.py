@@ -68,18 +68,18 @@ def test_the_penalty_by_jax():
     jax = pytest.importorskip("jax")
     jnp = jax.numpy
     critic, x = critic_of("softplus"), RNG.standard_normal((3, 4))
-    with jax.experimental.enable_x64():
+    jax.config.update("jax_enable_x64", True)
 
-        def penalty(weights):
-            def score(v):
-                for W, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
-                    v = jax.nn.softplus(v @ W + b)
-                return (v @ weights[-2] + weights[-1])[0]
+    def penalty(weights):
+        def score(v):
+            for W, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+                v = jax.nn.softplus(v @ W + b)
+            return (v @ weights[-2] + weights[-1])[0]
 
-            r = jax.vmap(jax.grad(score))(jnp.asarray(x))
-            return 10 * ((jnp.linalg.norm(r, axis=1) - 1) ** 2).mean()
+        r = jax.vmap(jax.grad(score))(jnp.asarray(x))
+        return 10 * ((jnp.linalg.norm(r, axis=1) - 1) ** 2).mean()
 
-        expected = jax.grad(penalty)([jnp.asarray(w) for w in critic.get_weights()])
+    expected = jax.grad(penalty)([jnp.asarray(w) for w in critic.get_weights()])
     gradients = critic.new_gradients()
     gradient_penalty(critic, x, gradients)
     for (_, mine), theirs in zip(gradients.items(), expected, strict=True):
