@@ -131,7 +131,7 @@ def test_other_methods(method):
 
 
 REFUSED = [
-    (["--method", "foo"], "--method is 'foo', expected one of autoencoder"),
+    (["--method", "foo"], "--method is 'foo', expected one of aae, autoencoder"),
     (["--noise", "masking:0.3"], "--noise is not for --method autoencoder, which takes --hidden"),
     (["--method", "denoising", "--noise", "masking:x"], "expected such as masking:0.3"),
     (["--method", "denoising", "--noise", "masking:3"], "expected a probability in [0, 1]"),
