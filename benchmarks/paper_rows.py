@@ -149,7 +149,7 @@ def at_random(encoder: Model, seed: int) -> Model:
     return blank
 
 
-def tuned_error(task: Task, encoder: Model, **options: Any) -> float:
+def tuned_error(task: Task, encoder: Model, rate: float | None = None, **options: Any) -> float:
     """Test error, in per cent, of the classifier that begins as ``encoder``; all labels."""
     x, y, settings = task.data.x, task.data.y, task.configuration
     epochs, batch = settings["tuning_epochs"], settings["tuning_batch_size"]
@@ -159,7 +159,7 @@ def tuned_error(task: Task, encoder: Model, **options: Any) -> float:
         y,
         epochs=epochs,
         batch_size=batch,
-        learning_rate=decaying(settings["tuning_rate"], len(x), epochs, batch),
+        learning_rate=decaying(rate or settings["tuning_rate"], len(x), epochs, batch),
         optimizer=settings["tuning_optimizer"],
         random_state=task.seed,
         **options,
@@ -228,7 +228,8 @@ def stacked_sparse(task: Task) -> dict[str, float]:
         tensor = encoder(tensor)
     stack = Model(x, tensor)
     return {
-        "accuracy before fine-tuning": 100 - tuned_error(task, stack, mode="frozen"),
+        "accuracy before fine-tuning": 100
+        - tuned_error(task, stack, settings["head_rate"], mode="frozen"),
         "after": 100 - tuned_error(task, stack),
     }
 
@@ -351,6 +352,7 @@ ROWS = {
                 epochs=30,
                 batch_size=128,
                 learning_rate=2e-3,
+                head_rate=1e-2,
                 **CLASSIFIER,
             ),
             full=dict(
@@ -361,6 +363,7 @@ ROWS = {
                 epochs=100,
                 batch_size=128,
                 learning_rate=2e-3,
+                head_rate=1e-2,
                 **{**CLASSIFIER, "tuning_epochs": 60},
             ),
             notes={
