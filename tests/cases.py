@@ -14,7 +14,7 @@ import numpy as np
 import minienc.functions
 import minienc.training.optimizers
 from minienc.functions.activations import ACTIVATIONS
-from minienc.functions.input_gradient import SLOPES
+from minienc.functions.slopes import SLOPES
 from minienc.primitive import REGISTRY
 
 Case = tuple[tuple, dict[str, Any]]
@@ -243,9 +243,6 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
             for name in SLOPES
             for sign in ((1, -1) if name in ("relu", "leaky_relu", "elu", "tanh") else (1,))
         ]
-    ),
-    "dense_input_gradient_forward": lambda rng: iter(
-        [((_normal(rng, n, 3), _normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (5, 1, 0)]
     ),
     "dense_contraction_forward": lambda rng: iter(
         [((_normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (5, 1, 0)]

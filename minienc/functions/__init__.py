@@ -58,12 +58,6 @@ from minienc.functions.dense import (
     dense_forward,
 )
 from minienc.functions.energy import free_energy_backward, free_energy_forward
-from minienc.functions.input_gradient import (
-    activation_slope_backward,
-    activation_slope_forward,
-    dense_input_gradient_backward,
-    dense_input_gradient_forward,
-)
 from minienc.functions.losses import (
     kl_divergence_backward,
     kl_divergence_forward,
@@ -116,6 +110,10 @@ from minienc.functions.pooling import (
     up_sampling2d_forward,
 )
 from minienc.functions.quantization import quantization_error_backward, quantization_error_forward
+from minienc.functions.slopes import (
+    activation_slope_backward,
+    activation_slope_forward,
+)
 from minienc.functions.sparsity import (
     k_sparse_backward,
     k_sparse_forward,
@@ -153,8 +151,6 @@ __all__ = [
     "dense_contraction_backward",
     "dense_contraction_forward",
     "dense_forward",
-    "dense_input_gradient_backward",
-    "dense_input_gradient_forward",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",

@@ -26,14 +26,14 @@ from minienc import plots
 from minienc.arrays import Array, beside, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
-from minienc.functions.input_gradient import (
+from minienc.functions.slopes import (
     SLOPES,
     activation_slope_backward,
     activation_slope_forward,
 )
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
-from minienc.pretraining.second_order import InputGradient, contraction, dense_layers
+from minienc.pretraining.second_order import InputGradient, affine_layers, contraction
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 
@@ -111,7 +111,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
 
     def _contract(self, x: Array, rng: np.random.Generator, gradients: Any) -> Any:
         """The mean of |J|^2; the gradient of ``strength`` times it is added to ``gradients``."""
-        layers = dense_layers(self.encoder_)
+        layers = affine_layers(self.encoder_)
         if len(layers) == 1:
             return self._contract_one(layers[0], x, gradients)
         V = beside(self._directions(rng), x)
@@ -179,7 +179,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
         """dh / dx at each sample: (N, K, D)."""
         self.check_fitted()
         x = beside(to_numpy(as_samples(X)).astype(self.dtype), self.model_.parameters.vector)
-        gradient = InputGradient(dense_layers(self.encoder_), x)
+        gradient = InputGradient(affine_layers(self.encoder_), x)
         units = np.eye(gradient.y.shape[1], dtype=self.dtype)
         rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
         return np.stack(rows, axis=1)

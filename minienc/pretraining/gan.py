@@ -73,7 +73,7 @@ class GAN(SteppedPretrainer):
     image_shape : (H, W) or (H, W, C), or None
         Of "conv"; None is a square grey image.
     penalty : float
-        Strength of the gradient penalty of "wasserstein", which is for "dense".
+        Strength of the gradient penalty of "wasserstein".
     n_critic : int
         Turns of the discriminator for each of the generator's.
     learning_rate, beta_1 : float
@@ -221,11 +221,6 @@ class GAN(SteppedPretrainer):
                 raise ValueError(
                     f"GAN: {name} is {getattr(self, name)!r}, expected {' or '.join(options)}"
                 )
-        if (self.loss, self.architecture) == ("wasserstein", "conv"):
-            raise ValueError(
-                "GAN: the gradient penalty is of dense layers; choose architecture dense or loss "
-                "non_saturating"
-            )
         super().check_params(n_features)
 
     def _new_optimizer(self) -> Optimizer:

@@ -1,8 +1,8 @@
-"""A gradient with respect to the input, as something to be differentiated again.
+"""The slope of an activation, as something to be differentiated again.
 
-For y = f(x W + b), what comes back from above, g = dL/dy, leaves below as dL/dx = (g s) W', where
-s = f'(x W + b). A loss on dL/dx (the gradient penalty of an adversarial critic) has a gradient of
-second order with respect to W: through (g s) W' itself, and through s. Both are pairs here.
+For y = f(z), what comes back from above, g = dL/dy, goes on below as g s with s = f'(z). A loss on
+a gradient (the penalty of an adversarial critic, a contractive autoencoder's) has a gradient of
+second order, through s: this pair. ``pretraining.second_order`` has the whole way.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import check_shapes
-
-# ---------------------------------------------------------------------- the slope of an activation
 
 
 class ActivationSlopeCache(NamedTuple):
@@ -74,38 +72,3 @@ def activation_slope_backward(ds, cache: ActivationSlopeCache):
     if activation == "softplus":
         return ds * xp.exp(-y)
     return xp.zeros_like(ds)
-
-
-# ---------------------------------------------------------------------------- back through a layer
-
-
-class DenseInputGradientCache(NamedTuple):
-    g: Array  # (N, M)
-    s: Array  # (N, M)
-    W: Array  # (D, M)
-    u: Array  # (N, M)  g s
-
-
-@primitive
-def dense_input_gradient_forward(g, s, W):
-    """r = (g s) W': the gradient g (N, M) of a dense layer's output, taken to its input (N, D).
-
-    s (N, M) is the slope of its activation, W (D, M) its weights.
-    """
-    check_shapes("dense_input_gradient_forward", "g: N M, s: N M, W: D M", g, s, W)
-    u = g * s  # (1)
-    r = u @ W.T  # (2)
-    return r, DenseInputGradientCache(g, s, W, u)
-
-
-@primitive
-def dense_input_gradient_backward(dr, cache: DenseInputGradientCache, add_to=None):
-    """du = dr W,  dg = du s,  ds = du g,  dW = dr' u.
-
-    r_nd = sum_m u_nm W_dm, so dW_dm = sum_n dr_nd u_nm. ``add_to`` is (array,) that dW is added to.
-    """
-    g, s, W, u = cache
-    check_shapes("dense_input_gradient_backward", "u: N M, W: D M, dr: N D", u, W, dr)
-    du = dr @ W  # (2)
-    dW = dr.T @ u
-    return du * s, du * g, *accumulate(add_to, dW)  # (1)
