@@ -1,15 +1,15 @@
 """The command line: ``minienc pretrain | finetune | encode | gradcheck | info``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
-2 refused, with one line
-that says what came and what was expected; 130 after Ctrl-C, with how to resume.
+2 refused, with one line that says what came and what was expected; 130 after Ctrl-C, with how to
+resume.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 EPILOG = """examples:
@@ -74,6 +74,18 @@ def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> d
 # -- what may be said
 
 
+class _Methods:
+    """The names of the methods, looked up when the help is asked for them and not before."""
+
+    def __contains__(self, name: object) -> bool:
+        return True  # ``runs.method_class`` refuses what is none of them
+
+    def __iter__(self) -> Iterator[str]:
+        from minienc.pretraining import METHODS
+
+        return iter(sorted(METHODS))
+
+
 def _parser() -> argparse.ArgumentParser:
     from minienc import __version__
 
@@ -114,7 +126,9 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
-    p.add_argument("--method", help="autoencoder (default); a wrong one is answered with all")
+    p.add_argument(
+        "--method", metavar="METHOD", choices=_Methods(), help="%(choices)s (default: autoencoder)"
+    )
     p.add_argument(
         "--hidden", type=_integers, metavar="N,N,...", help="widths of the encoder, the code last"
     )

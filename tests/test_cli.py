@@ -18,6 +18,7 @@ from minienc.cli import main
 from minienc.data import load_digits
 from minienc.gpu import gpu_info
 from minienc.models import load_model
+from minienc.pretraining import METHODS
 from tests import guard_array  # noqa: F401  (the device "guard")
 
 QUICK = ["--epochs", "2", "--hidden", "16,4", "--labels", "10", "--seeds", "1", "--quiet"]
@@ -240,3 +241,10 @@ def test_a_run_may_be_on_a_device(capsys):
     assert main(["finetune", "there", "--labels", "20", "--device", "guard", "--quiet"]) == 0
     assert main(["encode", "there", "digits", "--device", "guard", "--out", "codes.npy"]) == 0
     assert np.load("codes.npy").shape[1] == 4
+
+
+def test_the_help_names_every_method(capsys):
+    with pytest.raises(SystemExit):
+        main(["pretrain", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in METHODS)
