@@ -428,7 +428,7 @@ ROWS = {
         ),
         Row(
             name="claim",
-            title="stacked denoising 784-500-250, few labels",
+            title="stacked denoising 784-500-500-500, few labels",
             source="the claim of Erhan et al. 2010: lower error, lower variance",
             figures=tuple(
                 Figure(f"{n:,} labels, {arm}")
@@ -437,20 +437,20 @@ ROWS = {
             ),
             run=few_labels,
             short=dict(
-                hidden=[500, 250],
+                hidden=[500, 500, 500],
                 activation="gelu",
-                noise_level=0.25,
+                noise_level=0.4,
                 epochs_per_layer=4,
-                epochs=2,
+                epochs=1,
                 batch_size=128,
                 learning_rate=1e-3,
                 labels=[100, 1_000, 10_000],
                 steps=1000,
             ),
             full=dict(
-                hidden=[500, 250],
+                hidden=[500, 500, 500],
                 activation="gelu",
-                noise_level=0.25,
+                noise_level=0.4,
                 epochs_per_layer=15,
                 epochs=15,
                 batch_size=128,
@@ -459,8 +459,8 @@ ROWS = {
                 steps=3000,
             ),
             notes={
-                "short": "4 + 4 + 2 epochs, then 1,000 steps in both arms",
-                "full": "15 + 15 + 15 epochs, then 3,000 steps",
+                "short": "4 + 4 + 4 + 1 epochs, then 1,000 steps in both arms",
+                "full": "15 epochs each, then 3,000 steps",
             },
             seeds=10,
         ),
