@@ -33,6 +33,7 @@ from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.clustering_metrics import clustering_measures
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
+MAX_ROUNDS = 100  # of each beginning
 
 
 class KMeans(SteppedPretrainer):
@@ -224,19 +225,22 @@ class KMeans(SteppedPretrainer):
 
 
 def best_beginning(x: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> np.ndarray:
-    """Of ``n_init`` times k-means++ and three rounds of Lloyd's, the one of the least inertia."""
+    """Of ``n_init`` times k-means++ and Lloyd's algorithm, the centroids of the least inertia.
+
+    Each goes on until it rests: which one is best cannot be told from the first rounds.
+    """
     best, least = None, np.inf
     for _ in range(n_init):
-        C = plus_plus(x, k, rng)
-        for _ in range(3):
+        C, before = plus_plus(x, k, rng), np.full(len(x), -1)
+        for _ in range(MAX_ROUNDS):
             d, _ = squared_distances_forward(x, C)
             nearest = d.argmin(axis=1)
-            counts = np.bincount(nearest, minlength=k)
-            sums = np.zeros_like(C)
-            np.add.at(sums, nearest, x)
-            C = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], C)
-            C = C.astype(x.dtype)
-        inertia = float(squared_distances_forward(x, C)[0].min(axis=1).sum())
+            if (nearest == before).all():
+                break
+            member = (nearest[:, None] == np.arange(k)).astype(x.dtype)  # (N, K)
+            counts, before = member.sum(axis=0)[:, None], nearest
+            C = np.where(counts > 0, (member.T @ x) / np.maximum(counts, 1), C)
+        inertia = float(squared_distances_forward(x, C)[0].min(axis=1).sum(dtype=float))
         if best is None or inertia < least:
             best, least = C, inertia
     assert best is not None
