@@ -395,8 +395,8 @@ ROWS = {
             run=embedded_clusters,
             short=dict(
                 epochs_per_layer=8,
-                pretraining_epochs=60,
-                epochs=10,
+                pretraining_epochs=150,
+                epochs=20,
                 batch_size=256,
                 update_every=140,
                 learning_rate=1e-4,
@@ -410,7 +410,7 @@ ROWS = {
                 learning_rate=1e-4,
             ),
             notes={
-                "short": "8 + 60 epochs of Adam (50,000 + 100,000 steps of SGD), then 10",
+                "short": "8 + 150 epochs of Adam (50,000 + 100,000 steps of SGD), then 20",
                 "full": "as many steps as published, of Adam",
             },
             seeds=1,
