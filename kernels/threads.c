@@ -10,6 +10,7 @@
 
    A process that forks keeps only the thread that forked. So the child forgets the pool, and starts
    one of its own at its first job. */
+#define _GNU_SOURCE /* for placement.h: processors, and which threads may use them */
 #include "threads.h"
 
 #if defined(_WIN32)
@@ -31,6 +32,8 @@ void parallel_run(void (*task)(void *context, int i), void *context, int n)
 #include <stdint.h>
 #include <stdatomic.h>
 
+#include "placement.h"
+
 #define MOST 256
 #define SPINS 10000  /* of a thread that waits for a job: some 100 to 400 us, by the processor */
 #define YIELDS 2000  /* of a caller that waits for the others' last tasks, before it gives way */
@@ -38,7 +41,9 @@ void parallel_run(void (*task)(void *context, int i), void *context, int n)
 static atomic_int wanted = 1;   /* threads, the caller among them */
 static atomic_flag in_use = ATOMIC_FLAG_INIT; /* a caller is in parallel_run */
 static int started;             /* threads of the pool that run; the caller in parallel_run owns it */
+static atomic_int begun;        /* of them, those that have come as far as their first line */
 static pthread_t pool[MOST];
+static struct placement place[MOST];
 
 static struct {
     void (*task)(void *context, int i);
@@ -89,6 +94,8 @@ static void take_tasks(int me) /* which share is one's own */
 static void *work(void *number)
 {
     const int me = (int)(intptr_t)number;
+    placement_awake(&place[me - 1]);
+    atomic_fetch_add(&begun, 1);
     for (;;) {
         for (int i = 0; i < SPINS && atomic_load_explicit(&remaining, memory_order_relaxed) == 0 &&
                         !atomic_load_explicit(&leaving, memory_order_relaxed); i++)
@@ -100,6 +107,7 @@ static void *work(void *number)
                 pthread_cond_wait(&wake, &mutex);
             atomic_fetch_sub(&sleeping, 1);
             pthread_mutex_unlock(&mutex);
+            placement_awake(&place[me - 1]);
         }
         if (atomic_load(&leaving))
             return NULL;
@@ -110,6 +118,8 @@ static void *work(void *number)
 static void wake_all(void)
 {
     if (atomic_load(&sleeping) > 0) {
+        for (int i = 0; i < started; i++)
+            placement_wake(&place[i], i + 1, pool[i]);
         pthread_mutex_lock(&mutex);
         pthread_cond_broadcast(&wake);
         pthread_mutex_unlock(&mutex);
@@ -120,6 +130,7 @@ static void wake_all(void)
 static void forget(void)
 {
     started = 0;
+    atomic_store(&begun, 0);
     atomic_store(&remaining, 0);
     for (int t = 0; t < MOST; t++)
         atomic_store(&share[t].left, 0);
@@ -145,15 +156,25 @@ static void resize(int n)
         for (int i = 0; i < started; i++)
             pthread_join(pool[i], NULL);
         atomic_store(&leaving, 0);
+        atomic_store(&begun, 0);
         started = 0;
     }
     sigset_t all, before; /* signals are the interpreter's: its own threads take them */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < n &&
-           pthread_create(&pool[started], NULL, work, (void *)(intptr_t)(started + 1)) == 0)
-        started++;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    for (; started < n; started++) {
+        placement_start(&place[started], started + 1, &attributes);
+        if (pthread_create(&pool[started], &attributes, work, (void *)(intptr_t)(started + 1)) != 0)
+            break;
+    }
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    /* A thread that is still being started may hold a lock of the system's, and a process that forks
+       then leaves it locked to its child for ever. So nobody goes on before all have begun. */
+    while (atomic_load(&begun) < started)
+        sched_yield();
 }
 
 void threads_set(int n) { atomic_store(&wanted, n < 1 ? 1 : n > MOST ? MOST : n); }
