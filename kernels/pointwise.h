@@ -100,6 +100,9 @@ static inline __attribute__((always_inline)) void NAME(sweep_vector)(
         PUT(0, decayed - c[5] * m / (NAME(vsqrt)(v) + c[6]));
         break;
     }
+    case SWEEP_SCALE: /* c = the factor */
+        PUT(1, c[0] * x);
+        break;
     case SWEEP_ELEMENTARY:
         PUT(1, code == ELEMENTARY_EXP     ? NAME(vexp)(x)
                : code == ELEMENTARY_EXPM1 ? NAME(vexpm1)(x)
@@ -142,20 +145,21 @@ static __attribute__((noinline)) void NAME(sweep_any)(const struct sweep *s, ptr
             ONE(operation, ACT_GELU)                                                             \
         }                                                                                        \
         return;
-#define STEP(operation)                           \
+#define PLAIN(operation)                          \
     case operation:                               \
         NAME(sweep_block)(operation, 0, s, i, end); \
         return;
     switch (s->operation) {
         ACTIVATIONS(SWEEP_ACTIVATE)
         ACTIVATIONS(SWEEP_SLOPE)
-        STEP(SWEEP_SGD)
-        STEP(SWEEP_MOMENTUM)
-        STEP(SWEEP_NESTEROV)
-        STEP(SWEEP_RMSPROP)
-        STEP(SWEEP_ADAGRAD)
-        STEP(SWEEP_ADAM)
-        STEP(SWEEP_ADAMW)
+        PLAIN(SWEEP_SGD)
+        PLAIN(SWEEP_MOMENTUM)
+        PLAIN(SWEEP_NESTEROV)
+        PLAIN(SWEEP_RMSPROP)
+        PLAIN(SWEEP_ADAGRAD)
+        PLAIN(SWEEP_ADAM)
+        PLAIN(SWEEP_ADAMW)
+        PLAIN(SWEEP_SCALE)
     case SWEEP_ELEMENTARY:
         switch (s->code) {
             ONE(SWEEP_ELEMENTARY, ELEMENTARY_EXP)
@@ -166,7 +170,7 @@ static __attribute__((noinline)) void NAME(sweep_any)(const struct sweep *s, ptr
     }
 #undef ONE
 #undef ACTIVATIONS
-#undef STEP
+#undef PLAIN
 }
 
 /* The sum of D squares, of one block; the blocks' sums are added up in their order. */
@@ -309,13 +313,18 @@ static REAL NAME(row_squared)(const REAL *y, const REAL *t, REAL *e, ptrdiff_t D
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
-static REAL NAME(row_binary)(const REAL *y, const REAL *t, ptrdiff_t D)
+/* The loss of logits and, unless dy is NULL, its gradient: both need e = exp(-|z|), and the row is at
+   hand. sigmoid(z) is 1 / (1 + e), or e / (1 + e) below 0. */
+static REAL NAME(row_binary)(const REAL *y, const REAL *t, REAL dl, REAL *dy, ptrdiff_t D)
 {
+    const REAL each = dl / (REAL)D;
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
-        const VEC z = PART(y, 0), e = NAME(vexp_below)(-NAME(vabs)(z));
-        const VEC terms = SELECT(z < 0, SPLAT(0), z) - PART(t, 0) * z + NAME(log_one_plus_exp)(e);
-        NAME(add)(&sum, terms, n))
+        const VEC z = PART(y, 0), e = NAME(vexp_below)(-NAME(vabs)(z)), target = PART(t, 0);
+        const VEC terms = SELECT(z < 0, SPLAT(0), z) - target * z + NAME(log_one_plus_exp)(e);
+        NAME(add)(&sum, terms, n);
+        if (dy != NULL)
+            PUT(dy, each * (SELECT(z < 0, e, SPLAT(1)) / (1 + e) - target)))
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
@@ -328,30 +337,29 @@ static REAL NAME(row_binary_p)(const REAL *y, const REAL *target, ptrdiff_t D)
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
-static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *label, ptrdiff_t D)
+/* The loss of logits, with its gradient p sum t - t, where p = exp(z - most) / sum; the exponentials lie
+   in dy meanwhile. NULL for dy: the loss alone. */
+static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *label, REAL dl, REAL *dy,
+                                  ptrdiff_t D)
 {
-    const REAL most = NAME(largest)(y, D);
-    const REAL log_sum = NAME(log_of_one)(NAME(sum_of_exp)(y, most, NULL, D));
-    if (label != NULL)
-        return log_sum - (y[*label] - most);
-    struct NAME(sum) sum = {{0}, 0, 0};
-    EACH_VECTOR(NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n))
-    return (REAL)NAME(flush)(&sum);
-}
-
-static void NAME(row_categorical_slope)(const REAL *y, const REAL *t, const int64_t *label, REAL dl,
-                                        REAL *dy, ptrdiff_t D)
-{
-    const REAL per_sum = 1 / NAME(sum_of_exp)(y, NAME(largest)(y, D), dy, D);
+    const REAL most = NAME(largest)(y, D), exp_sum = NAME(sum_of_exp)(y, most, dy, D);
+    const REAL log_sum = NAME(log_of_one)(exp_sum), per_sum = 1 / exp_sum;
     if (label != NULL) {
-        EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * per_sum)))
-        dy[*label] -= dl;
-        return;
+        if (dy != NULL) {
+            EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * per_sum)))
+            dy[*label] -= dl;
+        }
+        return log_sum - (y[*label] - most);
     }
-    struct NAME(sum) t_sum = {{0}, 0, 0};
-    EACH_VECTOR(NAME(add)(&t_sum, PART(t, 0), n))
+    struct NAME(sum) sum = {{0}, 0, 0}, t_sum = {{0}, 0, 0};
+    EACH_VECTOR(
+        NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n);
+        NAME(add)(&t_sum, PART(t, 0), n))
     const REAL total = (REAL)NAME(flush)(&t_sum);
-    EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * (per_sum * total) - PART(t, 0))))
+    if (dy != NULL) {
+        EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * (per_sum * total) - PART(t, 0))))
+    }
+    return (REAL)NAME(flush)(&sum);
 }
 
 static REAL NAME(row_categorical_p)(const REAL *y, const REAL *t, const int64_t *label, ptrdiff_t D)
@@ -392,7 +400,7 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
     case ROWS_SQUARED_SLOPE:
         EACH_VECTOR(PUT(out, dl * PART(y, 0) * (REAL)(2.0 / (double)D)))
         break;
-    case ROWS_BINARY: *l = NAME(row_binary)(y, t, D); break;
+    case ROWS_BINARY: *l = NAME(row_binary)(y, t, dl, out, D); break;
     case ROWS_BINARY_SLOPE:
         EACH_VECTOR(PUT(out, dl / (REAL)D * (NAME(vsigmoid)(PART(y, 0)) - PART(t, 0))))
         break;
@@ -402,8 +410,8 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
             const VEC x = PART(y, 0), p = NAME(held)(x);
             PUT(out, dl / (REAL)D * (p - PART(t, 0)) / (p * (1 - p)) * NAME(is_within)(p, x)))
         break;
-    case ROWS_CATEGORICAL: *l = NAME(row_categorical)(y, t, label, D); break;
-    case ROWS_CATEGORICAL_SLOPE: NAME(row_categorical_slope)(y, t, label, dl, out, D); break;
+    case ROWS_CATEGORICAL: *l = NAME(row_categorical)(y, t, label, dl, out, D); break;
+    case ROWS_CATEGORICAL_SLOPE: NAME(row_categorical)(y, t, label, dl, out, D); break;
     case ROWS_CATEGORICAL_P: *l = NAME(row_categorical_p)(y, t, label, D); break;
     case ROWS_CATEGORICAL_P_SLOPE: NAME(row_categorical_p_slope)(y, t, label, dl, out, D); break;
     }

@@ -30,7 +30,7 @@ cdef extern from "kernels.h":
     const pointwise_kernels *pointwise_f32 "kernels_f32"
     const pointwise_kernels *pointwise_f64 "kernels_f64"
     int SWEEP_ACTIVATE, SWEEP_SLOPE, SWEEP_SGD, SWEEP_MOMENTUM, SWEEP_NESTEROV, SWEEP_RMSPROP
-    int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_SQUARES, SWEEP_ELEMENTARY
+    int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_SCALE, SWEEP_SQUARES, SWEEP_ELEMENTARY
     int ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_LOG1P
     int SWEEP_NUMBERS, SWEEP_BLOCK
     int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
@@ -240,31 +240,82 @@ cdef bint describe(rows_arguments *s, int operation, object y, object target):
     return True
 
 
+cdef object start_loss(rows_arguments *s, cnp.ndarray y):
+    """New arrays for the loss l of each row and, where the operation leaves one, for what is as
+    large as y: of the squared error y - target, of logits the gradient, if s.dl is there."""
+    cdef cnp.npy_intp shape[2]
+    cdef int ndim = cnp.PyArray_NDIM(y)
+    losses = cnp.PyArray_EMPTY(max(ndim - 1, 1), cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y), 0)
+    out = None
+    if s.operation == ROWS_SQUARED and ndim == 1:
+        shape[0] = s.N
+        shape[1] = 1
+        out = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(y), 0)
+    elif s.operation == ROWS_SQUARED or s.dl != NULL:
+        out = empty_like(y)
+    s.losses = cnp.PyArray_DATA(<cnp.ndarray>losses)
+    s.out = NULL if out is None else cnp.PyArray_DATA(<cnp.ndarray>out)
+    return losses, out
+
+
 def loss_forward(y, target, int operation):
     """(losses, e): the loss l of each row and, for the squared error, y - target; else None."""
     cdef rows_arguments s
-    cdef cnp.npy_intp shape[2]
-    cdef cnp.ndarray losses, e
-    cdef int type_number, ndim
+    if not describe(&s, operation, y, target):
+        return None
+    s.dl = NULL
+    losses, e = start_loss(&s, y)
+    run_rows(&s, cnp.PyArray_TYPE(<cnp.ndarray>y))
+    return losses, e
+
+
+def reduced_loss(y, target, int operation, bint mean):
+    """(loss, factor, out): the mean or the sum of the rows' losses, and what each counts for it.
+
+    out is y - target for the squared error; for a cross-entropy of logits it is the gradient of
+    the loss by y, made in the same pass; None for one of probabilities.
+    """
+    cdef rows_arguments s
+    cdef cnp.ndarray losses, factors
+    cdef int type_number
     if not describe(&s, operation, y, target):
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
-    ndim = cnp.PyArray_NDIM(<cnp.ndarray>y)
-    losses = cnp.PyArray_EMPTY(max(ndim - 1, 1), cnp.PyArray_DIMS(<cnp.ndarray>y), type_number, 0)
-    s.losses = cnp.PyArray_DATA(losses)
-    s.dl = s.out = NULL
-    if operation != ROWS_SQUARED:
-        run_rows(&s, type_number)
-        return losses, None
-    if ndim > 1:
-        e = empty_like(<cnp.ndarray>y)
+    factors = cnp.PyArray_EMPTY(
+        max(cnp.PyArray_NDIM(<cnp.ndarray>y) - 1, 1), cnp.PyArray_DIMS(<cnp.ndarray>y), type_number, 0
+    )
+    factor = 1.0 / s.N if mean else 1.0
+    if type_number == cnp.NPY_FLOAT32:
+        fill(<float *>cnp.PyArray_DATA(factors), s.N, factor)
     else:
-        shape[0] = s.N
-        shape[1] = 1
-        e = cnp.PyArray_EMPTY(2, shape, type_number, 0)
-    s.out = cnp.PyArray_DATA(e)
+        fill(<double *>cnp.PyArray_DATA(factors), s.N, factor)
+    s.dl = NULL
+    if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL:
+        s.dl = cnp.PyArray_DATA(factors)
+    losses, out = start_loss(&s, y)
     run_rows(&s, type_number)
-    return losses, e
+    if type_number == cnp.NPY_FLOAT32:
+        return float32(dot(<float *>s.losses, <float *>cnp.PyArray_DATA(factors), s.N)), factors, out
+    return float64(dot(<double *>s.losses, <double *>cnp.PyArray_DATA(factors), s.N)), factors, out
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef void fill(real *to, Py_ssize_t n, double value) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = <real>value
+
+
+cdef double dot(const real *a, const real *b, Py_ssize_t n) noexcept:
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(n):
+        total += <double>a[i] * <double>b[i]
+    return total
 
 
 def loss_backward(dl, y, target, int operation):
@@ -285,25 +336,22 @@ def loss_backward(dl, y, target, int operation):
     return dy
 
 
-def reduce_rows(cnp.ndarray losses, bint mean):
-    """(sum of losses * factor, factor), factor a new array of 1 or, for the mean, of 1 / size."""
-    cdef cnp.ndarray factors = empty_like(losses)
-    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(losses)
-    cdef double factor = 1.0 / n if mean else 1.0
-    cdef double total = 0
-    cdef float *f32 = <float *>cnp.PyArray_DATA(factors)
-    cdef double *f64 = <double *>cnp.PyArray_DATA(factors)
-    cdef const float *l32 = <const float *>cnp.PyArray_DATA(losses)
-    cdef const double *l64 = <const double *>cnp.PyArray_DATA(losses)
-    if cnp.PyArray_TYPE(losses) == cnp.NPY_FLOAT32:
-        for i in range(n):
-            f32[i] = <float>factor
-            total += <double>l32[i] * <double>f32[i]
-        return float32(total), factors
-    for i in range(n):
-        f64[i] = factor
-        total += l64[i] * factor
-    return float64(total), factors
+def scaled(x, double factor):
+    """factor x, a new array."""
+    cdef sweep_arguments s
+    cdef int type_number = real_type(x)
+    cdef cnp.ndarray y
+    if type_number < 0 or not is_contiguous(x, type_number):
+        return None
+    y = empty_like(<cnp.ndarray>x)
+    memset(&s, 0, sizeof(s))
+    s.operation = SWEEP_SCALE
+    s.n = cnp.PyArray_SIZE(y)
+    s.arrays[0] = cnp.PyArray_DATA(<cnp.ndarray>x)
+    s.arrays[1] = cnp.PyArray_DATA(y)
+    s.numbers[0] = factor
+    run_sweep(&s, type_number)
+    return y
 
 
 # ------------------------------------------------------------------------------- optimiser steps

@@ -16,6 +16,7 @@ enum sweep_operation {
     SWEEP_ADAGRAD,  /*                                   w, g, s */
     SWEEP_ADAM,     /*                                   w, g, m, v */
     SWEEP_ADAMW,    /*                                   w, g, m, v */
+    SWEEP_SCALE,    /* y = c x                           x, y */
     SWEEP_SQUARES,  /* the sum of x^2 of each block      x */
     SWEEP_ELEMENTARY /* y = exp(x), ...                  x, y */
 };
@@ -39,11 +40,11 @@ enum rows_operation {
     ROWS_SOFTMAX_SLOPE,    /* out = dx, from y (softmax's output) and target = dy */
     ROWS_SQUARED,          /* l = 1/D sum (y - t)^2, out = y - t */
     ROWS_SQUARED_SLOPE,    /* out = dl 2/D y, y the difference */
-    ROWS_BINARY,           /* l = 1/D sum of cross-entropies of sigmoid(y) */
+    ROWS_BINARY,           /* l = 1/D sum of cross-entropies of sigmoid(y), out = dy or NULL */
     ROWS_BINARY_SLOPE,     /* out = dy */
     ROWS_BINARY_P,         /* the same of probabilities y */
     ROWS_BINARY_P_SLOPE,
-    ROWS_CATEGORICAL,      /* l = cross-entropy of softmax(y); with labels, of the label's alone */
+    ROWS_CATEGORICAL,      /* l = cross-entropy of softmax(y), labels or target; out = dy or NULL */
     ROWS_CATEGORICAL_SLOPE,
     ROWS_CATEGORICAL_P,    /* the same of probabilities y */
     ROWS_CATEGORICAL_P_SLOPE

@@ -201,7 +201,11 @@ def assert_pair_is_its_definition(name, dtype, rng, *arguments, **options):
     y, cache = result
     right, right_cache = forward.definition(*arguments, **options)
     assert_close(y, right, dtype, scale)
-    assert_same_cache(cache, right_cache, dtype, scale)
+    if getattr(cache, "dy", None) is None:
+        assert_same_cache(cache, right_cache, dtype, scale)
+    else:  # the gradient that was made with the loss, which the definition leaves out
+        assert_same_cache(cache._replace(dy=None), right_cache, dtype, scale)
+        assert_close(cache.dy, backward.definition(1.0, right_cache), dtype, scale)
     dy = rng.standard_normal(right.shape).astype(dtype)
     dy = dy if right.ndim else dtype(dy)
     right_dx = backward.definition(dy, right_cache)
@@ -298,6 +302,23 @@ def test_a_loss_of_nan_is_nan(name):
         right_dy = REGISTRY[f"{name}_backward"].definition(dloss, cache)
         dy = _fast[f"{name}_backward"](dloss, cache)
         np.testing.assert_allclose(dy, right_dy, rtol=1e-4, atol=1e-6)
+        with_it = _fast[f"{name}_forward"](y, target, reduction="sum", **options)[1]
+        dy = _fast[f"{name}_backward"](1.0, with_it)
+        np.testing.assert_allclose(dy, right_dy, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_of_logits_is_made_with_the_loss_and_handed_out_anew():
+    rng = np.random.default_rng(5)
+    y, target = draw("numbers", rng, (5, 9), np.float32), draw("probabilities", rng, (5, 9), "f4")
+    for name in ("binary_crossentropy", "categorical_crossentropy"):
+        forward, backward = REGISTRY[f"{name}_forward"], REGISTRY[f"{name}_backward"]
+        _, cache = forward(y, target, from_logits=True)
+        once = backward(1.0, cache)
+        once[:] = 7  # whoever receives a gradient may write to it
+        np.testing.assert_array_equal(backward(1.0, cache), cache.dy)
+        np.testing.assert_array_equal(backward(np.float32(2), cache), 2 * cache.dy)
+        assert forward(y, target, from_logits=True, reduction="none")[1].dy is None
+        assert forward(y, target)[1].dy is None  # of probabilities
 
 
 def test_a_long_row_is_summed_at_least_as_exactly_as_numpy_does():

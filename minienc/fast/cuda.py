@@ -432,7 +432,7 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
 
 @_register
 def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
-    y, target, factor, loss, from_logits = cache
+    y, target, factor, loss, from_logits, _ = cache
     if not _is_served(y, target):
         return NotImplemented
     return _gradient(dloss, y, target, factor, loss, _BINARY[bool(from_logits)])
@@ -451,7 +451,7 @@ def categorical_crossentropy_forward(
 
 @_register
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
-    y, target, factor, loss, from_logits = cache
+    y, target, factor, loss, from_logits, _ = cache
     if not _is_served(y, target):
         return NotImplemented
     return _gradient(dloss, y, target, factor, loss, _CATEGORICAL[bool(from_logits)])
@@ -473,7 +473,7 @@ def sparse_categorical_crossentropy_forward(
 
 @_register
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits = cache
+    y, labels, factor, loss, from_logits, _ = cache
     if not _is_served(y):
         return NotImplemented
     return _gradient(dloss, y, labels, factor, loss, _CATEGORICAL[bool(from_logits)])

@@ -134,61 +134,75 @@ def softmax_backward(dy, cache: f.SoftmaxCache):
 
 
 # ------------------------------------------------------------------------------------------ losses
+#
+# A cross-entropy of logits and its gradient need the same exponentials, so the forward makes both in
+# one pass, where the loss is one number; the backward has no more to do than to multiply by dloss.
 
 _SQUARED, _SQUARED_SLOPE = _kernels.loss_codes["squared"]
 _BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [from_logits]
 _CATEGORICAL = _kernels.loss_codes["categorical of p"], _kernels.loss_codes["categorical"]
 
 
-def _reduce(function, l, sample_weight, reduction):  # noqa: E741
-    """(loss, factor), as ``functions.reduction`` has them."""
+def _loss(function, y, target, operation, sample_weight, reduction):
+    """(loss, factor, what is as large as y), as ``_kernels.reduced_loss`` has them; or None."""
     if sample_weight is None and (reduction == "mean" or reduction == "sum"):
-        return _kernels.reduce_rows(l, reduction == "mean")
-    factor = loss_factor(function, l, sample_weight, reduction)
-    return reduce_loss(l, factor, reduction), factor
-
-
-def _each(dloss, factor, loss):
-    """dl = dloss factor, or None for a dloss that the definition has to look at."""
-    kind = type(dloss)
-    if kind is float or kind is int:
-        return dloss * factor
-    if kind is not type(loss) or dloss.dtype != loss.dtype or dloss.shape != loss.shape:
+        return _kernels.reduced_loss(y, target, operation, reduction == "mean")
+    result = _kernels.loss_forward(y, target, operation)
+    if result is None:
         return None
-    return dloss * factor
+    l, out = result  # noqa: E741
+    factor = loss_factor(function, l, sample_weight, reduction)
+    return reduce_loss(l, factor, reduction), factor, out
+
+
+def _is_number(dloss, loss):
+    """Whether dloss is one number, fit for the loss."""
+    kind = type(dloss)
+    return kind is float or kind is int or (kind is type(loss) and kind is not np.ndarray)
+
+
+def _backward(dloss, y, target, operation, factor, loss, dy):
+    """dy, from the gradient that the forward made or, without one, from y and the target."""
+    if dy is not None and _is_number(dloss, loss):
+        return _kernels.scaled(dy, dloss)
+    fits = _is_number(dloss, loss) or (
+        type(dloss) is type(loss) and dloss.dtype == loss.dtype and dloss.shape == loss.shape
+    )
+    dy = _kernels.loss_backward(dloss * factor, y, target, operation) if fits else None
+    return NotImplemented if dy is None else dy  # the definition looks at such a dloss
 
 
 @register_fast
 def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
-    result = _kernels.loss_forward(y, target, _SQUARED)
+    name = "mean_squared_error_forward"
+    result = _loss(name, y, target, _SQUARED, sample_weight, reduction)
     if result is None:
         return NotImplemented
-    l, e = result  # noqa: E741
-    loss, factor = _reduce("mean_squared_error_forward", l, sample_weight, reduction)
+    loss, factor, e = result
     return loss, MeanSquaredErrorCache(y, e, factor, loss)
 
 
 @register_fast
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
     y, e, factor, loss = cache
-    dy = _kernels.loss_backward(_each(dloss, factor, loss), e, None, _SQUARED_SLOPE)
-    return NotImplemented if dy is None else dy.reshape(y.shape)
+    dy = _backward(dloss, e, None, _SQUARED_SLOPE, factor, loss, None)
+    return NotImplemented if dy is NotImplemented else dy.reshape(y.shape)
 
 
 @register_fast
 def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False, reduction="mean"):
-    result = _kernels.loss_forward(y, target, _BINARY[bool(from_logits)][0])
+    name, operation = "binary_crossentropy_forward", _BINARY[bool(from_logits)][0]
+    result = _loss(name, y, target, operation, sample_weight, reduction)
     if result is None:
         return NotImplemented
-    loss, factor = _reduce("binary_crossentropy_forward", result[0], sample_weight, reduction)
-    return loss, BinaryCrossentropyCache(y, target, factor, loss, from_logits)
+    loss, factor, dy = result
+    return loss, BinaryCrossentropyCache(y, target, factor, loss, from_logits, dy)
 
 
 @register_fast
 def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
-    y, target, factor, loss, from_logits = cache
-    operation = _BINARY[bool(from_logits)][1]
-    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, target, operation))
+    y, target, factor, loss, from_logits, dy = cache
+    return _backward(dloss, y, target, _BINARY[bool(from_logits)][1], factor, loss, dy)
 
 
 @register_fast
@@ -197,18 +211,18 @@ def categorical_crossentropy_forward(
 ):
     if getattr(target, "dtype", None) != getattr(y, "dtype", None):
         return NotImplemented  # integers would be taken for labels
-    result = _kernels.loss_forward(y, target, _CATEGORICAL[bool(from_logits)][0])
+    name, operation = "categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
+    result = _loss(name, y, target, operation, sample_weight, reduction)
     if result is None:
         return NotImplemented
-    loss, factor = _reduce("categorical_crossentropy_forward", result[0], sample_weight, reduction)
-    return loss, CategoricalCrossentropyCache(y, target, factor, loss, from_logits)
+    loss, factor, dy = result
+    return loss, CategoricalCrossentropyCache(y, target, factor, loss, from_logits, dy)
 
 
 @register_fast
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
-    y, target, factor, loss, from_logits = cache
-    operation = _CATEGORICAL[bool(from_logits)][1]
-    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, target, operation))
+    y, target, factor, loss, from_logits, dy = cache
+    return _backward(dloss, y, target, _CATEGORICAL[bool(from_logits)][1], factor, loss, dy)
 
 
 def _as_labels(labels):
@@ -222,20 +236,19 @@ def _as_labels(labels):
 def sparse_categorical_crossentropy_forward(
     y, labels, sample_weight=None, from_logits=False, reduction="mean"
 ):
-    operation = _CATEGORICAL[bool(from_logits)][0]
-    result = _kernels.loss_forward(y, _as_labels(labels), operation)
+    name, operation = "sparse_categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
+    result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction)
     if result is None:
         return NotImplemented
-    name = "sparse_categorical_crossentropy_forward"
-    loss, factor = _reduce(name, result[0], sample_weight, reduction)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, loss, from_logits)
+    loss, factor, dy = result
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, loss, from_logits, dy)
 
 
 @register_fast
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits = cache
+    y, labels, factor, loss, from_logits, dy = cache
     operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
-    return _served(_kernels.loss_backward(_each(dloss, factor, loss), y, labels, operation))
+    return _backward(dloss, y, labels, operation, factor, loss, dy)
 
 
 # ------------------------------------------------------------------------------------------- steps
