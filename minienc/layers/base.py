@@ -126,14 +126,14 @@ class _FlatVector:
         xp = get_array_module(*values)
         dtype = values[0].dtype if values else np.dtype("float32")
         self.vector = zeros_aligned(xp, sum(p.size for _, p in self._named), dtype)
-        self._views: dict[int, Array] = {}
-        self._slices: dict[int, slice] = {}
+        self._views: dict[Parameter, Array] = {}
+        self._slices: dict[Parameter, slice] = {}
         self._by_name: dict[str, Parameter] = {}
         start = 0
         for name, p in self._named:
             part = slice(start, start + p.size)
-            self._slices[id(p)] = part
-            self._views[id(p)] = self.vector[part].reshape(p.shape)
+            self._slices[p] = part
+            self._views[p] = self.vector[part].reshape(p.shape)
             self._by_name[name] = p
             start += p.size
 
@@ -144,12 +144,11 @@ class _FlatVector:
 
     def items(self) -> Iterator[tuple[str, Array]]:
         """(name, view) in the vector's order."""
-        return ((name, self._views[id(p)]) for name, p in self._named)
+        return ((name, self._views[p]) for name, p in self._named)
 
     def __getitem__(self, key: str | Parameter) -> Array:
-        view = self._views.get(id(key))
-        if view is None and isinstance(key, str):
-            view = self._views.get(id(self._by_name.get(key)))
+        parameter = self._by_name.get(key) if isinstance(key, str) else key
+        view = self._views.get(parameter)
         if view is None:
             wanted = key if isinstance(key, str) else repr(key)
             raise KeyError(
@@ -179,7 +178,7 @@ class Parameters(_FlatVector):
         self._settings: list[tuple[bool, float]] | None = None  # that _segments was made for
         self._segments: list[tuple[slice, float]] = []
         for _, p in self._named:
-            p.move_to(self._views[id(p)], home=self)
+            p.move_to(self._views[p], home=self)
         self.is_home = True
 
     def __iter__(self) -> Iterator[Parameter]:
@@ -197,7 +196,7 @@ class Parameters(_FlatVector):
         for _, p in self._named:
             if not p.trainable:
                 continue
-            part, multiplier = self._slices[id(p)], p.learning_rate_multiplier
+            part, multiplier = self._slices[p], p.learning_rate_multiplier
             if runs and runs[-1][0].stop == part.start and runs[-1][1] == multiplier:
                 runs[-1] = (slice(runs[-1][0].start, part.stop), multiplier)
             else:
@@ -215,7 +214,7 @@ class Gradients(_FlatVector):
     """A vector of the same layout that belongs to whoever makes it; backwards add into it."""
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
-        self._unwritten: set[int] = set()  # ids of the parameters whose zeros are not there yet
+        self._unwritten: set[Parameter] = set()  # those whose zeros are not there yet
         super().__init__(named)
 
     def zero(self) -> Gradients:
@@ -231,8 +230,8 @@ class Gradients(_FlatVector):
     def vector(self) -> Array:  # type: ignore[override]
         """All gradients, one behind the other."""
         if self._unwritten:
-            for key in self._unwritten:
-                self._views[key][...] = 0
+            for p in self._unwritten:
+                self._views[p][...] = 0
             self._unwritten.clear()
         return self._vector
 
@@ -247,18 +246,18 @@ class Gradients(_FlatVector):
     def __getitem__(self, key: str | Parameter) -> Array:
         if self._unwritten:
             parameter = self._by_name.get(key) if isinstance(key, str) else key
-            if id(parameter) in self._unwritten:
-                self._unwritten.remove(id(parameter))
-                self._views[id(parameter)][...] = 0
+            if parameter in self._unwritten:
+                self._unwritten.remove(parameter)
+                self._views[parameter][...] = 0
         return super().__getitem__(key)
 
     def claim(self, *parameters: Parameter | None) -> tuple[list[Array | None], bool]:
         """The views of these parameters, for a backward's ``add_to``, and whether nothing has been
         added to them yet: then they hold anything, and every number of them must be written."""
-        keys = [id(p) for p in parameters if p is not None]
-        if self._unwritten.issuperset(keys):
-            self._unwritten.difference_update(keys)
-            return [self._views.get(id(p)) for p in parameters], True
+        given = parameters if None not in parameters else [p for p in parameters if p is not None]
+        if self._unwritten.issuperset(given):
+            self._unwritten.difference_update(given)
+            return list(map(self._views.get, parameters)), True
         return [None if p is None else self[p] for p in parameters], False
 
 
@@ -304,7 +303,7 @@ class Layer:
         self.has_default_name = False  # True once a model has named it
         self.nodes: list[Any] = []  # every place where the layer stands in a symbolic graph
         self.built_for: Any = None  # the sample shape(s) it was built for; None: not yet
-        self._own: list[Parameter] = []
+        self._own: tuple[Parameter, ...] = ()
         self._trainable = trainable
 
     # -- what subclasses give
@@ -358,12 +357,12 @@ class Layer:
         parameter = Parameter(name, initializer(shape, rng, dtype), initializer, regularizer)
         parameter.is_state = is_state
         parameter.trainable = self._trainable and not is_state
-        self._own.append(parameter)
+        self._own = (*self._own, parameter)
         return parameter
 
     def parameters_used(self) -> tuple[Parameter, ...]:
         """The parameters that forward reads: its own, and another layer's if they are tied."""
-        return tuple(self._own)
+        return self._own
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         return [(p.name, p) for p in self.parameters_used()]

@@ -384,7 +384,8 @@ class SpectralNormalization(Layer):
         twin: Any = copy.copy(self.layer)
         W = twin.W
         twin.W = Parameter(W.name, kernel)
-        twin._own = [twin.W if p is W else p for p in self.layer.parameters_used()]
+        own = self.layer.parameters_used()
+        twin._own = tuple(twin.W if p is W else p for p in own)
         return twin
 
 
