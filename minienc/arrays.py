@@ -186,7 +186,7 @@ def find_cupy(device: str) -> Any:
     if number not in _gpus_seen:
         info = gpu_info()
         names = info["devices"]
-        if not names:
+        if info["why_not"]:
             raise RuntimeError(f"device {device!r} cannot be used: {info['why_not']}")
         if number >= len(names):
             here = ", ".join(f"cuda:{i} ({name})" for i, name in enumerate(names))
