@@ -164,6 +164,15 @@ def beside(x: Any, like: Array) -> Array:
     return to_device(x, device)
 
 
+def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
+    """``x[indices]`` of anything that is indexed so: an array (then the indices go where it
+    lives), a memory map, ``minienc.data.Pixels``; in ``dtype``, where one is given."""
+    there = is_array(x) and not isinstance(x, np.ndarray)
+    with on_device(device_of(x) if there else "cpu"):
+        rows = x[beside(indices, x) if there and is_array(indices) else indices]
+        return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
+
+
 def cuda_number(device: str) -> int:
     """The number of a GPU by its device's name: 0 of ``"cuda"``, 1 of ``"cuda:1"``."""
     name, colon, number = device.partition(":")
@@ -202,6 +211,12 @@ def on_device(device: str) -> Any:
     if device.partition(":")[0] != "cuda":
         return nullcontext()
     return find_cupy(device).cuda.Device(cuda_number(device))
+
+
+def zeros_beside(like: Array, n: int) -> Array:
+    """``zeros_aligned`` where ``like`` lives, of its dtype."""
+    with on_device(device_of(like)):
+        return zeros_aligned(get_array_module(like), n, like.dtype)
 
 
 def zeros_aligned(xp: Any, n: int, dtype: Any) -> Array:
