@@ -334,7 +334,7 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name in ("sum", "mean", "max", "min", "argmax", "all", "any", "std", "copy"):
+for _name in ("sum", "mean", "max", "min", "argmax", "argmin", "all", "any", "std", "copy"):
     setattr(ndarray, _name, _method(_name))
 
 
@@ -590,6 +590,7 @@ def _wrapped(name: str) -> Callable[..., Any]:
 FUNCTIONS = (
     *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
     *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite", "pad", "repeat"),
+    "sort",
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like"),
 )
 

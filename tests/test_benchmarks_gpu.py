@@ -10,6 +10,7 @@ import pytest
 from benchmarks import gpu, machine
 from minienc import primitive
 from tests import cuda_double as double
+from tests.layer_cases import LAYERS
 
 
 def test_without_a_gpu_it_ends_with_one_line_and_exit_code_2(monkeypatch, capsys):
@@ -28,8 +29,10 @@ def test_its_comparisons_pass_on_the_stand_in_and_find_what_is_wrong(monkeypatch
 
     with double.installed():
         checks = {**some("float64"), **gpu.layer_checks("float64")}
-        assert all(compare("cuda") <= 1e-10 for compare in checks.values())
-        assert all(compare("cuda") <= 1e-4 for compare in gpu.layer_checks("float32").values())
+        assert {f"layer {name}" for name in LAYERS} <= set(checks)
+        assert {name: e for name, c in checks.items() if not (e := c("cuda")) <= 1e-10} == {}
+        in_float32 = gpu.layer_checks("float32")
+        assert {name: e for name, c in in_float32.items() if not (e := c("cuda")) <= 1e-4} == {}
         served = primitive._fast_of_type[double.ndarray]
         right = served["dense_forward"]
 

@@ -15,7 +15,8 @@ import minienc.layers
 from minienc import primitive
 from minienc.arrays import get_array_module, to_numpy
 from minienc.data import load_digits
-from minienc.layers import Add, Concatenate, Conv2D, Dense, DenseTranspose, Input, Layer
+from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
+from minienc.layers import Dense, Input, Layer
 from minienc.models import Model, clone_model
 from minienc.primitive import REGISTRY, DeviceLoop
 from minienc.training import optimizers
@@ -26,6 +27,7 @@ from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseC
 from tests.cases import FORWARDS, all_cases, call
 from tests.functions.test_gradients import cotangent
 from tests.guard_array import GuardArray, counting, to_guard
+from tests.layer_cases import LAYERS, model_with, shape_for
 from tests.planting import places, planted
 from tests.pretraining.test_methods import METHODS, make
 from tests.verify import test_devices
@@ -72,47 +74,7 @@ def test_every_function(name):
 # -- layers
 
 
-def _one(x, layer):
-    return layer(x)
-
-
-def _tied(x, layer):
-    dense = Dense(6, seed=4)
-    return DenseTranspose(dense, "tanh")(dense(x))
-
-
-def _two(x, layer):
-    return layer([x, Dense(6, "tanh", seed=3)(x)])
-
-
 L = minienc.layers
-LAYERS = {  # a layer, and how it is called; those for images take images
-    "Activation": (lambda: L.Activation("gelu"), _one),
-    "Add": (Add, _two),
-    "AveragePooling2D": (lambda: L.AveragePooling2D(2), _one),
-    "BatchNormalization": (L.BatchNormalization, _one),
-    "Centroids": (lambda: L.Centroids(4, seed=1), _one),
-    "Concatenate": (Concatenate, _two),
-    "Conv2D": (lambda: Conv2D(3, 3, strides=2, padding="same", seed=1), _one),
-    "Conv2DTranspose": (lambda: L.Conv2DTranspose(3, 3, strides=2, seed=1), _one),
-    "Dense": (lambda: Dense(3, "elu", seed=1, kernel_regularizer="l2"), _one),
-    "DenseTranspose": (lambda: None, _tied),
-    "Dropout": (lambda: L.Dropout(0.4), _one),
-    "Flatten": (L.Flatten, _one),
-    "GaussianNoise": (lambda: L.GaussianNoise(0.3), _one),
-    "GlobalAveragePooling2D": (L.GlobalAveragePooling2D, _one),
-    "KSparse": (lambda: L.KSparse(3), _one),
-    "LayerNormalization": (L.LayerNormalization, _one),
-    "MaskingNoise": (lambda: L.MaskingNoise(0.4), _one),
-    "MaxPool2D": (lambda: L.MaxPool2D(2), _one),
-    "Patches": (lambda: L.Patches(2), _one),
-    "Reshape": (lambda: L.Reshape((3, 2)), _one),
-    "SaltAndPepperNoise": (lambda: L.SaltAndPepperNoise(0.4), _one),
-    "SpectralNormalization": (lambda: L.SpectralNormalization(Dense(3, seed=1)), _one),
-    "VectorQuantizer": (lambda: L.VectorQuantizer(5, 2, seed=1), _one),
-    "UpSampling2D": (lambda: L.UpSampling2D(2), _one),
-}
-FOR_IMAGES = {name for name in LAYERS if "2D" in name} | {"Patches"}
 
 
 def test_every_layer_is_here():
@@ -122,13 +84,8 @@ def test_every_layer_is_here():
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_learns_there(name):
-    """Between two layers with weights, so that both gradients are needed."""
-    data = IMAGES if name in FOR_IMAGES else ROWS
-    x = Input(data.shape[1:], dtype="float64")
-    before = Conv2D(2, 1, seed=5) if name in FOR_IMAGES else Dense(6, seed=5)
-    layer, how = LAYERS[name]
-    y = Dense(2, "tanh", seed=6)(L.Flatten()(how(before(x), layer())))
-    trained_alike(Model(x, y), data, RNG.random((12, 2)))
+    data = {ROWS.shape[1:]: ROWS, IMAGES.shape[1:]: IMAGES}[shape_for(name)]
+    trained_alike(model_with(name), data, RNG.random((12, 2)))
 
 
 def trained_alike(model, x, y, loss="mse", optimizer="adam", metrics=(), **fit):
@@ -357,3 +314,19 @@ def pretrained_alike(X, name, **options):
         for key, values in here.history_.items():
             found = there.history_[key]
             np.testing.assert_allclose(found, values, rtol=1e-4, atol=1e-5, err_msg=key)
+
+
+def test_fine_tuning_and_probes_of_samples_that_live_there():
+    X, y = ROWS.astype("float32"), np.arange(12) % 2
+    encoder = make("autoencoder", epochs=1).fit(X).encoder_
+    found = []
+    for bring, device in ((np.asarray, "cpu"), (to_guard, "guard")):
+        given, there = bring(X), clone_model(encoder).to(device)
+        classifier = finetune(there, given, y, epochs=2, batch_size=4, random_state=0)
+        assert classifier.device == device
+        curve = few_label_curve(there, given, y, given, y, labels=(4,), seeds=(0,), steps=4)
+        arms = np.concatenate(list(curve.arms.values()))
+        probes = linear_probe(there, given, y, given, y), knn_probe(there, given, y, given, y, k=3)
+        found.append((classifier.predict(X), arms, np.array(probes)))
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5)
