@@ -590,7 +590,7 @@ def _wrapped(name: str) -> Callable[..., Any]:
 FUNCTIONS = (
     *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
     *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite", "pad", "repeat"),
-    "sort",
+    *("sort", "cumsum"),
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like"),
 )
 
