@@ -303,6 +303,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
 
     def set(self, values: np.ndarray, stream: Stream | None = None) -> None:
         assert values.dtype == self.dtype and values.shape == self.shape
+        if stream not in (None, Stream.null):  # else the host would wait for the copy
+            assert values.ctypes.data in _pinned, "copied from memory that may move"
         (stream or get_current_stream()).do(lambda: np.copyto(self._values, values))
 
     def reshape(self, *shape: Any) -> ndarray:
@@ -572,6 +574,15 @@ def _empty(shape: Any, dtype: Any = "float64") -> ndarray:
     return ndarray(_allocated(values))
 
 
+_pinned: set[int] = set()  # addresses
+
+
+def _empty_pinned(shape: Any, dtype: Any = "float64") -> np.ndarray:
+    values = np.empty(shape, dtype)
+    _pinned.add(values.ctypes.data)
+    return values
+
+
 def _ascontiguousarray(x: ndarray, dtype: Any = None) -> ndarray:
     x = x if dtype is None or x.dtype == dtype else x.astype(dtype)
     return x if x.flags.c_contiguous else _made(lambda: np.ascontiguousarray(x._values))
@@ -635,7 +646,7 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
         ),
         **{name: _wrapped(name) for name in FUNCTIONS},
     )
-    cupyx.empty_pinned = np.empty  # type: ignore[attr-defined]
+    cupyx.empty_pinned = _empty_pinned  # type: ignore[attr-defined]
     return cupy, cupyx
 
 

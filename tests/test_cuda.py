@@ -446,6 +446,22 @@ def test_data_that_is_on_the_gpu_already_stays_there():
     np.testing.assert_allclose(replayed["loss"], host["loss"], rtol=1e-10)
 
 
+def test_the_next_batch_is_on_its_way_while_this_one_computes(monkeypatch):
+    from minienc.fast import graphs
+    from minienc.training import loop
+
+    log = []
+    for owner, name in ((graphs.GraphLoop, "upload"), (graphs.GraphLoop, "compute")):
+        right = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda *a, right=right, name=name: (log.append(name), right(*a))[1]
+        )
+    look = loop._looked_at
+    monkeypatch.setattr(loop, "_looked_at", lambda values: (log.append("look"), look(values))[1])
+    trained(MODELS["adam"], "cuda", data(15), epochs=1)
+    assert " ".join(log) == "upload compute upload look compute upload look compute look"
+
+
 class LearnsSlower(Callback):
     """Changes the learning rate from outside, and stops early."""
 
