@@ -167,9 +167,11 @@ def beside(x: Any, like: Array) -> Array:
 def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
     """``x[indices]`` of anything that is indexed so: an array (then the indices go where it
     lives), a memory map, ``minienc.data.Pixels``; in ``dtype``, where one is given."""
-    there = is_array(x) and not isinstance(x, np.ndarray)
-    with on_device(device_of(x) if there else "cpu"):
-        rows = x[beside(indices, x) if there and is_array(indices) else indices]
+    if isinstance(x, np.ndarray) or not is_array(x):
+        rows = x[indices]
+        return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
+    with on_device(device_of(x)):
+        rows = x[beside(indices, x) if is_array(indices) else indices]
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
