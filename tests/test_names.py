@@ -201,10 +201,9 @@ def test_the_list_was_made_by_a_cupy_of_this_project():
 
 @needs_cupy
 def test_the_list_is_what_its_cupy_has():
+    """Of another version than the list's, the tests below look at what is used of it."""
     lines, found = LIST.read_text().splitlines(), names_of_cupy()
-    if lines[0] != found[0]:
-        pytest.skip(f"the list is another version's: {lines[0]}, {found[0]}")
-    assert lines == found, "run python -m tests.test_names"
+    assert lines[0] != found[0] or lines == found, "run python -m tests.test_names"
 
 
 @pytest.fixture(params=["listed", pytest.param("installed", marks=needs_cupy)])

@@ -129,8 +129,6 @@ def test_what_is_no_array(value):
 
 def test_arrays_that_live_apart_are_named():
     x, W, b = np.zeros((2, 3)), to_guard(np.zeros((3, 4))), None
-    with pytest.raises(
-        TypeError, match=r"^f: x lives on cpu, W on guard; move one"
-    ):
+    with pytest.raises(TypeError, match=r"^f: x lives on cpu, W on guard; move one"):
         check_shapes("f", "x: N D, W: D M, b: M", x, W, b)
     check_shapes("f", "x: N D, W: D M, b: M", to_guard(x), W, b)
