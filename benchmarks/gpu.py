@@ -18,6 +18,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -26,7 +27,6 @@ import numpy as np
 
 from benchmarks import machine, training
 from benchmarks.training import Row, Weights
-from minienc import layers
 from minienc.arrays import is_array, to_device, to_numpy
 from minienc.files import write_json, write_text
 from minienc.gpu import gpu_info
@@ -117,48 +117,26 @@ def _like(y: Any, dtype: str) -> Any:
 
 
 def layer_checks(dtype: str) -> dict[str, Callable[[str], float]]:
-    """A comparison for each layer: y, dx, and the gradients of its weights."""
-    pixels, rows = (6, 6, 2), (7,)
-    cases: list[tuple[Any, tuple[int, ...]]] = [
-        (Dense(5, activation="gelu", seed=1), rows),
-        (layers.Activation("softmax"), rows),
-        (layers.LayerNormalization(), rows),
-        (layers.SpectralNormalization(Dense(5, seed=1), seed=2), rows),
-        (layers.BatchNormalization(), pixels),
-        (layers.Conv2D(3, 3, activation="relu", padding="same", seed=1), pixels),
-        (layers.Conv2DTranspose(3, 3, strides=2, activation="tanh", seed=1), pixels),
-        (layers.MaxPool2D(), pixels),
-        (layers.AveragePooling2D(), pixels),
-        (layers.GlobalAveragePooling2D(), pixels),
-        (layers.UpSampling2D(), pixels),
-        (layers.Flatten(), pixels),
-    ]
-    return {
-        f"layer {type(layer).__name__}": partial(_layer, layer, shape, dtype)
-        for layer, shape in cases
-    }
+    """A comparison for each layer, between two others in a model: y, dx, the gradients of the
+    weights, and what a layer's state becomes."""
+    from tests.layer_cases import LAYERS
+
+    return {f"layer {name}": partial(_layer, name, dtype) for name in LAYERS}
 
 
-def _layer(layer: Any, shape: tuple[int, ...], dtype: str, device: str) -> float:
-    inputs = Input(shape=shape, dtype=dtype)
-    model = Model(inputs, clone_of(layer)(inputs))
-    x = np.random.default_rng(0).standard_normal((9, *shape)).astype(dtype)
+def _layer(name: str, dtype: str, device: str) -> float:
+    from tests.layer_cases import model_with, shape_for
+
+    model = model_with(name, dtype)
+    x = np.random.default_rng(0).standard_normal((9, *shape_for(name))).astype(dtype)
     results = []
     for one in (clone_model(model).to(device), model):
-        place = one.device if one.named_parameters() else ("cpu" if one is model else device)
-        y, cache = one.forward(over(x, place), training=True)
-        grads = one.new_gradients() if one.named_parameters() else None
-        dx = one.backward(over(_like(y, dtype), place), cache, grads)
-        results.append((y, dx, None if grads is None else grads.vector))
+        noise, grads = np.random.default_rng(2), one.new_gradients()
+        y, cache = one.forward(over(x, one.device), rng=noise)
+        dx = one.backward(over(_like(y, dtype), one.device), cache, grads)
+        one.update_state(cache)
+        results.append((y, dx, grads.vector, tuple(one.get_weights())))
     return difference(*results)
-
-
-def clone_of(layer: Any) -> Any:
-    """A layer made as this one was: one that has stood in a model keeps its dtype."""
-    config = layer.get_config()
-    if "layer" in config:
-        config = {**config, "layer": clone_of(config["layer"])}
-    return type(layer)(**config)
 
 
 def training_checks(dtype: str) -> dict[str, Callable[[str], float]]:
@@ -174,18 +152,19 @@ def _training(dtype: str, recorded: bool, device: str) -> float:
 
     worst = 0.0
     x = np.random.default_rng(0).random((70, 12)).astype(dtype)
-    for middle, loss in (([], "binary_crossentropy"), ([Dropout(0.2)], "mse")):
+    for noise, loss in ((0.0, "binary_crossentropy"), (0.2, "mse")):
         for optimizer in ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"):
             results = []
             for place in (device, "cpu"):
                 inputs = Input(shape=(12,), dtype=dtype)
                 tensor = Dense(8, activation="tanh", seed=1)(inputs)
-                for layer in middle:
-                    tensor = clone_of(layer)(tensor)
+                if noise:
+                    tensor = Dropout(noise)(tensor)
                 model = Model(inputs, Dense(12, activation="sigmoid", seed=2)(tensor))
                 made = getattr(optimizers, optimizer)(0.01, global_clipnorm=0.1)
                 model.compile(optimizer=made, loss=loss, metrics=["mae"])
-                with _recording(recorded):
+                with _recording(recorded), warnings.catch_warnings():
+                    warnings.simplefilter("error")  # a step that is not recorded says so
                     history = model.to(place).fit(x, x, 16, epochs=4, verbose=0, seed=0).history
                 numbers = np.array([history[key] for key in sorted(history)])
                 results.append((numbers, to_numpy(model.parameters.vector)))
@@ -221,6 +200,14 @@ class Minienc(training.Minienc):
         super().__init__(x, weights, device="cuda")
         self.trainer.device_loop.cannot_record = not recorded
 
+        self.recorded = recorded
+
+    def losses(self, n: int) -> list[float]:
+        found = super().losses(n)
+        if self.recorded and not self.trainer.device_loop.records:
+            raise RuntimeError("its step could not be recorded")
+        return found
+
     def timed(self, n: int) -> float:
         import cupy
 
@@ -233,8 +220,6 @@ class GraphAlone(Minienc):
     def timed(self, n: int) -> float:
         import cupy
 
-        while not self.trainer.device_loop.records:
-            self.step()
         (record,) = self.trainer.device_loop.records.values()
         launch = record.graph.launch
         return _between_events(cupy.cuda.Event, cupy.cuda.get_elapsed_time, launch, n)
@@ -403,8 +388,8 @@ def limits() -> dict[str, float]:
     }
 
 
-def about() -> dict[str, Any]:
-    """The card, the driver and the libraries."""
+def about(with_limits: bool) -> dict[str, Any]:
+    """The card, the driver and the libraries; ``with_limits``, what the card does at most."""
     info = gpu_info()
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     for name in ("torch", "jax"):
@@ -412,7 +397,7 @@ def about() -> dict[str, Any]:
             versions[name] = __import__(name).__version__
         except ImportError:
             continue
-    return {"gpu": info["reason"], "versions": versions, **limits()}
+    return {"gpu": info["reason"], "versions": versions, **(limits() if with_limits else {})}
 
 
 # --------------------------------------------------------------------------------- presentation
@@ -431,14 +416,13 @@ def render(results: dict[str, Any]) -> str:
         for dtype in TOLERANCE
         if (of := [c for c in checks if c["dtype"] == dtype])
     ]
-    parts = [machine.table(["against the CPU", "comparisons", "largest difference", "pass"], worst)]
+    header = ["against the CPU", "comparisons", "largest difference", "pass"]
+    parts = [_describe(results["about"]), machine.table(header, worst)]
     parts += [
         f"Fails: {c['of']}, {c['dtype']}, {c['error']:.1e} {c['says']}" for c in failed(checks)
     ]
     if results.get("rows"):
-        card = results["about"]
-        parts.insert(0, _describe(card))
-        parts += [_times(results["rows"]), _shares(results["rows"], card)]
+        parts += [_times(results["rows"]), _shares(results["rows"], results["about"])]
         missing = {n: why for row in results["rows"] for n, why in row["missing"].items()}
         parts += [f"Not timed: {name}, {why}." for name, why in missing.items()]
     return "\n\n".join(parts)
@@ -450,11 +434,13 @@ def failed(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _describe(card: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
-    return (
-        f"{card['gpu']}. Measured: a product of 8192 x 8192 in float32 "
-        f"{card['matrix_rate'] / 1e12:.1f} TFLOP/s, a copy {card['copy_rate'] / 1e9:.0f} GB/s. "
-        f"{versions}."
+    measured = (
+        f" Measured: a product of 8192 x 8192 in float32 {card['matrix_rate'] / 1e12:.1f} TFLOP/s, "
+        f"a copy {card['copy_rate'] / 1e9:.0f} GB/s."
+        if "matrix_rate" in card
+        else ""
     )
+    return f"{card['gpu']}.{measured} {versions}."
 
 
 def _title(row: dict[str, Any]) -> str:
@@ -503,7 +489,7 @@ def _shares(rows: Sequence[dict[str, Any]], card: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: all is computed as on the CPU; 1: something is not; 2: there is no GPU."""
+    """0: all is computed as on the CPU, and minienc is in each row; 1: not so; 2: no GPU."""
     numbered = "".join(f"  {i} {row.name}\n" for i, row in enumerate(ROWS, 1))
     options = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu",
@@ -519,14 +505,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--save", action="store_true", help="keep the figures in benchmarks/results/")
     given = options.parse_args(arguments)
     info = gpu_info()
-    if not info["devices"]:
+    if info["why_not"]:
         print(f"benchmarks.gpu needs a GPU: {info['why_not']}", file=sys.stderr)
         return 2
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the memory is for all
-    results: dict[str, Any] = {"checks": check()}
+    candidates = machine.chosen(CANDIDATES, given.candidates)
+    results: dict[str, Any] = {"about": about(not given.only_check), "checks": check(), "rows": []}
     if not given.only_check:
-        candidates = machine.chosen(CANDIDATES, given.candidates)
-        results |= {"about": about(), "rows": []}
         for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
             results["rows"].append(measure(row, candidates, given.seconds))
             machine.say(row.name)
@@ -536,7 +521,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine.RESULTS.mkdir(exist_ok=True)
         write_json(machine.RESULTS / "gpu.json", results)
         write_text(machine.RESULTS / "gpu.md", text + "\n")
-    return 1 if failed(results["checks"]) else 0
+    own = [name for name in candidates if name.startswith("minienc")]
+    left_out = [row for row in results["rows"] if set(own) & set(row["missing"])]
+    return 1 if failed(results["checks"]) or left_out else 0
 
 
 if __name__ == "__main__":

@@ -164,6 +164,17 @@ def beside(x: Any, like: Array) -> Array:
     return to_device(x, device)
 
 
+def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
+    """``x[indices]`` of anything that is indexed so: an array (then the indices go where it
+    lives), a memory map, ``minienc.data.Pixels``; in ``dtype``, where one is given."""
+    if isinstance(x, np.ndarray) or not is_array(x):
+        rows = x[indices]
+        return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
+    with on_device(device_of(x)):
+        rows = x[beside(indices, x) if is_array(indices) else indices]
+        return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
+
+
 def cuda_number(device: str) -> int:
     """The number of a GPU by its device's name: 0 of ``"cuda"``, 1 of ``"cuda:1"``."""
     name, colon, number = device.partition(":")
@@ -186,7 +197,7 @@ def find_cupy(device: str) -> Any:
     if number not in _gpus_seen:
         info = gpu_info()
         names = info["devices"]
-        if not names:
+        if info["why_not"]:
             raise RuntimeError(f"device {device!r} cannot be used: {info['why_not']}")
         if number >= len(names):
             here = ", ".join(f"cuda:{i} ({name})" for i, name in enumerate(names))
@@ -202,6 +213,12 @@ def on_device(device: str) -> Any:
     if device.partition(":")[0] != "cuda":
         return nullcontext()
     return find_cupy(device).cuda.Device(cuda_number(device))
+
+
+def zeros_beside(like: Array, n: int) -> Array:
+    """``zeros_aligned`` where ``like`` lives, of its dtype."""
+    with on_device(device_of(like)):
+        return zeros_aligned(get_array_module(like), n, like.dtype)
 
 
 def zeros_aligned(xp: Any, n: int, dtype: Any) -> Array:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import sys
+from functools import cache
 from typing import Any
 
 _tf32 = os.environ.get("MINIENC_TF32") == "1"
@@ -47,7 +49,7 @@ def gpu_info() -> dict[str, Any]:
         devices : tuple of str
             The names of the GPUs that CuPy can use, in the order of their numbers.
         why_not : str or None
-            Where there is no device: what is missing, and what to install.
+            Where none can be used: what is missing, and what to install.
         reason : str
             All of it in a sentence.
     """
@@ -78,18 +80,66 @@ def _ask_cupy(info: dict[str, Any]) -> str | None:
             runtime.getDeviceProperties(i)["name"].decode() for i in range(runtime.getDeviceCount())
         )
     except Exception as error:  # without a driver CuPy raises errors of its own, of many kinds
-        says = next(iter(str(error).splitlines()), type(error).__name__)
-        return f"CuPy {info['cupy'] or ''} finds no GPU ({says})".replace("  ", " ")
-    return None if info["devices"] else f"CuPy {info['cupy']} finds no GPU"
+        return f"CuPy {info['cupy'] or ''} finds no GPU ({_first_line(error)})".replace("  ", " ")
+    if not info["devices"]:
+        return f"CuPy {info['cupy']} finds no GPU"
+    return _ask_for_libraries(cupy, built_for // 1000)
+
+
+def _ask_for_libraries(cupy: Any, major: int) -> str | None:
+    """Kernels are compiled by NVRTC and products are cuBLAS's. Neither comes with the driver, nor
+    with CuPy alone; without them the first computation would fail, long after the start."""
+    try:
+        cupy.cuda.nvrtc.getVersion()
+        find_cublas(major)
+    except Exception as error:
+        return f"CuPy {cupy.__version__} lacks a library of CUDA {major} ({_first_line(error)})"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+@cache
+def find_cublas(major: int) -> Any:
+    """cuBLAS of this CUDA, where CuPy finds it: NVIDIA's wheels, a conda environment, the system,
+    CUDA_PATH.
+
+    Raises
+    ------
+    OSError
+        If it is nowhere.
+    """
+    loader: Any = getattr(ctypes, "WinDLL", ctypes.CDLL)  # the first where there is Windows
+    try:  # comes with CuPy since 14
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        return loader(load_nvidia_dynamic_lib("cublas").abs_path)
+    except Exception:  # older, or found nothing: the loader of the system may know
+        names = (
+            [f"cublas64_{major}.dll"]
+            if sys.platform == "win32"
+            else [f"libcublas.so.{major}", "libcublas.so"]
+        )
+    for folder in ("", os.path.join(os.environ.get("CUDA_PATH", ""), "lib64")):
+        for name in names:
+            try:
+                return loader(os.path.join(folder, name))
+            except OSError:
+                continue
+    raise OSError(f"{names[0]} is neither in NVIDIA's wheels, nor the system's, nor in CUDA_PATH")
 
 
 def _mend(info: dict[str, Any]) -> str:
     """What to do about a GPU that cannot be used."""
+    if info["devices"]:
+        return f"pip install 'cupy-cuda{info['cuda'].split('.')[0]}x[ctk]' brings it"
     driver = info["driver"]
     if driver is None:
         return "there is no NVIDIA driver here, which comes with the GPU"
     major = int(driver.split(".")[0])
-    packages = {12: "cupy-cuda12x", 13: "'minienc[gpu]'"}
+    packages = {12: "'cupy-cuda12x[ctk]'", 13: "'minienc[gpu]'"}
     install = packages.get(major, "'minienc[gpu]'" if major > 13 else None)
     if install is None:
         return f"the driver is for CUDA {driver}, and CuPy needs one for CUDA 12 or newer"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import is_array
+from minienc.arrays import device_of, is_array
 
 
 class _Argument(NamedTuple):
@@ -37,7 +37,7 @@ def _parse(spec: str) -> tuple[_Argument, ...]:
 
 
 def check_shapes(function: str, spec: str, *arrays: Any) -> None:
-    """Refuse arrays whose shapes or dtypes do not fit the specification.
+    """Refuse arrays whose shapes or dtypes do not fit the specification, or that live apart.
 
     Parameters
     ----------
@@ -55,10 +55,11 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
         "dense_forward: W is (4, 5), expected (D, M) with D = 3 because x is (2, 3)".
     TypeError
         If something is not an array, or floating arrays differ in dtype: nothing is silently
-        upcast.
+        upcast. If they live on two devices: "dense_forward: x lives on cuda:0, W on cpu; ...".
     """
     known: dict[str, Any] = {}  # letter -> its size
     dtype = None
+    all_here = True
     for argument, array in zip(_parse(spec), arrays, strict=True):
         if array is None:
             continue
@@ -78,6 +79,24 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
         if not fits:
             raise ValueError(_wrong_shape(function, spec, argument, arrays))
         dtype = _check_dtype(function, spec, argument, array, dtype, arrays)
+        all_here = all_here and isinstance(array, (np.ndarray, np.generic))
+    if not all_here:
+        _check_devices(function, spec, arrays)
+
+
+def _check_devices(function: str, spec: str, arrays: tuple) -> None:
+    places = {
+        argument.name: device_of(array)
+        for argument, array in zip(_parse(spec), arrays, strict=True)
+        if is_array(array)
+    }
+    first = next(iter(places))
+    for name, place in places.items():
+        if place != places[first]:
+            raise TypeError(
+                f"{function}: {first} lives on {places[first]}, {name} on {place}; move one of "
+                f"them with minienc.arrays.to_device({name}, {places[first]!r})"
+            )
 
 
 def _check_dtype(

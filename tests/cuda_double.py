@@ -31,6 +31,33 @@ from typing import Any
 
 import numpy as np
 
+# ------------------------------------------------------------------------------------- the devices
+
+
+class Device:
+    """A GPU with few multiprocessors, so that blocks have more than one turn. There are two."""
+
+    attributes = {"MultiProcessorCount": 1}  # noqa: RUF012
+    current = 0
+    _before: list[int] = []  # noqa: RUF012
+
+    def __init__(self, number: int = 0) -> None:
+        self.id = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and self.id == other.id
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __enter__(self) -> Device:
+        Device._before.append(Device.current)
+        Device.current = self.id
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Device.current = Device._before.pop()
+
+
 # ----------------------------------------------------------------------------- streams and graphs
 
 
@@ -49,13 +76,14 @@ class Stream:
         self.pending: list[Callable[[], None]] = []
         self.n_done = 0
         self.graph: Graph | None = None
-        self.device_id = 0
+        self.device_id = Device.current if non_blocking else 0
 
     @property
     def ptr(self) -> int:
         return 0 if self is Stream.null else id(self)
 
     def __enter__(self) -> Stream:
+        assert self.device_id == Device.current
         Stream._stack.append(self)
         return self
 
@@ -175,9 +203,13 @@ def _allocated(values: Any) -> np.ndarray:
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
     """A NumPy-backed stand-in for ``cupy.ndarray``."""
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, device: int | None = None) -> None:
         assert isinstance(values, np.ndarray)
         self._values = values
+        self._device = Device.current if device is None else device
+
+    def _view(self, values: np.ndarray) -> ndarray:
+        return ndarray(values, self._device)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
@@ -230,15 +262,15 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
 
     @property
     def device(self) -> Device:
-        return Device(0)
+        return Device(self._device)
 
     @property
     def data(self) -> Any:
-        return types.SimpleNamespace(ptr=self._values.ctypes.data)
+        return types.SimpleNamespace(ptr=self._values.ctypes.data, device_id=self._device)
 
     @property
     def T(self) -> ndarray:
-        return ndarray(self._values.T)
+        return self._view(self._values.T)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -248,12 +280,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         part = self._values[index] if index is Ellipsis else np.asarray(self._values[index])
         if not np.may_share_memory(part, self._values):  # NumPy's own views of single numbers
             if isinstance(index, int):
-                return ndarray(self._values[index : index + 1].reshape(()))
-            return _made(lambda: self._values[index])
-        return ndarray(part)
+                return self._view(self._values[index : index + 1].reshape(()))
+            return _made(lambda: _bare(self)[index])
+        return self._view(part)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        target, bare = self._values[index], _bare(value)
+        target, bare = _bare(self)[index], _bare(value)
         get_current_stream().do(lambda: np.copyto(target, bare, casting="same_kind"))
 
     def _look(self) -> np.ndarray:
@@ -271,25 +303,27 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
 
     def set(self, values: np.ndarray, stream: Stream | None = None) -> None:
         assert values.dtype == self.dtype and values.shape == self.shape
+        if stream not in (None, Stream.null):  # else the host would wait for the copy
+            assert values.ctypes.data in _pinned, "copied from memory that may move"
         (stream or get_current_stream()).do(lambda: np.copyto(self._values, values))
 
     def reshape(self, *shape: Any) -> ndarray:
         view = self._values.view()
         try:
-            return ndarray(np.reshape(view, shape[0] if len(shape) == 1 else shape, copy=False))
+            return self._view(np.reshape(view, shape[0] if len(shape) == 1 else shape, copy=False))
         except ValueError:
-            return _made(lambda: self._values.reshape(*shape))
+            return _made(lambda: _bare(self).reshape(*shape))
 
     def ravel(self) -> ndarray:
         return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> ndarray:
-        return ndarray(self._values.transpose(*axes))
+        return self._view(self._values.transpose(*axes))
 
     def astype(self, dtype: Any, copy: bool = True) -> ndarray:
         if self.dtype == dtype and not copy:
             return self
-        return _made(lambda: self._values.astype(dtype))
+        return _made(lambda: _bare(self).astype(dtype))
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -297,17 +331,22 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
 
 def _method(name: str) -> Any:
     def method(self: ndarray, *args: Any, **kwargs: Any) -> Any:
-        return _made(lambda: getattr(self._values, name)(*args, **kwargs))
+        return _made(lambda: getattr(_bare(self), name)(*args, **kwargs))
 
     return method
 
 
-for _name in ("sum", "mean", "max", "min", "argmax", "all", "any", "std", "copy"):
+for _name in ("sum", "mean", "max", "min", "argmax", "argmin", "all", "any", "std", "copy"):
     setattr(ndarray, _name, _method(_name))
 
 
 def _bare(x: Any) -> Any:
     if isinstance(x, ndarray):
+        if x._device != Device.current:
+            raise ValueError(
+                f"Array device must be same as the current device: array device = {x._device} "
+                f"while current = {Device.current}"
+            )
         return x._values
     if isinstance(x, np.ndarray):
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -442,6 +481,7 @@ def _argument(name: str, a: Any, kind: str) -> Any:
             return ctypes.c_void_p(None)
         dtype = {"float": "float32", "double": "float64", "longlong": "int64"}[kind[:-1]]
         assert isinstance(a, ndarray) and a.dtype == dtype, (name, kind, a)
+        _bare(a)  # is where it is computed
         assert a.flags.c_contiguous, name
         return ctypes.c_void_p(a.data.ptr)
     expected = {"long long": int, "double": float}[kind]
@@ -456,20 +496,26 @@ class Cublas:
     """The functions that ``minienc.fast.cublas`` asks for, on memory of the host."""
 
     def __init__(self) -> None:
-        self.stream: Any = None
-        self.has_workspace = False
+        self.handles: list[dict[str, Any]] = []
         self.modes: list[int] = []
 
     def cublasCreate_v2(self, handle: Any) -> int:
         _refuse_while_recording("cublasCreate")
+        self.handles.append({"device": Device.current, "stream": None, "has_workspace": False})
+        handle._obj.value = len(self.handles)
         return 0
 
+    def _settings(self, handle: Any) -> dict[str, Any]:
+        settings = self.handles[handle.value - 1]
+        assert settings["device"] == Device.current, "a handle of another GPU"
+        return settings
+
     def cublasSetStream_v2(self, handle: Any, stream: Any) -> int:
-        self.stream, self.has_workspace = stream.value or 0, False
+        self._settings(handle).update(stream=stream.value or 0, has_workspace=False)
         return 0
 
     def cublasSetWorkspace_v2(self, handle: Any, workspace: Any, size: Any) -> int:
-        self.has_workspace = bool(workspace.value) and size.value > 0
+        self._settings(handle)["has_workspace"] = bool(workspace.value) and size.value > 0
         return 0
 
     def cublasSetMathMode(self, handle: Any, mode: int) -> int:
@@ -484,8 +530,9 @@ class Cublas:
 
     def _gemm(self, dtype: str, handle: Any, ta: int, tb: int, *rest: Any) -> int:
         m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = rest
-        assert min(m, n, k) > 0 and self.has_workspace
-        assert self.stream == get_current_stream().ptr
+        settings = self._settings(handle)
+        assert min(m, n, k) > 0 and settings["has_workspace"]
+        assert settings["stream"] == get_current_stream().ptr
         A = _matrix(a, dtype, *((k, m) if ta else (m, k)), lda)
         B = _matrix(b, dtype, *((n, k) if tb else (k, n)), ldb)
         C = _matrix(c, dtype, m, n, ldc)
@@ -512,27 +559,10 @@ def _matrix(pointer: Any, dtype: str, rows: int, columns: int, ld: int) -> np.nd
 # ------------------------------------------------------------------------------------- the modules
 
 
-class Device:
-    """One GPU with few multiprocessors, so that blocks have more than one turn."""
-
-    attributes = {"MultiProcessorCount": 1}  # noqa: RUF012
-
-    def __init__(self, number: int = 0) -> None:
-        self.id = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and self.id == other.id
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 def asarray(x: Any, dtype: Any = None) -> ndarray:
     if isinstance(x, ndarray):
+        if x._device != Device.current:
+            x = _made(lambda: x._values)
         return x if dtype is None or x.dtype == dtype else x.astype(dtype)
     _refuse_while_recording("an array is brought over from the host")
     return ndarray(_allocated(np.asarray(x, dtype=dtype)))
@@ -542,6 +572,15 @@ def _empty(shape: Any, dtype: Any = "float64") -> ndarray:
     values = np.empty(shape, dtype)
     values[...] = np.nan if values.dtype.kind == "f" else 77  # whoever reads it before writing
     return ndarray(_allocated(values))
+
+
+_pinned: set[int] = set()  # addresses
+
+
+def _empty_pinned(shape: Any, dtype: Any = "float64") -> np.ndarray:
+    values = np.empty(shape, dtype)
+    _pinned.add(values.ctypes.data)
+    return values
 
 
 def _ascontiguousarray(x: ndarray, dtype: Any = None) -> ndarray:
@@ -562,6 +601,7 @@ def _wrapped(name: str) -> Callable[..., Any]:
 FUNCTIONS = (
     *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
     *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite", "pad", "repeat"),
+    *("sort", "cumsum"),
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like"),
 )
 
@@ -572,8 +612,8 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
     for module in (cupy, cupyx):
         module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
     runtime = types.SimpleNamespace(
-        getDevice=lambda: 0,
-        getDeviceCount=lambda: 1,
+        getDevice=lambda: Device.current,
+        getDeviceCount=lambda: 2,
         getDeviceProperties=lambda i: {"name": b"a double"},
         runtimeGetVersion=lambda: 13000,
     )
@@ -585,6 +625,7 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
         using_allocator=using_allocator,
         get_current_stream=get_current_stream,
         runtime=runtime,
+        nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)),
     )
     vars(cupy).update(
         __version__="double",
@@ -598,14 +639,14 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
         cuda=cuda,
         lib=types.SimpleNamespace(
             stride_tricks=types.SimpleNamespace(
-                sliding_window_view=lambda x, *args, **kwargs: ndarray(
+                sliding_window_view=lambda x, *args, **kwargs: x._view(
                     np.lib.stride_tricks.sliding_window_view(x._values, *args, **kwargs)
                 )
             )
         ),
         **{name: _wrapped(name) for name in FUNCTIONS},
     )
-    cupyx.empty_pinned = np.empty  # type: ignore[attr-defined]
+    cupyx.empty_pinned = _empty_pinned  # type: ignore[attr-defined]
     return cupy, cupyx
 
 
@@ -615,7 +656,7 @@ def installed() -> Iterator[types.ModuleType]:
     import pytest
 
     import minienc.fast
-    from minienc import arrays, primitive
+    from minienc import arrays, gpu, primitive
 
     cupy, cupyx = make()
     with pytest.MonkeyPatch.context() as patch:
@@ -628,11 +669,11 @@ def installed() -> Iterator[types.ModuleType]:
         patch.setattr(primitive, "_device_loops", {})
         patch.setattr(primitive, "_to_load", {})
         patch.setattr(arrays, "_gpus_seen", set())
+        library = Cublas()
+        patch.setattr(gpu, "find_cublas", lambda major: library)
         patch.setitem(arrays._MODULE_OF_TYPE, ndarray, cupy)
         import minienc.fast.cublas as cublas
 
-        library = Cublas()
-        patch.setattr(cublas, "find_library", lambda: library)
         patch.setattr(cublas, "_local", types.SimpleNamespace())
         cupy.cublas_library = library  # type: ignore[attr-defined]
         importlib.import_module("minienc.fast.cuda")  # registers

@@ -33,9 +33,9 @@ class Place(NamedTuple):
 
 
 def places(room: str) -> Iterator[Place]:
-    """Every ``xp.<name>`` of the functions and methods in ``minienc/<room>/``."""
+    """Every ``xp.<name>``, or ``get_array_module(...).<name>``, in ``minienc/<room>/``."""
     for path in sorted((ROOT / "minienc" / room).glob("*.py")):
-        module = f"minienc.{room}.{path.stem}"
+        module = ".".join(filter(None, ("minienc", room, path.stem)))
         for name, function in _functions(ast.parse(path.read_text())):
             for number, node in enumerate(_uses(function)):
                 yield Place(module, name, number, node.attr)
@@ -56,11 +56,15 @@ def _uses(function: ast.FunctionDef) -> list[ast.Attribute]:
     found = [
         node
         for node in ast.walk(function)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "xp"
+        if isinstance(node, ast.Attribute) and _is_array_module(node.value)
     ]
     return sorted(found, key=lambda node: (node.lineno, node.col_offset))
+
+
+def _is_array_module(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "id", "") == "get_array_module"
+    return isinstance(node, ast.Name) and node.id == "xp"
 
 
 @contextmanager
@@ -70,7 +74,8 @@ def planted(place: Place) -> Iterator[None]:
     function = _find(module, place.function)
     tree = ast.parse(inspect.getsource(module))
     node = dict(_functions(tree))[place.function]
-    _uses(node)[place.number].value.id = "np"  # type: ignore[attr-defined]
+    use = _uses(node)[place.number]
+    use.value = ast.copy_location(ast.Name("np", ast.Load()), use.value)
     code = function.__code__
     missing = "np" not in vars(module)
     function.__code__ = _compiled(node, module, code)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from minienc import primitive
-from minienc.arrays import get_array_module, is_array, to_device, to_numpy, zeros_aligned
+from minienc.arrays import get_array_module, is_array, rows_at, to_device, to_numpy, zeros_aligned
+from minienc.data import Pixels
 from tests.guard_array import guard_module, to_guard
 
 
@@ -48,6 +49,15 @@ def test_going_home_and_devices():
     assert to_device(x, "cpu") is x
     with pytest.raises(ValueError, match="device is 'tpu', expected \"cpu\""):
         to_device(x, "tpu")
+
+
+def test_rows_are_taken_where_they_live():
+    x, chosen = np.arange(12).reshape(4, 3), np.array([2, 0])
+    for found in (rows_at(x, chosen, "float32"), rows_at(to_guard(x), chosen, "float32")):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(to_numpy(found), x[[2, 0]])
+    assert rows_at(to_guard(x), slice(1, 3)).shape == (2, 3)
+    assert rows_at(Pixels(x.astype("uint8")), chosen).max() <= 1
 
 
 def test_asking_does_not_import_cupy_or_jax():

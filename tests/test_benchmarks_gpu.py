@@ -10,6 +10,7 @@ import pytest
 from benchmarks import gpu, machine
 from minienc import primitive
 from tests import cuda_double as double
+from tests.layer_cases import LAYERS
 
 
 def test_without_a_gpu_it_ends_with_one_line_and_exit_code_2(monkeypatch, capsys):
@@ -28,8 +29,10 @@ def test_its_comparisons_pass_on_the_stand_in_and_find_what_is_wrong(monkeypatch
 
     with double.installed():
         checks = {**some("float64"), **gpu.layer_checks("float64")}
-        assert all(compare("cuda") <= 1e-10 for compare in checks.values())
-        assert all(compare("cuda") <= 1e-4 for compare in gpu.layer_checks("float32").values())
+        assert {f"layer {name}" for name in LAYERS} <= set(checks)
+        assert {name: e for name, c in checks.items() if not (e := c("cuda")) <= 1e-10} == {}
+        in_float32 = gpu.layer_checks("float32")
+        assert {name: e for name, c in in_float32.items() if not (e := c("cuda")) <= 1e-4} == {}
         served = primitive._fast_of_type[double.ndarray]
         right = served["dense_forward"]
 
@@ -71,3 +74,37 @@ def test_the_tables_say_shares_and_what_fails():
     assert "Fails: dense, float32, 5.0e-01" in text
     assert "2-3, 4: minienc" in text and "50 %" in text and "2.00" in text
     assert "Not timed: PyTorch eager, not installed (torch)." in text
+
+
+@pytest.mark.parametrize(("missing", "code"), [({}, 0), ({"minienc": "not recorded"}, 1)])
+def test_the_card_is_said_and_to_be_left_out_is_no_success(monkeypatch, capsys, missing, code):
+    found = {"devices": ("a card",), "why_not": None, "reason": "a card; CuPy 14"}
+    spreads = {"PyTorch eager": machine.spread([2e-3])}
+    checks = [{"of": "relu", "dtype": "float64", "error": 0.0, "passed": True, "says": ""}]
+    row = {"layers": (2, 3), "batch": 4, "flops": 1e9, "bytes": 1e6, "seconds": spreads}
+    monkeypatch.setattr(gpu, "gpu_info", lambda: found)
+    monkeypatch.setattr(gpu, "check", lambda: checks)
+    monkeypatch.setattr(gpu, "limits", lambda: {"matrix_rate": 5e13, "copy_rate": 3e12})
+    monkeypatch.setattr(gpu, "measure", lambda *_: {**row, "missing": missing})
+    assert gpu.main(["--rows", "1"]) == code
+    said = capsys.readouterr().out
+    assert said.startswith("a card; CuPy 14. Measured: a product of 8192 x 8192 in float32 50.0 TF")
+    assert all(why in said for why in missing.values())
+    assert gpu.main(["--only-check"]) == 0
+    assert capsys.readouterr().out.startswith("a card; CuPy 14. python ")
+
+
+class Loop:
+    """A device's loop that records nothing."""
+
+    records: dict = {}  # noqa: RUF012
+
+
+def test_a_step_that_was_not_recorded_is_not_timed_as_one(monkeypatch):
+    candidate = object.__new__(gpu.Minienc)
+    candidate.recorded, candidate.trainer = True, type("Trainer", (), {"device_loop": Loop()})()
+    monkeypatch.setattr(gpu.training.Minienc, "losses", lambda self, n: [0.5] * n)
+    with pytest.raises(RuntimeError, match="could not be recorded"):
+        candidate.losses(3)
+    candidate.recorded = False
+    assert candidate.losses(2) == [0.5, 0.5]

@@ -15,13 +15,15 @@ import pytest
 
 import minienc
 from minienc import primitive as module
+from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
 from minienc.layers import Conv2D, Conv2DTranspose, Dense, Dropout, GaussianNoise, Input
 from minienc.layers.normalization import BatchNormalization, SpectralNormalization
 from minienc.models import Model
+from minienc.pretraining import Autoencoder
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
-from minienc.training.callbacks import Callback
+from minienc.training.callbacks import Callback, ModelCheckpoint
 from minienc.training.objective import NonFiniteError
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
@@ -183,6 +185,81 @@ def test_nan_stays_nan(on_host):
         with on_host():
             expected, _ = REGISTRY[f"{activation}_forward"](x)
         np.testing.assert_array_equal(np.isnan(back(y)), np.isnan(expected))
+
+
+# ---------------------------------------------------------------------------------- two GPUs
+
+
+@pytest.mark.parametrize("name", [n for n in PAIRS if "softmax_" not in n])
+def test_arrays_of_two_gpus_are_refused_by_name(name):
+    """Whichever argument is elsewhere; and arrays of the host are."""
+    forward = REGISTRY[name]
+    arguments, options = all_cases(name)[0]
+    places = [i for i, a in enumerate(arguments) if isinstance(a, np.ndarray)]
+    for i in places[1:]:
+        for elsewhere, move in (("cuda:1", lambda a: to_device(a, "cuda:1")), ("cpu", lambda a: a)):
+            given = [move(a) if k == i else over(a) for k, a in enumerate(arguments)]
+            with pytest.raises(TypeError, match=rf"\w+ lives on cuda:0, \w+ on {elsewhere};"):
+                call(forward, tuple(given), options)
+
+
+def test_arrays_move_between_gpus(cupy):
+    x = np.arange(6.0).reshape(2, 3)
+    one = to_device(x, "cuda:1")
+    assert device_of(one) == "cuda:1" and to_device(one, "cuda:1") is one
+    zero = to_device(one, "cuda")
+    assert device_of(zero) == "cuda:0" and zero._values is not one._values
+    for moved in (one, zero):
+        np.testing.assert_array_equal(to_device(moved, "cpu"), x)
+    with pytest.raises(
+        ValueError, match=r"'cuda:7', and the GPUs here are cuda:0 \(a double\), cu"
+    ):
+        to_device(x, "cuda:7")
+    with pytest.raises(ValueError, match="device is 'cuda:x', expected"):
+        to_device(x, "cuda:x")
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum, clipped", "two noises", "batch normalisation"])
+def test_training_on_the_second_gpu(name, tmp_path):
+    """All of it is there, whatever GPU is the current one; and files know of no place."""
+    make, x = MODELS[name], data()
+    host, expected = trained(make, "cpu", x, epochs=4)
+    for given in (x, over(x), to_device(x, "cuda:1")):
+        found, model = trained(make, "cuda:1", given, epochs=4, validation_data=(given, given))
+        assert model.device == "cuda:1"
+        for array in (model.parameters.vector, *model.optimizer.remembered.values()):
+            assert device_of(array) == "cuda:1"
+        np.testing.assert_allclose(found["loss"], host["loss"], rtol=1e-10)
+        y = model.predict(given)
+        assert type(y) is type(given) and device_of(y) == device_of(given)
+        np.testing.assert_allclose(back(y), expected.predict(x), rtol=1e-10)
+        assert model.evaluate(given, given) == pytest.approx(expected.evaluate(x, x), rel=1e-10)
+    model.save(tmp_path / "model.npz")
+    for device in ("cpu", "cuda", "cuda:1"):
+        loaded = minienc.load_model(tmp_path / "model.npz").to(device)
+        np.testing.assert_allclose(back(loaded.predict(x)), expected.predict(x), rtol=1e-10)
+
+
+@pytest.mark.parametrize("way", ["cpu to cuda", "cuda to cpu", "cuda to cuda:1", "cuda:1 to cuda"])
+def test_a_checkpoint_goes_on_elsewhere(way, tmp_path):
+    (first, then), path, x = way.split(" to "), tmp_path / "checkpoint.npz", data()
+    make = MODELS["two noises"]
+    whole, _ = trained(make, "cpu", x, epochs=4)
+    trained(make, first, x, epochs=2, callbacks=[ModelCheckpoint(path)])
+    rest = {"epochs": 4, "callbacks": [ModelCheckpoint(path)], "resume_from": path}
+    found, model = trained(make, then, x, **rest)
+    assert model.device == {"cuda": "cuda:0"}.get(then, then)
+    np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_pretraining_there(device):
+    x = data().astype("float32")
+    how = dict(hidden=(5, 3), epochs=3, batch_size=8, random_state=0, dtype="float64")
+    here = Autoencoder(**how).fit(x)
+    there = Autoencoder(**how, device=device).fit(x)
+    np.testing.assert_allclose(there.transform(x), here.transform(x), rtol=1e-8)
+    assert there.score(x) == pytest.approx(here.score(x), rel=1e-8)
 
 
 # ----------------------------------------------------------------------------- matrix products
@@ -367,6 +444,22 @@ def test_data_that_is_on_the_gpu_already_stays_there():
     replayed, _ = trained(make, "cuda", over(data()))
     host, _ = trained(make, "cpu", data())
     np.testing.assert_allclose(replayed["loss"], host["loss"], rtol=1e-10)
+
+
+def test_the_next_batch_is_on_its_way_while_this_one_computes(monkeypatch):
+    from minienc.fast import graphs
+    from minienc.training import loop
+
+    log = []
+    for owner, name in ((graphs.GraphLoop, "upload"), (graphs.GraphLoop, "compute")):
+        right = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda *a, right=right, name=name: (log.append(name), right(*a))[1]
+        )
+    look = loop._looked_at
+    monkeypatch.setattr(loop, "_looked_at", lambda values: (log.append("look"), look(values))[1])
+    trained(MODELS["adam"], "cuda", data(15), epochs=1)
+    assert " ".join(log) == "upload compute upload look compute upload look compute look"
 
 
 class LearnsSlower(Callback):

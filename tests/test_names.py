@@ -1,14 +1,15 @@
 """Every name of ``xp.<name>`` in the source, and every array's method, is one that CuPy has.
 
-``tests/data/cupy_names.txt`` lists what CuPy has, so nothing needs to be installed. Where CuPy is
-(``pip install cupy-cuda13x``: it imports without a GPU, but is too large to be asked of everybody
-who runs the tests), the list is compared with the package; for a new version of CuPy it is written
-anew by ``python -m tests.test_names``.
+CuPy imports without a GPU. Where it is installed (the tests' extra has it where it comes as a
+wheel), the source is held against the package itself; and everywhere against
+``tests/data/cupy_names.txt``, a list of what a CuPy has, which ``guard_array.py`` goes by, too. For
+a new version of CuPy it is written anew by ``python -m tests.test_names``.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import re
@@ -21,7 +22,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tests import cuda_double
+
 ROOT = Path(__file__).parent.parent
+FOR_CUPY = ("fast/cuda.py", "fast/cublas.py", "fast/graphs.py")  # what is written for CuPy alone
 LIST = ROOT / "tests" / "data" / "cupy_names.txt"
 SOURCES = sorted((ROOT / "minienc").rglob("*.py"))
 COMPUTING = ("functions", "layers", "training")  # the rooms where arrays of a device are at work
@@ -96,11 +100,11 @@ class Names(NamedTuple):
     ufuncs: frozenset[str]
 
 
-def read_list() -> Names:
-    """The committed list."""
+def read_list(lines: list[str] | None = None) -> Names:
+    """The committed list, or another."""
     names = Names({}, {}, frozenset())
     ufuncs = set()
-    for line in LIST.read_text().splitlines()[1:]:
+    for line in (LIST.read_text().splitlines() if lines is None else lines)[1:]:
         kind, name, arguments = re.fullmatch(r"(\w+) ([\w.]+)(?:\((.*)\))?", line).groups()
         given = None if arguments is None else tuple(a for a in arguments.split(", ") if a)
         (names.array if kind in ("method", "attribute") else names.module)[name] = given
@@ -120,26 +124,27 @@ class Use(NamedTuple):
     keywords: tuple[str, ...] = ()
 
 
-def used_names(tree: ast.AST, where: str) -> Iterator[Use]:
-    """Every ``xp.<name>``, ``xp.<name>.<name>`` and ``get_array_module(...).<name>``."""
+def used_names(tree: ast.AST, where: str, of: str = "xp") -> Iterator[Use]:
+    """Every ``xp.<name>``, ``xp.<name>.<name>`` and ``get_array_module(...).<name>``; of another
+    name than xp, every name beneath that."""
     calls = {id(n.func): n for n in ast.walk(tree) if isinstance(n, ast.Call)}
     inner = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and id(node) not in inner:
-            path = _path(node)
+            path = _path(node, of)
             if path:
                 yield Use(f"{where}:{node.lineno}", path, _keywords(calls.get(id(node))))
 
 
-def _path(node: ast.expr) -> str:
+def _path(node: ast.expr, of: str = "xp") -> str:
     """ "add.at" of ``xp.add.at``; "" where the base is no array module."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.insert(0, node.attr)
         node = node.value
-    is_xp = isinstance(node, ast.Name) and node.id == "xp"
+    is_it = isinstance(node, ast.Name) and node.id == of
     is_found = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "get_array_module"
-    return ".".join(names) if is_xp or is_found else ""
+    return ".".join(names) if is_it or (is_found and of == "xp") else ""
 
 
 def _keywords(call: ast.Call | None) -> tuple[str, ...]:
@@ -161,10 +166,11 @@ def used_methods(tree: ast.AST, where: str) -> Iterator[Use]:
 
 
 def _trees(rooms: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.Module]]:
+    """The files of these rooms, or these files; without any, all of them."""
     for path in SOURCES:
         where = path.relative_to(ROOT / "minienc")
-        if not rooms or where.parts[0] in rooms:
-            yield str(where), ast.parse(path.read_text())
+        if not rooms or where.parts[0] in rooms or where.as_posix() in rooms:
+            yield where.as_posix(), ast.parse(path.read_text())
 
 
 def unknown(uses: Iterator[Use], known: dict, ufuncs: frozenset[str] = frozenset()) -> list[str]:
@@ -194,22 +200,102 @@ def test_the_list_was_made_by_a_cupy_of_this_project():
 
 
 @needs_cupy
-def test_the_list_is_what_cupy_has():
-    assert LIST.read_text().splitlines() == names_of_cupy(), "run python -m tests.test_names"
+def test_the_list_is_what_its_cupy_has():
+    """Of another version than the list's, the tests below look at what is used of it."""
+    lines, found = LIST.read_text().splitlines(), names_of_cupy()
+    assert lines[0] != found[0] or lines == found, "run python -m tests.test_names"
 
 
-def test_every_name_of_the_array_module_is_in_cupy():
-    names = read_list()
+@pytest.fixture(params=["listed", pytest.param("installed", marks=needs_cupy)])
+def names(request):
+    """What CuPy has: by the list, and by the package."""
+    return read_list(names_of_cupy() if request.param == "installed" else None)
+
+
+def test_every_name_of_the_array_module_is_in_cupy(names):
     uses = [use for where, tree in _trees() for use in used_names(tree, where)]
     assert {"exp", "where", "take_along_axis", "full_like", "isfinite"} <= {u.name for u in uses}
     assert unknown(iter(uses), names.module, names.ufuncs) == []
 
 
-def test_every_method_of_an_array_is_in_cupy():
-    names = read_list()
+def test_every_method_of_an_array_is_in_cupy(names):
     uses = [use for where, tree in _trees(COMPUTING) for use in used_methods(tree, where)]
     assert {"sum", "max", "reshape", "astype", "copy", "argmax"} <= {u.name for u in uses}
     assert unknown(iter(uses), names.array) == []
+
+
+@needs_cupy
+@pytest.mark.parametrize("package", ["cupy", "cupyx"])
+def test_what_is_written_for_cupy_alone_asks_for_what_it_has(package):
+    """Streams, graphs, pinned memory: every name beneath the package, and its arguments."""
+    module, found = importlib.import_module(package), []
+    files = dict(_trees((*FOR_CUPY, "arrays.py", "gpu.py")))
+    files["benchmarks/gpu.py"] = ast.parse((ROOT / "benchmarks" / "gpu.py").read_text())
+    uses = [use for where, tree in files.items() for use in used_names(tree, where, of=package)]
+    assert {"cupy": "cuda.using_allocator", "cupyx": "empty_pinned"}[package] in {
+        use.name for use in uses
+    }
+    for use in uses:
+        try:
+            takes = _takes(attrgetter(use.name)(module))
+        except AttributeError as error:
+            found.append(f"{use.where}: {error}")
+        else:
+            found += unknown(iter([use]), {use.name: takes})
+    assert found == []
+
+
+def _takes(value: object) -> tuple[str, ...] | None:
+    """A callable's arguments, by its signature or the first line of its docstring."""
+    try:
+        return tuple(_arguments(value))
+    except (TypeError, ValueError):
+        described = re.match(
+            r"[\w.]+\((.*)\)", (getattr(value, "__doc__", None) or "").split("\n")[0]
+        )
+        return tuple(w for w in _words(described[1]) if w != "*") if described else None
+
+
+@needs_cupy
+@pytest.mark.parametrize("name", ["Stream", "Event", "Graph", "Device", "MemoryPool"])
+def test_what_the_stand_in_is_asked_for_the_real_one_has(name):
+    """What of a class of ``cuda_double.py`` the source uses, CuPy's class of that name has, too."""
+    cupy, stand_in = importlib.import_module("cupy"), getattr(cuda_double, name)
+    used = {
+        node.attr
+        for _, tree in _trees((*FOR_CUPY, "arrays.py"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+    }
+    asked = {n for n in vars(stand_in) if n in used and not n.startswith("_")}
+    real = getattr(cupy.cuda, name)
+    documented = set(re.findall(rf"~{name}\.(\w+)", real.__doc__))  # what each one has of its own
+    assert asked and asked <= {*dir(real), *documented}
+
+
+@needs_cupy
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("card", ["sm_80", "sm_90"])
+def test_nvidias_compiler_takes_the_kernels_without_a_word(card, real):
+    """NVRTC, which compiles them at their first use, with the options that CuPy adds."""
+    from cupy.cuda import nvrtc
+
+    try:
+        nvrtc.getVersion()
+    except Exception as error:
+        pytest.skip(f"needs NVRTC: pip install nvidia-cuda-nvrtc ({type(error).__name__})")
+    source = (ROOT / "minienc" / "fast" / "cuda.cu").read_text()
+    program = nvrtc.createProgram(source, "cuda.cu", (), ())
+    options = f"-DREAL={real}", "-std=c++17", f"-arch={card}", "-ftz=true"
+    try:
+        nvrtc.compileProgram(program, (*options, "--device-as-default-execution-space"))
+        compiled = nvrtc.getCUBIN(program)
+    finally:
+        said = nvrtc.getProgramLog(program)
+        nvrtc.destroyProgram(program)
+    assert said.strip("\n\0") == ""
+    for kernel in re.findall(r"^KERNEL (\w+)\(", source, re.MULTILINE):
+        assert f".text.{kernel}\0".encode() in compiled
 
 
 def test_nothing_is_multiplied_in_place_as_a_matrix():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minienc.shapes import check_shapes
+from tests.guard_array import to_guard
 
 DENSE = "x: ... D, W: D M, b: M"
 
@@ -124,3 +125,10 @@ def test_what_is_no_array(value):
         f"f: x is a {type(value).__name__}, expected an array; make one with "
         f"np.asarray(x, dtype=np.float32)"
     )
+
+
+def test_arrays_that_live_apart_are_named():
+    x, W, b = np.zeros((2, 3)), to_guard(np.zeros((3, 4))), None
+    with pytest.raises(TypeError, match=r"^f: x lives on cpu, W on guard; move one"):
+        check_shapes("f", "x: N D, W: D M, b: M", x, W, b)
+    check_shapes("f", "x: N D, W: D M, b: M", to_guard(x), W, b)

@@ -11,10 +11,7 @@ float32 is computed in float32, unless ``minienc.set_tf32(True)`` says otherwise
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 import threading
-from functools import cache
 from typing import Any
 
 import cupy
@@ -34,7 +31,7 @@ class Handle:
     """A handle of cuBLAS on the current GPU, with its workspace."""
 
     def __init__(self) -> None:
-        self.library = find_library()
+        self.library = gpu.find_cublas(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         self.pointer = ctypes.c_void_p()
         self.workspace = cupy.empty(_WORKSPACE_BYTES, dtype="uint8")
         self.settings: tuple[int, int] | None = None  # stream and mode of the call before
@@ -63,39 +60,6 @@ class Handle:
         status = getattr(self.library, name)(*arguments)
         if status:
             raise RuntimeError(f"{name} failed with status {status} (cublasStatus_t)")
-
-
-@cache
-def find_library() -> Any:
-    """cuBLAS, where CuPy finds it: NVIDIA's wheels, a conda environment, the system, CUDA_PATH.
-
-    Raises
-    ------
-    RuntimeError
-        If it is nowhere; the message says what to install.
-    """
-    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
-    loader: Any = getattr(ctypes, "WinDLL", ctypes.CDLL)  # the first where there is Windows
-    try:  # comes with CuPy since 14
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        return loader(load_nvidia_dynamic_lib("cublas").abs_path)
-    except Exception:  # older, or found nothing: the loader of the system may know
-        names = (
-            [f"cublas64_{major}.dll"]
-            if sys.platform == "win32"
-            else [f"libcublas.so.{major}", "libcublas.so"]
-        )
-    for folder in ("", os.path.join(os.environ.get("CUDA_PATH", ""), "lib64")):
-        for name in names:
-            try:
-                return loader(os.path.join(folder, name))
-            except OSError:
-                continue
-    raise RuntimeError(
-        f"cuBLAS for CUDA {major} is not found: pip install 'cupy-cuda{major}x[ctk]', or set "
-        f"CUDA_PATH to where the CUDA toolkit is"
-    )
 
 
 def _handle() -> Handle:

@@ -73,6 +73,12 @@ def _blocks(n: int) -> int:
     return max(1, -(-n // _THREADS))
 
 
+def _are_here(*arrays: Any) -> bool:
+    """On the GPU where CuPy computes now: a kernel cannot count on reading another's memory."""
+    here = cupy.cuda.runtime.getDevice()
+    return all([a.data.device_id == here for a in arrays])
+
+
 def _is_served(*arrays: Any) -> bool:
     """Contiguous arrays, all of one shape, of float32 or float64."""
     first = arrays[0]
@@ -83,7 +89,7 @@ def _is_served(*arrays: Any) -> bool:
             return False
         if a.shape != first.shape or not a.flags.c_contiguous:
             return False
-    return True
+    return _are_here(*arrays)
 
 
 # ------------------------------------------------------------------------------------- activations
@@ -248,6 +254,7 @@ def _products_are_served(x: Any, W: Any) -> bool:
         and W.ndim == 2
         and x.shape[-1] == W.shape[0]
         and W.shape[1] > 0
+        and _are_here(x, W)
     )
 
 
@@ -291,7 +298,7 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     M = W.shape[-1]
     if not _products_are_served(x, W) or type(dy) is not cupy.ndarray:
         return NotImplemented
-    if dy.dtype != x.dtype or dy.shape != (*x.shape[:-1], M):
+    if dy.dtype != x.dtype or dy.shape != (*x.shape[:-1], M) or not _are_here(dy):
         return NotImplemented
     dW, db = (None, None) if add_to is None else add_to
     if db is not None and not _is_served(db):
@@ -362,7 +369,7 @@ def _losses(y: Any, target: Any, kind: int) -> Any:
 
 
 def _are_labels(target: Any) -> bool:
-    return type(target) is cupy.ndarray and target.dtype.kind in "iu"
+    return type(target) is cupy.ndarray and target.dtype.kind in "iu" and _are_here(target)
 
 
 def _as_labels(labels: Any) -> Any:

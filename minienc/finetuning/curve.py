@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import rows_at, to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
@@ -124,7 +124,7 @@ def few_label_curve(
     for i, n in enumerate(labels):
         for j, seed in enumerate(seeds):
             chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
-            few, few_y = encode(None, X[chosen]), y[chosen]
+            few, few_y = encode(None, rows_at(X, chosen)), y[chosen]
             epochs = max(1, round(steps * min(batch_size, n) / n))
             blank = clone_model(encoder)
             blank.initialize(np.random.default_rng([seed, n, 1]))

@@ -26,7 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, beside, device_of, get_array_module, to_device, zeros_aligned
+from minienc.arrays import (
+    Array,
+    beside,
+    device_of,
+    get_array_module,
+    on_device,
+    to_device,
+    zeros_beside,
+)
 from minienc.layers.initializers import get_initializer
 
 # -------------------------------------------------------------------------------------- Parameter
@@ -79,7 +87,8 @@ class Parameter:
             raise ValueError(
                 f"parameter {self.name} is {self.shape}, and was given {tuple(new.shape)}"
             )
-        self._value[...] = new
+        with on_device(device_of(self._value)):
+            self._value[...] = new
         self.version += 1
 
     @property
@@ -94,7 +103,8 @@ class Parameter:
         """Copy the numbers into ``view``, a part of the flat vector of ``home``, and stay there."""
         if self.home is not None:
             self.home.is_home = False
-        view[...] = self._value
+        with on_device(device_of(view)):
+            view[...] = self._value
         self._value, self.home = view, home
 
     def to(self, device: str) -> None:
@@ -123,9 +133,9 @@ class _FlatVector:
         if len({v.dtype for v in values}) > 1:
             kinds = ", ".join(f"{name} is {p.value.dtype}" for name, p in self._named)
             raise TypeError(f"the parameters of one model need one dtype: {kinds}")
-        xp = get_array_module(*values)
-        dtype = values[0].dtype if values else np.dtype("float32")
-        self.vector = zeros_aligned(xp, sum(p.size for _, p in self._named), dtype)
+        get_array_module(*values)  # which refuses those of two devices
+        like = values[0] if values else np.empty(0, "float32")
+        self.vector = zeros_beside(like, sum(p.size for _, p in self._named))
         self._views: dict[Parameter, Array] = {}
         self._slices: dict[Parameter, slice] = {}
         self._by_name: dict[str, Parameter] = {}

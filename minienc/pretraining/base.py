@@ -40,7 +40,7 @@ def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
     elif not hasattr(X, "shape"):
         X = np.asarray(X)
     check_data(X, name=name, minimum=minimum)
-    if isinstance(X, np.ndarray):
+    if is_array(X):
         if X.ndim == 1:
             raise ValueError(
                 f"{name} is {X.shape}, expected samples in rows; use {name}.reshape(-1, 1)"

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, to_numpy
+from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.crossentropy import (
     binary_crossentropy_backward,
@@ -276,7 +276,7 @@ class GAN(SteppedPretrainer):
     def _start(self, X: Any) -> None:
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:N_KEPT])
-        self._some = to_numpy(X[chosen]).astype(self.dtype)
+        self._some = to_numpy(rows_at(X, chosen)).astype(self.dtype)
         steps = self.epochs * -(-len(X) // min(self.batch_size, len(X)))
         self._at = [max(1, round(steps * part)) for part in (0.01, 0.03, 0.1, 0.3, 1.0)]
         self.arrays_["fixed_noise"] = rng.standard_normal((N_SHOWN, self.noise)).astype(self.dtype)

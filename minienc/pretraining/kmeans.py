@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, to_numpy
+from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
@@ -113,7 +113,7 @@ class KMeans(SteppedPretrainer):
             )
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = rng.permutation(len(X))[:N_SEEDING]
-        x = np.concatenate(list(iterate_samples(X[np.sort(chosen)], dtype=self.dtype)))
+        x = np.concatenate(list(iterate_samples(rows_at(X, np.sort(chosen)), dtype=self.dtype)))
         self._place(beside(best_beginning(x, self.n_clusters, self.n_init, rng), self._C))
         self.n_samples_ = len(X)
         xp = get_array_module(self._C)

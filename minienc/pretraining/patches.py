@@ -194,7 +194,7 @@ class PatchFeatures(Pretrainer):
             x = to_numpy(X[start : start + 500]).astype(self.dtype)
             if self.n_patches < len(X):  # of some samples only
                 x = x[rng.random(len(x)) < self.n_patches / len(X)]
-            patches = to_numpy(self._normal(x)).reshape(len(x), rows * columns, size)
+            patches = self._normal.predict(x, batch_size=500).reshape(len(x), rows * columns, size)
             chosen = rng.integers(0, rows * columns, (len(x), each))
             found.append(np.take_along_axis(patches, chosen[:, :, None], axis=1).reshape(-1, size))
             total += len(found[-1])

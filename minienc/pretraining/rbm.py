@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, to_numpy
+from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
@@ -235,7 +235,7 @@ class RBM(SteppedPretrainer):
         b.value = beside(mean.astype(self.dtype), W.value)
         if self.persistent:
             rng = np.random.default_rng([self.random_state_, 1])
-            first = X[np.sort(rng.permutation(len(X))[: min(self.batch_size, len(X))])]
+            first = rows_at(X, np.sort(rng.permutation(len(X))[: min(self.batch_size, len(X))]))
             first = to_numpy(first).astype(self.dtype)
             self.arrays_["particles"] = beside(first, W.value)
 

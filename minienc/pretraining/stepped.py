@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, beside, to_device, to_numpy
+from minienc.arrays import Array, beside, rows_at, to_device
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
@@ -120,9 +120,7 @@ class _Steps(TrainingLoop):
         )
 
     def _samples(self, X: Any, indices: Any) -> Array:
-        batch = X[indices]
-        batch = batch if isinstance(batch, np.ndarray) else to_numpy(batch)
-        return to_device(batch.astype(self.method.dtype, copy=False), self.method.model_.device)
+        return to_device(rows_at(X, indices, self.method.dtype), self.method.model_.device)
 
     def _take(self, indices: np.ndarray) -> Array:
         return self._samples(self.X, indices)

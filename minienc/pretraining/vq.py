@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import Array, beside, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.quantization import (
     quantization_error_backward,
@@ -210,7 +210,8 @@ class VQAutoencoder(SteppedPretrainer):
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:1000])
         network = self.networks_["encoder"]
-        z = to_numpy(network.predict(as_samples(X[chosen]), batch_size=1000)).reshape(-1, self.dim)
+        z = to_numpy(network.predict(as_samples(rows_at(X, chosen)), batch_size=1000))
+        z = z.reshape(-1, self.dim)
         first = z[rng.permutation(len(z))[np.arange(self.n_codes) % len(z)]]
         self._layer.C.value = beside(first.astype(self.dtype), self._layer.C.value)
         self.arrays_["idle"] = np.zeros(self.n_codes, int)

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, device_of, get_array_module, is_array, on_device, to_device
+from minienc.arrays import (
+    beside,
+    device_of,
+    get_array_module,
+    is_array,
+    on_device,
+    rows_at,
+    to_device,
+)
 from minienc.data.checks import check_data
 from minienc.primitive import device_loop
 from minienc.training.callbacks import Callback, History
@@ -75,8 +83,7 @@ class Batches:
 
         def pick(a: Any, dtype: Any) -> Any:
             if id(a) not in taken:
-                batch = a[beside(indices, a)] if is_array(a) else a[indices]
-                taken[id(a)] = batch.astype(dtype) if batch.dtype != dtype else batch
+                taken[id(a)] = rows_at(a, indices, dtype)
             return taken[id(a)]
 
         xs = tuple(pick(x, d) for x, d in zip(self.xs, self.dtypes, strict=True))
@@ -359,5 +366,6 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
             ys, _ = model.graph.forward(_moved(model, xs))
         parts.append([y if home == model.device else to_device(y, home) for y in ys])
     xp = get_array_module(parts[0][0])
-    outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]
+    with on_device(home):
+        outputs = [xp.concatenate(batches) for batches in zip(*parts, strict=True)]
     return outputs[0] if len(outputs) == 1 else outputs

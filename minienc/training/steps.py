@@ -201,10 +201,11 @@ class TrainingLoop:
                     f"{path}: its run had {name}={header['run'][name]}, this one has {value}; "
                     f"resuming needs the same"
                 )
-        self._load_state(
-            path,
-            {name: {**header.get(name, {}), **_part(arrays, f"{name}/")} for name in self._state()},
-        )
+        states = {
+            name: {**header.get(name, {}), **_part(arrays, f"{name}/")} for name in self._state()
+        }
+        with on_device(self.model.device):
+            self._load_state(path, states)
         saved = header["callbacks"]
         if [c["class"] for c in saved] != [type(c).__name__ for c in self.callbacks]:
             raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minienc import functions
 from minienc.primitive import REGISTRY
 from minienc.verify import numerical_gradient
 from tests.cases import CASES, FORWARDS, all_cases, call
@@ -67,6 +68,12 @@ def test_every_forward_has_a_backward_and_a_case():
     assert set(FORWARDS) == set(CASES)
     for name in FORWARDS:
         assert REGISTRY[name].backward.__name__ == name.replace("_forward", "_backward")
+
+
+def test_what_is_public_is_a_pair():
+    """So the sweeps over FORWARDS leave nothing out."""
+    pairs = {half for name in FORWARDS for half in (name, name.replace("_forward", "_backward"))}
+    assert set(functions.__all__) - pairs == {"ACTIVATIONS", "get_activation", "power_iteration"}
 
 
 @pytest.mark.parametrize("name", FORWARDS)
@@ -217,3 +224,13 @@ def test_backward_runs_where_arrays_cannot_be_written_to(name):
             if one is not None:
                 assert isinstance(two, jax.Array)
                 np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-11)
+
+
+def test_the_function_that_is_no_pair_runs_there_too():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    rng = np.random.default_rng(0)
+    W, u = rng.standard_normal((4, 3)), rng.standard_normal(3)
+    there = functions.power_iteration(jax.numpy.asarray(W), jax.numpy.asarray(u), 3)
+    assert isinstance(there, jax.Array)
+    np.testing.assert_allclose(there, functions.power_iteration(W, u, 3), rtol=1e-12)
