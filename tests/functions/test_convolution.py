@@ -197,6 +197,16 @@ def test_strided_images_are_the_numbers_they_show(forward):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+def torch_margins(image, kernel, strides, padding):
+    """(left, right, top, bottom), as ``torch.nn.functional.pad`` has them."""
+    found = []
+    for n, k, stride in reversed(list(zip(image, kernel, strides, strict=True))):
+        before = above(n, k, stride, padding)
+        needed = (out_size(n, k, stride, padding) - 1) * stride + k
+        found += [before, max(needed - n - before, 0) if padding == "same" else 0]
+    return found
+
+
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_convolution_equals_pytorchs(strides, padding):
@@ -205,13 +215,7 @@ def test_convolution_equals_pytorchs(strides, padding):
     y, cache = conv2d_forward(x, W, b, strides, padding)
     dy = RNG.standard_normal(y.shape)
     t = [torch.tensor(a, requires_grad=True) for a in (x, W, b)]
-    margins = [0, 0, 0, 0]  # left, right, top, bottom
-    if padding == "same":
-        for axis in (0, 1):
-            before = above(x.shape[2 - axis], W.shape[1 - axis], strides[1 - axis], padding)
-            needed = (y.shape[2 - axis] - 1) * strides[1 - axis] + W.shape[1 - axis]
-            after = max(needed - x.shape[2 - axis] - before, 0)
-            margins[2 * axis : 2 * axis + 2] = before, after
+    margins = torch_margins(x.shape[1:3], W.shape[:2], strides, padding)
     images = torch.nn.functional.pad(t[0].permute(0, 3, 1, 2), margins)
     out = torch.nn.functional.conv2d(images, t[1].permute(3, 2, 0, 1), t[2], strides)
     out = out.permute(0, 2, 3, 1)
