@@ -98,10 +98,13 @@ def code_map(
     return figure
 
 
-def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
-    """Histograms side by side: (what is counted, values, where a line is drawn or None)."""
+def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bool = False) -> Any:
+    """Histograms side by side: (what is counted, values, where a line is drawn or None).
+
+    ``same_x`` gives them one horizontal axis, so that they can be compared.
+    """
     figure = _figure(3.6 * len(parts), 2.8)
-    axes = figure.subplots(1, len(parts), squeeze=False)[0]
+    axes = figure.subplots(1, len(parts), squeeze=False, sharex=same_x)[0]
     for ax, (name, values, line) in zip(axes, parts, strict=True):
         _quiet(ax).hist(np.asarray(values, float), bins=30, color=COLOURS[0])
         if line is not None:
@@ -121,12 +124,23 @@ def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
     return figure
 
 
-def bars(values: np.ndarray, xlabel: str, ylabel: str, names: Sequence[str] | None = None) -> Any:
-    """A bar for each value, in the order given."""
+def bars(
+    values: np.ndarray | dict[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """A bar for each value, in the order given; of several named values, as many side by side."""
     figure = _figure(6.4, 2.6)
     ax = _quiet(figure.subplots())
-    places = np.arange(1, len(values) + 1)
-    ax.bar(places, values, color=COLOURS[0])
+    groups = values if isinstance(values, dict) else {"": values}
+    places = np.arange(1, len(next(iter(groups.values()))) + 1)
+    width = 0.8 / len(groups)
+    for i, ((name, heights), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
+        left = places - 0.4 + width / 2 + i * width
+        ax.bar(left, heights, width, color=colour, label=name)
+    if len(groups) > 1:
+        ax.legend(frameon=False)
     if names is not None:
         ax.set_xticks(places, names)
     ax.set(xlabel=xlabel, ylabel=ylabel)
