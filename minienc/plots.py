@@ -27,6 +27,13 @@ def _quiet(ax: Any) -> Any:
     return ax
 
 
+def _counted(ax: Any) -> None:
+    """Ticks at whole numbers alone: there is no epoch 2.5, nor such a cluster."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def learning_curves(history: dict[str, list[float]]) -> Any:
     """Loss against epoch: training and, if there is one, validation."""
     figure = _figure(6.4, 3.4)
@@ -39,6 +46,7 @@ def learning_curves(history: dict[str, list[float]]) -> Any:
             ax.plot(epochs, values, color=colour, linewidth=1.8, label=label)
     ax.set(xlabel="epoch", ylabel="loss")
     ax.legend(frameon=False)
+    _counted(ax)
     return figure
 
 
@@ -121,6 +129,7 @@ def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
         ax.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.8, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False)
+    _counted(ax)
     return figure
 
 
@@ -143,6 +152,8 @@ def bars(
         ax.legend(frameon=False)
     if names is not None:
         ax.set_xticks(places, names)
+    else:
+        _counted(ax)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return figure
 

@@ -159,11 +159,11 @@ SHOWN = {  # words of the pictures that suit each method
     "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
     "rbm": ["Chains that begin at test samples", "the mean over its batches", "Z by annealing"],
     "dbn": ["The pseudo-likelihood of each machine", "and after fine-tuning"],
-    "kmeans": ["Test samples of each", "The centroids of the largest clusters", "accuracy"],
+    "kmeans": ["Test samples of each", "The centroids of the largest clusters", "purity"],
     "patches": ["Centroids of whitened patches"],
     "dec": ["Test samples in each cluster", "mutual information"],
-    "gan": ["made of the same noise", "nearest to them", "that copies", "of them are covered"],
-    "aae": ["The numbers of the codes of test samples", "New samples"],
+    "gan": ["made of the same noise", "nearest to them", "that copies", "are covered", "mean logits"],
+    "aae": ["The numbers of the codes of test samples", "The losses of the two turns", "New samples"],
 }
 
 

@@ -375,6 +375,12 @@ class GAN(SteppedPretrainer):
         shares = {"training samples": real[order], "made ones": made_share[order]}
         figure = plots.bars(shares, "kind of sample", "share")
         found.append(Picture(caption, figure, is_drawing=True))
+        logits = {f"{name} samples": self.history_[name] for name in ("real", "made")}
+        caption = (
+            "What the discriminator answered to real and to made samples while it learned, as mean "
+            "logits: the further apart, the surer it was."
+        )
+        found.append(Picture(caption, plots.lines(logits, "epoch", "logit"), is_drawing=True))
         return found
 
 
