@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def test_every_method_leaves_a_run_with_its_pictures_and_is_compared(method):
         assert caption in page, caption
     parser = Balance()
     parser.feed(page)
-    assert parser.open == [] and "nan" not in page.lower().split("<style>")[0]
+    assert parser.open == [] and not re.search(r"[>\s][-+]?(nan|inf)\b", page)
 
 
 SHOWN = {  # words of the pictures that suit each method
@@ -158,12 +159,12 @@ SHOWN = {  # words of the pictures that suit each method
     "masked": ["are hidden (grey)"],
     "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
     "rbm": ["Chains that begin at test samples", "the mean over its batches", "Z by annealing"],
-    "dbn": ["The pseudo-likelihood of each machine", "and after fine-tuning"],
+    "dbn": ["of each machine", "and after fine-tuning"],
     "kmeans": ["Test samples of each", "The centroids of the largest clusters", "purity"],
     "patches": ["Centroids of whitened patches"],
     "dec": ["Test samples in each cluster", "mutual information"],
-    "gan": ["made of the same noise", "nearest to them", "that copies", "are covered", "mean logits"],
-    "aae": ["The numbers of the codes of test samples", "The losses of the two turns", "New samples"],
+    "gan": ["of the same noise", "nearest to them", "that copies", "are covered", "mean logits"],
+    "aae": ["The numbers of the codes", "The losses of the two turns", "New samples"],
 }
 
 
