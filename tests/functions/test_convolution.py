@@ -246,6 +246,32 @@ def test_transposed_convolution_equals_pytorchs(strides, padding):
         np.testing.assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("forward", [conv2d_forward, conv2d_transpose_forward])
+def test_the_product_is_the_compiled_kernels(forward, monkeypatch):
+    """Both ways, over patches: neither declines, though the transpose hands over a view of W."""
+    cpu = pytest.importorskip("minienc.fast.cpu")
+    served = []
+
+    class Spy:
+        def __getattr__(self, name):
+            function = getattr(_kernels, name)
+
+            def call(*arguments):
+                result = function(*arguments)
+                served.append((name, result is not None))
+                return result
+
+            return call
+
+    _kernels = cpu._kernels
+    monkeypatch.setattr(cpu, "_kernels", Spy())
+    x, W = RNG.standard_normal((2, 6, 6, 3)), RNG.standard_normal((3, 3, 3, 3))
+    y, cache = forward(x.astype("f4"), W.astype("f4"), np.ones(3, "f4"), 2, "same")
+    forward.backward(y, cache)
+    assert ("dense_forward", True) in served and ("dense_backward", True) in served
+    assert all(done for _, done in served)
+
+
 def test_refusals():
     x, W = np.zeros((2, 5, 4, 3)), np.zeros((3, 3, 3, 8))
     with pytest.raises(ValueError, match=r"conv2d_forward: x is \(5, 4, 3\), expected \(N, H, W, "):
