@@ -6,6 +6,7 @@ matplotlib is imported when a picture is asked for, and without pyplot: no windo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
     """A line for each curve, whose values are those of 1, 2, 3, ..."""
     figure = _figure(6.4, 3.0)
     ax = _quiet(figure.subplots())
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
+    for (name, values), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         ax.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.8, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False)

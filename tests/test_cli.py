@@ -154,7 +154,7 @@ SHOWN = {  # words of the pictures that suit each method
     "stacked": ["The first layer's weights"],
     "sparse": ["units, "],
     "contractive": ["Singular values of the encoder&#x27;s Jacobian"],
-    "variational": ["What each number of the code costs", "New samples", "importance samples"],
+    "variational": ["What each number of the code costs", "the code has collapsed", "New samples"],
     "convolutional": ["The kernels of the first convolution", "the five kernels that answer most"],
     "masked": ["are hidden (grey)"],
     "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
