@@ -5,7 +5,7 @@ matplotlib is imported when a picture is asked for, and without pyplot: no windo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -122,7 +122,7 @@ def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bo
     return figure
 
 
-def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
+def lines(curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
     """A line for each curve, whose values are those of 1, 2, 3, ..."""
     figure = _figure(6.4, 3.0)
     ax = _quiet(figure.subplots())
