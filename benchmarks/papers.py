@@ -106,11 +106,15 @@ def keep(records: Records, new: dict[str, Any]) -> Records:
 
 
 def as_table(records: Records) -> str:
-    """A line for each figure: what was published, and the mean and deviation over the seeds."""
+    """A line for each figure: what was published, and the mean and deviation over the seeds.
+
+    Records of a configuration that a row has no more are left out: the row says another one.
+    """
     lines = []
     for row in ROWS.values():
         for schedule in row.notes:
-            found = [r for r in records if (r["row"], r["schedule"]) == (row.name, schedule)]
+            now = (row.name, schedule, plain(row.configuration(schedule)))
+            found = [r for r in records if (r["row"], r["schedule"], r["configuration"]) == now]
             if found:
                 lines += lines_of(row, schedule, found)
     header = ("row, figure", "published", "minienc", "reached", "seeds", "CPU minutes", "schedule")

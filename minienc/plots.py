@@ -5,7 +5,8 @@ matplotlib is imported when a picture is asked for, and without pyplot: no windo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,13 @@ def _quiet(ax: Any) -> Any:
     return ax
 
 
+def _counted(ax: Any) -> None:
+    """Ticks at whole numbers alone: there is no epoch 2.5, nor such a cluster."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def learning_curves(history: dict[str, list[float]]) -> Any:
     """Loss against epoch: training and, if there is one, validation."""
     figure = _figure(6.4, 3.4)
@@ -39,6 +47,7 @@ def learning_curves(history: dict[str, list[float]]) -> Any:
             ax.plot(epochs, values, color=colour, linewidth=1.8, label=label)
     ax.set(xlabel="epoch", ylabel="loss")
     ax.legend(frameon=False)
+    _counted(ax)
     return figure
 
 
@@ -98,10 +107,13 @@ def code_map(
     return figure
 
 
-def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
-    """Histograms side by side: (what is counted, values, where a line is drawn or None)."""
+def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bool = False) -> Any:
+    """Histograms side by side: (what is counted, values, where a line is drawn or None).
+
+    ``same_x`` gives them one horizontal axis, so that they can be compared.
+    """
     figure = _figure(3.6 * len(parts), 2.8)
-    axes = figure.subplots(1, len(parts), squeeze=False)[0]
+    axes = figure.subplots(1, len(parts), squeeze=False, sharex=same_x)[0]
     for ax, (name, values, line) in zip(axes, parts, strict=True):
         _quiet(ax).hist(np.asarray(values, float), bins=30, color=COLOURS[0])
         if line is not None:
@@ -110,25 +122,39 @@ def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]]) -> Any:
     return figure
 
 
-def lines(curves: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
+def lines(curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
     """A line for each curve, whose values are those of 1, 2, 3, ..."""
     figure = _figure(6.4, 3.0)
     ax = _quiet(figure.subplots())
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
+    for (name, values), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         ax.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.8, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False)
+    _counted(ax)
     return figure
 
 
-def bars(values: np.ndarray, xlabel: str, ylabel: str, names: Sequence[str] | None = None) -> Any:
-    """A bar for each value, in the order given."""
+def bars(
+    values: np.ndarray | dict[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """A bar for each value, in the order given; of several named values, as many side by side."""
     figure = _figure(6.4, 2.6)
     ax = _quiet(figure.subplots())
-    places = np.arange(1, len(values) + 1)
-    ax.bar(places, values, color=COLOURS[0])
+    groups = values if isinstance(values, dict) else {"": values}
+    places = np.arange(1, len(next(iter(groups.values()))) + 1)
+    width = 0.8 / len(groups)
+    for i, ((name, heights), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
+        left = places - 0.4 + width / 2 + i * width
+        ax.bar(left, heights, width, color=colour, label=name)
+    if len(groups) > 1:
+        ax.legend(frameon=False)
     if names is not None:
         ax.set_xticks(places, names)
+    else:
+        _counted(ax)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return figure
 

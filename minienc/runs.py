@@ -78,6 +78,8 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
         len(dataset.x), dataset.sample_shape, _in_unit_interval(dataset.x)
     )
     parameters.update({k: v for k, v in suggested.items() if k in parameters})
+    if "batch_size" in parameters:  # as it suits many samples; there may be fewer
+        parameters["batch_size"] = min(parameters["batch_size"], len(dataset.x))
     said = {RENAMED.get(k, k): v for k, v in said.items()}
     if "noise" in said:
         said.update(_noise(said["noise"], parameters))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -126,9 +127,45 @@ def test_data_without_labels_is_enough(capsys):
     assert main(["finetune", "r"]) == 2
 
 
-@pytest.mark.parametrize("method", ["denoising", "stacked"])
-def test_other_methods(method):
-    assert main(["pretrain", "--method", method, *QUICK, "--out", method]) == 0
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_a_run_with_its_pictures_and_is_compared(method):
+    """On few of the digits, a round or two of each of its stages; what it finds is no matter."""
+    rng, digits = np.random.default_rng(0), load_digits()
+    chosen = rng.permutation(len(digits.x))[:150]
+    np.savez("few.npz", x=np.asarray(digits.x)[chosen], y=digits.y[chosen])
+    own = METHODS[method]._parameters()
+    words = ["few.npz", "--labels", "10", "--seeds", "1", "--quiet", "--out", method]
+    for name in ("epochs", "epochs_per_layer", "pretraining_epochs"):
+        words += [f"--{name.replace('_', '-')}", "2"] if name in own else []
+    assert main(["pretrain", "--method", method, *words]) == 0
+    results = json.loads(Path(method, "results.json").read_text())
+    assert len(results["few_labels"]["test_accuracy"]) == 5
+    page = Path(method, "report.html").read_text()
+    for caption in SHOWN[method]:
+        assert caption in page, caption
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == [] and not re.search(r"[>\s][-+]?(nan|inf)\b", page)
+
+
+SHOWN = {  # words of the pictures that suit each method
+    "autoencoder": ["The first layer's weights"],
+    "denoising": ["The first layer's weights"],
+    "stacked": ["The first layer's weights"],
+    "sparse": ["units, "],
+    "contractive": ["Singular values of the encoder&#x27;s Jacobian"],
+    "variational": ["What each number of the code costs", "the code has collapsed", "New samples"],
+    "convolutional": ["The kernels of the first convolution", "the five kernels that answer most"],
+    "masked": ["are hidden (grey)"],
+    "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
+    "rbm": ["Chains that begin at test samples", "the mean over its batches", "Z by annealing"],
+    "dbn": ["of each machine", "and after fine-tuning"],
+    "kmeans": ["Test samples of each", "The centroids of the largest clusters", "purity"],
+    "patches": ["Centroids of whitened patches"],
+    "dec": ["Test samples in each cluster", "mutual information"],
+    "gan": ["of the same noise", "nearest to them", "that copies", "are covered", "mean logits"],
+    "aae": ["The numbers of the codes", "The losses of the two turns", "New samples"],
+}
 
 
 REFUSED = [

@@ -82,12 +82,14 @@ def test_what_is_there_is_not_run_again_unless_its_configuration_changed(
 def test_the_table_says_whether_the_published_figure_was_reached(monkeypatch):
     row = fake({}, [])
     monkeypatch.setitem(papers.ROWS, "deep", row)
-    record = {"row": "deep", "schedule": "short", "cpu_seconds": 120}
+    record = {"row": "deep", "schedule": "short", "configuration": {}, "cpu_seconds": 120}
     text = papers.as_table(
         [record | {"figures": {"error": 2.9}}, record | {"figures": {"error": 3.0}}]
     )
     assert "2.95 ± 0.07" in text and "| yes |" in text.replace("  ", "")
     assert papers.as_table([record | {"figures": {"error": 3.01}}]).count(" no |") == 1
+    older = record | {"figures": {"error": 2.5}, "configuration": {"epochs": 9}}
+    assert "2.50" not in papers.as_table([older]), "of another configuration than the row says"
     assert Figure("accuracy", 90.0, "higher").reached(89.9) == "no"
     assert Figure("of our own").reached(1.0) == ""
 

@@ -105,8 +105,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
 
 def encode(encoder: Any, X: Any) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
-    if hasattr(encoder, "predict"):
-        return to_numpy(encoder.predict(X))
-    if encoder is not None:
+    if hasattr(encoder, "transform"):  # first: what clusters predicts something else
         return to_numpy(encoder.transform(X))
+    if encoder is not None:
+        return to_numpy(encoder.predict(X))
     return np.concatenate(list(iterate_samples(X, dtype=np.float32)))

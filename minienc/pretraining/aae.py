@@ -194,7 +194,7 @@ class AdversarialAutoencoder(SteppedPretrainer):
         return to_numpy(self.inverse_transform(z))
 
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How the codes are distributed; new samples."""
+        """How the codes are distributed, and how that came; new samples."""
         codes = to_numpy(self.transform(X))
         caption = (
             f"The numbers of the codes of test samples: mean {codes.mean():.2f}, standard "
@@ -202,6 +202,12 @@ class AdversarialAutoencoder(SteppedPretrainer):
         )
         figure = plots.histograms([("a number of a code", codes.ravel(), None)])
         found = [Picture(caption, figure, is_drawing=True)]
+        turns = {
+            "discriminator, 1.39 by chance": self.history_["discriminator"],
+            "encoder, 0.69 by chance": self.history_["encoder"],
+        }
+        caption = "The losses of the two turns: by chance, where codes cannot be told from draws."
+        found.append(Picture(caption, plots.lines(turns, "epoch", "loss"), is_drawing=True))
         if image_shape is not None:
             rows = [("", row) for row in np.split(self.sample(30), 3)]
             caption = "New samples: the decoder's answer to draws from the normal distribution."

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
+from minienc.arrays import beside, to_numpy
 from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Reconstruction
@@ -115,8 +116,29 @@ class ConvolutionalAutoencoder(Reconstruction):
         return height, width, channels
 
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        W = self.encoder_.get_weights()[0]  # (KH, KW, C, M)
+        """The kernels of the first convolution, and what the strongest of them answer."""
+        first: Any = self.encoder_.get_layer("encoder_1")
+        W = to_numpy(first.W.value)  # (KH, KW, C, M)
         figure = plots.filters(W.reshape(-1, W.shape[-1]), W.shape[:3])
-        return [
-            Picture("The kernels of the first convolution: red excites, blue inhibits.", figure)
-        ]
+        caption = "The kernels of the first convolution: red excites, blue inhibits."
+        found = [Picture(caption, figure)]
+        if image_shape is not None:
+            caption = (
+                "What the five kernels that answer most find in test samples, whose image they "
+                "have halved: bright where it looks like them."
+            )
+            grid = plots.image_grid(self._answers(X[:10], first), image_shape)
+            found.append(Picture(caption, grid))
+        return found
+
+    def _answers(self, x: np.ndarray, layer: Any) -> list[tuple[str, np.ndarray]]:
+        """The samples, and under them a kernel's answers in a row, drawn as large as they."""
+        height, width, channels = self._checked_image_shape(x.shape[1])
+        images = beside(x.astype(self.dtype).reshape(-1, height, width, channels), layer.W.value)
+        answers = to_numpy(layer(images))
+        answers = np.maximum(answers, 0) / max(float(answers.max()), 1e-30)
+        rows = [("sample", x)]
+        for k in np.argsort(-answers.mean(axis=(0, 1, 2)), kind="stable")[:5]:
+            large = answers[..., k].repeat(2, axis=1).repeat(2, axis=2)[..., None]
+            rows.append((f"kernel {k + 1}", large.repeat(channels, axis=3).reshape(len(x), -1)))
+        return rows

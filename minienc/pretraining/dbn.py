@@ -58,6 +58,8 @@ class DBN(Reconstruction):
     rbms_ : list of RBM
     unrolled_ : Model
         The autoencoder before it was fine-tuned.
+    stack_ : Model
+        Its encoder, as the machines left it: where a classifier begins.
     """
 
     method = "dbn"
@@ -92,7 +94,7 @@ class DBN(Reconstruction):
         return super().suggest(n_samples, sample_shape, in_unit_interval) | {
             "hidden": (500, 250, 30) if wide else (128, 64, 10),
             "visible": "binary" if in_unit_interval else "gaussian",
-            "epochs_per_layer": 10 if n_samples >= 10_000 else 50,
+            "epochs_per_layer": 10 if n_samples >= 10_000 else 100,
         }
 
     def check_params(self, n_features: int) -> None:
@@ -154,7 +156,7 @@ class DBN(Reconstruction):
             rbm.fit(h, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume)
             h = rbm.transform(h)
             self._unroll(i, rbm)
-        self.unrolled_ = clone_model(self.model_)
+        self.unrolled_, self.stack_ = clone_model(self.model_), clone_model(self.encoder_)
         self.model_.compile(self._new_optimizer(), self.loss)
         self.history_ = self._train(
             self.model_,

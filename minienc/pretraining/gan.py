@@ -45,7 +45,13 @@ from minienc.layers import (
     Reshape,
 )
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_image_shape, as_widths, check_counts
+from minienc.pretraining.base import (
+    Picture,
+    as_image_shape,
+    as_samples,
+    as_widths,
+    check_counts,
+)
 from minienc.pretraining.kmeans import plus_plus
 from minienc.pretraining.second_order import gradient_penalty
 from minienc.pretraining.stepped import SteppedPretrainer
@@ -322,6 +328,16 @@ class GAN(SteppedPretrainer):
         X = to_numpy(X).reshape(len(X), -1).astype(self.dtype)
         return nearest(self.sample(n), self._some)[1], nearest(X, self._some)[1]
 
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """Whether every kind of sample is made, and whether what is made are copies."""
+        real, made = self.mode_coverage()
+        of_made, of_test = self.memorisation(as_samples(X)[:N_KEPT])
+        return {
+            f"kinds of samples that are made, of {len(real)}": covered(real, made),
+            "distance of made samples from the nearest training sample": float(np.median(of_made)),
+            "of test samples from it": float(np.median(of_test)),
+        }
+
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
         found = []
         if image_shape is not None:
@@ -338,27 +354,39 @@ class GAN(SteppedPretrainer):
         of_made, of_test = self.memorisation(X)
         figure = plots.histograms(
             [
-                ("distance of made samples from the nearest real one", of_made, None),
-                ("distance of test samples from it", of_test, None),
-            ]
+                ("from made to nearest training sample", of_made, np.median(of_made)),
+                ("from test to nearest training sample", of_test, np.median(of_test)),
+            ],
+            same_x=True,
         )
         caption = (
             f"A generator that copies makes samples nearer to training samples than new ones are. "
-            f"Here the median distance is {np.median(of_made):.2f}, of test samples "
+            f"Here the median distance (line) is {np.median(of_made):.2f}, of test samples "
             f"{np.median(of_test):.2f}."
         )
         found.append(Picture(caption, figure, is_drawing=True))
         real, made_share = self.mode_coverage()
         caption = (
-            f"The share of made samples near each of {len(real)} training samples that lie far "
-            f"from each other, largest share of real ones first; "
-            f"{int((made_share > 0.1 * real).sum())} of them are covered (by more than a tenth of "
-            f"what is near them in reality)."
+            f"The shares of training samples and of made ones near each of {len(real)} training "
+            f"samples that lie far from each other; {covered(real, made_share)} of them are "
+            f"covered (by more than a tenth of what is near them in reality)."
         )
         order = np.argsort(-real, kind="stable")
-        figure = plots.bars(made_share[order], "kind of sample", "share of made ones")
+        shares = {"training samples": real[order], "made ones": made_share[order]}
+        figure = plots.bars(shares, "kind of sample", "share")
         found.append(Picture(caption, figure, is_drawing=True))
+        logits = {f"{name} samples": self.history_[name] for name in ("real", "made")}
+        caption = (
+            "What the discriminator answered to real and to made samples while it learned, as mean "
+            "logits: the further apart, the surer it was."
+        )
+        found.append(Picture(caption, plots.lines(logits, "epoch", "logit"), is_drawing=True))
         return found
+
+
+def covered(real: np.ndarray, made: np.ndarray) -> int:
+    """Near how many modes lies more than a tenth of the share that lies there in reality."""
+    return int((made > 0.1 * real).sum())
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -180,15 +180,17 @@ class RBM(SteppedPretrainer):
         return {"pseudo_likelihood": self._pseudo_likelihood(x, int(rng.integers(x.shape[1])))}
 
     def _pseudo_likelihood(self, x: Array, i: int) -> Any:
-        """D log p(v_i | all others), for one i that stands for all; of samples rounded to 0 and 1.
+        """D log p(v_i | all others), for one i of each sample; of samples rounded to 0 and 1.
 
         p(v_i | others) = exp(-F(v)) / (exp(-F(v)) + exp(-F(v~))) = sigmoid(F(v~) - F(v)), v~ being
-        v with v_i turned over.
+        v with v_i turned over. The first sample's i is given, those of the others are spread evenly
+        over the features: so the mean over a batch stands for all of them.
         """
         xp = get_array_module(x)
+        n, n_features = x.shape
         v = (x > 0.5).astype(x.dtype)
-        turned = v.copy()
-        turned[:, i] = 1 - turned[:, i]
+        bits = (i + max(1, n_features // n) * xp.arange(n)) % n_features
+        turned = xp.where(xp.arange(n_features) == bits[:, None], 1 - v, v)
         gain = self._free_energy(turned)[0] - self._free_energy(v)[0]
         log_sigmoid = xp.minimum(gain, 0) - xp.log1p(xp.exp(-xp.abs(gain)))
         return x.shape[1] * log_sigmoid.mean()
@@ -281,6 +283,14 @@ class RBM(SteppedPretrainer):
         greatest = log_weight.max()
         mean = np.log(np.exp(log_weight - greatest).mean()) + greatest
         return float(mean + (len(b) + len(c)) * math.log(2))
+
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """The likelihood of samples rounded to 0 and 1, where Z can be estimated."""
+        if (self.visible, self.hidden_units) != ("binary", "binary"):
+            return {}
+        v = (to_numpy(as_samples(X)[:1000]) > 0.5).astype(self.dtype)
+        likelihood = -float(self.free_energy(v).mean()) - self.log_partition()
+        return {"log-likelihood, nats (Z by annealing)": likelihood}
 
     def sample(self, n: int, n_steps: int = 1000, random_state: int = 0) -> np.ndarray:
         """(n, D) means of the visible units after so many steps of n chains."""

@@ -307,6 +307,9 @@ class VariationalAutoencoder(SteppedPretrainer):
         )
         figure = plots.bars(np.sort(kl)[::-1], "number of the code", "KL, nats")
         found = [Picture(caption, figure, is_drawing=True)]
+        course = {"active numbers": self.history_["active"], "KL in all, nats": self.history_["kl"]}
+        caption = "How both went while it learned: where they fall to 0, the code has collapsed."
+        found.append(Picture(caption, plots.lines(course, "epoch", ""), is_drawing=True))
         if image_shape is None:
             return found
         grid = plots.image_grid([("", row) for row in np.split(self.sample(30), 3)], image_shape)

@@ -139,12 +139,11 @@ class VQAutoencoder(SteppedPretrainer):
         return self._logs(get_loss(self.loss).forward(x_hat, x)[0], each, self._count(choice))
 
     def _logs(self, restoring: Any, each: Array, use: np.ndarray) -> dict[str, Any]:
-        p = use[use > 0] / use.sum()
         loss = float(restoring) + (1 + self.beta) * float(each.mean())
         return {
             "loss": loss,
             "quantization": each.mean(),
-            "perplexity": math.exp(-(p * np.log(p)).sum()),
+            "perplexity": perplexity(use),
             "used": int((use > 0).sum()),
         }
 
@@ -233,14 +232,18 @@ class VQAutoencoder(SteppedPretrainer):
         C = to_numpy(self._layer.C.value)
         return to_numpy(self.inverse_transform(C[np.asarray(tokens)].reshape(len(tokens), -1)))
 
+    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
+        """How much of the codebook is in use."""
+        use = np.bincount(self.tokens(X).ravel(), minlength=self.n_codes)
+        return {"codes in use": float((use > 0).sum()), "their perplexity": perplexity(use)}
+
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
         """How often each code is used; what one sample becomes when one of its codes changes."""
         tokens = self.tokens(X)
         use = np.bincount(tokens.ravel(), minlength=self.n_codes)
-        p = use[use > 0] / use.sum()
         caption = (
-            f"How often each code is used for test samples: {len(p)} of {self.n_codes}, worth "
-            f"{math.exp(-(p * np.log(p)).sum()):.1f} in equal use."
+            f"How often each code is used for test samples: {int((use > 0).sum())} of "
+            f"{self.n_codes}, worth {perplexity(use):.1f} in equal use."
         )
         figure = plots.bars(np.sort(use)[::-1], "code, the most used first", "times")
         found = [Picture(caption, figure, is_drawing=True)]
@@ -256,3 +259,9 @@ class VQAutoencoder(SteppedPretrainer):
             )
             found.append(Picture(caption, plots.image_grid(rows, image_shape)))
         return found
+
+
+def perplexity(use: np.ndarray) -> float:
+    """exp of the entropy of how often each code is used: so many in equal use are worth it."""
+    p = use[use > 0] / use.sum()
+    return math.exp(-(p * np.log(p)).sum())

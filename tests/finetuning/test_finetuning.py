@@ -10,7 +10,8 @@ from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_prob
 from minienc.finetuning.curve import PRETRAINED, RANDOM, draw_labelled
 from minienc.layers import Dense, Input
 from minienc.models import Model
-from minienc.pretraining import Autoencoder
+from minienc.pretraining import METHODS, Autoencoder
+from tests.pretraining.test_methods import make
 
 RNG = np.random.default_rng(0)
 
@@ -103,6 +104,26 @@ def test_probes_tell_apart_what_is_apart():
     assert linear_probe(None, X, y, X_test, y_test) == 1
     assert knn_probe(None, X, y, X_test, y_test) == 1
     assert linear_probe(encoder(), X, y, X_test, y_test) > 0.9
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_feeds_the_curve_and_the_probes(name):
+    """Its encoder begins the first arm; its ``transform`` is what the probes see."""
+    rng, y = np.random.default_rng(3), np.arange(80) % 2
+    bright = np.arange(8) % 2 == y[:, None]  # the left column of each image, or the right one
+    X = np.clip(0.2 + 0.6 * bright + 0.1 * rng.standard_normal((80, 8)), 0, 1)
+    method = make(name).fit(X)
+    codes = method.transform(X)
+    for probe in (linear_probe, knn_probe):
+        through = probe(method, X[:60], y[:60], X[60:], y[60:])
+        assert through == probe(None, codes[:60], y[:60], codes[60:], y[60:])
+        assert through > 0.7, probe.__name__
+    curve = few_label_curve(
+        method.encoder_, X[:60], y[:60], X[60:], y[60:], labels=(4,), seeds=(0, 1), steps=20
+    )
+    assert len(curve.arms) == 5 and list(curve.arms)[:2] == [PRETRAINED, RANDOM]
+    assert all(a.shape == (1, 2) and (a >= 0).all() for a in curve.arms.values())
+    np.testing.assert_array_equal(method.transform(X), codes)  # and is as it was
 
 
 def test_probes_find_nothing_where_there_is_nothing():

@@ -197,6 +197,16 @@ def test_strided_images_are_the_numbers_they_show(forward):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+def torch_margins(image, kernel, strides, padding):
+    """(left, right, top, bottom), as ``torch.nn.functional.pad`` has them."""
+    found = []
+    for n, k, stride in reversed(list(zip(image, kernel, strides, strict=True))):
+        before = above(n, k, stride, padding)
+        needed = (out_size(n, k, stride, padding) - 1) * stride + k
+        found += [before, max(needed - n - before, 0) if padding == "same" else 0]
+    return found
+
+
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_convolution_equals_pytorchs(strides, padding):
@@ -205,13 +215,7 @@ def test_convolution_equals_pytorchs(strides, padding):
     y, cache = conv2d_forward(x, W, b, strides, padding)
     dy = RNG.standard_normal(y.shape)
     t = [torch.tensor(a, requires_grad=True) for a in (x, W, b)]
-    margins = [0, 0, 0, 0]  # left, right, top, bottom
-    if padding == "same":
-        for axis in (0, 1):
-            before = above(x.shape[2 - axis], W.shape[1 - axis], strides[1 - axis], padding)
-            needed = (y.shape[2 - axis] - 1) * strides[1 - axis] + W.shape[1 - axis]
-            after = max(needed - x.shape[2 - axis] - before, 0)
-            margins[2 * axis : 2 * axis + 2] = before, after
+    margins = torch_margins(x.shape[1:3], W.shape[:2], strides, padding)
     images = torch.nn.functional.pad(t[0].permute(0, 3, 1, 2), margins)
     out = torch.nn.functional.conv2d(images, t[1].permute(3, 2, 0, 1), t[2], strides)
     out = out.permute(0, 2, 3, 1)
@@ -240,6 +244,34 @@ def test_transposed_convolution_equals_pytorchs(strides, padding):
     np.testing.assert_allclose(y, out.detach(), rtol=1e-10, atol=1e-10)
     for ours, theirs in zip(conv2d_transpose_backward(dy, cache), t, strict=True):
         np.testing.assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("forward", [conv2d_forward, conv2d_transpose_forward])
+def test_the_product_is_the_compiled_kernels(forward, monkeypatch):
+    """Both ways, over patches: neither declines, though the transpose hands over a view of W."""
+    pytest.importorskip("minienc._kernels")
+    from minienc.fast import cpu
+
+    served = []
+
+    class Spy:
+        def __getattr__(self, name):
+            function = getattr(_kernels, name)
+
+            def call(*arguments):
+                result = function(*arguments)
+                served.append((name, result is not None))
+                return result
+
+            return call
+
+    _kernels = cpu._kernels
+    monkeypatch.setattr(cpu, "_kernels", Spy())
+    x, W = RNG.standard_normal((2, 6, 6, 3)), RNG.standard_normal((3, 3, 3, 3))
+    y, cache = forward(x.astype("f4"), W.astype("f4"), np.ones(3, "f4"), 2, "same")
+    forward.backward(y, cache)
+    assert ("dense_forward", True) in served and ("dense_backward", True) in served
+    assert all(done for _, done in served)
 
 
 def test_refusals():

@@ -181,6 +181,23 @@ def test_spectral_normalisation_equals_pytorchs():
         np.testing.assert_allclose(u, inside[0]._u.numpy(), rtol=1e-10)
 
 
+def test_spectral_normalisation_of_kernels_equals_pytorchs():
+    """Theirs are (out, in, KH, KW), a matrix with other rows than ours, in another order."""
+    torch = pytest.importorskip("torch")
+    conv = torch.nn.Conv2d(3, 5, (2, 4), bias=False).double()
+    torch.nn.utils.parametrizations.spectral_norm(conv)
+    conv.eval()
+    inside = conv.parametrizations.weight
+    W = inside.original.detach().numpy().transpose(2, 3, 1, 0)
+    y, cache = spectral_normalization_forward(W, inside[0]._u.numpy().copy())
+    ours = spectral_normalization_backward(dy := RNG.standard_normal(W.shape), cache)
+    theirs = conv.weight.permute(2, 3, 1, 0)
+    np.testing.assert_allclose(y, theirs.detach(), rtol=1e-10)
+    (theirs * torch.tensor(dy)).sum().backward()
+    expected = inside.original.grad.permute(2, 3, 1, 0)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_refusals():
     x, v = np.zeros((4, 3)), np.ones(3)
     with pytest.raises(ValueError, match=r"gamma is \(4,\), expected \(C,\) with C = 3 because x"):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minienc.functions import (
-    average_pooling2d_backward,
     average_pooling2d_forward,
     global_average_pooling2d_backward,
     global_average_pooling2d_forward,
@@ -17,7 +16,7 @@ from minienc.functions import (
     up_sampling2d_backward,
     up_sampling2d_forward,
 )
-from tests.functions.test_convolution import above, fits, geometries, out_size
+from tests.functions.test_convolution import above, fits, geometries, out_size, torch_margins
 
 RNG = np.random.default_rng(0)
 
@@ -80,22 +79,52 @@ def test_ties_go_where_pytorch_has_them():
         np.testing.assert_allclose(max_pool2d_backward(dy, cache), t.grad, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(("pool", "strides"), [(2, None), (3, 2), (3, 1)])
-def test_means_equal_pytorchs(pool, strides):
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("pool", "strides"), [(2, 2), (3, 2), (3, 1), ((2, 3), (3, 1))])
+def test_pools_equal_pytorchs(pool, strides, padding):
+    """ "same" is PyTorch's pool of an image with margins, which no window may count."""
     torch = pytest.importorskip("torch")
-    x = RNG.standard_normal((2, 7, 7, 3))
-    for padding, margin in (("valid", 0), ("same", 1)):
-        if padding == "same" and pool == 2:
-            continue  # PyTorch cannot pad below alone
-        y, cache = average_pooling2d_forward(x, pool, strides, padding)
-        dy = RNG.standard_normal(y.shape)
-        t = torch.tensor(x, requires_grad=True)
-        out = torch.nn.functional.avg_pool2d(
-            t.permute(0, 3, 1, 2), pool, strides, margin, count_include_pad=False
-        ).permute(0, 2, 3, 1)
+    x = RNG.standard_normal((2, 7, 6, 3))
+    sides = pool if isinstance(pool, tuple) else (pool, pool)
+    steps = strides if isinstance(strides, tuple) else (strides, strides)
+    margins = torch_margins(x.shape[1:3], sides, steps, padding)
+    images = torch.tensor(x, requires_grad=True)
+
+    def padded(value, of):
+        return torch.nn.functional.pad(of.permute(0, 3, 1, 2), margins, value=value)
+
+    def mean(of):
+        return torch.nn.functional.avg_pool2d(padded(0.0, of), pool, strides)
+
+    outs = {
+        max_pool2d_forward: torch.nn.functional.max_pool2d(padded(-np.inf, images), pool, strides),
+        average_pooling2d_forward: mean(images) / mean(torch.ones_like(images)),
+    }
+    for forward, out in outs.items():
+        y, cache = forward(x, pool, strides, padding)
+        dy, images.grad = RNG.standard_normal(y.shape), None
+        out.permute(0, 2, 3, 1).backward(torch.tensor(dy))
+        np.testing.assert_allclose(y, out.detach().permute(0, 2, 3, 1), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(forward.backward(dy, cache), images.grad, atol=1e-10)
+
+
+def test_up_sampling_and_the_mean_of_everything_equal_pytorchs():
+    torch = pytest.importorskip("torch")
+    x = RNG.standard_normal((2, 3, 4, 5))
+    images = torch.tensor(x, requires_grad=True)
+    channels_first = images.permute(0, 3, 1, 2)
+    larger = torch.nn.functional.interpolate(channels_first, scale_factor=(2, 3)).permute(
+        0, 2, 3, 1
+    )
+    for (y, cache), out in (
+        (up_sampling2d_forward(x, (2, 3)), larger.permute(0, 2, 3, 1)),
+        (global_average_pooling2d_forward(x), channels_first.mean(dim=(2, 3))),
+    ):
+        dy, images.grad = RNG.standard_normal(y.shape), None
         out.backward(torch.tensor(dy))
-        np.testing.assert_allclose(y, out.detach(), rtol=1e-10)
-        np.testing.assert_allclose(average_pooling2d_backward(dy, cache), t.grad, rtol=1e-10)
+        np.testing.assert_allclose(y, out.detach(), rtol=1e-10, atol=1e-10)
+        backward = up_sampling2d_backward if y.ndim == 4 else global_average_pooling2d_backward
+        np.testing.assert_allclose(backward(dy, cache), images.grad, rtol=1e-10, atol=1e-10)
 
 
 def test_nan_is_not_hidden():

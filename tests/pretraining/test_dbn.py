@@ -49,10 +49,12 @@ def test_a_binary_stack_becomes_a_classifier():
     method = DBN(
         hidden=(64, 64), code_units="binary", epochs_per_layer=20, epochs=1, random_state=0
     ).fit(digits.x)
-    codes = method.transform(digits.x)
-    assert codes.min() >= 0 and codes.max() <= 1
     x, test = (np.asarray(a).reshape(-1, 64) for a in (digits.x, digits.test_x))
-    model = finetune(method.encoder_, x, digits.y, epochs=80, random_state=0)
+    codes = method.rbms_[1].transform(method.rbms_[0].transform(x))
+    assert codes.min() >= 0 and codes.max() <= 1
+    np.testing.assert_allclose(method.stack_.predict(x), codes, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(method.transform(x), codes), "that one has been fine-tuned"
+    model = finetune(method.stack_, x, digits.y, epochs=80, random_state=0)
     assert (model.predict(test).argmax(axis=1) == digits.test_y).mean() > 0.85
 
 

@@ -22,8 +22,8 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining import METHODS
-from minienc.pretraining.second_order import gradient_penalty
-from minienc.verify import numerical_gradient
+from minienc.pretraining.second_order import contraction, gradient_penalty
+from minienc.verify import gradcheck, numerical_gradient
 
 GAN = METHODS["gan"]
 RNG = np.random.default_rng(0)
@@ -87,6 +87,26 @@ def test_the_gradient_of_second_order_by_differences(activation, widths):
     assert value == pytest.approx(f(vector))
     numeric = numerical_gradient(f, vector)
     np.testing.assert_allclose(gradients.vector, numeric, rtol=2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["penalty", "contraction"])
+def test_the_checker_passes_what_is_of_second_order_and_no_other(loss):
+    model, x = critic_of("tanh", (5,), 3), np.random.default_rng(1).standard_normal((2, 3))
+
+    def value(gradients):
+        if loss == "penalty":
+            return gradient_penalty(model, x, gradients, 2.0)
+        return contraction(model, x, np.eye(1), gradients, 2.0)
+
+    def gradient():
+        gradients = model.new_gradients()
+        value(gradients)
+        return gradients.vector.copy()
+
+    f, vector = of_vector(model, lambda: value(None))
+    g, _ = of_vector(model, gradient)
+    assert gradcheck(f, vector, gradient=g), gradcheck(f, vector, gradient=g)
+    assert gradcheck(f, vector, gradient=lambda v: 1.01 * g(v)).verdict == "fail"
 
 
 @pytest.mark.parametrize("activation", ["tanh", "softplus", "leaky_relu"])

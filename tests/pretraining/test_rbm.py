@@ -69,19 +69,30 @@ def test_log_z_by_annealing_is_the_sum_over_all_states():
     assert total == pytest.approx(1)
 
 
-def test_the_pseudo_likelihood_of_one_bit_stands_for_all():
+def test_the_pseudo_likelihood_of_one_bit_of_each_sample_stands_for_all():
     method = with_weights(5)
     x = states(5)[[3, 17, 30]]
     p = np.exp(-energies(method, states(5), states(3))).sum(axis=1)
     index = {tuple(v): i for i, v in enumerate(states(5))}
     for i in range(5):
         logs = []
-        for v in x:
-            turned = v.copy()
-            turned[i] = 1 - turned[i]
+        for n, v in enumerate(x):
+            turned, bit = v.copy(), (i + n) % 5
+            turned[bit] = 1 - turned[bit]
             one, other = p[index[tuple(v)]], p[index[tuple(turned)]]
             logs.append(np.log(one / (one + other)))
         assert method._pseudo_likelihood(x, i) == pytest.approx(5 * np.mean(logs), rel=1e-10)
+
+
+def test_the_likelihood_of_samples_is_measured_where_z_can_be():
+    method = with_weights(6, n_components=4)
+    x = states(6)[[3, 17, 30, 60]]
+    p = np.exp(-energies(method, states(6), states(4))).sum(axis=1)
+    exact = np.log(p[[3, 17, 30, 60]] / p.sum()).mean()
+    (value,) = method.measures(0.8 * x + 0.1, None).values()
+    assert value == pytest.approx(exact, abs=0.2)
+    method.visible = "gaussian"
+    assert method.measures(x, None) == {}
 
 
 def test_chains_visit_states_as_often_as_they_are_probable():

@@ -14,6 +14,7 @@ from minienc.training.clustering_metrics import (
     assign,
     clustering_accuracy,
     normalized_mutual_information,
+    purity,
 )
 
 labels = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)
@@ -24,6 +25,15 @@ def test_the_accuracy_is_the_best_over_all_ways_to_name_the_clusters(pairs):
     y, c = np.array(pairs).T
     best = max((np.array(names)[c] == y).mean() for names in permutations(range(4)))
     assert clustering_accuracy(y, c) == pytest.approx(best)
+
+
+@given(labels)
+def test_purity_is_the_best_accuracy_when_names_may_repeat(pairs):
+    y, c = np.array(pairs).T
+    best = np.mean([max((y[c == k] == name).sum() for name in range(4)) for k in set(c)])
+    assert purity(y, c) == pytest.approx(best * len(set(c)) / len(c))
+    assert purity(y, c) >= clustering_accuracy(y, c)
+    assert purity(y, np.arange(len(y))) == 1
 
 
 @settings(deadline=None)  # the first import of scikit-learn
