@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minienc.data import Dataset
+from minienc.data.pixels import Pixels
 from minienc.finetuning import few_label_curve, finetune
 from minienc.finetuning.curve import PRETRAINED, RANDOM
 from minienc.layers import Dense, Input
@@ -292,18 +293,35 @@ def boltzmann(task: Task) -> dict[str, float]:
 
 
 def embedded_clusters(task: Task) -> dict[str, float]:
-    """784-500-500-2000-10 and ten centroids; the images that are clustered are those learned from.
+    """784-500-500-2000-10 and ten centroids, on all 70,000 images, as published.
 
-    The labels name the clusters, one each, after all is done.
+    The images that are clustered are those learned from. The labels name the clusters, one each,
+    after all is done.
     """
-    data, settings = task.data, task.configuration
-    dec = DEC(n_clusters=10, hidden=(500, 500, 2000, 10), **settings)
-    task.fit(dec, data.x, "dec")
-    begun = KMeans(10, n_init=20, epochs=30, random_state=task.seed).fit(data.x)
-    return {
-        "clustering accuracy, %": 100 * clustering_accuracy(data.y, dec.predict(data.x)),
-        "k-means on the pixels": 100 * clustering_accuracy(data.y, begun.predict(data.x)),
-    }
+    x, y = everything(task.data)
+    settings = dict(task.configuration)
+    epochs, batch = settings["pretraining_epochs"], settings["batch_size"]
+    rate = decaying(settings.pop("pretraining_rate"), len(x), epochs, batch)
+    dec = DEC(n_clusters=10, hidden=(500, 500, 2000, 10), pretraining_rate=rate, **settings)
+    task.fit(dec, x, "dec")
+    return {"clustering accuracy, %": 100 * clustering_accuracy(y, dec.predict(x))}
+
+
+def pixel_clusters(task: Task) -> dict[str, float]:
+    """k-means on the pixels of all 70,000 images; of all beginnings, the least inertia."""
+    x, y = everything(task.data)
+    n, epochs = task.configuration["beginnings"], task.configuration["epochs"]
+    found = []
+    for seed in range(n * task.seed, n * (task.seed + 1)):
+        found.append(KMeans(10, n_init=1, epochs=epochs, random_state=seed).fit(x))
+    best = min(found, key=lambda kmeans: kmeans.history_["loss"][-1])
+    return {"clustering accuracy, %": 100 * clustering_accuracy(y, best.predict(x))}
+
+
+def everything(data: Dataset) -> tuple[Pixels, np.ndarray]:
+    """All images with their labels, those of the test set last; pixels stay bytes."""
+    images = np.concatenate([data.x.images, data.test_x.images])
+    return Pixels(images, data.x.dtype, data.x.scale), np.concatenate([data.y, data.test_y])
 
 
 # -- the rows
@@ -459,30 +477,43 @@ ROWS = {
             name="dec",
             title="deep embedded clustering",
             source="Xie, Girshick and Farhadi 2016, table 2",
-            figures=(
-                Figure("clustering accuracy, %", 84.30, "higher"),
-                Figure("k-means on the pixels", 53.49, "higher"),
-            ),
+            figures=(Figure("clustering accuracy, %", 84.30, "higher"),),
             run=embedded_clusters,
             short=dict(
                 epochs_per_layer=8,
-                pretraining_epochs=150,
-                epochs=20,
+                pretraining_epochs=100,
+                pretraining_rate=1e-3,
+                epochs=40,
                 batch_size=256,
                 update_every=140,
                 learning_rate=1e-4,
             ),
             full=dict(
-                epochs_per_layer=210,
-                pretraining_epochs=430,
-                epochs=20,
+                epochs_per_layer=180,
+                pretraining_epochs=370,
+                pretraining_rate=1e-3,
+                epochs=40,
                 batch_size=256,
                 update_every=140,
                 learning_rate=1e-4,
             ),
             notes={
-                "short": "8 + 150 epochs of Adam (50,000 + 100,000 steps of SGD), then 20",
+                "short": "8 + 100 epochs of Adam (50,000 + 100,000 steps of SGD), then 40",
                 "full": "as many steps as published, of Adam",
+            },
+            seeds=1,
+        ),
+        Row(
+            name="pixels",
+            title="k-means on the pixels",
+            source="Xie, Girshick and Farhadi 2016, table 2",
+            figures=(Figure("clustering accuracy, %", 53.49, "higher"),),
+            run=pixel_clusters,
+            short=dict(beginnings=20, epochs=60),
+            full=dict(beginnings=20, epochs=60),
+            notes={
+                "short": "as published: the best of 20 beginnings, 70,000 images",
+                "full": "as published",
             },
             seeds=1,
         ),

@@ -24,6 +24,7 @@ SMALL = {  # the rows' functions on the digits, in seconds
     "k": 2,
     "draws": 5,
     "pretraining_epochs": 1,
+    "beginnings": 2,
 }
 
 
