@@ -135,8 +135,8 @@ def softmax_backward(dy, cache: f.SoftmaxCache):
 
 # ------------------------------------------------------------------------------------------ losses
 #
-# A cross-entropy of logits and its gradient need the same exponentials, so the forward makes both in
-# one pass, where the loss is one number; the backward has no more to do than to multiply by dloss.
+# A cross-entropy of logits and its gradient need the same exponentials. So where the loss is one
+# number, the forward makes both in one pass, and the backward only multiplies by dloss.
 
 _SQUARED, _SQUARED_SLOPE = _kernels.loss_codes["squared"]
 _BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [from_logits]
