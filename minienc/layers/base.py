@@ -136,7 +136,7 @@ class _FlatVector:
         get_array_module(*values)  # which refuses those of two devices
         like = values[0] if values else np.empty(0, "float32")
         self.vector = zeros_beside(like, sum(p.size for _, p in self._named))
-        self._views: dict[Parameter, Array] = {}
+        self._views: dict[Parameter | None, Array] = {}  # (None is never in it)
         self._slices: dict[Parameter, slice] = {}
         self._by_name: dict[str, Parameter] = {}
         start = 0
