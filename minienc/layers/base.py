@@ -136,7 +136,7 @@ class _FlatVector:
         get_array_module(*values)  # which refuses those of two devices
         like = values[0] if values else np.empty(0, "float32")
         self.vector = zeros_beside(like, sum(p.size for _, p in self._named))
-        self._views: dict[Parameter | None, Array] = {}  # (None is never in it)
+        self._views: dict[Parameter, Array] = {}
         self._slices: dict[Parameter, slice] = {}
         self._by_name: dict[str, Parameter] = {}
         start = 0
@@ -158,7 +158,7 @@ class _FlatVector:
 
     def __getitem__(self, key: str | Parameter) -> Array:
         parameter = self._by_name.get(key) if isinstance(key, str) else key
-        view = self._views.get(parameter)
+        view = None if parameter is None else self._views.get(parameter)
         if view is None:
             wanted = key if isinstance(key, str) else repr(key)
             raise KeyError(
@@ -267,7 +267,7 @@ class Gradients(_FlatVector):
         given = parameters if None not in parameters else [p for p in parameters if p is not None]
         if self._unwritten.issuperset(given):
             self._unwritten.difference_update(given)
-            return list(map(self._views.get, parameters)), True
+            return [None if p is None else self._views[p] for p in parameters], True
         return [None if p is None else self[p] for p in parameters], False
 
 
