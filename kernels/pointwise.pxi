@@ -240,12 +240,18 @@ cdef bint describe(rows_arguments *s, int operation, object y, object target):
     return True
 
 
+cdef cnp.ndarray new_of_rows(cnp.ndarray y):
+    """A new array with a number for each row of y."""
+    cdef int ndim = max(cnp.PyArray_NDIM(y) - 1, 1)
+    return cnp.PyArray_EMPTY(ndim, cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y), 0)
+
+
 cdef object start_loss(rows_arguments *s, cnp.ndarray y):
     """New arrays for the loss l of each row and, where the operation leaves one, for what is as
     large as y: of the squared error y - target, of logits the gradient, if s.dl is there."""
     cdef cnp.npy_intp shape[2]
     cdef int ndim = cnp.PyArray_NDIM(y)
-    losses = cnp.PyArray_EMPTY(max(ndim - 1, 1), cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y), 0)
+    cdef cnp.ndarray losses = new_of_rows(y)
     out = None
     if s.operation == ROWS_SQUARED and ndim == 1:
         shape[0] = s.N
@@ -253,7 +259,7 @@ cdef object start_loss(rows_arguments *s, cnp.ndarray y):
         out = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(y), 0)
     elif s.operation == ROWS_SQUARED or s.dl != NULL:
         out = empty_like(y)
-    s.losses = cnp.PyArray_DATA(<cnp.ndarray>losses)
+    s.losses = cnp.PyArray_DATA(losses)
     s.out = NULL if out is None else cnp.PyArray_DATA(<cnp.ndarray>out)
     return losses, out
 
@@ -277,26 +283,23 @@ def reduced_loss(y, target, int operation, bint mean):
     """
     cdef rows_arguments s
     cdef cnp.ndarray losses, factors
+    cdef void *factor
     cdef int type_number
     if not describe(&s, operation, y, target):
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
-    factors = cnp.PyArray_EMPTY(
-        max(cnp.PyArray_NDIM(<cnp.ndarray>y) - 1, 1), cnp.PyArray_DIMS(<cnp.ndarray>y), type_number, 0
-    )
-    factor = 1.0 / s.N if mean else 1.0
+    factors = new_of_rows(y)
+    factor = cnp.PyArray_DATA(factors)
     if type_number == cnp.NPY_FLOAT32:
-        fill(<float *>cnp.PyArray_DATA(factors), s.N, factor)
+        fill(<float *>factor, s.N, 1.0 / s.N if mean else 1.0)
     else:
-        fill(<double *>cnp.PyArray_DATA(factors), s.N, factor)
-    s.dl = NULL
-    if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL:
-        s.dl = cnp.PyArray_DATA(factors)
+        fill(<double *>factor, s.N, 1.0 / s.N if mean else 1.0)
+    s.dl = factor if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL else NULL
     losses, out = start_loss(&s, y)
     run_rows(&s, type_number)
     if type_number == cnp.NPY_FLOAT32:
-        return float32(dot(<float *>s.losses, <float *>cnp.PyArray_DATA(factors), s.N)), factors, out
-    return float64(dot(<double *>s.losses, <double *>cnp.PyArray_DATA(factors), s.N)), factors, out
+        return float32(dot(<float *>s.losses, <float *>factor, s.N)), factors, out
+    return float64(dot(<double *>s.losses, <double *>factor, s.N)), factors, out
 
 
 ctypedef fused real:
