@@ -1,5 +1,6 @@
 # make demo    learn real digits without labels, and see whether it helped
-# make test    run the whole suite; make test ARGS="-k dense -n 2" hands arguments to pytest
+# make test    run the whole suite, on up to four processors; make test ARGS="-k dense -x" hands
+#              arguments to pytest instead, which uses one: -n 2 for two
 # make check   lint, format, types
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
@@ -61,7 +62,7 @@ demo: $(VENV)/installed
 	$(BIN)/minienc pretrain
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4)
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff check .
