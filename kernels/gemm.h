@@ -346,9 +346,12 @@ static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, p
         NAME(copy_tile)(rows, width, c, c_row, to, job->c_row);
 }
 
-/* Whether every row begins where a cache line does, if the first one does: a vector that is read where
-   it lies then touches one line, not two. */
-static inline int NAME(whole_lines)(ptrdiff_t apart) { return apart * (ptrdiff_t)sizeof(REAL) % 64 == 0; }
+/* Whether every row begins where a cache line does: a vector that is read where it lies then touches
+   one line, not two. */
+static inline int NAME(whole_lines)(const REAL *first, ptrdiff_t apart)
+{
+    return (uintptr_t)first % 64 == 0 && apart * (ptrdiff_t)sizeof(REAL) % 64 == 0;
+}
 
 /* Rows that lie `apart` numbers from each other are read again and again. Are they better copied
    first? Yes where they are a multiple of 4096 bytes apart: all compete for the same few places of
@@ -395,7 +398,7 @@ static int NAME(block)(const struct NAME(job) *job, ptrdiff_t i0, ptrdiff_t i1, 
     /* Copying pays where what is copied is used often enough. */
     const int by_rows = job->a_column == 1 || job->a_row != 1;
     const int pack_b = job->slopes != NULL || job->b_column != 1 || (M > 2 * ROWS && NAME(compete)(job->b_row)) ||
-                       (M > (NAME(whole_lines)(job->b_row) ? 12 : 6) * ROWS && NAME(lie_far)(job->b_row, K));
+                       (M > (NAME(whole_lines)(job->b, job->b_row) ? 12 : 6) * ROWS && NAME(lie_far)(job->b_row, K));
     const ptrdiff_t a_apart = by_rows ? job->a_row : job->a_column;
     const int pack_a =
         (job->a_column != 1 && job->a_row != 1) ||

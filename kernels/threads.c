@@ -43,7 +43,7 @@ static atomic_flag in_use = ATOMIC_FLAG_INIT; /* a caller is in parallel_run */
 static int started;             /* threads of the pool that run; the caller in parallel_run owns it */
 static atomic_int begun;        /* of them, those that have come as far as their first line */
 static pthread_t pool[MOST];
-static struct placement place[MOST];
+static struct placement place[MOST]; /* the caller's to write where a thread is asleep, else its own */
 
 static struct {
     void (*task)(void *context, int i);
@@ -61,6 +61,7 @@ static atomic_int leaving;   /* the pool is to end */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* for sleeping only */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static atomic_int sleeping;
+static int is_asleep[MOST]; /* of each thread; whoever holds the mutex may look */
 
 static inline void relax(void)
 {
@@ -94,7 +95,7 @@ static void take_tasks(int me) /* which share is one's own */
 static void *work(void *number)
 {
     const int me = (int)(intptr_t)number;
-    placement_awake(&place[me - 1]);
+    free_thread(&place[me - 1]);
     atomic_fetch_add(&begun, 1);
     for (;;) {
         for (int i = 0; i < SPINS && atomic_load_explicit(&remaining, memory_order_relaxed) == 0 &&
@@ -103,11 +104,14 @@ static void *work(void *number)
         if (atomic_load(&remaining) == 0) {
             pthread_mutex_lock(&mutex);
             atomic_fetch_add(&sleeping, 1); /* before the look: a caller that we do not see sees us */
-            while (atomic_load(&remaining) == 0 && !atomic_load(&leaving))
+            is_asleep[me - 1] = 1;
+            while (atomic_load(&remaining) == 0 && !atomic_load(&leaving)) {
                 pthread_cond_wait(&wake, &mutex);
+                free_thread(&place[me - 1]); /* even if it comes too late, and sleeps again */
+            }
+            is_asleep[me - 1] = 0;
             atomic_fetch_sub(&sleeping, 1);
             pthread_mutex_unlock(&mutex);
-            placement_awake(&place[me - 1]);
         }
         if (atomic_load(&leaving))
             return NULL;
@@ -118,9 +122,11 @@ static void *work(void *number)
 static void wake_all(void)
 {
     if (atomic_load(&sleeping) > 0) {
-        for (int i = 0; i < started; i++)
-            placement_wake(&place[i], i + 1, pool[i]);
+        const struct processors processors = processors_of_caller();
         pthread_mutex_lock(&mutex);
+        for (int i = 0; i < started; i++)
+            if (is_asleep[i])
+                hold_sleeping_thread(&place[i], &processors, i + 1, pool[i]);
         pthread_cond_broadcast(&wake);
         pthread_mutex_unlock(&mutex);
     }
@@ -132,8 +138,10 @@ static void forget(void)
     started = 0;
     atomic_store(&begun, 0);
     atomic_store(&remaining, 0);
-    for (int t = 0; t < MOST; t++)
+    for (int t = 0; t < MOST; t++) {
         atomic_store(&share[t].left, 0);
+        is_asleep[t] = 0;
+    }
     atomic_store(&leaving, 0);
     atomic_store(&sleeping, 0);
     atomic_flag_clear(&in_use);
@@ -142,6 +150,23 @@ static void forget(void)
 }
 
 static void at_fork(void) { pthread_atfork(NULL, NULL, forget); }
+
+/* Start thread i of the pool; 0 if it could be done. */
+static int start(int i, const struct processors *processors)
+{
+    void *const number = (void *)(intptr_t)(i + 1);
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return -1;
+    hold_new_thread(&place[i], processors, i + 1, &attributes);
+    int error = pthread_create(&pool[i], &attributes, work, number);
+    if (error != 0 && place[i].is_held) { /* perhaps it is the processor that was refused */
+        place[i].is_held = 0;
+        error = pthread_create(&pool[i], NULL, work, number);
+    }
+    pthread_attr_destroy(&attributes);
+    return error;
+}
 
 /* Have n threads beside the caller, or as many as the system gives. */
 static void resize(int n)
@@ -162,14 +187,9 @@ static void resize(int n)
     sigset_t all, before; /* signals are the interpreter's: its own threads take them */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    for (; started < n; started++) {
-        placement_start(&place[started], started + 1, &attributes);
-        if (pthread_create(&pool[started], &attributes, work, (void *)(intptr_t)(started + 1)) != 0)
-            break;
-    }
-    pthread_attr_destroy(&attributes);
+    const struct processors processors = processors_of_caller();
+    while (started < n && start(started, &processors) == 0)
+        started++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     /* A thread that is still being started may hold a lock of the system's, and a process that forks
        then leaves it locked to its child for ever. So nobody goes on before all have begun. */

@@ -8,6 +8,7 @@ sum of their magnitudes (Higham 2002, "Accuracy and stability of numerical algor
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -292,6 +293,63 @@ def test_a_forked_child_computes(beside):
         pytest.importorskip("torch")
         before = "import torch\ntorch.ones(500, 500) @ torch.ones(500, 500)\n"
     result = run(FORK.replace("{before}", before))
+    assert result.returncode == 0, result.stderr
+
+
+PLACES = """
+import os, random, time
+import numpy as np
+from minienc import _kernels
+from minienc.functions import dense_forward
+{before}
+def affinities():  # of each thread of the process: what it may run on
+    return {t: os.sched_getaffinity(int(t)) for t in os.listdir("/proc/self/task")}
+others = set(affinities())
+_kernels.set_num_threads(3)
+x, W = np.ones((200, 300), "float32"), np.ones((300, 100), "float32")
+for i in range(200):  # the threads fall asleep now and then, some of them, or all
+    assert (dense_forward(x, W)[0] == 300).all()
+    time.sleep(random.Random(i).choice([0, 0, 1e-4, 3e-4, 2e-3]))
+free, end = os.sched_getaffinity(0), time.time() + 30
+while time.time() < end:  # one that was woken last may still wait for its processor
+    pool = {t: cpus for t, cpus in affinities().items() if t not in others}
+    assert len(pool) == 2, pool
+    if all(cpus == free for cpus in pool.values()):
+        raise SystemExit
+    time.sleep(0.01)
+raise AssertionError((free, pool))
+"""
+
+REFUSED = """
+import ctypes, struct
+libc = ctypes.CDLL(None, use_errno=True)
+code = [  # of seccomp: sched_setaffinity, 203 on x86-64, fails with EPERM; all else is allowed
+    (0x20, 0, 0, 0), (0x15, 0, 1, 203), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+program = b"".join(struct.pack("HBBI", *line) for line in code)
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, ctypes.byref(Filter(len(code), program))) == 0  # PR_SET_SECCOMP
+try:
+    os.sched_setaffinity(0, os.sched_getaffinity(0))
+except PermissionError:
+    pass
+else:
+    raise AssertionError("it was not refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="placement is Linux's")
+def test_the_pools_threads_may_go_wherever_the_caller_may():
+    result = run(PLACES.replace("{before}", ""))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="a filter for x86-64's Linux"
+)
+def test_where_placement_is_refused_there_are_threads_all_the_same():
+    result = run(PLACES.replace("{before}", REFUSED))
     assert result.returncode == 0, result.stderr
 
 

@@ -158,7 +158,7 @@ class _FlatVector:
 
     def __getitem__(self, key: str | Parameter) -> Array:
         parameter = self._by_name.get(key) if isinstance(key, str) else key
-        view = None if parameter is None else self._views.get(parameter)
+        view = self._views.get(parameter) if isinstance(parameter, Parameter) else None
         if view is None:
             wanted = key if isinstance(key, str) else repr(key)
             raise KeyError(
@@ -256,7 +256,7 @@ class Gradients(_FlatVector):
     def __getitem__(self, key: str | Parameter) -> Array:
         if self._unwritten:
             parameter = self._by_name.get(key) if isinstance(key, str) else key
-            if parameter in self._unwritten:
+            if isinstance(parameter, Parameter) and parameter in self._unwritten:
                 self._unwritten.remove(parameter)
                 self._views[parameter][...] = 0
         return super().__getitem__(key)
