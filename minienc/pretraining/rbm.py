@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
+from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
@@ -251,12 +251,12 @@ class RBM(SteppedPretrainer):
         """F of each sample (N,)."""
         self.check_fitted()
         like = self._up.W.value
-        return np.concatenate(
-            [
+        with on_device(self.model_.device):
+            found = [
                 to_numpy(self._free_energy(beside(x, like))[0])
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
-        )
+        return np.concatenate(found)
 
     def log_partition(
         self, n_chains: int = 100, n_steps: int = 1000, random_state: int = 0
@@ -304,11 +304,12 @@ class RBM(SteppedPretrainer):
         rng, like = np.random.default_rng(random_state), self._up.W.value
         v = rng.random((n, like.shape[0])) if start is None else np.asarray(start)
         v, found = beside(v.astype(self.dtype), like), []
-        for step in range(1, max(at) + 1):
-            h = self._draw_hidden(v, rng)
-            if step in at:
-                found.append(to_numpy(self.decoder_(h)))  # type: ignore[misc]
-            v = self._to_visible(h, rng)
+        with on_device(self.model_.device):
+            for step in range(1, max(at) + 1):
+                h = self._draw_hidden(v, rng)
+                if step in at:
+                    found.append(to_numpy(self.decoder_(h)))  # type: ignore[misc]
+                v = self._to_visible(h, rng)
         return found
 
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
