@@ -158,7 +158,11 @@ SHOWN = {  # words of the pictures that suit each method
     "convolutional": ["The kernels of the first convolution", "the five kernels that answer most"],
     "masked": ["are hidden (grey)"],
     "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
-    "rbm": ["Chains that begin at test samples", "the mean over its batches", "Z by annealing"],
+    "rbm": [
+        "Chains that begin at test samples",
+        "the mean over its batches",
+        "Z by annealing in 200 steps",
+    ],
     "dbn": ["of each machine", "and after fine-tuning"],
     "kmeans": ["Test samples of each", "The centroids of the largest clusters", "purity"],
     "patches": ["Centroids of whitened patches"],
