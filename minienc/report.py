@@ -201,10 +201,12 @@ def _images(run: RunReport) -> str:
     if run.image_shape is None or run.originals is None or run.restored is None:
         return "<p>The samples are not images, so none are shown.</p>"
     rows = [("original", run.originals), ("restored", run.restored)]
+    between = ""
     if run.noisy is not None:
         rows.insert(1, ("disturbed", run.noisy))
+        between = " disturbed, in the middle;"
     figure = plots.image_grid(rows, run.image_shape)
-    return _png(figure, "test images, above; what the model made of them, below")
+    return _png(figure, f"test images, above;{between} what the model made of them, below")
 
 
 def _few_labels(run: RunReport) -> str:

@@ -130,6 +130,7 @@ def test_data_without_labels_is_enough(capsys):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_leaves_a_run_with_its_pictures_and_is_compared(method):
     """On few of the digits, a round or two of each of its stages; what it finds is no matter."""
+    assert method in SHOWN, f"SHOWN, in this file, has no words of the report of {method!r}"
     rng, digits = np.random.default_rng(0), load_digits()
     chosen = rng.permutation(len(digits.x))[:150]
     np.savez("few.npz", x=np.asarray(digits.x)[chosen], y=digits.y[chosen])
@@ -149,16 +150,20 @@ def test_every_method_leaves_a_run_with_its_pictures_and_is_compared(method):
 
 
 SHOWN = {  # words of the pictures that suit each method
-    "autoencoder": ["The first layer's weights"],
-    "denoising": ["The first layer's weights"],
-    "stacked": ["The first layer's weights"],
-    "sparse": ["units, "],
+    "autoencoder": ["The first layer's weights"],  # and no picture that others have not
+    "stacked": ["The first layer's weights"],  # the same
+    "denoising": ["The first layer's weights", "disturbed, in the middle"],
+    "sparse": ["are at work for a sample"],
     "contractive": ["Singular values of the encoder&#x27;s Jacobian"],
     "variational": ["What each number of the code costs", "the code has collapsed", "New samples"],
     "convolutional": ["The kernels of the first convolution", "the five kernels that answer most"],
     "masked": ["are hidden (grey)"],
     "vq": ["codes in use", "How often each code is used", "replaced by each of the ten most used"],
-    "rbm": ["Chains that begin at test samples", "the mean over its batches", "Z by annealing"],
+    "rbm": [
+        "Chains that begin at test samples",
+        "the mean over its batches",
+        "Z by annealing in 200 steps",
+    ],
     "dbn": ["of each machine", "and after fine-tuning"],
     "kmeans": ["Test samples of each", "The centroids of the largest clusters", "purity"],
     "patches": ["Centroids of whitened patches"],

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import minienc
+from minienc import plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
 from minienc.layers import Conv2D, Conv2DTranspose, Dense, Dropout, GaussianNoise, Input
 from minienc.layers.normalization import BatchNormalization, SpectralNormalization
 from minienc.models import Model
-from minienc.pretraining import Autoencoder
+from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
@@ -30,6 +31,7 @@ from minienc.training.schedules import ExponentialDecay
 from tests import cuda_double as double
 from tests.cases import all_cases, call
 from tests.functions.test_gradients import cotangent
+from tests.pretraining.test_methods import make as make_method
 
 pytestmark = pytest.mark.skipif(
     shutil.which("g++") is None or sys.platform != "linux",
@@ -252,14 +254,39 @@ def test_a_checkpoint_goes_on_elsewhere(way, tmp_path):
     np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_pretraining_there(device):
-    x = data().astype("float32")
-    how = dict(hidden=(5, 3), epochs=3, batch_size=8, random_state=0, dtype="float64")
-    here = Autoencoder(**how).fit(x)
-    there = Autoencoder(**how, device=device).fit(x)
-    np.testing.assert_allclose(there.transform(x), here.transform(x), rtol=1e-8)
-    assert there.score(x) == pytest.approx(here.score(x), rel=1e-8)
+@pytest.mark.parametrize("name", METHODS)
+def test_pretraining_on_the_second_gpu(name, monkeypatch):
+    """And all that is asked of a method then; samples come from there, or from elsewhere."""
+    monkeypatch.setattr(plots, "image_grid", lambda rows, image_shape: rows)
+    x, y = data(20, 8), np.arange(20) % 2
+    how = dict(epochs=1, dtype="float64")
+    here = make_method(name, **how).fit(x)
+    for given, device in ((over(x), "cuda:1"), (to_device(x, "cuda:1"), None)):
+        there = make_method(name, **how, device=device).fit(given, validation_data=given)
+        assert there.model_.device == "cuda:1"
+        codes = there.transform(given)
+        assert device_of(codes) == device_of(given)
+        np.testing.assert_allclose(back(codes), here.transform(x), rtol=1e-8, atol=1e-8)
+    assert there.score(given) == pytest.approx(here.score(x), rel=1e-8)
+    found = told(there, to_device(x[:2], "cuda:1"), y[:2])
+    for key, values in told(here, x[:2], y[:2]).items():
+        np.testing.assert_allclose(found[key], values, rtol=1e-6, atol=1e-8, err_msg=key)
+    for one, two in zip(*(m.pictures(x[:2], (4, 2)) for m in (there, here)), strict=True):
+        assert one.caption == two.caption
+        if isinstance(two.figure, list):
+            for (_, found), (_, expected) in zip(one.figure, two.figure, strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def told(method: Any, x: Any, y: np.ndarray) -> dict[str, Any]:
+    """What a method says of samples, and what it makes."""
+    found = dict(method.measures(x, y))
+    for name in ("predict", "memberships", "tokens", "free_energy", "kl_per_dimension", "jacobian"):
+        if hasattr(method, name):
+            found[name] = back(getattr(method, name)(x))
+    if hasattr(method, "sample"):
+        found["sample"] = method.sample(2)
+    return found
 
 
 # ----------------------------------------------------------------------------- matrix products

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import device_of, is_array, on_device
+
 _CHUNK = 1 << 20  # numbers looked at together, so that a check needs a few MB, whatever the data
 _SHOWN = 5  # rows named in a message
 
@@ -44,8 +46,12 @@ def check_data(
     by_construction = hasattr(x, "flatten_samples")  # Pixels
     if x.size == 0 or (domain is None and (whole_numbers or by_construction)):
         return
-    low, high = (-np.inf, np.inf) if domain is None else domain
-    bad, seen_low, seen_high = 0, np.inf, -np.inf
+    with on_device(device_of(x) if is_array(x) else "cpu"):
+        _check_values(x, name, (-np.inf, np.inf) if domain is None else domain)
+
+
+def _check_values(x: Any, name: str, domain: tuple[float, float]) -> None:
+    (low, high), bad, seen_low, seen_high = domain, 0, np.inf, -np.inf
     first: list[int] = []
     for start, chunk in _chunks(x):
         # min and max are NaN where a value is; comparing with NaN is false, so it cannot pass

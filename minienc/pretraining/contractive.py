@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import Array, beside, on_device, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
 from minienc.functions.slopes import (
@@ -179,9 +179,10 @@ class ContractiveAutoencoder(SteppedPretrainer):
         """dh / dx at each sample: (N, K, D)."""
         self.check_fitted()
         x = beside(to_numpy(as_samples(X)).astype(self.dtype), self.model_.parameters.vector)
-        gradient = InputGradient(affine_layers(self.encoder_), x)
-        units = np.eye(gradient.y.shape[1], dtype=self.dtype)
-        rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
+        with on_device(self.model_.device):
+            gradient = InputGradient(affine_layers(self.encoder_), x)
+            units = np.eye(gradient.y.shape[1], dtype=self.dtype)
+            rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
         return np.stack(rows, axis=1)
 
     def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:

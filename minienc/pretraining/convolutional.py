@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import beside, on_device, to_numpy
 from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Reconstruction
@@ -135,7 +135,8 @@ class ConvolutionalAutoencoder(Reconstruction):
         """The samples, and under them a kernel's answers in a row, drawn as large as they."""
         height, width, channels = self._checked_image_shape(x.shape[1])
         images = beside(x.astype(self.dtype).reshape(-1, height, width, channels), layer.W.value)
-        answers = to_numpy(layer(images))
+        with on_device(self.model_.device):
+            answers = to_numpy(layer(images))
         answers = np.maximum(answers, 0) / max(float(answers.max()), 1e-30)
         rows = [("sample", x)]
         for k in np.argsort(-answers.mean(axis=(0, 1, 2)), kind="stable")[:5]:

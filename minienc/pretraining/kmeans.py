@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
+from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
@@ -179,11 +179,12 @@ class KMeans(SteppedPretrainer):
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each sample (N,)."""
         self.check_fitted()
-        found = [
-            squared_distances_forward(beside(x, self._C), self._C)[0].argmin(axis=1)
-            for x in iterate_samples(as_samples(X), dtype=self.dtype)
-        ]
-        return np.concatenate([to_numpy(k) for k in found])
+        with on_device(self.model_.device):
+            found = [
+                squared_distances_forward(beside(x, self._C), self._C)[0].argmin(axis=1)
+                for x in iterate_samples(as_samples(X), dtype=self.dtype)
+            ]
+            return np.concatenate([to_numpy(k) for k in found])
 
     @property
     def restores(self) -> bool:

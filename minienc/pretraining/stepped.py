@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, beside, rows_at, to_device
+from minienc.arrays import Array, beside, on_device, rows_at, to_device
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
@@ -63,7 +63,8 @@ class SteppedPretrainer(Pretrainer):
         self._make(X.shape[1], self.random_state_)
         for network in self.networks_.values():
             network.to(self._device(X))
-        self._start(X)
+        with on_device(self.model_.device):
+            self._start(X)
         self.history_ = self._run_steps(X, "checkpoint", self.epochs)
 
     def check_params(self, n_features: int) -> None:
@@ -77,7 +78,10 @@ class SteppedPretrainer(Pretrainer):
         self._build(n_features, np.random.default_rng(seed))
 
     def _start(self, X: Any) -> None:
-        """What is begun from the samples (centroids, biases), before the first step."""
+        """What is begun from the samples (centroids, biases), before the first step.
+
+        It is called where the networks are.
+        """
 
     def _run_steps(self, X: Any, stage: str, epochs: int) -> dict[str, list[float]]:
         """Take steps over epochs; one stage, with a checkpoint of its own."""

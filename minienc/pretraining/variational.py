@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, to_numpy
+from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.crossentropy import (
     binary_crossentropy_backward,
@@ -202,12 +202,12 @@ class VariationalAutoencoder(SteppedPretrainer):
         check_counts("log_likelihood", n_samples=n_samples)
         X, rng = as_samples(X), np.random.default_rng(random_state)
         batch = max(1, 4000 // n_samples)
-        return np.concatenate(
-            [
+        with on_device(self.model_.device):
+            found = [
                 self._importance(to_numpy(X[i : i + batch]), n_samples, rng)
                 for i in range(0, len(X), batch)
             ]
-        )
+        return np.concatenate(found)
 
     def _importance(self, x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Of a few samples; all their S draws are one batch."""
@@ -231,7 +231,8 @@ class VariationalAutoencoder(SteppedPretrainer):
         """(K,) the mean KL of each number of the code, in nats."""
         self.check_fitted()
         mean, log_variance = self.networks_["encoder"].predict(as_samples(X), batch_size=1000)
-        return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0)
+        with on_device(device_of(mean)):  # where X lives
+            return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0)
 
     def active_units(self, X: Any) -> int:
         """How many numbers of the code have a mean that varies over X by more than 0.01."""

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import Array, beside, rows_at, to_numpy
+from minienc.arrays import Array, beside, on_device, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.quantization import (
     quantization_error_backward,
@@ -221,9 +221,10 @@ class VQAutoencoder(SteppedPretrainer):
         """(N, groups): which codes describe each sample, as numbers from 0 to n_codes - 1."""
         self.check_fitted()
         C, found = self._layer.C.value, []
-        for x in iterate_samples(as_samples(X), dtype=self.dtype):
-            z = self.networks_["encoder"](beside(x, C)).reshape(-1, self.dim)
-            found.append(to_numpy(quantization_error_forward(z, C)[1].index))
+        with on_device(self.model_.device):
+            for x in iterate_samples(as_samples(X), dtype=self.dtype):
+                z = self.networks_["encoder"](beside(x, C)).reshape(-1, self.dim)
+                found.append(to_numpy(quantization_error_forward(z, C)[1].index))
         return np.concatenate(found).reshape(-1, self.groups)
 
     def from_tokens(self, tokens: Any) -> np.ndarray:
