@@ -515,7 +515,7 @@ ROWS = {
                 "short": "as published: the best of 20 beginnings, 70,000 images",
                 "full": "as published",
             },
-            seeds=1,
+            seeds=3,
         ),
         Row(
             name="rbm",
