@@ -1,8 +1,9 @@
 """Activations, losses and optimiser steps on the compiled kernel: one pass over memory each.
 
 What a forward here puts into its cache is what the definition puts there (but for ``dy``, the
-gradient that is made on the way), so that either's backward can follow either's forward. The kernel serves contiguous arrays of float32 or of float64;
-for all others it returns None, and the definition runs (or says what is wrong with them).
+gradient that is made on the way), so that either's backward can follow either's forward. The
+kernel serves contiguous arrays of float32 or of float64; for all others it returns None, and the
+definition runs (or says what is wrong with them).
 """
 
 from __future__ import annotations
