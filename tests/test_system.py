@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import minienc
+import minienc.fast  # before a test changes a switch: what this registers outlives it
 from minienc import cli, primitive, system
 
 SWITCHES = ("MINIENC_KERNEL", "MINIENC_REQUIRE_KERNEL")
@@ -28,7 +29,6 @@ def fresh(monkeypatch):
 @pytest.fixture
 def kernel(monkeypatch, tmp_path):
     """Put a module in the kernel's place: its source, or None for no such module."""
-    importlib.import_module("minienc.fast")  # now, so that what it registers outlives the test
     name = "kernel_of_this_test"
     monkeypatch.setattr(system, "KERNEL", name)
     monkeypatch.syspath_prepend(tmp_path)
