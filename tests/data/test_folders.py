@@ -114,7 +114,7 @@ def test_a_folder_of_images_is_read(tmp_path):
     [
         (b"", "is empty, expected"),
         (b"\x7fELF\x01\x00", "begins with 7f 45 4c 46 01 00, expected IDX"),
-        (gzip.compress(b"1,2\n"), "compressed and holds no IDX file, or is corrupt"),
+        (gzip.compress(b"1,2\n", mtime=0), "compressed and holds no IDX file, or is corrupt"),
         (b"\x1f\x8b\x08junk", "compressed and holds no IDX file, or is corrupt"),
     ],
 )
