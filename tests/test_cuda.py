@@ -25,7 +25,7 @@ from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
-from minienc.training.objective import NonFiniteError
+from minienc.training.step import NonFiniteError
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
 from tests import cuda_double as double

@@ -18,6 +18,7 @@ from typing import Any
 
 import cupy
 
+from minienc.devices import register_pipeline
 from minienc.fast import graphs
 from minienc.fast.cublas import matmul
 from minienc.functions import activations as f
@@ -29,11 +30,10 @@ from minienc.functions.crossentropy import (
 from minienc.functions.dense import DenseCache
 from minienc.functions.losses import MeanSquaredErrorCache
 from minienc.functions.reduction import loss_factor, reduce_loss
-from minienc.primitive import register_device_loop, register_fast
-from minienc.training import optimizers  # the definitions of the steps stand there
+from minienc.primitive import register_fast
 
 _register = partial(register_fast, array_type=cupy.ndarray)
-register_device_loop("cuda", graphs.GraphLoop)
+register_pipeline("cuda", graphs.GraphPipeline)
 
 # ------------------------------------------------------------------------------------- launching
 
@@ -488,7 +488,6 @@ def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCros
 
 # ------------------------------------------------------------------------------------------- steps
 
-assert optimizers.adam_step  # the import is what registers the definitions
 
 
 @_register

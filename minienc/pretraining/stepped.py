@@ -22,7 +22,7 @@ from minienc.models import Model
 from minienc.pretraining.base import Pretrainer, check_counts
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
 from minienc.training.loop import load_optimizer, load_parameters
-from minienc.training.objective import NonFiniteError
+from minienc.training.step import NonFiniteError
 from minienc.training.optimizers import Optimizer
 from minienc.training.progress import ProgressBar
 from minienc.training.steps import TrainingLoop
