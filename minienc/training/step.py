@@ -83,8 +83,7 @@ class Learner:
         self.network, self.objective, self.optimizer = network, objective, optimizer
         self.arrays = {} if arrays is None else arrays
         self.exchange = exchange
-        self.parameters = network.parameters
-        self.gradients = network.new_gradients()
+        self.gather()
 
     def step(self, batch: tuple, rng: np.random.Generator) -> dict[str, float]:
         """Learn from one batch; return its numbers by their names, the loss first.
@@ -94,6 +93,8 @@ class Learner:
         NonFiniteError
             If the loss is NaN or infinite. Nothing has been changed then.
         """
+        if not self.parameters.is_home:  # another model has gathered these weights, or moved them
+            self.gather()
         noise = rng.bit_generator.state if self.objective.uses_rng else None
         numbers, cache = self.objective.forward(batch, rng)  # forward, and the loss
         if not math.isfinite(numbers[0]):  # is it finite?
@@ -101,16 +102,15 @@ class Learner:
         self.objective.backward(1.0, cache, self.gradients.zero())  # backward
         if self.exchange is not None:
             self.exchange(self.gradients)  # what other processes found
-        if not self.parameters.is_home:  # another model has gathered these weights since
-            self.gather()
         self.optimizer.step(self.parameters, self.gradients)  # update
         for parameter, value in self.objective.updates(cache):
             parameter.value = value  # state
         return dict(zip(self.objective.names, numbers, strict=True))
 
     def gather(self) -> None:
-        """Bring the network's parameters into one vector again."""
+        """Bring the network's parameters into one vector, and make one for their gradients."""
         self.parameters = self.network.parameters
+        self.gradients = self.network.new_gradients()
 
     def refuse(self, batch: tuple, rng: np.random.Generator, noise: Any, loss: Any) -> None:
         """Say where NaN or infinity first appeared; ``noise`` is the generator's state before."""
