@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minienc
-from minienc import plots
+from minienc import gallery, plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
@@ -271,7 +271,8 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
     found = told(there, to_device(x[:2], "cuda:1"), y[:2])
     for key, values in told(here, x[:2], y[:2]).items():
         np.testing.assert_allclose(found[key], values, rtol=1e-6, atol=1e-8, err_msg=key)
-    for one, two in zip(*(m.pictures(x[:2], (4, 2)) for m in (there, here)), strict=True):
+    images = x[:2].reshape(2, 4, 2)
+    for one, two in zip(*(gallery.pictures(m, images) for m in (there, here)), strict=True):
         assert one.caption == two.caption
         if isinstance(two.figure, list):
             for (_, found), (_, expected) in zip(one.figure, two.figure, strict=True):
@@ -280,7 +281,7 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
 
 def told(method: Any, x: Any, y: np.ndarray) -> dict[str, Any]:
     """What a method says of samples, and what it makes."""
-    found = dict(method.measures(x, y))
+    found = dict(gallery.measures(method, x, y))
     for name in ("predict", "memberships", "tokens", "free_energy", "kl_per_dimension", "jacobian"):
         if hasattr(method, name):
             found[name] = back(getattr(method, name)(x))
