@@ -489,7 +489,6 @@ def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCros
 # ------------------------------------------------------------------------------------------- steps
 
 
-
 @_register
 def sum_of_squares(g):
     if not _is_served(g):
