@@ -1,4 +1,4 @@
-"""What is told of adversarial networks: whether every kind of sample is made, and whether copies."""
+"""What is told of adversarial networks: whether every kind is made, and whether copies are."""
 
 from __future__ import annotations
 
