@@ -660,7 +660,7 @@ def installed() -> Iterator[types.ModuleType]:
     import pytest
 
     import minienc.fast
-    from minienc import arrays, gpu, primitive
+    from minienc import arrays, devices, gpu, primitive
 
     cupy, cupyx = make()
     with pytest.MonkeyPatch.context() as patch:
@@ -670,7 +670,7 @@ def installed() -> Iterator[types.ModuleType]:
             patch.delitem(sys.modules, f"minienc.fast.{name}", raising=False)
             patch.delattr(minienc.fast, name, raising=False)
         patch.setattr(primitive, "_fast_of_type", {})
-        patch.setattr(primitive, "_device_loops", {})
+        patch.setattr(devices, "_pipelines", {})
         patch.setattr(primitive, "_to_load", {})
         patch.setattr(arrays, "_gpus_seen", set())
         library = Cublas()

@@ -17,6 +17,7 @@ from typing import Any
 
 import cupy
 
+from minienc.devices import register_pipeline
 from minienc.fast import cuda_losses, cuda_steps, graphs  # noqa: F401  (they register what they have)
 from minienc.fast.cublas import matmul
 from minienc.fast.cuda_launch import (
@@ -29,9 +30,8 @@ from minienc.fast.cuda_launch import (
 )
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
-from minienc.primitive import register_device_loop
 
-register_device_loop("cuda", graphs.GraphLoop)
+register_pipeline("cuda", graphs.GraphPipeline)
 
 # ------------------------------------------------------------------------------------- activations
 

@@ -13,13 +13,11 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey 2016, "Adversarial autoenc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.crossentropy import (
@@ -28,7 +26,7 @@ from minienc.functions.crossentropy import (
 )
 from minienc.layers import Dense, Input
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_widths, check_counts
+from minienc.pretraining.base import as_widths, check_counts
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 
@@ -79,16 +77,6 @@ class AdversarialAutoencoder(SteppedPretrainer):
         self.discriminator = discriminator
         self.adversarial_rate = adversarial_rate
         self.loss = loss
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (512, 256) if wide else (128,),
-            "code": 16 if wide else 10,
-        }
 
     # -- the mathematics
 
@@ -192,27 +180,6 @@ class AdversarialAutoencoder(SteppedPretrainer):
         self.check_fitted()
         z = np.random.default_rng(random_state).standard_normal((n, self.code)).astype(self.dtype)
         return to_numpy(self.inverse_transform(z))
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How the codes are distributed, and how that came; new samples."""
-        codes = to_numpy(self.transform(X))
-        caption = (
-            f"The numbers of the codes of test samples: mean {codes.mean():.2f}, standard "
-            f"deviation {codes.std():.2f}; the discriminator asks for 0 and 1."
-        )
-        figure = plots.histograms([("a number of a code", codes.ravel(), None)])
-        found = [Picture(caption, figure, is_drawing=True)]
-        turns = {
-            "discriminator, 1.39 by chance": self.history_["discriminator"],
-            "encoder, 0.69 by chance": self.history_["encoder"],
-        }
-        caption = "The losses of the two turns: by chance, where codes cannot be told from draws."
-        found.append(Picture(caption, plots.lines(turns, "epoch", "loss"), is_drawing=True))
-        if image_shape is not None:
-            rows = [("", row) for row in np.split(self.sample(30), 3)]
-            caption = "New samples: the decoder's answer to draws from the normal distribution."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found
 
 
 def says(logits: Array, answer: int) -> tuple[Any, Array]:

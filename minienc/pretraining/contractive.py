@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, on_device, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
@@ -32,7 +31,7 @@ from minienc.functions.slopes import (
     activation_slope_forward,
 )
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.second_order import InputGradient, affine_layers, contraction
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
@@ -80,15 +79,6 @@ class ContractiveAutoencoder(SteppedPretrainer):
         self.loss = loss
         self.strength = strength
         self.projections = projections
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (256,) if wide else (64,)
-        }
 
     # -- the mathematics
 
@@ -184,15 +174,3 @@ class ContractiveAutoencoder(SteppedPretrainer):
             units = np.eye(gradient.y.shape[1], dtype=self.dtype)
             rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
         return np.stack(rows, axis=1)
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The singular values of the Jacobian: in how many directions the code follows."""
-        values = np.linalg.svd(self.jacobian(X[:50]), compute_uv=False)
-        mean = values.mean(axis=0)
-        half = int(np.searchsorted(np.cumsum(mean**2), 0.9 * (mean**2).sum())) + 1
-        caption = (
-            f"Singular values of the encoder's Jacobian, the mean over test samples: "
-            f"{half} of {len(mean)} directions hold nine tenths of its squared norm."
-        )
-        figure = plots.bars(mean, "direction", "singular value")
-        return [Picture(caption, figure, is_drawing=True)]

@@ -19,22 +19,19 @@ eq. 1 to 5 and section 3.2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.clustering_metrics import clustering_measures
 
 
 class DEC(SteppedPretrainer):
@@ -93,22 +90,6 @@ class DEC(SteppedPretrainer):
         self.pretraining_epochs = pretraining_epochs
         self.pretraining_rate = pretraining_rate
         self.update_every = update_every
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        if math.prod(sample_shape) >= 256:
-            return {}
-        return {
-            "hidden": (128, 10),
-            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
-            "pretraining_epochs": 60,
-            "epochs": 60,
-            "batch_size": 128,
-            "update_every": 12,
-            "learning_rate": 1e-3,
-        }
 
     # -- the mathematics
 
@@ -211,27 +192,3 @@ class DEC(SteppedPretrainer):
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each sample (N,)."""
         return self.memberships(X).argmax(axis=1)
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """How well the clusters agree with the labels."""
-        return {} if y is None else clustering_measures(y, self.predict(X))
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The surest samples of each cluster; how large the clusters are."""
-        q = self.memberships(X)
-        clusters = q.argmax(axis=1)
-        sizes = np.bincount(clusters, minlength=self.n_clusters)
-        caption = "Test samples in each cluster."
-        names = [str(k) for k in range(self.n_clusters)] if self.n_clusters <= 20 else None
-        found = [Picture(caption, plots.bars(sizes, "cluster", "samples", names), is_drawing=True)]
-        if image_shape is not None:
-            rows = []
-            for k in np.argsort(-sizes, kind="stable")[:10]:
-                members = np.flatnonzero(clusters == k)
-                surest = members[np.argsort(-q[members, k], kind="stable")][:10]
-                if len(surest) == 10:
-                    rows.append((f"cluster {k}", X[surest]))
-            if rows:
-                caption = "The test samples that belong to each cluster most surely."
-                found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.crossentropy import (
@@ -46,19 +45,17 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import (
-    Picture,
     as_image_shape,
-    as_samples,
     as_widths,
     check_counts,
 )
-from minienc.pretraining.kmeans import plus_plus
 from minienc.pretraining.second_order import gradient_penalty
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
 
 N_SHOWN = 10  # samples of each snapshot
 N_KEPT = 5000  # training samples that are compared with, at most
+PARTS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the training, after which a snapshot is taken
 
 
 class GAN(SteppedPretrainer):
@@ -139,20 +136,6 @@ class GAN(SteppedPretrainer):
         self.n_critic = n_critic
         self.beta_1 = beta_1
         self.output_activation = output_activation
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        large = n_samples >= 10_000
-        return {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "output_activation": "sigmoid" if in_unit_interval else "linear",
-            "hidden": (512, 256) if math.prod(sample_shape) >= 256 else (128, 64),
-            "epochs": 20 if large else 300,
-            "learning_rate": 2e-4 if large else 5e-4,
-            "batch_size": 64 if large else 32,
-        }
 
     # -- the mathematics
 
@@ -282,9 +265,9 @@ class GAN(SteppedPretrainer):
     def _start(self, X: Any) -> None:
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:N_KEPT])
-        self._some = to_numpy(rows_at(X, chosen)).astype(self.dtype)
+        self.some_samples_ = to_numpy(rows_at(X, chosen)).astype(self.dtype)
         steps = self.epochs * -(-len(X) // min(self.batch_size, len(X)))
-        self._at = [max(1, round(steps * part)) for part in (0.01, 0.03, 0.1, 0.3, 1.0)]
+        self._at = [max(1, round(steps * part)) for part in PARTS]
         self.arrays_["fixed_noise"] = rng.standard_normal((N_SHOWN, self.noise)).astype(self.dtype)
         self.arrays_["snapshots"] = np.zeros((len(self._at), N_SHOWN, X.shape[1]), self.dtype)
 
@@ -295,7 +278,7 @@ class GAN(SteppedPretrainer):
                 z = beside(self.arrays_["fixed_noise"], self.generator_.parameters.vector)
                 self.arrays_["snapshots"][i] = to_numpy(self.generator_(z))
 
-    # -- samples, and what they are worth
+    # -- samples
 
     def sample(self, n: int, random_state: int = 0) -> np.ndarray:
         """(n, D) new samples."""
@@ -307,86 +290,6 @@ class GAN(SteppedPretrainer):
         """Minus the mean distance of samples X from the nearest of 1,000 made ones."""
         made = self.sample(1000)
         return -float(np.mean(nearest(to_numpy(X).reshape(len(X), -1).astype(self.dtype), made)[1]))
-
-    def mode_coverage(self, n: int = 1000, n_modes: int = 20) -> tuple[np.ndarray, np.ndarray]:
-        """The share of training samples, and of made ones, near each of 20 training samples.
-
-        The 20 lie far from each other (k-means++). A generator that has given up a kind of samples
-        makes none near some of them.
-        """
-        modes = plus_plus(self._some, min(n_modes, len(self._some)), np.random.default_rng(0))
-        return tuple(  # type: ignore[return-value]
-            np.bincount(nearest(x, modes)[0], minlength=len(modes)) / len(x)
-            for x in (self._some, self.sample(n))
-        )
-
-    def memorisation(self, X: Any, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
-        """Distances to the nearest training sample: of made samples, and of test samples X.
-
-        Made ones that are much nearer than test samples are copies.
-        """
-        X = to_numpy(X).reshape(len(X), -1).astype(self.dtype)
-        return nearest(self.sample(n), self._some)[1], nearest(X, self._some)[1]
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """Whether every kind of sample is made, and whether what is made are copies."""
-        real, made = self.mode_coverage()
-        of_made, of_test = self.memorisation(as_samples(X)[:N_KEPT])
-        return {
-            f"kinds of samples that are made, of {len(real)}": covered(real, made),
-            "distance of made samples from the nearest training sample": float(np.median(of_made)),
-            "of test samples from it": float(np.median(of_test)),
-        }
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        found = []
-        if image_shape is not None:
-            parts = ("1 %", "3 %", "10 %", "30 %", "100 %")
-            snapshots = to_numpy(self.arrays_["snapshots"])
-            rows = list(zip(parts, snapshots, strict=True))
-            caption = "What the generator made of the same noise, after parts of the training."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-            made = self.sample(N_SHOWN, 1)
-            neighbours = self._some[nearest(made, self._some)[0]]
-            rows = [("made", made), ("nearest real", neighbours)]
-            caption = "Made samples above the training samples that are nearest to them."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        of_made, of_test = self.memorisation(X)
-        figure = plots.histograms(
-            [
-                ("from made to nearest training sample", of_made, np.median(of_made)),
-                ("from test to nearest training sample", of_test, np.median(of_test)),
-            ],
-            same_x=True,
-        )
-        caption = (
-            f"A generator that copies makes samples nearer to training samples than new ones are. "
-            f"Here the median distance (line) is {np.median(of_made):.2f}, of test samples "
-            f"{np.median(of_test):.2f}."
-        )
-        found.append(Picture(caption, figure, is_drawing=True))
-        real, made_share = self.mode_coverage()
-        caption = (
-            f"The shares of training samples and of made ones near each of {len(real)} training "
-            f"samples that lie far from each other; {covered(real, made_share)} of them are "
-            f"covered (by more than a tenth of what is near them in reality)."
-        )
-        order = np.argsort(-real, kind="stable")
-        shares = {"training samples": real[order], "made ones": made_share[order]}
-        figure = plots.bars(shares, "kind of sample", "share")
-        found.append(Picture(caption, figure, is_drawing=True))
-        logits = {f"{name} samples": self.history_[name] for name in ("real", "made")}
-        caption = (
-            "What the discriminator answered to real and to made samples while it learned, as mean "
-            "logits: the further apart, the surer it was."
-        )
-        found.append(Picture(caption, plots.lines(logits, "epoch", "logit"), is_drawing=True))
-        return found
-
-
-def covered(real: np.ndarray, made: np.ndarray) -> int:
-    """Near how many modes lies more than a tenth of the share that lies there in reality."""
-    return int((made > 0.1 * real).sum())
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import Array, beside
 from minienc.data.checks import check_data
 from minienc.layers import Dense, Input
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_image_shape, as_widths, check_counts
+from minienc.pretraining.base import as_image_shape, as_widths, check_counts
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 
@@ -73,16 +72,6 @@ class MaskedAutoencoder(SteppedPretrainer):
         self.mask_ratio = mask_ratio
         self.patch_size = patch_size
         self.image_shape = image_shape
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "patch_size": 4 if wide else 2,
-        }
 
     # -- the mathematics
 
@@ -169,24 +158,3 @@ class MaskedAutoencoder(SteppedPretrainer):
     def _start(self, X: Any) -> None:
         if self.loss == "binary_crossentropy":
             check_data(X, domain=(0, 1))
-
-    # -- what is shown
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """Samples, what was left of them, and what the network made of that."""
-        if image_shape is None:
-            return []
-        x = X[:10].astype(self.dtype)
-        m = self.draw_mask(x, np.random.default_rng(0))
-        seen = beside((1 - m) * x, self.encoder_.parameters.vector)
-        restored = to_numpy(self.model_.predict(seen))
-        rows = [
-            ("sample", x),
-            ("what was left", np.where(m > 0, 0.5, x)),
-            ("restored", np.where(m > 0, restored, x)),
-        ]
-        caption = (
-            f"Patches of {self.patch_size} x {self.patch_size} are hidden (grey), "
-            f"{self.mask_ratio:.0%} of them, and restored from the others."
-        )
-        return [Picture(caption, plots.image_grid(rows, image_shape))]

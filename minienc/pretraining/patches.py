@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import beside, to_numpy
 from minienc.layers import (
     AveragePooling2D,
@@ -37,7 +36,6 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import (
-    Picture,
     Pretrainer,
     as_image_shape,
     as_samples,
@@ -108,18 +106,6 @@ class PatchFeatures(Pretrainer):
         self.n_patches = n_patches
         self.whitening = whitening
         self.image_shape = image_shape
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "patch_size": 6 if wide else 4,
-            "stride": 2 if wide else 1,
-            "n_centroids": 100 if wide else 64,
-        }
 
     def check_params(self, n_features: int) -> None:
         super().check_params(n_features)
@@ -207,17 +193,6 @@ class PatchFeatures(Pretrainer):
         patches = self._some_patches(X, np.random.default_rng(0))
         W, b = (to_numpy(p.value) for p in self._whiten.parameters_used())
         return self.kmeans_.score((patches @ W + b).astype(self.dtype))
-
-    def filter_matrix(self) -> None:
-        """None: the weights that the input meets first are of patches, and shown as such."""
-        return None
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The centroids, as patches."""
-        channels = as_image_shape(self.image_shape, X.shape[1])[2]
-        shape = (self.patch_size, self.patch_size, *((channels,) if channels > 1 else ()))
-        caption = "Centroids of whitened patches: bright is red, dark is blue."
-        return [Picture(caption, plots.filters(self.kmeans_.centroids_.T, shape))]
 
 
 def whitening(patches: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:

@@ -17,32 +17,29 @@ the chance of a pixel given all the others; Z is estimated by annealed importanc
 
 Sources: Hinton 2002, "Training products of experts by minimizing contrastive divergence", eq. 5;
 Tieleman 2008, "Training restricted Boltzmann machines using approximations to the likelihood
-gradient", section 2.2 (PCD); Salakhutdinov and Murray 2008, "On the quantitative analysis of deep
-belief networks", section 3 (AIS); Besag 1975 (pseudo-likelihood).
+gradient", section 2.2 (PCD); Besag 1975 (pseudo-likelihood).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, check_counts, iterate_samples
+from minienc.pretraining.annealing import log_partition
+from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import SGD, Optimizer
 
 MEANS = {"binary": "sigmoid", "gaussian": None}  # E[unit | the other layer], as an activation
-N_ANNEALING = 200  # steps for the likelihood in a report
 
 
 class RBM(SteppedPretrainer):
@@ -109,18 +106,6 @@ class RBM(SteppedPretrainer):
         self.hidden_units = hidden_units
         self.momentum = momentum
         self.weight_decay = weight_decay
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        large = n_samples >= 10_000
-        return {
-            "n_components": 500 if large else 100,
-            "visible": "binary" if in_unit_interval else "gaussian",
-            "learning_rate": 0.05 if in_unit_interval else 0.005,
-            "epochs": 15 if large else 60,
-        }
 
     # -- the mathematics
 
@@ -262,42 +247,13 @@ class RBM(SteppedPretrainer):
     def log_partition(
         self, n_chains: int = 100, n_steps: int = 1000, random_state: int = 0
     ) -> float:
-        """log Z of a binary machine, by annealed importance sampling.
-
-        From a machine of which Z is known (all energies 0: Z = 2^(D + M)) to this one in small
-        steps: at each, a chain is weighted by how much more probable its state became, and moves.
-        """
+        """log Z of a binary machine, by annealed importance sampling (``annealing.py``)."""
         self.check_fitted()
         if (self.visible, self.hidden_units) != ("binary", "binary"):
             raise TypeError("log_partition is for binary visible and hidden units")
         check_counts("log_partition", n_chains=n_chains, n_steps=n_steps)
         W, b, c = (to_numpy(p.value).astype(float) for p in self._parameters_of_energy())
-        rng = np.random.default_rng(random_state)
-        v = (rng.random((n_chains, len(b))) < 0.5).astype(float)
-        log_weight = np.zeros(n_chains)
-        betas = np.linspace(0, 1, n_steps + 1)
-        for before, beta in itertools.pairwise(betas):
-            a = v @ W + c
-            for t, sign in ((beta, 1), (before, -1)):  # -F(v) of the machine with t W, t b, t c
-                log_weight += sign * (t * (v @ b) + np.logaddexp(0, t * a).sum(axis=1))
-            h = rng.random(a.shape) < _sigmoid(beta * a)
-            v = (rng.random(v.shape) < _sigmoid(beta * (h @ W.T + b))).astype(float)
-        greatest = log_weight.max()
-        mean = np.log(np.exp(log_weight - greatest).mean()) + greatest
-        return float(mean + (len(b) + len(c)) * math.log(2))
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """The likelihood of samples rounded to 0 and 1, where Z can be estimated.
-
-        By 100 chains of 200 steps, a fifth of what ``log_partition`` takes, so that it ends within
-        seconds for 784 x 500 units. Too few steps make Z too small, mostly, and so the likelihood
-        too large; for a machine of the digits log Z comes out the same within 0.2 nats.
-        """
-        if (self.visible, self.hidden_units) != ("binary", "binary"):
-            return {}
-        v = (to_numpy(as_samples(X)[:1000]) > 0.5).astype(self.dtype)
-        likelihood = -float(self.free_energy(v).mean()) - self.log_partition(100, N_ANNEALING)
-        return {f"log-likelihood, nats (Z by annealing in {N_ANNEALING} steps)": likelihood}
+        return log_partition(W, b, c, n_chains, n_steps, np.random.default_rng(random_state))
 
     def sample(self, n: int, n_steps: int = 1000, random_state: int = 0) -> np.ndarray:
         """(n, D) means of the visible units after so many steps of n chains."""
@@ -318,30 +274,3 @@ class RBM(SteppedPretrainer):
                     found.append(to_numpy(self.decoder_(h)))  # type: ignore[misc]
                 v = self._to_visible(h, rng)
         return found
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The course of learning, and chains that begin at test samples."""
-        found = []
-        name = "pseudo_likelihood" if self.visible == "binary" else "reconstruction"
-        if name in self.history_:
-            figure = plots.lines({name.replace("_", "-"): self.history_[name]}, "epoch", "")
-            caption = "Of each epoch, the mean over its batches while they were learned."
-            found.append(Picture(caption, figure, is_drawing=True))
-        if image_shape is not None:
-            at = (1, 10, 100, 1000)
-            start = X[:10].astype(self.dtype)
-            rows = [("sample", start)]
-            for step, images in zip(at, self.chains(len(start), at, start=start), strict=True):
-                rows.append((f"after {step}", images))
-            found.append(
-                Picture(
-                    "Chains that begin at test samples, after so many steps to and fro between the "
-                    "two layers: what the machine itself finds probable.",
-                    plots.image_grid(rows, image_shape),
-                )
-            )
-        return found
-
-
-def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(a, -500, 500)))

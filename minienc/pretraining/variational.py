@@ -15,7 +15,7 @@ are active.
 
 Sources: Kingma and Welling 2014, "Auto-encoding variational Bayes", eq. 10 and appendix C; Higgins
 et al. 2017, "beta-VAE", eq. 4; Burda, Grosse and Salakhutdinov 2016, "Importance weighted
-autoencoders", eq. 8 (the likelihood) and section 5.2 (active units).
+autoencoders", section 5.2 (active units).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.crossentropy import (
@@ -42,7 +41,8 @@ from minienc.functions.variational import (
 )
 from minienc.layers import Activation, Dense, Input
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, as_widths, check_counts
+from minienc.pretraining.importance import log_likelihood
 from minienc.pretraining.stepped import SteppedPretrainer
 
 ACTIVE = 0.01  # the variance of a code's mean over samples, above which it is active
@@ -104,17 +104,6 @@ class VariationalAutoencoder(SteppedPretrainer):
         self.binarize = binarize
         self.beta = beta
         self.warm_up = warm_up
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (400,) if wide else (128,),
-            "code": 40 if wide else 10,
-            "likelihood": "bernoulli" if in_unit_interval else "gaussian",
-        }
 
     # -- the mathematics
 
@@ -194,38 +183,19 @@ class VariationalAutoencoder(SteppedPretrainer):
     def log_likelihood(self, X: Any, n_samples: int = 200, random_state: int = 0) -> np.ndarray:
         """log p(x) of each sample (N,), in nats, estimated by importance sampling.
 
-            log p(x) ~ log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x),   z_s ~ q(z | x)
-
-        On average a lower bound, that rises with S. With ``binarize``, samples are binarised first.
+        On average a lower bound, that rises with S (``importance.py``). With ``binarize``, samples
+        are binarised first.
         """
         self.check_fitted()
         check_counts("log_likelihood", n_samples=n_samples)
         X, rng = as_samples(X), np.random.default_rng(random_state)
-        batch = max(1, 4000 // n_samples)
-        with on_device(self.model_.device):
-            found = [
-                self._importance(to_numpy(X[i : i + batch]), n_samples, rng)
-                for i in range(0, len(X), batch)
-            ]
-        return np.concatenate(found)
-
-    def _importance(self, x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Of a few samples; all their S draws are one batch."""
-        x = self._binarized(x.astype(self.dtype), rng)
         encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
-        mean, log_variance = (to_numpy(a) for a in encoder(beside(x, self._anchor())))
-        noise = rng.standard_normal((len(x), n, mean.shape[1]))
-        z = mean[:, None] + np.exp(log_variance / 2)[:, None] * noise
-        flat = beside(z.reshape(-1, mean.shape[1]).astype(self.dtype), self._anchor())
-        surprise, _ = self._surprise(decoder(flat), beside(np.repeat(x, n, axis=0), flat))
-        log_prior = -(z**2).sum(axis=2) / 2  # the constants of the two normals cancel
-        log_posterior = -(noise**2).sum(axis=2) / 2 - log_variance.sum(axis=1)[:, None] / 2
-        log_weight = log_prior - log_posterior - to_numpy(surprise).reshape(len(x), n)
-        greatest = log_weight.max(axis=1)
-        return greatest + np.log(np.exp(log_weight - greatest[:, None]).mean(axis=1))
-
-    def _anchor(self) -> Array:
-        return self.networks_["decoder"].parameters.vector
+        found, batch = [], max(1, 4000 // n_samples)
+        with on_device(self.model_.device):
+            for i in range(0, len(X), batch):
+                x = self._binarized(to_numpy(X[i : i + batch]).astype(self.dtype), rng)
+                found.append(log_likelihood(x, encoder, decoder, self._surprise, n_samples, rng))
+        return np.concatenate(found)
 
     def kl_per_dimension(self, X: Any) -> np.ndarray:
         """(K,) the mean KL of each number of the code, in nats."""
@@ -286,48 +256,3 @@ class VariationalAutoencoder(SteppedPretrainer):
         if self.likelihood == "bernoulli":
             check_data(X, domain=(0, 1))
         self._steps_per_epoch = -(-len(X) // min(self.batch_size, len(X)))
-
-    # -- what is shown
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """The likelihood of the first thousand samples, and how much of the code is in use."""
-        X = as_samples(X)
-        likelihood = self.log_likelihood(X[:1000], n_samples=100).mean()
-        return {
-            "log-likelihood, nats (100 importance samples)": float(likelihood),
-            "active numbers of the code": self.active_units(X),
-        }
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        kl = self.kl_per_dimension(X)
-        active = self.active_units(X)
-        caption = (
-            f"What each number of the code costs, on average over test samples: {active} of "
-            f"{self.code} are active (their mean varies by more than {ACTIVE}), the others have "
-            f"been given up. In all {kl.sum():.1f} nats."
-        )
-        figure = plots.bars(np.sort(kl)[::-1], "number of the code", "KL, nats")
-        found = [Picture(caption, figure, is_drawing=True)]
-        course = {"active numbers": self.history_["active"], "KL in all, nats": self.history_["kl"]}
-        caption = "How both went while it learned: where they fall to 0, the code has collapsed."
-        found.append(Picture(caption, plots.lines(course, "epoch", ""), is_drawing=True))
-        if image_shape is None:
-            return found
-        grid = plots.image_grid([("", row) for row in np.split(self.sample(30), 3)], image_shape)
-        walk = plots.image_grid(self._walk(kl), image_shape)
-        return [
-            *found,
-            Picture("New samples, drawn from the model.", grid),
-            Picture(
-                "From -2 to 2 along the two numbers of the code that cost most, the others 0.", walk
-            ),
-        ]
-
-    def _walk(self, kl: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Rows of samples between which the two numbers of the code that say most change."""
-        first, second = np.argsort(-kl, kind="stable")[[0, min(1, len(kl) - 1)]]
-        steps = np.linspace(-2, 2, 9)
-        z = np.zeros((9, 9, self.code), self.dtype)
-        z[:, :, first], z[:, :, second] = steps[None, :], steps[:, None]
-        images = to_numpy(self.inverse_transform(z.reshape(81, -1)))
-        return [("", row) for row in np.split(images, 9)]

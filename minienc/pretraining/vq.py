@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, on_device, rows_at, to_numpy
 from minienc.data.checks import check_data
 from minienc.functions.quantization import (
@@ -35,7 +34,7 @@ from minienc.functions.quantization import (
 )
 from minienc.layers import Dense, Input, VectorQuantizer
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts, iterate_samples
+from minienc.pretraining.base import as_samples, as_widths, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 
@@ -92,17 +91,6 @@ class VQAutoencoder(SteppedPretrainer):
         self.patience = patience
         self.activation = activation
         self.loss = loss
-
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (512, 256) if wide else (128,),
-            "groups": 16 if wide else 8,
-            "n_codes": 256 if wide else 64,
-        }
 
     # -- the mathematics
 
@@ -232,34 +220,6 @@ class VQAutoencoder(SteppedPretrainer):
         self.check_fitted()
         C = to_numpy(self._layer.C.value)
         return to_numpy(self.inverse_transform(C[np.asarray(tokens)].reshape(len(tokens), -1)))
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """How much of the codebook is in use."""
-        use = np.bincount(self.tokens(X).ravel(), minlength=self.n_codes)
-        return {"codes in use": float((use > 0).sum()), "their perplexity": perplexity(use)}
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How often each code is used; what one sample becomes when one of its codes changes."""
-        tokens = self.tokens(X)
-        use = np.bincount(tokens.ravel(), minlength=self.n_codes)
-        caption = (
-            f"How often each code is used for test samples: {int((use > 0).sum())} of "
-            f"{self.n_codes}, worth {perplexity(use):.1f} in equal use."
-        )
-        figure = plots.bars(np.sort(use)[::-1], "code, the most used first", "times")
-        found = [Picture(caption, figure, is_drawing=True)]
-        if image_shape is not None:
-            changed = np.repeat(tokens[:1], 10 * min(self.groups, 8), axis=0)
-            popular = np.argsort(-use, kind="stable")[np.arange(10) % len(use)]
-            for g in range(min(self.groups, 8)):
-                changed[10 * g : 10 * g + 10, g] = popular
-            images = np.split(self.from_tokens(changed), min(self.groups, 8))
-            rows = [(f"group {g + 1}", row) for g, row in enumerate(images)]
-            caption = (
-                "One test sample, with one of its codes replaced by each of the ten most used."
-            )
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found
 
 
 def perplexity(use: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from minienc.cli import main
 from minienc.models import load_model
 from minienc.pretraining import METHODS
 from minienc.training.callbacks import LambdaCallback
-from minienc.training.objective import NonFiniteError
+from minienc.training.step import NonFiniteError
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
