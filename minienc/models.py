@@ -19,8 +19,8 @@ import numpy as np
 from minienc.arrays import Array, beside, check_device, device_of, to_numpy
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.graph import Graph, Input, SymbolicTensor
-from minienc.training.callbacks import Callback, History
 from minienc.training.batches import Batches
+from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_fit, read_archive, write_archive
 from minienc.training.fit import new_trainer, predict, run_evaluation
 from minienc.training.losses import Loss, get_loss

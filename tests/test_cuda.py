@@ -25,9 +25,9 @@ from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
-from minienc.training.step import NonFiniteError
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
+from minienc.training.step import NonFiniteError
 from tests import cuda_double as double
 from tests.cases import all_cases, call
 from tests.functions.test_gradients import cotangent

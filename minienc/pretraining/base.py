@@ -16,7 +16,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -95,6 +95,7 @@ class Pretrainer:
     """
 
     method: str  # the name on the command line
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the words that an argument may be
     takes_shape = False  # whether samples reach _fit and the encoder as they come, not as rows
     model_: Model
     encoder_: Model
@@ -198,6 +199,9 @@ class Pretrainer:
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
         self.n_features_in_ = math.prod(X.shape[1:])
+        self.check_params(X.shape[1:])
+        if self.takes_probabilities():
+            check_data(X, domain=(0, 1))
         self._fit(X)
         del self._run
         return self
@@ -209,9 +213,32 @@ class Pretrainer:
         """``X`` as this method takes it: rows (N, D), or with ``takes_shape`` as it came."""
         return samples_for(self, X, name, minimum)
 
-    def check_params(self, n_features: int) -> None:
-        """Refuse parameters that ``fit`` would refuse for samples of so many features."""
+    # -- what a method gives beside ``_fit``
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        """Refuse values that ``fit`` would refuse for such samples. Nothing is built for it."""
+        name = type(self).__name__
         check_device(self.device or "cpu")
+        check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
+        for option, choices in self.choices.items():
+            value = getattr(self, option)
+            if value not in choices:
+                expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ValueError(f"{name}: {option} is {value!r}, expected {expected}")
+
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        """Make what learns, all drawn from ``rng``: ``model_``, ``encoder_``, ``decoder_``."""
+        raise NotImplementedError
+
+    def takes_probabilities(self) -> bool:
+        """Whether samples must lie in [0, 1]."""
+        return getattr(self, "loss", None) == "binary_crossentropy"
+
+    def check(self, sample_shape: Sequence[int]) -> None:
+        """Refuse what ``fit`` would refuse for such samples, by building what it would train: for
+        a caller who wants to know before anything is written."""
+        self.check_params(sample_shape)
+        type(self)(**self.get_params()).build(sample_shape, np.random.default_rng(0))
 
     def _device(self, X: Any) -> str:
         """Where to train: what was said, or where the samples live."""

@@ -61,16 +61,17 @@ class ConvolutionalAutoencoder(Reconstruction):
         self.activation = activation
         self.image_shape = image_shape
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts(type(self).__name__, kernel_size=self.kernel_size, code=self.code)
         check_counts(
             type(self).__name__, **{f"filters[{i}]": n for i, n in enumerate(self.filters)}
         )
-        super().check_params(n_features)
+        self._checked_image_shape(math.prod(sample_shape))
 
-    def _build(self, n_features: int) -> None:
-        x = Input((n_features,), dtype=self.dtype)
-        tensor = Reshape(self._checked_image_shape(n_features))(x)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        x = Input(sample_shape, dtype=self.dtype)
+        tensor = Reshape(self._checked_image_shape(math.prod(sample_shape)))(x)
         shapes = [tensor.sample_shape]
         for i, n in enumerate(self.filters, 1):
             tensor = self._layer(Conv2D, n, self.activation, f"encoder_{i}")(tensor)
@@ -85,7 +86,7 @@ class ConvolutionalAutoencoder(Reconstruction):
         self.model_ = Model(x, x_hat, name="autoencoder")
         self.encoder_ = Model(x, code, name="encoder")
         self.decoder_ = Model(code, x_hat, name="decoder")
-        self.model_.initialize(np.random.default_rng(self.random_state_))
+        self.model_.initialize(rng)
 
     def _layer(self, kind: Any, filters: int, activation: str | None, name: str) -> Any:
         size = self.kernel_size

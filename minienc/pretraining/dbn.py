@@ -84,15 +84,13 @@ class DBN(Reconstruction):
         self.weight_decay = weight_decay
         self.tied = tied
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("DBN", epochs_per_layer=self.epochs_per_layer)
-        width = n_features
         for rbm in self._machines():
-            rbm.check_params(width)
-            width = rbm.n_components
-        super().check_params(n_features)
+            rbm.check_params(sample_shape)
 
-    def _build(self, n_features: int) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         autoencoder = Autoencoder(
             hidden=self.hidden,
             activation="sigmoid",
@@ -101,8 +99,7 @@ class DBN(Reconstruction):
             loss=self.loss,
             dtype=self.dtype,
         )
-        autoencoder.random_state_ = self.random_state_
-        autoencoder._build(n_features)
+        autoencoder.build(sample_shape, rng)
         self.model_, self.encoder_ = autoencoder.model_, autoencoder.encoder_
         self.decoder_ = autoencoder.decoder_
 
@@ -132,9 +129,7 @@ class DBN(Reconstruction):
         return found
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._check_domain(X)
-        self._build(X.shape[1])
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.rbms_ = self._machines()
         h, run = X, self._run
@@ -156,7 +151,7 @@ class DBN(Reconstruction):
 
     def _unroll(self, i: int, rbm: RBM) -> None:
         """The machine's weights become those of the i-th layer up and, transposed, down."""
-        W, b, c = (to_numpy(p.value) for p in rbm._parameters_of_energy())
+        W, b, c = (to_numpy(p.value) for p in rbm.machine_.parameters())
         up: Any = self.model_.get_layer(f"encoder_{i}")
         down: Any = self.model_.get_layer(f"decoder_{i}")
         pairs = [(up.W, W), (up.b, c), (down.b, b)]

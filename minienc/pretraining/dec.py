@@ -24,14 +24,40 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import beside, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
+from minienc.layers.base import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.step import Learner, Objective
+
+
+class Sharpening(Objective):
+    """KL(p || q) of a batch (x,): q its memberships, p sharper ones, which are held.
+
+    ``arrays["sizes"]`` (K,) are the sizes of the clusters, sum_n q_nk over all samples.
+    """
+
+    uses_rng = False
+
+    def __init__(self, network: Model, arrays: dict[str, Any]) -> None:
+        self.network, self.arrays = network, arrays
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        q, cache = self.network.forward(batch[0])  # (1)
+        p = q * q / beside(self.arrays["sizes"], q)
+        p = p / p.sum(axis=1)[:, None]
+        loss, loss_cache = kl_divergence_forward(q, p)  # (2)
+        return (loss,), (cache, loss_cache)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache = cache
+        dq = kl_divergence_backward(dloss, loss_cache)  # (2)
+        self.network.backward(dq, cache, grads, need_dx=False)  # (1)
 
 
 class DEC(SteppedPretrainer):
@@ -91,41 +117,30 @@ class DEC(SteppedPretrainer):
         self.pretraining_rate = pretraining_rate
         self.update_every = update_every
 
-    # -- the mathematics
+    # -- the clusters, and how sharp they shall be
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        network, optimizer = self.networks_["clusters"], self.optimizers_["clusters"]
-        if optimizer.iterations % self.update_every == 0:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        learner = self.learners_["clusters"]
+        if learner.optimizer.iterations % self.update_every == 0:
             self._sharpen()
-        q, cache = network.forward(x)
-        p = q * q / beside(self.arrays_["sizes"], q)
-        p = p / p.sum(axis=1)[:, None]
-        loss, loss_cache = kl_divergence_forward(q, p)
-        gradients = network.new_gradients()
-        dq = kl_divergence_backward(q.dtype.type(1), loss_cache)
-        network.backward(dq, cache, gradients, need_dx=False)
-        optimizer.step(network.parameters, gradients)
-        return {"loss": loss, "changed": float(self.arrays_["changed"][0])}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        q = self.networks_["clusters"](x)
-        p = q * q / beside(self.arrays_["sizes"], q)
-        return {"loss": kl_divergence_forward(q, p / p.sum(axis=1)[:, None])[0]}
+        changed = float(learner.arrays["changed"][0])
+        return {**learner.step(batch, rng), "changed": changed}
 
     def _sharpen(self) -> None:
         """The sizes of the clusters, sum_n q_nk: all that p needs to know of other samples."""
-        q = to_numpy(self.networks_["clusters"].predict(self._X, batch_size=1000))
-        clusters, before = q.argmax(axis=1), self.arrays_["clusters"]
-        self.arrays_["changed"] = np.array([float((clusters != before).mean())])
-        self.arrays_["clusters"] = clusters
-        self.arrays_["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
+        arrays = self.learners_["clusters"].arrays
+        q = to_numpy(self.model_.predict(self._X, batch_size=1000))
+        clusters, before = q.argmax(axis=1), arrays["clusters"]
+        arrays["changed"] = np.array([float((clusters != before).mean())])
+        arrays["clusters"] = clusters
+        arrays["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("DEC", n_clusters=self.n_clusters, update_every=self.update_every)
-        self._autoencoder().check_params(n_features)
-        super().check_params(n_features)
+        self._autoencoder().check_params(sample_shape)
 
     def _autoencoder(self) -> StackedAutoencoder:
         return StackedAutoencoder(
@@ -143,39 +158,44 @@ class DEC(SteppedPretrainer):
             verbose=self.verbose,
         )
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         self.autoencoder_ = self._autoencoder()
-        self.autoencoder_.random_state_ = int(rng.integers(2**31))
-        self.autoencoder_._build(n_features)
+        self.autoencoder_.build(sample_shape, rng)
         self._join()
 
     def _join(self) -> None:
-        """The encoder, and behind it the centroids."""
+        """The autoencoder's encoder, and behind it the centroids."""
         self.encoder_, self.decoder_ = self.autoencoder_.encoder_, self.autoencoder_.decoder_
         self._layer = Centroids(self.n_clusters, "student_t", name="centroids")
         code = self.encoder_.outputs[0]
         self.model_ = Model(self.encoder_.inputs[0], self._layer(code), name="clusters")
-        self.networks_ = {"clusters": self.model_}
-        self.optimizers_ = {"clusters": self._new_optimizer()}
+        arrays: dict[str, Any] = {}
+        learner = Learner(
+            self.model_, Sharpening(self.model_, arrays), self._new_optimizer(), arrays
+        )
+        self.learners_ = {"clusters": learner}
 
-    def _start(self, X: Any) -> None:
+    def _fit(self, X: Any) -> None:
         """Pretrain the autoencoder; put the centroids where k-means finds them among the codes."""
-        run, device = self._run, self.model_.device
+        run = self._run
         folder = None if run.folder is None else run.folder / "autoencoder"
         self.autoencoder_ = self._autoencoder().fit(
             X, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume
         )
         self._join()
-        self.model_.to(device)
+        self.model_.to(self._device(X))
         codes = to_numpy(self.encoder_.predict(X, batch_size=1000))
         kmeans = KMeans(
             self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
         ).fit(codes)
         self._layer.C.value = beside(kmeans.centroids_, self._layer.C.value)
         self._X = X
-        self.arrays_["clusters"] = kmeans.predict(codes)
-        self.arrays_["changed"] = np.zeros(1)
-        self.arrays_["sizes"] = np.ones(self.n_clusters, self.dtype)
+        self.learners_["clusters"].arrays.update(
+            clusters=kmeans.predict(codes),
+            changed=np.zeros(1),
+            sizes=np.ones(self.n_clusters, self.dtype),
+        )
+        self.history_ = self._run_steps(X, "checkpoint", self.epochs)
 
     # -- what it is for
 

@@ -22,14 +22,15 @@ deep convolutional generative adversarial networks" (DCGAN), section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.crossentropy import (
+    BinaryCrossentropyCache,
     binary_crossentropy_backward,
     binary_crossentropy_forward,
 )
@@ -43,19 +44,94 @@ from minienc.layers import (
     Input,
     Reshape,
 )
+from minienc.layers.base import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import (
     as_image_shape,
     as_widths,
     check_counts,
 )
-from minienc.pretraining.second_order import gradient_penalty
+from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
+from minienc.training.step import Learner, Objective
 
 N_SHOWN = 10  # samples of each snapshot
 N_KEPT = 5000  # training samples that are compared with, at most
 PARTS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the training, after which a snapshot is taken
+
+
+def answer_forward(logits: Array, is_real: bool, loss: str = "non_saturating") -> tuple[Any, Any]:
+    """The loss of logits (N, 1) that shall say real, or made; and the cache."""
+    if loss == "wasserstein":
+        sign = -1 if is_real else 1
+        return sign * logits.mean(), (sign, logits)
+    target = get_array_module(logits).full_like(logits, is_real)
+    return binary_crossentropy_forward(logits, target, from_logits=True)
+
+
+def answer_backward(dloss: Any, cache: Any) -> Array:
+    """dlogits."""
+    if isinstance(cache, BinaryCrossentropyCache):
+        return binary_crossentropy_backward(dloss, cache)
+    sign, logits = cache
+    return get_array_module(logits).full_like(logits, dloss * sign / len(logits))
+
+
+class DiscriminatorObjective(Objective):
+    """That the discriminator knows real samples from made ones; of Wasserstein's with a penalty."""
+
+    names = ("loss", "real", "made")
+
+    def __init__(self, D: Model, make: Callable[..., Any], loss: str, penalty: float) -> None:
+        self.D, self.make, self.loss, self.penalty = D, make, loss, penalty
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,) = batch
+        made, _ = self.make(len(x), rng)
+        real_logits, real_cache = self.D.forward(x)  # (1)
+        made_logits, made_cache = self.D.forward(made)  # (2)
+        real_loss, real = answer_forward(real_logits, True, self.loss)  # (3)
+        made_loss, fake = answer_forward(made_logits, False, self.loss)  # (4)
+        loss, penalty = real_loss + made_loss, None
+        if self.loss == "wasserstein":
+            t = beside(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
+            between = t * x + (1 - t) * made
+            value, penalty = gradient_penalty_forward(self.D, between, self.penalty)  # (5)
+            loss = loss + value
+        cache = real_cache, made_cache, real, fake, penalty
+        return (loss, real_logits.mean(), made_logits.mean()), cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        real_cache, made_cache, real, fake, penalty = cache
+        self.D.backward(answer_backward(dloss, real), real_cache, grads, need_dx=False)  # (3), (1)
+        self.D.backward(answer_backward(dloss, fake), made_cache, grads, need_dx=False)  # (4), (2)
+        if penalty is not None:
+            gradient_penalty_backward(dloss, penalty, grads)  # (5)
+
+
+class GeneratorObjective(Objective):
+    """That the discriminator takes made samples for real, as far as they can bring it to."""
+
+    names = ("generator_loss",)
+
+    def __init__(self, G: Model, D: Model, make: Callable[..., Any], loss: str) -> None:
+        self.G, self.D, self.make, self.loss = G, D, make, loss
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        made, made_cache = self.make(len(batch[0]), rng)  # (1)
+        logits, logits_cache = self.D.forward(made)  # (2)
+        loss, answer = answer_forward(logits, True, self.loss)  # (3)
+        return (loss,), (made_cache, logits_cache, answer)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        made_cache, logits_cache, answer = cache
+        dlogits = answer_backward(dloss, answer)  # (3)
+        dmade = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D
+        self.G.backward(dmade, made_cache, grads, need_dx=False)  # (1)
+
+    def updates(self, cache: Any) -> list[Any]:
+        return self.G.graph.updates(cache[0].layers)
 
 
 class GAN(SteppedPretrainer):
@@ -96,6 +172,10 @@ class GAN(SteppedPretrainer):
     """
 
     method = "gan"
+    choices: ClassVar = {
+        "loss": ("non_saturating", "wasserstein"),
+        "architecture": ("dense", "conv"),
+    }
 
     def __init__(
         self,
@@ -137,86 +217,35 @@ class GAN(SteppedPretrainer):
         self.beta_1 = beta_1
         self.output_activation = output_activation
 
-    # -- the mathematics
+    # -- the turns
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         for _ in range(self.n_critic):
-            logs = self._discriminator_turn(x, rng)
-        logs |= self._generator_turn(x, rng)
+            numbers = self.learners_["discriminator"].step(batch, rng)
+        numbers |= self.learners_["generator"].step(batch, rng)
         self._take_snapshot()
-        return logs
-
-    def _discriminator_turn(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        D, made = self.discriminator_, self._make_samples(len(x), rng)
-        gradients = D.new_gradients()
-        real_logits, real_cache = D.forward(x)
-        made_logits, made_cache = D.forward(made)
-        real_loss, dreal = self._loss_of(real_logits, 1)
-        made_loss, dmade = self._loss_of(made_logits, 0)
-        D.backward(dreal, real_cache, gradients, need_dx=False)
-        D.backward(dmade, made_cache, gradients, need_dx=False)
-        loss = real_loss + made_loss
-        if self.loss == "wasserstein":
-            t = beside(rng.random((len(x), 1), dtype="float32").astype(self.dtype), x)
-            between = t * x + (1 - t) * made
-            loss = loss + gradient_penalty(D, between, gradients, self.penalty)
-        self.optimizers_["discriminator"].step(D.parameters, gradients)
-        return {"loss": loss, "real": real_logits.mean(), "made": made_logits.mean()}
-
-    def _generator_turn(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        """What would make the discriminator take the samples for real, as far as they can."""
-        G, D = self.generator_, self.discriminator_
-        made, cache = G.forward(self._draw(len(x), rng), training=True)
-        logits, logits_cache = D.forward(made)
-        loss, dlogits = self._loss_of(logits, 1)
-        dmade = D.backward(dlogits, logits_cache, None)
-        gradients = G.new_gradients()
-        G.backward(dmade, cache, gradients, need_dx=False)
-        self.optimizers_["generator"].step(G.parameters, gradients)
-        G.update_state(cache)
-        return {"generator_loss": loss}
-
-    def _loss_of(self, logits: Array, is_real: int) -> tuple[Any, Array]:
-        """(the loss where ``logits`` shall say real, or made; its gradient)."""
-        xp = get_array_module(logits)
-        if self.loss == "wasserstein":
-            sign = -1 if is_real else 1
-            return sign * logits.mean(), xp.full_like(logits, sign / len(logits))
-        target = xp.full_like(logits, is_real)
-        loss, cache = binary_crossentropy_forward(logits, target, from_logits=True)
-        return loss, binary_crossentropy_backward(logits.dtype.type(1), cache)
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        real, made = self.discriminator_(x), self.discriminator_(self._make_samples(len(x), rng))
-        loss = self._loss_of(real, 1)[0] + self._loss_of(made, 0)[0]
-        return {"loss": loss, "real": real.mean(), "made": made.mean()}
+        return numbers
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.noise), dtype="float32").astype(self.dtype)
         return beside(z, self.generator_.parameters.vector)
 
-    def _make_samples(self, n: int, rng: np.random.Generator) -> Array:
-        return self.generator_.forward(self._draw(n, rng), training=True)[0]
+    def _make_samples(self, n: int, rng: np.random.Generator) -> tuple[Array, Any]:
+        """n samples as they are made in training, and the generator's cache."""
+        return self.generator_.forward(self._draw(n, rng), training=True)
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("GAN", noise=self.noise, n_critic=self.n_critic)
-        for name, options in (
-            ("loss", ("non_saturating", "wasserstein")),
-            ("architecture", ("dense", "conv")),
-        ):
-            if getattr(self, name) not in options:
-                raise ValueError(
-                    f"GAN: {name} is {getattr(self, name)!r}, expected {' or '.join(options)}"
-                )
-        super().check_params(n_features)
 
     def _new_optimizer(self) -> Optimizer:
         return Adam(self.learning_rate, beta_1=self.beta_1)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        z, x = Input((self.noise,), dtype=self.dtype), Input((n_features,), dtype=self.dtype)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        z, x = Input((self.noise,), dtype=self.dtype), Input(sample_shape, dtype=self.dtype)
+        n_features = math.prod(sample_shape)
         widths = as_widths("GAN", self.hidden)
         if self.architecture == "conv":
             made, features = self._convolutional(z, x, n_features, widths[-1])
@@ -234,10 +263,16 @@ class GAN(SteppedPretrainer):
         self.discriminator_ = Model(x, Dense(1, name="logit")(features), name="discriminator")
         self.encoder_ = Model(x, features, name="encoder")
         self.model_, self.decoder_ = self.discriminator_, None
-        self.networks_ = {"generator": self.generator_, "discriminator": self.discriminator_}
-        for name, network in self.networks_.items():
+        for network in (self.generator_, self.discriminator_):
             network.initialize(rng)
-            self.optimizers_[name] = self._new_optimizer()
+        self.arrays_: dict[str, Array] = {}
+        G, D, make = self.generator_, self.discriminator_, self._make_samples
+        of_D = DiscriminatorObjective(D, make, self.loss, self.penalty)
+        of_G = GeneratorObjective(G, D, make, self.loss)
+        self.learners_ = {
+            "discriminator": Learner(D, of_D, self._new_optimizer()),
+            "generator": Learner(G, of_G, self._new_optimizer(), self.arrays_),
+        }
 
     def _convolutional(self, z: Any, x: Any, n_features: int, code: int) -> tuple[Any, Any]:
         """(what the generator makes, the discriminator's features), of images."""
@@ -272,7 +307,7 @@ class GAN(SteppedPretrainer):
         self.arrays_["snapshots"] = np.zeros((len(self._at), N_SHOWN, X.shape[1]), self.dtype)
 
     def _take_snapshot(self) -> None:
-        done = self.optimizers_["generator"].iterations
+        done = self.learners_["generator"].optimizer.iterations
         for i, at in enumerate(self._at):
             if done == at:
                 z = beside(self.arrays_["fixed_noise"], self.generator_.parameters.vector)

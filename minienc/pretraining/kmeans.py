@@ -17,7 +17,8 @@ found has a file of its own, ``seeding.py``.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from minienc.models import Model
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.seeding import best_beginning
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.step import Learner
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
 
@@ -54,6 +56,7 @@ class KMeans(SteppedPretrainer):
     """
 
     method = "kmeans"
+    choices: ClassVar = {"algorithm": ("lloyd", "minibatch")}
 
     def __init__(
         self,
@@ -79,21 +82,18 @@ class KMeans(SteppedPretrainer):
         self.algorithm = algorithm
         self.n_init = n_init
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("KMeans", n_clusters=self.n_clusters, n_init=self.n_init)
-        if self.algorithm not in ("lloyd", "minibatch"):
-            raise ValueError(
-                f"KMeans: algorithm is {self.algorithm!r}, expected lloyd or minibatch"
-            )
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        x = Input((n_features,), dtype=self.dtype)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        x = Input(sample_shape, dtype=self.dtype)
         self._layer = Centroids(self.n_clusters, name="centroids")
         self.model_ = self.encoder_ = Model(x, self._layer(x))
         self.decoder_ = None
         self.model_.initialize(rng)
-        self.networks_ = {"centroids": self.model_}
+        self.arrays_: dict[str, Array] = {}
+        self.learners_ = {"centroids": Learner(self.model_, None, None, self.arrays_)}
 
     def _start(self, X: Any) -> None:
         if self.n_clusters > len(X):
@@ -112,8 +112,9 @@ class KMeans(SteppedPretrainer):
 
     # -- the two halves
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        xp, arrays = get_array_module(x), self.arrays_
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        (x,), arrays = batch, self.arrays_
+        xp = get_array_module(x)
         d, _ = squared_distances_forward(x, self._C)
         nearest = d.argmin(axis=1)
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
@@ -147,7 +148,8 @@ class KMeans(SteppedPretrainer):
         if self.algorithm == "lloyd":
             arrays["sums"], arrays["counts"] = xp.zeros_like(C), xp.zeros_like(counts)
 
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        (x,) = batch
         d, _ = squared_distances_forward(x, self._C)
         return {"loss": d.min(axis=1).mean()}
 

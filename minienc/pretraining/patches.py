@@ -107,25 +107,23 @@ class PatchFeatures(Pretrainer):
         self.whitening = whitening
         self.image_shape = image_shape
 
-    def check_params(self, n_features: int) -> None:
-        super().check_params(n_features)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts(
             "PatchFeatures",
             n_centroids=self.n_centroids,
             patch_size=self.patch_size,
             stride=self.stride,
             n_patches=self.n_patches,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
         )
         if not (math.isfinite(self.whitening) and self.whitening > 0):
             raise ValueError(f"PatchFeatures: whitening is {self.whitening!r}, expected above 0")
-        self._build(n_features)
+        as_image_shape(self.image_shape, math.prod(sample_shape))
 
-    def _build(self, n_features: int) -> None:
-        height, width, channels = as_image_shape(self.image_shape, n_features)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        height, width, channels = as_image_shape(self.image_shape, math.prod(sample_shape))
         size = self.patch_size**2 * channels
-        x = Input((n_features,), dtype=self.dtype)
+        x = Input(sample_shape, dtype=self.dtype)
         image = Reshape((height, width, channels))(x)
         patches = Patches(self.patch_size, self.stride, name="patches")(image)
         normal = LayerNormalization(epsilon=CONTRAST, name="contrast")(patches)
@@ -138,11 +136,10 @@ class PatchFeatures(Pretrainer):
         self._normal = Model(x, normal, name="normalised_patches")
         self.model_ = self.encoder_ = Model(x, Flatten()(pooled), name="encoder")
         self.decoder_ = None
+        self.encoder_.initialize(rng)
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._build(X.shape[1])
-        self.encoder_.initialize(np.random.default_rng(self.random_state_))
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         rng = np.random.default_rng([self.random_state_, 1])
         patches = self._some_patches(X, rng)
         W, b = whitening(patches, self.whitening)

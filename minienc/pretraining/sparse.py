@@ -76,7 +76,8 @@ class SparseAutoencoder(Autoencoder):
         self.k = k
         self.weight_decay = weight_decay
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         if self.penalty not in ACTIVATIONS:
             raise ValueError(
                 f"SparseAutoencoder: penalty is {self.penalty!r}, expected one of "
@@ -92,7 +93,6 @@ class SparseAutoencoder(Autoencoder):
                 "SparseAutoencoder: the penalty kl is on activities in [0, 1]; choose the "
                 "activation sigmoid, or the penalty l1 or k"
             )
-        super().check_params(n_features)
 
     def _f(self) -> str:
         """The activation of the layers before the code."""

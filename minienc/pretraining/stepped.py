@@ -14,11 +14,14 @@ import numpy as np
 
 from minienc.arrays import on_device, rows_at, to_device
 from minienc.devices import Pipeline
+from minienc.layers.base import Gradients
+from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
 from minienc.training.loop import Trainer
+from minienc.training.losses import get_loss
 from minienc.training.progress import ProgressBar
-from minienc.training.step import Learner
+from minienc.training.step import Learner, Objective
 
 
 class SteppedPretrainer(Pretrainer):
@@ -33,7 +36,6 @@ class SteppedPretrainer(Pretrainer):
     learners_: dict[str, Learner]
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1:])
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         for model in (self.model_, *[learner.network for learner in self.learners_.values()]):
             model.to(self._device(X))
@@ -96,6 +98,26 @@ class SteppedPretrainer(Pretrainer):
             for name, value in numbers.items():
                 sums[name] = sums.get(name, 0.0) + len(x) * float(value)
         return {name: total / len(X) for name, total in sums.items()}
+
+
+class Restoring(Objective):
+    """That a network restores its input: l(x_hat, x) of a batch (x,)."""
+
+    uses_rng = False
+
+    def __init__(self, network: Model, loss: str) -> None:
+        self.network, self.loss = network, get_loss(loss)
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,) = batch
+        x_hat, cache = self.network.forward(x)  # (1)
+        loss, loss_cache = self.loss.forward(x_hat, x)  # (2)
+        return (loss,), (cache, loss_cache)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache = cache
+        dx_hat = self.loss.backward(dloss, loss_cache)  # (2)
+        self.network.backward(dx_hat, cache, grads, need_dx=False)  # (1)
 
 
 class Samples:

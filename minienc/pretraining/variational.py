@@ -22,12 +22,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
-from minienc.data.checks import check_data
 from minienc.functions.crossentropy import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -40,12 +39,94 @@ from minienc.functions.variational import (
     reparameterize_forward,
 )
 from minienc.layers import Activation, Dense, Input
+from minienc.layers.base import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.importance import log_likelihood
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.step import Learner, Objective
 
 ACTIVE = 0.01  # the variance of a code's mean over samples, above which it is active
+
+
+class VariationalObjective(Objective):
+    """L of a batch (x,), and its gradient.
+
+    Parameters
+    ----------
+    encoder : Model
+        x to (mean, log sigma^2).
+    decoder : Model
+        z to logits, or means.
+    likelihood, stddev, binarize, beta
+        As of ``VariationalAutoencoder``.
+    """
+
+    def __init__(
+        self,
+        encoder: Model,
+        decoder: Model,
+        likelihood: str = "bernoulli",
+        stddev: float = 0.5,
+        binarize: bool = False,
+        beta: float = 1.0,
+    ) -> None:
+        self.encoder, self.decoder = encoder, decoder
+        self.likelihood, self.stddev, self.binarize = likelihood, stddev, binarize
+        self.beta = beta
+        K = encoder.outputs[0].sample_shape[-1]
+        self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        x = self.binarized(batch[0], rng)
+        (mean, log_variance), encoder_cache = self.encoder.forward(x)  # (1)
+        z, z_cache = reparameterize_forward(mean, log_variance, self._noise(mean, rng))  # (2)
+        y, decoder_cache = self.decoder.forward(z)  # (3)
+        surprise, surprise_cache = self.surprise(y, x)  # (4)
+        kl, kl_cache = normal_kl_forward(mean, log_variance)  # (5)
+        each = to_numpy(kl).mean(axis=0)
+        active = int((to_numpy(mean).var(axis=0) > ACTIVE).sum())
+        loss = float(surprise.mean()) + self.beta * each.sum()  # (6)
+        cache = encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, x.shape
+        return (loss, each.sum(), active, *each), cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, (n, D) = cache
+        dsurprise, dkl = dloss / n, get_array_module(kl).full_like(kl, dloss * self.beta / n)  # (6)
+        dmean_of_kl, dlog_variance_of_kl = normal_kl_backward(dkl, kl_cache)  # (5)
+        dy = self._surprise_backward(dsurprise, surprise_cache, (n, D))  # (4)
+        dz = self.decoder.backward(dy, decoder_cache, grads)  # (3)
+        dmean, dlog_variance = reparameterize_backward(dz, z_cache)  # (2)
+        both = dmean + dmean_of_kl, dlog_variance + dlog_variance_of_kl
+        self.encoder.backward(both, encoder_cache, grads, need_dx=False)  # (1)
+
+    def surprise(self, y: Array, x: Array) -> tuple[Array, Any]:
+        """-log p(x | z) (N,), in nats, from the decoder's outputs y; and the cache."""
+        D = x.shape[1]
+        if self.likelihood == "bernoulli":
+            mean, cache = binary_crossentropy_forward(y, x, from_logits=True, reduction="none")
+            return D * mean, cache
+        mean, cache = mean_squared_error_forward(y, x, reduction="none")
+        constant = math.log(2 * math.pi * self.stddev**2) / 2
+        return D * (mean / (2 * self.stddev**2) + constant), cache
+
+    def _surprise_backward(self, dsurprise: float, cache: Any, shape: tuple[int, int]) -> Array:
+        """dy; ``dsurprise`` is the same number for every sample."""
+        N, D = shape
+        each = get_array_module(cache.y).full_like(cache.y, dsurprise * D, shape=(N,))
+        if self.likelihood == "bernoulli":
+            return binary_crossentropy_backward(each, cache)
+        return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
+
+    def binarized(self, x: Array, rng: np.random.Generator) -> Array:
+        """Zeros and ones, drawn with the probabilities x; or x itself, where it is not asked."""
+        if not self.binarize:
+            return x
+        level = beside(rng.random(x.shape, dtype="float32").astype(x.dtype), x)
+        return (level < x).astype(x.dtype)
+
+    def _noise(self, mean: Array, rng: np.random.Generator) -> Array:
+        return beside(rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype), mean)
 
 
 class VariationalAutoencoder(SteppedPretrainer):
@@ -82,6 +163,7 @@ class VariationalAutoencoder(SteppedPretrainer):
     """
 
     method = "variational"
+    choices: ClassVar = {"likelihood": ("bernoulli", "gaussian")}
 
     def __init__(
         self,
@@ -105,78 +187,17 @@ class VariationalAutoencoder(SteppedPretrainer):
         self.beta = beta
         self.warm_up = warm_up
 
-    # -- the mathematics
+    # -- what it makes small: its objective's beta grows while it warms up
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
-        x = self._binarized(x, rng)
-        beta = self.beta * self._warmth()
-        n = len(x)
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        done = self.learners_["autoencoder"].optimizer.iterations
+        warmth = min(1.0, done / (self.warm_up * self._steps_per_epoch)) if self.warm_up else 1.0
+        self.objective_.beta = self.beta * warmth
+        return super()._step(batch, rng)
 
-        (mean, log_variance), encoder_cache = encoder.forward(x)
-        noise = beside(rng.standard_normal(mean.shape, dtype="float32").astype(self.dtype), x)
-        z, z_cache = reparameterize_forward(mean, log_variance, noise)
-        y, decoder_cache = decoder.forward(z)
-        surprise, surprise_cache = self._surprise(y, x)
-        kl, kl_cache = normal_kl_forward(mean, log_variance)
-
-        gradients = decoder.new_gradients()
-        dy = self._surprise_backward(1 / n, surprise_cache, x.shape[1])
-        dz = decoder.backward(dy, decoder_cache, gradients)
-        self.optimizers_["decoder"].step(decoder.parameters, gradients)
-        dmean, dlog_variance = reparameterize_backward(dz, z_cache)
-        more = normal_kl_backward(get_array_module(x).full_like(kl, beta / n), kl_cache)
-        gradients = encoder.new_gradients()
-        encoder.backward((dmean + more[0], dlog_variance + more[1]), encoder_cache, gradients)
-        self.optimizers_["encoder"].step(encoder.parameters, gradients)
-        return self._logs(surprise, kl, mean, beta)
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        x = self._binarized(x, rng)
-        mean, log_variance = self.networks_["encoder"](x)
-        noise = beside(rng.standard_normal(mean.shape, dtype="float32").astype(self.dtype), x)
-        z, _ = reparameterize_forward(mean, log_variance, noise)
-        surprise, _ = self._surprise(self.networks_["decoder"](z), x)
-        return self._logs(surprise, normal_kl_forward(mean, log_variance)[0], mean, self.beta)
-
-    def _logs(self, surprise: Array, kl: Array, mean: Array, beta: float) -> dict[str, Any]:
-        each = to_numpy(kl).mean(axis=0)
-        active = int((to_numpy(mean).var(axis=0) > ACTIVE).sum())
-        logs = {"loss": float(surprise.mean()) + beta * each.sum(), "kl": each.sum()}
-        return logs | {
-            "active": active,
-            **{f"kl_{k}": each[k - 1] for k in range(1, len(each) + 1)},
-        }
-
-    def _surprise(self, y: Array, x: Array) -> tuple[Array, Any]:
-        """-log p(x | z) (N,), in nats, from the decoder's outputs y; and the cache."""
-        n_features = x.shape[1]
-        if self.likelihood == "bernoulli":
-            mean, cache = binary_crossentropy_forward(y, x, from_logits=True, reduction="none")
-            return n_features * mean, cache
-        mean, cache = mean_squared_error_forward(y, x, reduction="none")
-        constant = math.log(2 * math.pi * self.stddev**2) / 2
-        return n_features * (mean / (2 * self.stddev**2) + constant), cache
-
-    def _surprise_backward(self, dsurprise: float, cache: Any, n_features: int) -> Array:
-        """dy; ``dsurprise`` is the same number for every sample."""
-        each = get_array_module(cache.loss).full_like(cache.loss, dsurprise * n_features)
-        if self.likelihood == "bernoulli":
-            return binary_crossentropy_backward(each, cache)
-        return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
-
-    def _binarized(self, x: Array, rng: np.random.Generator) -> Array:
-        if not self.binarize:
-            return x
-        level = beside(rng.random(x.shape, dtype="float32").astype(self.dtype), x)
-        return (level < x).astype(self.dtype)
-
-    def _warmth(self) -> float:
-        """What part of beta counts at this step."""
-        if not self.warm_up:
-            return 1.0
-        optimizer = self.optimizers_["encoder"]
-        return min(1.0, optimizer.iterations / (self.warm_up * self._steps_per_epoch))
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        self.objective_.beta = self.beta
+        return super()._numbers(batch, rng)
 
     # -- the model of the samples
 
@@ -189,18 +210,18 @@ class VariationalAutoencoder(SteppedPretrainer):
         self.check_fitted()
         check_counts("log_likelihood", n_samples=n_samples)
         X, rng = as_samples(X), np.random.default_rng(random_state)
-        encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
+        L = self.objective_
         found, batch = [], max(1, 4000 // n_samples)
         with on_device(self.model_.device):
             for i in range(0, len(X), batch):
-                x = self._binarized(to_numpy(X[i : i + batch]).astype(self.dtype), rng)
-                found.append(log_likelihood(x, encoder, decoder, self._surprise, n_samples, rng))
+                x = L.binarized(to_numpy(X[i : i + batch]).astype(self.dtype), rng)
+                found.append(log_likelihood(x, L.encoder, L.decoder, L.surprise, n_samples, rng))
         return np.concatenate(found)
 
     def kl_per_dimension(self, X: Any) -> np.ndarray:
         """(K,) the mean KL of each number of the code, in nats."""
         self.check_fitted()
-        mean, log_variance = self.networks_["encoder"].predict(as_samples(X), batch_size=1000)
+        mean, log_variance = self.objective_.encoder.predict(as_samples(X), batch_size=1000)
         with on_device(device_of(mean)):  # where X lives
             return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0)
 
@@ -216,22 +237,18 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         name = type(self).__name__
         check_counts(name, code=self.code)
-        if self.likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(
-                f"{name}: likelihood is {self.likelihood!r}, expected bernoulli or gaussian"
-            )
         for key in ("beta", "stddev", "warm_up"):
             value = getattr(self, key)
             if not (math.isfinite(value) and value >= 0 and (key != "stddev" or value > 0)):
                 raise ValueError(f"{name}: {key} is {value!r}, expected a number from 0 up")
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths = as_widths(type(self).__name__, self.hidden) if np.size(self.hidden) else []
-        tensor = x = Input((n_features,), dtype=self.dtype)
+        tensor = x = Input(sample_shape, dtype=self.dtype)
         for i, units in enumerate(widths, 1):
             tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
         mean = Dense(self.code, name="mean")(tensor)
@@ -239,20 +256,24 @@ class VariationalAutoencoder(SteppedPretrainer):
         tensor = z = Input((self.code,), dtype=self.dtype)
         for i, units in reversed(list(enumerate(widths, 1))):
             tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        y = Dense(n_features, name="restored")(tensor)
-        self.networks_ = {
-            "encoder": Model(x, [mean, log_variance], name="encoder"),
-            "decoder": Model(z, y, name="decoder"),
-        }
-        for name, network in self.networks_.items():
+        y = Dense(sample_shape[-1], name="restored")(tensor)
+        encoder = Model(x, [mean, log_variance], name="encoder")
+        decoder = Model(z, y, name="decoder")
+        for network in (encoder, decoder):
             network.initialize(rng)
-            self.optimizers_[name] = self._new_optimizer()
+        self.objective_ = VariationalObjective(
+            encoder, decoder, self.likelihood, self.stddev, self.binarize, self.beta
+        )
+        whole = Model(x, [decoder(mean), log_variance], name="encoder and decoder")
+        learner = Learner(whole, self.objective_, self._new_optimizer())
+        self.learners_ = {"autoencoder": learner}
         f = "sigmoid" if self.likelihood == "bernoulli" else "linear"
         self.encoder_ = Model(x, mean, name="encoder")
         self.decoder_ = Model(z, Activation(f)(y), name="decoder")
         self.model_ = Model(x, self.decoder_(mean), name="variational_autoencoder")
 
+    def takes_probabilities(self) -> bool:
+        return self.likelihood == "bernoulli"
+
     def _start(self, X: Any) -> None:
-        if self.likelihood == "bernoulli":
-            check_data(X, domain=(0, 1))
         self._steps_per_epoch = -(-len(X) // min(self.batch_size, len(X)))

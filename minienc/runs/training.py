@@ -29,7 +29,7 @@ def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool)
     dataset = load_data(said)
     settings = default_settings(said, dataset)
     check_settings(settings, dataset)  # before anything is written
-    make_method(settings, quiet).check_params(dataset.n_features)
+    make_method(settings, quiet).check((dataset.n_features,))
     folder = new_folder(out, f"{settings['method']}-{dataset.name}", force)
     write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
     return _run(folder, settings, dataset, quiet)
