@@ -18,7 +18,7 @@ from typing import Any
 import cupy
 
 from minienc.devices import register_pipeline
-from minienc.fast import cuda_losses, cuda_steps, graphs  # noqa: F401  (they register what they have)
+from minienc.fast import cuda_losses, cuda_steps, graphs  # noqa: F401  (each registers)
 from minienc.fast.cublas import matmul
 from minienc.fast.cuda_launch import (
     are_here,

@@ -2,8 +2,8 @@
 
 A step of a small model is a hundred kernels of a few microseconds each, and Python takes longer to
 launch one than the GPU to run it. CUDA can record what is launched on a stream as a graph, and
-launch that as a whole. So ``GraphPipeline`` runs a step plainly a few times, records it when batches
-of the same shapes come again, and from then on only launches the graph.
+launch that as a whole. So ``GraphPipeline`` runs a step plainly a few times, records it when
+batches of the same shapes come again, and from then on only launches the graph.
 
 A replay does the same things to the same addresses, and Python does not run. What follows from it:
 
@@ -134,7 +134,7 @@ class GraphPipeline(Pipeline):
         noise: Any = None,
         bound_to: tuple = (),
     ) -> Any:
-        """``function(arrays, numbers, noise)``, plainly or from a record; see ``ReplayableStep``."""
+        """``function(arrays, numbers, noise)``, or what a record of it makes: ``ReplayableStep``."""
         stream = cupy.cuda.get_current_stream()
         if self.arrived is not None:
             stream.wait_event(self.arrived)

@@ -163,7 +163,7 @@ class DEC(SteppedPretrainer):
         self.autoencoder_.build(sample_shape, rng)
         self._join()
 
-    def _join(self) -> None:
+    def _join(self, device: str = "cpu") -> None:
         """The autoencoder's encoder, and behind it the centroids."""
         self.encoder_, self.decoder_ = self.autoencoder_.encoder_, self.autoencoder_.decoder_
         self._layer = Centroids(self.n_clusters, "student_t", name="centroids")
@@ -182,8 +182,7 @@ class DEC(SteppedPretrainer):
         self.autoencoder_ = self._autoencoder().fit(
             X, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume
         )
-        self._join()
-        self.model_.to(self._device(X))
+        self._join(self._device(X))
         codes = to_numpy(self.encoder_.predict(X, batch_size=1000))
         kmeans = KMeans(
             self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
