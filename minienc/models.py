@@ -19,6 +19,8 @@ import numpy as np
 from minienc.arrays import Array, beside, check_device, device_of, to_numpy
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.graph import Graph, Input, SymbolicTensor
+from minienc.saving import compile_arguments, graph_from_header, model_header
+from minienc.summary import summary_lines
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_fit, read_archive, write_archive
@@ -118,8 +120,6 @@ class Model(Layer):
 
     def summary(self, print_fn: Callable[[str], None] = print) -> None:
         """Print a table: each layer's output shape, parameters, and FLOPs for one sample."""
-        from minienc.summary import summary_lines
-
         for line in summary_lines(self):
             print_fn(line)
 
@@ -396,8 +396,6 @@ class Model(Layer):
     def save(self, path: str | Path) -> None:
         """Write structure, weights and how the model was compiled to one ``.npz`` file (or
         ``.safetensors``, by the path's ending); ``minienc.load_model`` reads it back."""
-        from minienc.saving import model_header
-
         weights = {name: p.value for name, p in self.named_parameters()}
         write_archive(path, model_header(self), weights)
 
@@ -497,11 +495,16 @@ def load_model(path: str | Path) -> Model:
     ValueError
         If the file is damaged or is not a model; nothing in it is ever executed.
     """
-    from minienc.saving import model_from_header
-
     header, weights = read_archive(path)
-    model = model_from_header(header, str(path))
-    model._set_named(weights, str(path))
+    return _made_of(header, weights, str(path))
+
+
+def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
+    """The model that ``model_header`` described, with these weights."""
+    model = Model(*graph_from_header(header, source), name=header["name"])
+    if header["compiled"]:
+        model.compile(**compile_arguments(header["compiled"]))
+    model._set_named(weights, source)
     return model
 
 
@@ -526,10 +529,5 @@ def _metric_name(metric: Any) -> str:
 
 def clone_model(model: Model) -> Model:
     """Return a model of the same structure with a copy of the weights, sharing nothing."""
-    from minienc.saving import model_from_header, model_header
-
-    clone = model_from_header(model_header(model), "clone_model")
-    clone._set_named(
-        {name: to_numpy(p.value) for name, p in model.named_parameters()}, "clone_model"
-    )
-    return clone.to(model.device)
+    weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
+    return _made_of(model_header(model), weights, "clone_model").to(model.device)
