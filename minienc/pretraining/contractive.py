@@ -124,7 +124,8 @@ class ContractiveAutoencoder(SteppedPretrainer):
         F, norm_cache = dense_contraction_forward(s, layer.W.value)
         if gradients is not None:
             dF = 0 * F + self.strength / len(x)
-            ds, _ = dense_contraction_backward(dF, norm_cache, (gradients[layer.W],))
+            ds, dW = dense_contraction_backward(dF, norm_cache)
+            gradients.add(layer.W, dW)
             layer.backward(activation_slope_backward(ds, slope_cache), cache, gradients, False)
         return F.mean()
 

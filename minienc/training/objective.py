@@ -21,8 +21,8 @@ import numpy as np
 
 from minienc.arrays import Array, as_number
 from minienc.functions.activations import get_activation
-from minienc.layers.base import Gradients
 from minienc.layers.graph import Graph
+from minienc.layers.parameters import Gradients
 from minienc.training.losses import Loss
 
 
@@ -117,8 +117,7 @@ class Objective:
         for regularizer, c in zip(self.activity_regularizers, cache.activities, strict=True):
             dys.append(regularizer.backward(1.0 / cache.n_samples, c))
         for p, c in zip(self.regularized, cache.weights, strict=True):
-            gradient = grads[p]
-            gradient += p.regularizer.backward(1.0, c)
+            grads.add(p, p.regularizer.backward(1.0, c))
         return self.graph.backward(dys, cache.layers, grads, need_dx)
 
     def find_nonfinite(self, xs: Sequence[Array], rng: np.random.Generator | None) -> str:
