@@ -20,7 +20,7 @@ from minienc.arrays import rows_at, to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
-from minienc.pretraining.base import as_samples
+from minienc.pretraining.base import samples_for
 from minienc.pretraining.baselines import PCA
 
 PRETRAINED = "pretrained, fine-tuned"
@@ -106,7 +106,7 @@ def few_label_curve(
     -------
     FewLabelCurve
     """
-    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
     n_classes = int(max(y.max(), y_test.max())) + 1
     for n in labels:

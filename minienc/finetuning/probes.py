@@ -16,7 +16,7 @@ from minienc.finetuning.classifier import check_labels
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, iterate_samples
+from minienc.pretraining.base import iterate_samples, samples_for
 
 
 def linear_probe(
@@ -50,7 +50,7 @@ def linear_probe(
     float
         The fraction of test samples that are classified right.
     """
-    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
     Z = encode(encoder, X)
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
@@ -84,8 +84,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
     k : int
         At most the number of training samples.
     """
-    Z = encode(encoder, as_samples(X))
-    Z_test = encode(encoder, as_samples(X_test, "X_test"))
+    Z = encode(encoder, samples_for(encoder, X))
+    Z_test = encode(encoder, samples_for(encoder, X_test, "X_test"))
     y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
     if not 1 <= k <= len(Z):
         raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")

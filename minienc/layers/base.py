@@ -48,7 +48,7 @@ class Layer:
 
         class Dense(Layer):
             pair = dense_forward  # dense_forward(x, W, b, activation="relu")
-            weights = ("W", "b")  # attributes behind x: parameters, or None where there is none
+            learned = ("W", "b")  # attributes behind x: parameters, or None where there is none
             options = ("activation",)  # attributes that go by their names
 
     Then ``forward`` and ``backward`` are written, here:
@@ -60,10 +60,10 @@ class Layer:
     ----------
     pair : primitive
         The forward; ``pair.backward`` is the other half.
-    weights, options : tuple of str
+    learned, options : tuple of str
         Names of attributes, as above.
     transposed : tuple of str
-        Those of ``weights`` that the pair is given transposed: W' of tied weights. A gradient that
+        Those of ``learned`` that the pair is given transposed: W' of tied weights. A gradient that
         is added to this view of W's gradient is added to W's gradient.
     takes_several : bool
         Whether x is a tuple, whose arrays the pair takes one by one; then dx is a tuple, too.
@@ -77,7 +77,7 @@ class Layer:
     """
 
     pair: Any = None
-    weights: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
     takes_several = False
@@ -124,7 +124,7 @@ class Layer:
             self.check_built()
         values: list[Any] = []
         parameters, versions = [], []
-        for name in self.weights:
+        for name in self.learned:
             p = getattr(self, name)
             parameters.append(p)
             if p is None:
@@ -149,17 +149,17 @@ class Layer:
         """
         inner, backward = self.check_stamp(cache), self.pair.backward
         into, write = None, False  # where the weights' gradients go, and whether that is empty yet
-        if grads is not None and self.weights:
+        if grads is not None and self.learned:
             into, write = grads.claim(cache.parameters)
             for name in self.transposed:
-                k = self.weights.index(name)
+                k = self.learned.index(name)
                 into[k] = into[k].T
         if backward.has_second_entry:
             dx = backward.into(dy, inner, into, write, need_dx)
             if dx is not NotImplemented:
                 return dx
         gradients = backward(dy, inner)
-        n = len(gradients) - len(self.weights) if self.weights else 0  # so many belong to x
+        n = len(gradients) - len(self.learned) if self.learned else 0  # so many belong to x
         if into is not None:
             for total, gradient in zip(into, gradients[n:], strict=True):
                 if gradient is not None and write:
@@ -168,7 +168,7 @@ class Layer:
                     total += gradient  # in place: a view into the flat vector
         if not need_dx:
             return None
-        if not self.weights:
+        if not self.learned:
             return gradients
         return gradients[:n] if self.takes_several else gradients[0]
 

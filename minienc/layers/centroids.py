@@ -38,7 +38,7 @@ class Centroids(Layer):
     """
 
     pair = squared_distances_forward
-    weights = ("C",)
+    learned = ("C",)
     C: Parameter
 
     def __init__(

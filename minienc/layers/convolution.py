@@ -23,7 +23,7 @@ from minienc.layers.regularizers import get_regularizer
 class _Convolution(Layer):
     """What the two share: their arguments, a kernel, a bias."""
 
-    weights = ("W", "b")
+    learned = ("W", "b")
     options = ("strides", "padding", "activation")
     W: Parameter
     b: Parameter | None = None

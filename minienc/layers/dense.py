@@ -18,7 +18,7 @@ class _Affine(Layer):
     """What ``Dense`` and ``DenseTranspose`` share: y = f(x K + b), with K either W or W'."""
 
     pair = dense_forward
-    weights = ("W", "b")
+    learned = ("W", "b")
     options = ("activation",)
     W: Parameter
     b: Parameter | None = None

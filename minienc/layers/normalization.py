@@ -30,7 +30,7 @@ from minienc.layers.regularizers import get_regularizer
 class _Normalization(Layer):
     """What the first two share: gamma and beta, one of each for every number of the last axis."""
 
-    weights = ("gamma", "beta")
+    learned = ("gamma", "beta")
     options = ("epsilon",)
     gamma: Parameter | None = None
     beta: Parameter | None = None

@@ -30,7 +30,7 @@ class VectorQuantizer(Layer):
     """
 
     pair = quantization_error_forward
-    weights = ("C",)
+    learned = ("C",)
     C: Parameter
 
     def __init__(
