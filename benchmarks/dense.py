@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import machine
 from minienc.files import write_json
 from minienc.functions.dense import dense_backward, dense_forward
-from minienc.system import usable_cpus
+from minienc.kernel import usable_cpus
 
 
 class Row(NamedTuple):

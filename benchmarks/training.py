@@ -27,7 +27,7 @@ from minienc.files import write_json
 from minienc.layers import Dense, Input
 from minienc.models import Model
 from minienc.primitive import workspace
-from minienc.system import usable_cpus
+from minienc.kernel import usable_cpus
 from minienc.training.loop import Batches, Trainer
 from minienc.training.optimizers import Adam
 

@@ -320,7 +320,7 @@ def test_a_number_of_threads_has_a_process_of_its_own(tmp_path, monkeypatch):
     (folder / "__init__.py").write_text("")
     (folder / "program.py").write_text(
         "import json, os, sys\n"
-        "from minienc.system import usable_cpus\n"
+        "from minienc.kernel import usable_cpus\n"
         "seen = [sys.argv[1:-1], os.environ['OMP_NUM_THREADS'], usable_cpus()]\n"
         "open(sys.argv[-1], 'w').write(json.dumps(seen))\n"
     )
