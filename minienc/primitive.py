@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 
 # Who listens, who wants the definitions alone, and where the calls are made: each thread has its
-# own. _n_watched counts the blocks that were entered, in all threads: while it is 0, none need look.
+# own. _n_watched counts the blocks that were entered, in all threads: while it is 0, nobody looks.
 _n_watched = 0
 _watching = threading.Lock()
 _listeners: ContextVar[tuple[Callable[[Call], None], ...]] = ContextVar("listeners", default=())

@@ -169,10 +169,10 @@ class DEC(SteppedPretrainer):
         self._layer = Centroids(self.n_clusters, "student_t", name="centroids")
         code = self.encoder_.outputs[0]
         self.model_ = Model(self.encoder_.inputs[0], self._layer(code), name="clusters")
+        self.model_.to(device)
         arrays: dict[str, Any] = {}
-        learner = Learner(
-            self.model_, Sharpening(self.model_, arrays), self._new_optimizer(), arrays
-        )
+        loss = Sharpening(self.model_, arrays)
+        learner = Learner(self.model_, loss, self._new_optimizer(), arrays)
         self.learners_ = {"clusters": learner}
 
     def _fit(self, X: Any) -> None:

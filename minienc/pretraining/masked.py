@@ -42,9 +42,8 @@ class Restoration(Objective):
         m = self.draw_mask(x, rng)
         x_hat, cache = self.network.forward((1 - m) * x)  # (1)
         # every number is a sample of one feature, whose weight is m
-        total, loss_cache = self.loss.pair(
-            x_hat[..., None], x[..., None], m, reduction="sum"
-        )  # (2)
+        each = x_hat[..., None], x[..., None], m
+        total, loss_cache = self.loss.pair(*each, reduction="sum")  # (2)
         n_hidden = m.sum()
         return (total / n_hidden,), (cache, loss_cache, n_hidden, x)  # (3)
 

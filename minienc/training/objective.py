@@ -60,9 +60,8 @@ class ModelObjective(Graph):
         terms = []  # (slot of a number, its weight in the loss)
         for y, loss, weight, t, w in zip(ys, losses, loss_weights, targets, weights, strict=True):
             z, loss = self._before_activation(y, loss)
-            terms.append(
-                (self._append(LossLayer(loss), f"loss {loss.name}", z, t, w), float(weight))
-            )
+            number = self._append(LossLayer(loss), f"loss {loss.name}", z, t, w)
+            terms.append((number, float(weight)))
         for step in graph.steps:
             if step.layer.activity_regularizer is not None:
                 penalty = ActivityPenalty(step.layer.activity_regularizer)
