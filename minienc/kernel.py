@@ -72,7 +72,7 @@ def kernel_info() -> dict[str, Any]:
 
 def _compiled_primitives() -> tuple[str, ...]:
     importlib.import_module("minienc.fast")  # it registers what it has
-    return tuple(sorted(primitive._fast))
+    return tuple(sorted(primitive.REGISTRY.keys() & primitive._fast.keys()))
 
 
 def require_kernel() -> None:
