@@ -21,15 +21,14 @@ a number that is smaller than its uncertainty is below the floor, and nothing is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-FAR = 256.0
+from minienc.verify.noise import rounding_of
+from minienc.verify.outputs import Line, Outputs, weigh, weigh_change
 
-Outputs = tuple[np.ndarray, ...]
-Line = Callable[[float], Outputs]  # t -> the outputs at x + t d
+FAR = 256.0
 
 
 class Derivative(NamedTuple):
@@ -38,8 +37,8 @@ class Derivative(NamedTuple):
     value: float
     uncertainty: float
     step: float
-    above: float  # F(h)
-    below: float  # F(-h)
+    above: float  # F(h/2)
+    below: float  # F(-h/2)
     unchanged: bool  # every output was the same to the last bit on both sides
 
 
@@ -47,17 +46,6 @@ def first_step(x: float, scale: float, eps: float) -> float:
     """A power of two near eps^(1/5) times the size of x: added to x, hardly a bit is lost."""
     size = max(abs(x), scale)
     return 2.0 ** round(math.log2(eps**0.2 * (size if size > 0 else 1.0)))
-
-
-def tensor_scale(x: np.ndarray) -> float:
-    """The size that elements of x have, for elements that happen to be near zero."""
-    if x.size == 0:
-        return 1.0
-    largest = float(np.abs(x).max())
-    if not 0 < largest < np.inf:
-        return 1.0
-    rms = largest * float(np.sqrt(np.mean(np.square(x / largest, dtype=np.float64))))
-    return 0.1 * rms if rms > 0 else 1.0
 
 
 def derivative(
@@ -144,8 +132,8 @@ def _richardson(
 ) -> tuple[Derivative, float, float]:
     far_above, far_below = line(h), line(-h)
     above, below = line(h / 2), line(-h / 2)
-    wide = dot(v, far_above, far_below) / (2 * h)
-    narrow = dot(v, above, below) / h
+    wide = weigh_change(v, far_above, far_below) / (2 * h)
+    narrow = weigh_change(v, above, below) / h
     value = (4 * narrow - wide) / 3
     rounding = 3 * rounding_of(v, above, below, noise) / h
     rounding += hidden.at(above, below, h, value)
@@ -154,22 +142,14 @@ def _richardson(
         value=value,
         uncertainty=truncation + rounding,
         step=h,
-        above=_inner(v, above),
-        below=_inner(v, below),
+        above=weigh(v, above),
+        below=weigh(v, below),
         unchanged=all(
             np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
             for a, b, c in zip(far_above, far_below, y, strict=True)
         ),
     )
     return d, truncation, rounding
-
-
-def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:
-    """What rounding may leave of a gradient that is zero (a bias before a normalisation): the
-    size that a gradient has whose function goes from its value to 0 over the size of x, times
-    what arithmetic of relative error eps leaves of a sum."""
-    size = sum(float(np.sum(np.abs(c * part))) for c, part in zip(v, y, strict=True))
-    return 8 * eps * size / tensor_scale(x)
 
 
 class Sides(NamedTuple):
@@ -188,89 +168,10 @@ def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sid
     jumps = []
     for step in (h, h / 8):
         above, below = line(step), line(-step)
-        sides = Sides(dot(v, y, below) / step, dot(v, above, y) / step)
+        sides = Sides(weigh_change(v, y, below) / step, weigh_change(v, above, y) / step)
         rounding = 4 * rounding_of(v, above, below, noise) / step
         jump = abs(sides.right - sides.left)
         if not jump > 10 * rounding:
             return None
         jumps.append(jump)
     return sides if jumps[1] > 0.5 * jumps[0] else None
-
-
-def dot(v: Outputs, above: Outputs, below: Outputs) -> float:
-    """<v, above - below>, subtracting first: what did not change adds no rounding."""
-    return sum(
-        float(np.sum(c * (np.asarray(a, float) - np.asarray(b, float))))
-        for c, a, b in zip(v, above, below, strict=True)
-    )
-
-
-def rounding_of(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
-    """What rounding may have done to <v, above - below>."""
-    square = 0.0
-    for c, a, b in zip(v, above, below, strict=True):
-        size = np.maximum(np.abs(a), np.abs(b)).astype(float) * (a != b)
-        square += float(np.sum(np.square(c * size)))
-    return noise * math.sqrt(square)
-
-
-def _inner(v: Outputs, y: Outputs) -> float:
-    return sum(float(np.sum(c * part)) for c, part in zip(v, y, strict=True))
-
-
-def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
-    """The relative error of an output, measured: at least eps.
-
-    Seven values a hair apart lie on a straight line but for their rounding; the third and fourth
-    differences of them remove any smooth part and leave the noise (Hamming; More and Wild 2011,
-    "Estimating computational noise", section 4).
-    """
-    delta = max(h * 1e-6, 64 * eps * h)
-    scale = np.abs(_flat(y))
-    table = np.array([_flat(line(k * delta)) for k in range(7)])
-    worst = eps
-    for order in range(1, 5):
-        table = np.diff(table, axis=0)
-        if order < 3:
-            continue
-        gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-        noise = np.sqrt(gamma * np.mean(table**2, axis=0))
-        seen = scale > 0
-        if seen.any():
-            worst = max(worst, float(np.sqrt(np.mean((noise[seen] / scale[seen]) ** 2))))
-    return min(worst, 1e3 * eps) * 2
-
-
-def noise_along(line: Line, v: Outputs, h: float) -> float:
-    """The absolute error of <v, y> near one place, by third differences of seven values.
-
-    An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
-    further on. So the values are taken at several distances: what is smooth falls with the cube of
-    the distance, what is only continuous with the distance; what does not fall is rounding.
-    """
-    noise, before = 0.0, np.inf
-    for k in range(5):
-        values = [line(j * 4 * h / 8**k) for j in range(-3, 4)]
-        third = np.diff([dot(v, y, values[3]) for y in values], 3)
-        sigma = float(np.sqrt(np.mean(third**2) * math.factorial(3) ** 2 / math.factorial(6)))
-        if sigma > before / 4:
-            noise = max(noise, sigma)
-        before = sigma
-    return noise
-
-
-def precision_of(y: Outputs) -> float:
-    """The epsilon of the coarsest type that holds every output, which a buffer of float32 in a
-    forward of float64 shows by. Whole numbers fit every type and show nothing."""
-    values = _flat(y)
-    values = values[values != np.rint(values)]
-    if values.size:
-        for dtype in (np.float16, np.float32):
-            with np.errstate(all="ignore"):
-                if np.array_equal(values.astype(dtype), values):
-                    return float(np.finfo(dtype).eps)
-    return float(np.finfo(np.float64).eps)
-
-
-def _flat(y: Outputs) -> np.ndarray:
-    return np.concatenate([np.ravel(part).astype(float) for part in y])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minienc.cli import main
-from minienc.verify.files import draw_arguments
+from minienc.verify.adapters.files import draw_arguments
 
 HOMEWORK = """
 import numpy as np

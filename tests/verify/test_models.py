@@ -81,7 +81,7 @@ def test_a_wrong_optimiser_is_told_by_its_step():
             v += 0.001 * g * g
             w -= rate * m / (np.sqrt(v) + 1e-7)
 
-    from minienc.verify.optimizers import adam
+    from minienc.verify.laws.optimizers import adam
 
     report = check_optimizer(NoCorrection(0.01), adam)
     assert not report

@@ -127,8 +127,8 @@ def test_a_field_that_is_the_gradient_of_nothing():
 
 
 def test_hessian_vector_products_of_a_quadratic():
-    from minienc.verify.second_order import hessian_vector_product
-    from minienc.verify.ways_in import make_subject
+    from minienc.verify.adapters.recognize import make_subject
+    from minienc.verify.laws.symmetry import hessian_vector_product
 
     A = RNG.standard_normal((3, 3))
     subject = make_subject(

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from minienc.verify.findings import FAIL
 from minienc.verify.gradcheck import gradcheck
-from minienc.verify.report import FAIL, Report
+from minienc.verify.lesson.report import Report
 
 
 def check_file(

@@ -7,23 +7,21 @@ point, could not have found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from minienc.verify.formulas import candidates
-from minienc.verify.subject import Arguments, Outputs, Subject
+from minienc.verify.lesson.formulas import candidates
+from minienc.verify.subject import Arguments, Trial
 
 Mutant = tuple[str, str, np.ndarray]  # the argument, what is wrong, the wrong gradient
 
 
-def plant(
-    subject: Subject, arguments: Arguments, v: Outputs, gradients: dict[str, Any]
-) -> list[Mutant]:
+def plant(trial: Trial, gradients: dict[str, Any]) -> list[Mutant]:
     """Wrong gradients made of right ones; those that change nothing are left out."""
-    planted = []
-    others = dict(_of_other_calls(subject, arguments, v))
+    planted, arguments = [], trial.arguments
+    others = dict(_of_other_calls(trial))
     for name, right in gradients.items():
         if right is None or np.size(right) == 0:
             continue
@@ -31,9 +29,7 @@ def plant(
         spoilt = [*_of_array(g), *_of_indices(g, arguments)]
         spoilt += [(kind, found[name]) for kind, found in others.items()]
         spoilt += [
-            (kind, value)
-            for kind, value in candidates(name, g.shape, arguments, v, None)
-            if kind != "right"
+            (kind, value) for kind, value in candidates(name, g.shape, arguments, trial.v, None)
         ]
         for kind, wrong in spoilt:
             if wrong is None or np.shape(wrong) != g.shape or not np.isfinite(wrong).all():
@@ -77,10 +73,9 @@ def _of_indices(g: np.ndarray, arguments: Arguments) -> Iterator[tuple[str, np.n
             yield "a lost repeated index", lost
 
 
-def _of_other_calls(
-    subject: Subject, arguments: Arguments, v: Outputs
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_other_calls(trial: Trial) -> Iterator[tuple[str, dict[str, Any]]]:
     """The backward itself, given the wrong cache or a part of the cotangent."""
+    subject, arguments, v = trial.subject, trial.arguments, trial.v
     if subject.fixed:
         return
     moved = {
@@ -88,9 +83,8 @@ def _of_other_calls(
         for k, a in arguments.items()
     }
     try:
-        with np.errstate(all="ignore"):
-            _, stale = subject.forward(moved)
-            yield "a stale cache", subject.backward(v, stale)
+        _, stale = subject.forward(moved)
+        yield "a stale cache", subject.backward(v, stale)
     except Exception:  # a point that the function refuses (probabilities, say) makes no mutant
         pass
     if any(part.ndim == 3 and part.shape[1] > 1 for part in v):
@@ -100,11 +94,3 @@ def _of_other_calls(
         )
         _, cache = subject.forward(arguments)
         yield "the last time step alone", subject.backward(last, cache)
-
-
-def count_caught(
-    planted: list[Mutant], is_wrong: Callable[[str, np.ndarray], bool]
-) -> tuple[int, list[str]]:
-    """How many were planted, and which of them were not noticed."""
-    missed = [f"{name}: {kind}" for name, kind, wrong in planted if not is_wrong(name, wrong)]
-    return len(planted), missed

@@ -8,12 +8,11 @@ equals one of them tells its mistake, and each of them is a mutant that a check 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-Arguments = dict[str, Any]
-Outputs = tuple[np.ndarray, ...]
+from minienc.verify.outputs import Outputs
+from minienc.verify.subject import Arguments
 
 
 def candidates(

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from minienc.verify.report import RELATIVE_ERROR, Element, Report, TensorResult, power_lines
+from minienc.verify.findings import Element, Findings, TensorResult
+from minienc.verify.lesson.text import RELATIVE_ERROR, power_lines
 
 STYLE = """<style>
 .gradcheck { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; }
@@ -21,7 +22,7 @@ STYLE = """<style>
 </style>"""
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Findings) -> str:
     """The report as a fragment of HTML."""
     parts = [STYLE, '<div class="gradcheck">']
     parts.append(
@@ -39,7 +40,7 @@ def as_html(report: Report) -> str:
     return "\n".join(parts)
 
 
-def as_page(report: Report) -> str:
+def as_page(report: Findings) -> str:
     """The report as a whole page."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from minienc.verify.formulas import candidates
-from minienc.verify.report import TensorResult
+from minienc.verify.findings import TensorResult
+from minienc.verify.lesson.formulas import candidates
+from minienc.verify.outputs import Outputs
+from minienc.verify.subject import Arguments, Trial
 
-Arguments = dict[str, Any]
-Outputs = tuple[np.ndarray, ...]
 
-
-def diagnose(
-    result: TensorResult,
-    claimed: Any,
-    numeric: np.ndarray | None,
-    arguments: Arguments,
-    v: Outputs,
-    y: Outputs,
-) -> list[str]:
+def diagnose(result: TensorResult, trial: Trial, numeric: np.ndarray | None) -> list[str]:
     """Sentences that say what the mistake looks like; none where nothing fits."""
-    if claimed is None:
+    name, gradient = result.name, trial.gradients[result.name]
+    arguments, v, y = trial.arguments, trial.v, trial.y
+    if gradient is None:
         return []
-    claimed = np.asarray(claimed, dtype=np.float64)
-    name = result.name
-    if claimed.shape != result.shape:
-        return _of_shapes(name, claimed, result.shape, v)
+    yours = np.asarray(gradient, dtype=np.float64)
+    if yours.shape != result.shape:
+        return _of_shapes(name, yours, result.shape, v)
     if numeric is None:
-        pairs = [(e.yours, e.numeric) for e in result.wrong]
-        return _of_ratio(name, np.array(pairs), arguments, y) if len(pairs) > 1 else []
-    found = _of_zero(name, claimed)
-    found = found or _of_ratio(
-        name, np.stack([claimed.ravel(), numeric.ravel()], axis=1), arguments, y
+        pairs = np.array([(e.yours, e.numeric) for e in result.wrong])
+        return _of_ratio(name, pairs, arguments, y) if len(pairs) > 1 else []
+    pairs = np.stack([yours.ravel(), numeric.ravel()], axis=1)
+    return (
+        _of_zero(name, yours)
+        or _of_ratio(name, pairs, arguments, y)
+        or _of_arrangement(name, yours, numeric)
+        or _of_formulas(name, yours, arguments, v, y)
+        or _of_rows(name, yours, numeric, arguments)
+        or _of_mask(name, yours, numeric)
+        or _of_sums(name, yours, numeric)
     )
-    found = found or _of_arrangement(name, claimed, numeric)
-    found = found or _of_formulas(name, claimed, arguments, v, y)
-    found = found or _of_rows(name, claimed, numeric, arguments)
-    found = found or _of_mask(name, claimed, numeric)
-    found = found or _of_sums(name, claimed, numeric)
-    return found
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.allclose(a, b, rtol=1e-4, atol=1e-7 * max(np.abs(b).max(initial=0), 1e-300)))
 
 
-def _of_zero(name: str, claimed: np.ndarray) -> list[str]:
-    return [] if claimed.any() else [f"your d{name} is zero everywhere: is it ever written?"]
+def _of_zero(name: str, yours: np.ndarray) -> list[str]:
+    return [] if yours.any() else [f"your d{name} is zero everywhere: is it ever written?"]
 
 
 def _of_ratio(name: str, pairs: np.ndarray, arguments: Arguments, y: Outputs) -> list[str]:
@@ -78,17 +69,17 @@ def _of_ratio(name: str, pairs: np.ndarray, arguments: Arguments, y: Outputs) ->
     return [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
 
 
-def _of_arrangement(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+def _of_arrangement(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     """The right numbers in the wrong places."""
-    if claimed.ndim == 2 and claimed.shape[0] == claimed.shape[1] and _close(claimed.T, numeric):
+    if yours.ndim == 2 and yours.shape[0] == yours.shape[1] and _close(yours.T, numeric):
         return [f"your d{name} equals the transpose of the right one"]
-    if claimed.ndim == 2 and _close(claimed, numeric.T.reshape(claimed.shape)):
+    if yours.ndim == 2 and _close(yours, numeric.T.reshape(yours.shape)):
         return [f"your d{name} has the numbers of the transpose, reshaped: transpose instead"]
-    if claimed.ndim >= 1 and len(claimed) > 1:
-        right = np.array([_close(a, b) for a, b in zip(claimed, numeric, strict=True)])
-        if right[-1] and not right[:-1].any() and not claimed[:-1].any():
+    if yours.ndim >= 1 and len(yours) > 1:
+        right = np.array([_close(a, b) for a, b in zip(yours, numeric, strict=True)])
+        if right[-1] and not right[:-1].any() and not yours[:-1].any():
             return [f"only the last row of your d{name} is written: is it inside the loop?"]
-    if claimed.ndim == 3 and not claimed[:, :-1].any() and _close(claimed[:, -1], numeric[:, -1]):
+    if yours.ndim == 3 and not yours[:, :-1].any() and _close(yours[:, -1], numeric[:, -1]):
         return [
             f"only the last time step of your d{name} contributes: does the loop end too early?"
         ]
@@ -96,22 +87,22 @@ def _of_arrangement(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list
 
 
 def _of_formulas(
-    name: str, claimed: np.ndarray, arguments: Arguments, v: Outputs, y: Outputs
+    name: str, yours: np.ndarray, arguments: Arguments, v: Outputs, y: Outputs
 ) -> list[str]:
     """A dense layer's backward with a common mistake."""
-    for mistake, value in candidates(name, claimed.shape, arguments, v, y):
-        if _close(claimed, value):
+    for mistake, value in candidates(name, yours.shape, arguments, v, y):
+        if _close(yours, value):
             return [f"your d{name}: {mistake}"]
     return []
 
 
-def _of_mask(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+def _of_mask(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     """Right but where the gradient is zero: what the forward cut off gets one all the same."""
     size = np.abs(numeric).max(initial=0)
     dead = np.abs(numeric) <= 1e-9 * size
-    if not dead.any() or dead.all() or not claimed[dead].any():
+    if not dead.any() or dead.all() or not yours[dead].any():
         return []
-    if not _close(claimed[~dead], numeric[~dead]):
+    if not _close(yours[~dead], numeric[~dead]):
         return []
     return [
         f"your d{name} is right but where it should be 0: is the mask missing (what relu, dropout, "
@@ -119,21 +110,19 @@ def _of_mask(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
     ]
 
 
-def _of_sums(name: str, claimed: np.ndarray, numeric: np.ndarray) -> list[str]:
+def _of_sums(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     """The same total, distributed otherwise."""
     total = float(numeric.sum())
-    if claimed.ndim == 1 and abs(claimed.sum() - total) <= 1e-6 * np.abs(numeric).sum():
+    if yours.ndim == 1 and abs(yours.sum() - total) <= 1e-6 * np.abs(numeric).sum():
         return [f"your d{name} has the right total: is it summed over the wrong axis?"]
     return []
 
 
-def _of_rows(
-    name: str, claimed: np.ndarray, numeric: np.ndarray, arguments: Arguments
-) -> list[str]:
+def _of_rows(name: str, yours: np.ndarray, numeric: np.ndarray, arguments: Arguments) -> list[str]:
     """Rows that are wrong just where an index occurs more than once."""
-    if claimed.ndim < 1:
+    if yours.ndim < 1:
         return []
-    wrong = {i for i in range(len(claimed)) if not _close(claimed[i], numeric[i])}
+    wrong = {i for i in range(len(yours)) if not _close(yours[i], numeric[i])}
     for k, ids in arguments.items():
         if getattr(getattr(ids, "dtype", None), "kind", "") not in ("i", "u"):
             continue
@@ -145,18 +134,16 @@ def _of_rows(
                 f"row {row} of your d{name} is index {row}'s, which occurs {repeated[row]} times "
                 f"in {k}: was `+=` used with repeated indices? np.add.at adds them all"
             ]
-    if claimed.ndim == 1 and len(wrong) == len(claimed) > 1:
-        return []
     return []
 
 
-def _of_shapes(name: str, claimed: np.ndarray, expected: tuple[int, ...], v: Outputs) -> list[str]:
-    if claimed.shape == expected[::-1]:
+def _of_shapes(name: str, yours: np.ndarray, expected: tuple[int, ...], v: Outputs) -> list[str]:
+    if yours.shape == expected[::-1]:
         return [f"your d{name} is transposed"]
     dy = v[0]
-    if len(expected) == 1 and dy.ndim == 2 and claimed.shape == (dy.shape[0],):
+    if len(expected) == 1 and dy.ndim == 2 and yours.shape == (dy.shape[0],):
         return [f"your d{name} is summed over axis 1, the outputs; sum over axis 0, the batch"]
-    if len(expected) == 1 and claimed.shape == dy.shape:
+    if len(expected) == 1 and yours.shape == dy.shape:
         return [
             f"your d{name} is not summed: every sample used the same {name}, so sum over axis 0"
         ]

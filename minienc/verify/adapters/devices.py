@@ -7,14 +7,15 @@ what they are given over, run where they were meant to, and bring home what come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, to_device, to_numpy
-from minienc.verify.subject import Arguments, Outputs, Subject, SubjectError, lives_on_device
+from minienc.arrays import device_of, to_device
+from minienc.verify.outputs import Outputs
+from minienc.verify.subject import Arguments, Subject, SubjectError, home, lives_on_device
 
 
 def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
@@ -27,16 +28,16 @@ def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
         If the arguments of a function live on two devices, or a layer's input is on a device that
         its weights are not on.
     """
-    home = _home_of(what)
+    own = _device_of_weights(what)
     places = dict(_places(args, options))
     for name, place in places.items():
-        if home is not None and place not in (home, "cpu"):
+        if own is not None and place not in (own, "cpu"):
             raise SubjectError(
-                f"gradcheck: {name} lives on {place} and the weights of {what.label} on {home}; "
-                f"move one of them: minienc.arrays.to_device(x, {home!r}), or model.to({place!r})"
+                f"gradcheck: {name} lives on {place} and the weights of {what.label} on {own}; "
+                f"move one of them: minienc.arrays.to_device(x, {own!r}), or model.to({place!r})"
             )
-    if home is not None:
-        return home
+    if own is not None:
+        return own
     if len(set(places.values())) > 1:
         told = ", ".join(f"{name} on {place}" for name, place in places.items())
         raise SubjectError(
@@ -46,7 +47,7 @@ def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
     return next(iter(places.values()), "cpu")
 
 
-def _home_of(what: Any) -> str | None:
+def _device_of_weights(what: Any) -> str | None:
     """The device of a layer's or model's weights; None where there are none (yet)."""
     if not hasattr(what, "named_parameters") or not hasattr(what, "built_for"):
         return None
@@ -82,27 +83,17 @@ def run_on(subject: Subject, device: str) -> Subject:
     def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
         return home(subject.backward(there(dys), cache))
 
-    surrogate: Callable | None = None
-    if subject.surrogate is not None:
-        declared = subject.surrogate
-        surrogate = lambda given: home(declared(there(given)))  # noqa: E731
+    def surrogate(given: Arguments) -> Outputs:
+        assert subject.surrogate is not None
+        return home(subject.surrogate(there(given)))
+
     return replace(
         subject,
         arguments=home(subject.arguments),
         forward=forward,
         backward=backward,
-        surrogate=surrogate,
-        inputs=there(subject.inputs),
+        surrogate=surrogate if subject.surrogate else None,
         device=device,
         there=there,
         on_device=subject,
     )
-
-
-def home(x: Any) -> Any:
-    """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
-    if isinstance(x, dict):
-        return {k: home(v) for k, v in x.items()}
-    if isinstance(x, tuple):
-        return tuple(map(home, x))
-    return to_numpy(x) if lives_on_device(x) else x

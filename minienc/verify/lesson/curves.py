@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minienc.verify.differences import Line, Outputs, dot, rounding_of
+from minienc.verify.noise import rounding_of
+from minienc.verify.outputs import Line, Outputs, weigh_change
 
 
 class Taylor(NamedTuple):
@@ -35,7 +36,7 @@ class Taylor(NamedTuple):
 
 
 def taylor_remainder(
-    line: Line, v: Outputs, y: Outputs, claimed: float, h: float, noise: float
+    line: Line, v: Outputs, y: Outputs, slope: float, h: float, noise: float
 ) -> Taylor:
     """Halve the step ten times from h on, and fit the slope to the smallest steps whose remainder
     stands out from rounding."""
@@ -43,8 +44,8 @@ def taylor_remainder(
     for k in range(11):
         step = h / 2**k
         above = line(step)
-        remainder = abs(dot(v, above, y) - step * claimed)
-        floor = 4 * rounding_of(v, above, y, noise) + 8 * noise * abs(step * claimed)
+        remainder = abs(weigh_change(v, above, y) - step * slope)
+        floor = 4 * rounding_of(v, above, y, noise) + 8 * noise * abs(step * slope)
         steps.append(step)
         remainders.append(remainder)
         if math.isfinite(remainder) and remainder > 10 * floor:
@@ -52,11 +53,11 @@ def taylor_remainder(
     if len(clear) < 3:
         return Taylor(tuple(steps), tuple(remainders), math.nan, "flat")
     last = clear[-4:]
-    slope, _ = np.polyfit(
+    order, _ = np.polyfit(
         np.log2([steps[k] for k in last]), np.log2([remainders[k] for k in last]), 1
     )
     return Taylor(
-        tuple(steps), tuple(remainders), float(slope), "wrong" if slope < 1.5 else "right"
+        tuple(steps), tuple(remainders), float(order), "wrong" if order < 1.5 else "right"
     )
 
 
@@ -67,7 +68,7 @@ def v_curve(line: Line, v: Outputs, yours: float, scale: float) -> list[tuple[fl
         h = 0.1 * scale * 10.0 ** (-k)
         if h == 0:
             break
-        error = abs(dot(v, line(h), line(-h)) / (2 * h) - yours)
+        error = abs(weigh_change(v, line(h), line(-h)) / (2 * h) - yours)
         if math.isfinite(error):
             points.append((h, error))
     return points

@@ -1,7 +1,4 @@
-"""What a pair must keep beside its numbers: purity, linearity, caches of its own, dtypes.
-
-Each broken law is one sentence, and makes the check fail.
-"""
+"""The laws of a pair: purity, linearity, caches of its own, dtypes that stay."""
 
 from __future__ import annotations
 
@@ -11,28 +8,25 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import device_of, get_array_module, is_array, to_numpy
-from minienc.verify.devices import home
-from minienc.verify.differences import gradient_rounding
-from minienc.verify.subject import Arguments, Outputs, Subject, lives_on_device
+from minienc.verify.noise import gradient_rounding
+from minienc.verify.outputs import Outputs
+from minienc.verify.subject import Arguments, Subject, Trial, home, lives_on_device
 
 
-def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
+def check_purity(trial: Trial) -> list[str]:
     """Return a sentence for each law that is broken.
 
     On a device they are held against the arrays that live there.
     """
-    place, subject = subject.there or _copy, subject.on_device or subject
-    arguments = {k: place(a) for k, a in given.items()}
+    place, subject = trial.subject.there or _copy, trial.subject.on_device or trial.subject
+    arguments = {k: place(a) for k, a in trial.given.items()}
     before = {k: _bytes(a) for k, a in arguments.items() if is_array(a)}
     y, cache = subject.forward(arguments)
-    host_dys = tuple(c.astype(part.dtype) for c, part in zip(v, y, strict=True))
+    host_dys = tuple(c.astype(part.dtype) for c, part in zip(trial.v, y, strict=True))
     dys = tuple(map(place, host_dys))
-    found: list[str] = []
-    if any(dict_changed(arguments, before)):
-        return [
-            f"the forward writes into its argument {n}" for n in dict_changed(arguments, before)
-        ]
-    found += _shared_outputs(y, arguments)
+    if changed := _changed(arguments, before):
+        return [f"the forward writes into its argument {name}" for name in changed]
+    found = _shared_outputs(y, arguments)
     again = subject.forward(arguments)[0]
     if not _same(home(y), home(again)):
         return [
@@ -43,13 +37,13 @@ def check_laws(subject: Subject, given: Arguments, v: Outputs) -> list[str]:
     first = subject.backward(dys, cache)
     if [_bytes(d) for d in dys] != dy_bytes:
         found.append("the backward writes into the cotangent dy")
-    found += [f"the backward writes into {n}" for n in dict_changed(arguments, before)]
+    found += [f"the backward writes into {name}" for name in _changed(arguments, before)]
     found += _shared_gradients(first, dys, arguments)
     found += _strayed(first, arguments)
     found += _repetition(subject, dys, cache, home(first), arguments)
     found += _linearity(subject, place, host_dys, home(first), arguments, home(y))
     found += _addition(subject, dys, cache, home(first))
-    found += _dtypes(subject, given, y, home(first))
+    found += _dtypes(trial, y, home(first))
     return found
 
 
@@ -61,7 +55,7 @@ def _bytes(a: Any) -> bytes:
     return to_numpy(a).tobytes()
 
 
-def dict_changed(arguments: Arguments, before: dict[str, bytes]) -> list[str]:
+def _changed(arguments: Arguments, before: dict[str, bytes]) -> list[str]:
     """Names of the arrays that are no longer what they were."""
     return [k for k, was in before.items() if _bytes(arguments[k]) != was]
 
@@ -136,8 +130,7 @@ def _repetition(
         for k, a in arguments.items()
     }
     try:
-        with np.errstate(all="ignore"):
-            subject.forward(other)
+        subject.forward(other)
     except Exception:  # it refuses these numbers (probabilities, a positive definite matrix)
         subject.forward(arguments)
     third = home(subject.backward(dys, cache))
@@ -201,17 +194,19 @@ def _addition(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any])
     ]
 
 
-def _dtypes(subject: Subject, given: Arguments, y: Outputs, gradients: dict[str, Any]) -> list[str]:
+def _dtypes(trial: Trial, y: Outputs, gradients: dict[str, Any]) -> list[str]:
     """float32 in, float32 out."""
-    dtypes = {given[k].dtype for k in subject.differentiable}
+    dtypes = {trial.given[k].dtype for k in trial.subject.differentiable}
     if dtypes != {np.dtype(np.float32)}:
         return []
-    found = []
+    widened = [f"the gradient of {k}" for k, g in gradients.items() if _is_float64_array(g)]
     if any(part.dtype == np.float64 and part.ndim for part in y):
-        found.append("the output is float64 though every input is float32: it was silently upcast")
-    found += [
-        f"the gradient of {name} is float64 though every input is float32: it was silently upcast"
-        for name, g in gradients.items()
-        if isinstance(g, np.ndarray) and g.dtype == np.float64
+        widened.insert(0, "the output")
+    return [
+        f"{what} is float64 though every input is float32: it was silently upcast"
+        for what in widened
     ]
-    return found
+
+
+def _is_float64_array(g: Any) -> bool:
+    return isinstance(g, np.ndarray) and g.dtype == np.float64

@@ -1,0 +1,165 @@
+"""Measuring at one point: along a direction, a derivative and how wrong it may be.
+
+F(t) = <v, y(x + t d)> is one number that moves along a line; ``differences`` gives its slope. What
+is chosen here is the line, the first step, and what is done before a surprising slope is believed:
+a closer look, with steps of the element's own size, and the noise of this very place.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minienc.verify.differences import Derivative, Sides, derivative, find_kink, first_step
+from minienc.verify.noise import EPS, measure_noise, noise_along, precision_of, tensor_scale
+from minienc.verify.outputs import Line, Outputs, float_outputs
+from minienc.verify.subject import Arguments, Trial
+
+RTOL = 1e-6  # of float64 gradients: far above what differences leave, far below any mistake
+SURE = 10.0  # an uncertainty is an estimate: it counts this many times
+
+OUTSIDE = (ValueError, ArithmeticError, AssertionError)  # raised by forwards outside their domain
+
+
+class Direction(NamedTuple):
+    """How one argument moves: a single element by 1, or all of them at once."""
+
+    name: str
+    vector: np.ndarray
+    at: tuple[int, ...] | None = None  # where the single element is
+
+    def slope(self, gradient: np.ndarray) -> float:
+        """The slope in this direction that a gradient stands for."""
+        if self.at is not None:
+            return float(gradient[self.at])
+        return float(np.sum(gradient * self.vector))
+
+
+def element(name: str, shape: tuple[int, ...], index: tuple[int, ...]) -> Direction:
+    """The direction in which one element moves."""
+    vector = np.zeros(shape)
+    vector[index] = 1.0
+    return Direction(name, vector, index)
+
+
+class Meter:
+    """Measures derivatives at the point of a trial.
+
+    Attributes
+    ----------
+    rng : Generator
+        For directions.
+    eps, noise : float
+        The relative error of an output: by its type, and as it was measured.
+    evaluations : int
+        Of the forward, so far.
+    measured : dict
+        For each argument every direction that was measured, and its derivative.
+    """
+
+    def __init__(self, trial: Trial, rng: np.random.Generator) -> None:
+        self.trial, self.rng = trial, rng
+        self.evaluations = 0
+        self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}
+        self.eps = _precision_near(trial)
+        self.noise = 0.0  # measured when it is needed first
+
+    def draw(self, name: str) -> Direction:
+        """A random direction, in which all elements move."""
+        return Direction(name, self.rng.standard_normal(self.trial.arguments[name].shape))
+
+    def line(self, way: Direction) -> Line:
+        """t -> the outputs, with t times the direction added to its argument."""
+        x = self.trial.arguments[way.name]
+
+        def line(t: float) -> Outputs:
+            self.evaluations += 1
+            moved = {**self.trial.arguments, way.name: x + t * way.vector}
+            try:
+                return float_outputs(self.trial.subject.outputs(moved))
+            except OUTSIDE:
+                return tuple(np.full(part.shape, np.nan) for part in self.trial.y)
+
+        return line
+
+    def measure(self, way: Direction) -> Derivative:
+        """The derivative in a direction."""
+        x, y, v = self.trial.arguments[way.name], self.trial.y, self.trial.v
+        line = self.line(way)
+        own = 0.0 if way.at is None else float(x[way.at])
+        h = first_step(own, tensor_scale(x), self.eps)
+        if not self.noise:
+            self.noise = measure_noise(line, y, self.eps, h)
+        # along many elements only as exact as the judgement needs: these may be large models
+        goal = RTOL / SURE if way.at is None else 1e-9
+        small = first_step(own, 0.0, EPS) if own else None
+        d = derivative(line, v, y, h, self.noise, goal, small)
+        self.measured.setdefault(way.name, []).append((way, d))
+        return d
+
+    def measure_again(self, way: Direction, d: Derivative) -> Derivative:
+        """Before a number is called wrong: the same derivative, with more care."""
+        d = self._closer(way, d)
+        d = self._with_noise_of_the_place(way, d)
+        self.measured[way.name][-1] = (way, d)
+        return d
+
+    def _closer(self, way: Direction, d: Derivative) -> Derivative:
+        """An element far smaller than its tensor may lie beside a pole that the first step leapt
+        over: with a step of its own size another number comes out, and that one counts."""
+        own = 0.0 if way.at is None else float(self.trial.arguments[way.name][way.at])
+        h = first_step(own, 0.0, self.eps)
+        if own == 0 or h >= d.step:
+            return d
+        closer = derivative(self.line(way), self.trial.v, self.trial.y, h, self.noise)
+        if abs(closer.value - d.value) > SURE * (closer.uncertainty + d.uncertainty):
+            return closer
+        return d
+
+    def _with_noise_of_the_place(self, way: Direction, d: Derivative) -> Derivative:
+        """An output may be much less exact than its last digit, where it is what two nearly equal
+        numbers left (1 + tanh of -5)."""
+        x = self.trial.arguments[way.name]
+        single = x.item() if x.size == 1 else 0.0 if way.at is None else x[way.at]
+        h = first_step(float(single), tensor_scale(x) if single == 0 else 0.0, self.eps)
+        rounding = 3 * noise_along(self.line(way), self.trial.v, h) / d.step
+        if not rounding > d.uncertainty:
+            return d
+        return d._replace(uncertainty=d.uncertainty + rounding)
+
+    def sides(self, way: Direction, d: Derivative) -> Sides | None:
+        """The slopes to both sides if the point is a kink in this direction; else None."""
+        return find_kink(self.line(way), self.trial.v, self.trial.y, d.step / 2, self.noise)
+
+    def numeric_gradient(self, name: str) -> np.ndarray:
+        """Of an argument that was measured element by element."""
+        x = self.trial.arguments[name]
+        return np.array([d.value for _, d in self.measured[name][: x.size]]).reshape(x.shape)
+
+    def move(self, name: str) -> Trial | None:
+        """The trial at a point a little beside; None where no other point can be had."""
+        subject, x = self.trial.subject, self.trial.arguments[name]
+        if subject.fixed or subject.surrogate is not None:
+            return None
+        step = 0.1 * tensor_scale(x) * self.rng.standard_normal(x.shape)
+        moved: Arguments = {**self.trial.arguments, name: x + step}
+        try:
+            y, cache = subject.forward(moved)
+            gradients = subject.backward(self.trial.v, cache)
+        except OUTSIDE:
+            return None
+        return Trial(subject, moved, moved, float_outputs(y), self.trial.v, gradients)
+
+
+def _precision_near(trial: Trial) -> float:
+    """Of the forward, near the point: at the point itself the numbers may be simple ones."""
+    rng = np.random.default_rng(0)
+    near = {
+        k: a * (1 + 1e-3 * rng.random(a.shape)) if k in trial.subject.differentiable else a
+        for k, a in trial.arguments.items()
+    }
+    try:
+        return precision_of(trial.subject.outputs(near))
+    except OUTSIDE:
+        return EPS
