@@ -25,8 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minienc.verify.noise import rounding_of
-from minienc.verify.outputs import Line, Outputs, weigh, weigh_change
+from minienc.verify.line import Line, Outputs, weigh
 
 FAR = 256.0
 
@@ -48,34 +47,23 @@ def first_step(x: float, scale: float, eps: float) -> float:
     return 2.0 ** round(math.log2(eps**0.2 * (size if size > 0 else 1.0)))
 
 
-def derivative(
-    line: Line,
-    v: Outputs,
-    y: Outputs,
-    h: float,
-    noise: float,
-    goal: float = 1e-9,
-    small: float | None = None,
-) -> Derivative:
+def derivative(line: Line, h: float, goal: float = 1e-9, small: float | None = None) -> Derivative:
     """Differentiate <v, y(t)> at t = 0.
 
     Parameters
     ----------
-    line : function
-    v : cotangents, shaped like the outputs
-    y : the outputs at t = 0
+    line : Line
     h : the first step
-    noise : the relative error of one output, measured by ``measure_noise``
     goal : stop when the uncertainty is below this fraction of the value
     small : a step for the size of the element itself, tried where h does not serve
     """
     best: Derivative | None = None
     tried: set[float] = set()
     first = h
-    hidden = _Hidden(line, v, y, FAR * h, noise)
+    hidden = _Hidden(line, FAR * h)
     while h not in tried and len(tried) < 8:
         tried.add(h)
-        d, truncation, rounding = _richardson(line, v, y, h, noise, hidden)
+        d, truncation, rounding = _richardson(line, h, hidden)
         if best is None or not best.uncertainty <= d.uncertainty:  # or nan
             best = d
         if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
@@ -88,7 +76,7 @@ def derivative(
     for other in (first / 64, small):  # for an element that is small beside its tensor's others
         if other is None or 100 * best.uncertainty <= abs(best.value):
             break
-        d, _, _ = _richardson(line, v, y, other, noise, hidden)
+        d, _, _ = _richardson(line, other, hidden)
         if d.uncertainty < best.uncertainty:
             best = d
     return best
@@ -102,8 +90,8 @@ class _Hidden:
     move there either hides at most eps |v_j y_j| / (FAR h). That step is taken when it matters.
     """
 
-    def __init__(self, line: Line, v: Outputs, y: Outputs, far: float, noise: float) -> None:
-        self.line, self.v, self.y, self.far, self.noise = line, v, y, far, noise
+    def __init__(self, line: Line, far: float) -> None:
+        self.line, self.far = line, far
         self.moves: list[np.ndarray] | None = None
 
     def at(self, above: Outputs, below: Outputs, h: float, value: float) -> float:
@@ -113,8 +101,10 @@ class _Hidden:
         if most <= 1e-8 * abs(value):
             return most
         if self.moves is None:
-            ends = self.line(self.far), self.line(-self.far)
-            self.moves = [~((a == b) & (a == c)) for a, b, c in zip(*ends, self.y, strict=True)]
+            ends = self.line.at(self.far), self.line.at(-self.far)
+            self.moves = [
+                ~((a == b) & (a == c)) for a, b, c in zip(*ends, self.line.y, strict=True)
+            ]
         slow = [s & m for s, m in zip(still, self.moves, strict=True)]
         dead = [s & ~m for s, m in zip(still, self.moves, strict=True)]
         return self._size(slow) / h + self._size(dead) / self.far
@@ -122,34 +112,26 @@ class _Hidden:
     def _size(self, which: list[np.ndarray]) -> float:
         square = sum(
             float(np.sum(np.square(c * part, where=w, out=np.zeros(np.shape(part)))))
-            for c, part, w in zip(self.v, self.y, which, strict=True)
+            for c, part, w in zip(self.line.v, self.line.y, which, strict=True)
         )
-        return self.noise * math.sqrt(square)
+        return self.line.noise * math.sqrt(square)
 
 
-def _richardson(
-    line: Line, v: Outputs, y: Outputs, h: float, noise: float, hidden: _Hidden
-) -> tuple[Derivative, float, float]:
-    far_above, far_below = line(h), line(-h)
-    above, below = line(h / 2), line(-h / 2)
-    wide = weigh_change(v, far_above, far_below) / (2 * h)
-    narrow = weigh_change(v, above, below) / h
+def _richardson(line: Line, h: float, hidden: _Hidden) -> tuple[Derivative, float, float]:
+    """R with the steps h and h/2, and the two parts of its uncertainty."""
+    far_above, far_below = line.at(h), line.at(-h)
+    above, below = line.at(h / 2), line.at(-h / 2)
+    wide = line.change(far_above, far_below) / (2 * h)
+    narrow = line.change(above, below) / h
     value = (4 * narrow - wide) / 3
-    rounding = 3 * rounding_of(v, above, below, noise) / h
-    rounding += hidden.at(above, below, h, value)
+    rounding = 3 * line.rounding(above, below) / h + hidden.at(above, below, h, value)
     truncation = abs(value - narrow)
-    d = Derivative(
-        value=value,
-        uncertainty=truncation + rounding,
-        step=h,
-        above=weigh(v, above),
-        below=weigh(v, below),
-        unchanged=all(
-            np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
-            for a, b, c in zip(far_above, far_below, y, strict=True)
-        ),
+    unchanged = all(
+        np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
+        for a, b, c in zip(far_above, far_below, line.y, strict=True)
     )
-    return d, truncation, rounding
+    ends = weigh(line.v, above), weigh(line.v, below)
+    return Derivative(value, truncation + rounding, h, *ends, unchanged), truncation, rounding
 
 
 class Sides(NamedTuple):
@@ -159,7 +141,7 @@ class Sides(NamedTuple):
     right: float
 
 
-def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sides | None:
+def find_kink(line: Line, h: float) -> Sides | None:
     """The slopes to both sides if x is a kink; None where the function is smooth.
 
     Curvature makes one-sided slopes differ too, but by an amount that shrinks with the step; at a
@@ -167,11 +149,9 @@ def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sid
     """
     jumps = []
     for step in (h, h / 8):
-        above, below = line(step), line(-step)
-        sides = Sides(weigh_change(v, y, below) / step, weigh_change(v, above, y) / step)
-        rounding = 4 * rounding_of(v, above, below, noise) / step
-        jump = abs(sides.right - sides.left)
-        if not jump > 10 * rounding:
+        above, below = line.at(step), line.at(-step)
+        sides = Sides(line.change(line.y, below) / step, line.change(above, line.y) / step)
+        jumps.append(abs(sides.right - sides.left))
+        if not jumps[-1] > 40 * line.rounding(above, below) / step:
             return None
-        jumps.append(jump)
     return sides if jumps[1] > 0.5 * jumps[0] else None

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minienc.verify.differences import Derivative, Sides, derivative, find_kink, first_step
+from minienc.verify.line import Line, Outputs, float_outputs
 from minienc.verify.noise import EPS, measure_noise, noise_along, precision_of, tensor_scale
-from minienc.verify.outputs import Line, Outputs, float_outputs
 from minienc.verify.subject import Arguments, Trial
 
 RTOL = 1e-6  # of float64 gradients: far above what differences leave, far below any mistake
@@ -70,31 +70,31 @@ class Meter:
         return Direction(name, self.rng.standard_normal(self.trial.arguments[name].shape))
 
     def line(self, way: Direction) -> Line:
-        """t -> the outputs, with t times the direction added to its argument."""
-        x = self.trial.arguments[way.name]
+        """The outputs with t times the direction added to its argument."""
+        arguments, v, y = self.trial.arguments, self.trial.v, self.trial.y
+        x = arguments[way.name]
 
-        def line(t: float) -> Outputs:
+        def at(t: float) -> Outputs:
             self.evaluations += 1
-            moved = {**self.trial.arguments, way.name: x + t * way.vector}
             try:
+                moved = {**arguments, way.name: x + t * way.vector}
                 return float_outputs(self.trial.subject.outputs(moved))
             except OUTSIDE:
-                return tuple(np.full(part.shape, np.nan) for part in self.trial.y)
+                return tuple(np.full(part.shape, np.nan) for part in y)
 
-        return line
+        return Line(at, v, y, self.noise)
 
     def measure(self, way: Direction) -> Derivative:
         """The derivative in a direction."""
-        x, y, v = self.trial.arguments[way.name], self.trial.y, self.trial.v
-        line = self.line(way)
+        x = self.trial.arguments[way.name]
         own = 0.0 if way.at is None else float(x[way.at])
         h = first_step(own, tensor_scale(x), self.eps)
         if not self.noise:
-            self.noise = measure_noise(line, y, self.eps, h)
+            self.noise = measure_noise(self.line(way), self.eps, h)
         # along many elements only as exact as the judgement needs: these may be large models
         goal = RTOL / SURE if way.at is None else 1e-9
         small = first_step(own, 0.0, EPS) if own else None
-        d = derivative(line, v, y, h, self.noise, goal, small)
+        d = derivative(self.line(way), h, goal, small)
         self.measured.setdefault(way.name, []).append((way, d))
         return d
 
@@ -112,7 +112,7 @@ class Meter:
         h = first_step(own, 0.0, self.eps)
         if own == 0 or h >= d.step:
             return d
-        closer = derivative(self.line(way), self.trial.v, self.trial.y, h, self.noise)
+        closer = derivative(self.line(way), h)
         if abs(closer.value - d.value) > SURE * (closer.uncertainty + d.uncertainty):
             return closer
         return d
@@ -123,14 +123,14 @@ class Meter:
         x = self.trial.arguments[way.name]
         single = x.item() if x.size == 1 else 0.0 if way.at is None else x[way.at]
         h = first_step(float(single), tensor_scale(x) if single == 0 else 0.0, self.eps)
-        rounding = 3 * noise_along(self.line(way), self.trial.v, h) / d.step
+        rounding = 3 * noise_along(self.line(way), h) / d.step
         if not rounding > d.uncertainty:
             return d
         return d._replace(uncertainty=d.uncertainty + rounding)
 
     def sides(self, way: Direction, d: Derivative) -> Sides | None:
         """The slopes to both sides if the point is a kink in this direction; else None."""
-        return find_kink(self.line(way), self.trial.v, self.trial.y, d.step / 2, self.noise)
+        return find_kink(self.line(way), d.step / 2)
 
     def numeric_gradient(self, name: str) -> np.ndarray:
         """Of an argument that was measured element by element."""

@@ -11,20 +11,20 @@ import math
 
 import numpy as np
 
-from minienc.verify.outputs import Line, Outputs, flat, weigh_change
+from minienc.verify.line import Line, Outputs, flat
 
 EPS = float(np.finfo(np.float64).eps)
 
 
-def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
+def measure_noise(line: Line, eps: float, h: float) -> float:
     """The relative error of an output, measured: at least eps.
 
     Seven values a hair apart lie on a straight line but for their rounding; the third and fourth
     differences of them remove any smooth part and leave the noise.
     """
     delta = max(h * 1e-6, 64 * eps * h)
-    scale = np.abs(flat(y))
-    table = np.array([flat(line(k * delta)) for k in range(7)])
+    scale = np.abs(flat(line.y))
+    table = np.array([flat(line.at(k * delta)) for k in range(7)])
     worst = eps
     for order in range(1, 5):
         table = np.diff(table, axis=0)
@@ -38,7 +38,7 @@ def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
     return min(worst, 1e3 * eps) * 2
 
 
-def noise_along(line: Line, v: Outputs, h: float) -> float:
+def noise_along(line: Line, h: float) -> float:
     """The absolute error of <v, y> near one place, by third differences of seven values.
 
     An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
@@ -47,8 +47,8 @@ def noise_along(line: Line, v: Outputs, h: float) -> float:
     """
     noise, before = 0.0, np.inf
     for k in range(5):
-        values = [line(j * 4 * h / 8**k) for j in range(-3, 4)]
-        third = np.diff([weigh_change(v, y, values[3]) for y in values], 3)
+        values = [line.at(j * 4 * h / 8**k) for j in range(-3, 4)]
+        third = np.diff([line.change(y, values[3]) for y in values], 3)
         sigma = float(np.sqrt(np.mean(third**2) * math.factorial(3) ** 2 / math.factorial(6)))
         if sigma > before / 4:
             noise = max(noise, sigma)
@@ -66,15 +66,6 @@ def precision_of(y: Outputs) -> float:
             if np.array_equal(values.astype(dtype), values):
                 return float(np.finfo(dtype).eps)
     return EPS
-
-
-def rounding_of(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
-    """What rounding may have done to <v, above - below>; what did not change was not rounded."""
-    square = 0.0
-    for c, a, b in zip(v, above, below, strict=True):
-        size = np.maximum(np.abs(a), np.abs(b)).astype(float) * (a != b)
-        square += float(np.sum(np.square(c * size)))
-    return noise * math.sqrt(square)
 
 
 def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minienc.arrays import get_array_module, is_array, to_numpy
-from minienc.verify.outputs import Outputs, float_outputs
+from minienc.verify.line import Outputs, float_outputs
 
 Arguments = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, SubjectError, lives_on_device
 
 

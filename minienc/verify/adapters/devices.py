@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import device_of, to_device
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, home, lives_on_device
 
 

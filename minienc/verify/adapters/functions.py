@@ -4,6 +4,7 @@ number whose gradient is given."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from minienc.arrays import to_numpy
@@ -17,7 +18,7 @@ from minienc.verify.adapters.arguments import (
     name_of,
     rewound,
 )
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
 
@@ -35,24 +36,16 @@ class _Function:
         values = [rewound(given[k]) for k in self.arguments]
         return self.f(*values, **{k: rewound(v) for k, v in self.options.items()})
 
-    def subject(
-        self, forward: Callable, backward: Callable, stopped: tuple[str, ...], traceable: Callable
-    ) -> Subject:
+    def subject(self, forward: Callable, backward: Callable, stopped: tuple[str, ...]) -> Subject:
         """With a backward that returns gradients in any way: by name, in order, or one alone."""
 
-        def named_backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+        def named(dys: Outputs, cache: Any) -> dict[str, Any]:
             found = backward(dys, cache)
             return assign_gradients(self.name, found, self.arguments, self.differentiable, stopped)
 
-        return Subject(
-            self.name,
-            self.arguments,
-            self.differentiable,
-            forward,
-            named_backward,
-            unchecked=find_unchecked(self.f, self.arguments, self.options),
-            traceable=traceable,
-        )
+        unchecked = find_unchecked(self.f, self.arguments, self.options)
+        what = self.name, self.arguments, self.differentiable
+        return Subject(*what, forward, named, unchecked=unchecked, traceable=self)
 
 
 def of_pair(
@@ -97,7 +90,9 @@ def _of_two_results(
         first = dys[0][()] if dys[0].ndim == 0 else dys[0]  # a number's cotangent is a number
         return f_backward(dys if several else first, inner)
 
-    return call.subject(forward, backward, stopped, traceable=lambda given: call(given)[0])
+    subject = call.subject(forward, backward, stopped)
+    subject.traceable = lambda given: call(given)[0]
+    return subject
 
 
 def of_given_gradient(
@@ -118,13 +113,10 @@ def of_given_gradient(
     def backward(dys: Outputs, given: Any) -> Any:
         return gradient(*given.values(), **options) if callable(gradient) else gradient
 
-    subject = call.subject(forward, backward, stopped, traceable=call)
-    subject.fixed, subject.has_samples = not callable(gradient), False
-    at_one = subject.backward
-
     def scaled(dys: Outputs, given: Any) -> dict[str, Any]:
         dy = float(dys[0].reshape(()))
-        return {k: None if g is None else to_numpy(g) * dy for k, g in at_one(dys, given).items()}
+        found = subject.backward(dys, given)
+        return {k: None if g is None else to_numpy(g) * dy for k, g in found.items()}
 
-    subject.backward = scaled
-    return subject
+    subject = call.subject(forward, backward, stopped)
+    return replace(subject, backward=scaled, fixed=not callable(gradient), has_samples=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from minienc.arrays import device_of, to_device
 from minienc.verify.adapters.arguments import as_outputs, floating, name_inputs, rewound
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minienc.arrays import get_array_module, to_numpy
 from minienc.verify.adapters.arguments import as_outputs, floating, name_inputs
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device
+
+Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or position), outer first
 
 
 class _Weight(NamedTuple):
     """Where an object keeps a weight, and where its backward leaves that weight's gradient."""
 
     name: str
-    read: Callable[[Any], Any]
-    write: Callable[[Any, Any], None]
-    gradient: Callable[[Any], Any]
+    places: list[Path]
+    gradient: Path
 
 
 def of_object(obj: Any, args: tuple) -> Subject:
@@ -38,12 +39,12 @@ def of_object(obj: Any, args: tuple) -> Subject:
     name = type(obj).__name__
     weights, unchecked = _find_weights(obj, args)
     inputs = name_inputs(args)
-    arguments = {**inputs, **{w.name: w.read(obj) for w in weights}}
+    arguments = {**inputs, **{w.name: _at(obj, w.places[0]) for w in weights}}
 
     def forward(given: Arguments) -> tuple[Outputs, Any]:
         one = copy.deepcopy(obj)
         for w in weights:
-            w.write(one, given[w.name])
+            _put(one, w.places, given[w.name])
         y = one.forward(*[given[k] for k in inputs])
         return as_outputs(y), (one, isinstance(y, (tuple, list)))
 
@@ -57,12 +58,9 @@ def of_object(obj: Any, args: tuple) -> Subject:
                 f"each input of forward"
             )
         found = dict(zip(inputs, dxs, strict=True))
-        return {**found, **{w.name: w.gradient(one) for w in weights}}
+        return {**found, **{w.name: _at(one, w.gradient) for w in weights}}
 
     return Subject(name, arguments, floating(arguments), forward, backward, unchecked=unchecked)
-
-
-Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or position), outer first
 
 
 def _find_weights(obj: Any, args: tuple) -> tuple[list[_Weight], dict[str, str]]:
@@ -81,7 +79,7 @@ def _find_weights(obj: Any, args: tuple) -> tuple[list[_Weight], dict[str, str]]
         gradient = next(filter(None, (_gradient_path(one, path) for path in places)), None)
         name = _spelled(places[0])
         if gradient is not None:
-            found.append(_weight(name, places, gradient))
+            found.append(_Weight(name, places, gradient))
         elif "running" not in name and "moving" not in name and _matters(obj, places, args):
             unchecked[name] = "changes the outputs, and no gradient stands beside it"
     return found, unchecked
@@ -118,12 +116,13 @@ def _at(x: Any, path: Path) -> Any:
     return x
 
 
-def _put(x: Any, path: Path, value: Any) -> None:
-    owner, (kind, key) = _at(x, path[:-1]), path[-1]
-    if kind == "attribute":
-        setattr(owner, key, value)
-    else:
-        owner[key] = value
+def _put(x: Any, places: list[Path], value: Any) -> None:
+    for path in places:
+        owner, (kind, key) = _at(x, path[:-1]), path[-1]
+        if kind == "attribute":
+            setattr(owner, key, value)
+        else:
+            owner[key] = value
 
 
 def _spelled(path: Path) -> str:
@@ -136,32 +135,22 @@ def _spelled(path: Path) -> str:
 
 def _gradient_path(one: Any, path: Path) -> Path | None:
     """``W`` beside ``dW``; ``W.data`` beside ``W.grad``; ``params[key]`` beside ``grads[key]``."""
-    candidates: list[Path] = []
     for i, (kind, key) in enumerate(path):
         if kind != "attribute":
             continue
-        last = i == len(path) - 1
         names = [f"d{key}", f"d_{key}", f"grad_{key}", f"{key}_grad", f"grad{key}"]
-        if last and key in ("data", "value"):
+        if i == len(path) - 1 and key in ("data", "value"):
             names = ["grad", "gradient"]
         if key in ("params", "parameters"):
             names += ["grads", "gradients"]
-        candidates += [(*path[:i], ("attribute", other), *path[i + 1 :]) for other in names]
-    for candidate in candidates:
-        try:
-            if getattr(_at(one, candidate), "shape", None) is not None:
-                return candidate
-        except (AttributeError, LookupError, TypeError):
-            continue
+        for name in names:
+            candidate: Path = (*path[:i], ("attribute", name), *path[i + 1 :])
+            try:
+                if getattr(_at(one, candidate), "shape", None) is not None:
+                    return candidate
+            except (AttributeError, LookupError, TypeError):
+                continue
     return None
-
-
-def _weight(name: str, places: list[Path], gradient: Path) -> _Weight:
-    def write(o: Any, value: Any) -> None:
-        for path in places:
-            _put(o, path, value)
-
-    return _Weight(name, lambda o: _at(o, places[0]), write, lambda o: _at(o, gradient))
 
 
 def _matters(obj: Any, places: list[Path], args: tuple) -> bool:
@@ -170,13 +159,10 @@ def _matters(obj: Any, places: list[Path], args: tuple) -> bool:
     noise = np.random.get_state()  # the same for both
     for factor in (1.0, 1.1):
         one = copy.deepcopy(obj)
-        value = _at(one, places[0]) * factor + (factor - 1)
-        for path in places:
-            _put(one, path, value)
+        _put(one, places, _at(one, places[0]) * factor + (factor - 1))
         try:
             np.random.set_state(noise)
-            with np.errstate(all="ignore"):
-                outputs.append(tuple(map(to_numpy, as_outputs(one.forward(*args)))))
+            outputs.append(tuple(map(to_numpy, as_outputs(one.forward(*args)))))
         except Exception:  # it refuses another value: no weight then
             return False
     return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*outputs, strict=True))

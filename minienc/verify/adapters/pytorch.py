@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
 

@@ -15,7 +15,7 @@ from minienc.verify.adapters.jax import is_of_jax, of_jax
 from minienc.verify.adapters.layers import of_layer, of_model_with_loss
 from minienc.verify.adapters.objects import of_object
 from minienc.verify.adapters.pytorch import is_of_torch, of_torch
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, Trial
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import device_of, get_array_module, is_array, to_numpy
+from minienc.verify.line import Outputs
 from minienc.verify.noise import gradient_rounding
-from minienc.verify.outputs import Outputs
 from minienc.verify.subject import Arguments, Subject, Trial, home, lives_on_device
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, Trial
 
 STEP = 2.0**-13  # near the cube root of float64's epsilon, 2^-52, with room for |g|

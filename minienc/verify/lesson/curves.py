@@ -19,8 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minienc.verify.noise import rounding_of
-from minienc.verify.outputs import Line, Outputs, weigh_change
+from minienc.verify.line import Line
 
 
 class Taylor(NamedTuple):
@@ -35,40 +34,27 @@ class Taylor(NamedTuple):
         return "flat" if self.verdict == "flat" else f"slope {self.slope:.1f}"
 
 
-def taylor_remainder(
-    line: Line, v: Outputs, y: Outputs, slope: float, h: float, noise: float
-) -> Taylor:
-    """Halve the step ten times from h on, and fit the slope to the smallest steps whose remainder
+def taylor_remainder(line: Line, slope: float, h: float) -> Taylor:
+    """Halve the step ten times from h on, and fit a power to the smallest steps whose remainder
     stands out from rounding."""
-    steps, remainders, clear = [], [], []
-    for k in range(11):
-        step = h / 2**k
-        above = line(step)
-        remainder = abs(weigh_change(v, above, y) - step * slope)
-        floor = 4 * rounding_of(v, above, y, noise) + 8 * noise * abs(step * slope)
-        steps.append(step)
+    steps = [h / 2**k for k in range(11)]
+    remainders, clear = [], []
+    for step in steps:
+        above = line.at(step)
+        remainder = abs(line.change(above, line.y) - step * slope)
+        floor = 4 * line.rounding(above, line.y) + 8 * line.noise * abs(step * slope)
         remainders.append(remainder)
         if math.isfinite(remainder) and remainder > 10 * floor:
-            clear.append(k)
+            clear.append((step, remainder))
     if len(clear) < 3:
         return Taylor(tuple(steps), tuple(remainders), math.nan, "flat")
-    last = clear[-4:]
-    order, _ = np.polyfit(
-        np.log2([steps[k] for k in last]), np.log2([remainders[k] for k in last]), 1
-    )
-    return Taylor(
-        tuple(steps), tuple(remainders), float(order), "wrong" if order < 1.5 else "right"
-    )
+    power = float(np.polyfit(*np.log2(clear[-4:]).T, 1)[0])
+    verdict = "wrong" if power < 1.5 else "right"
+    return Taylor(tuple(steps), tuple(remainders), power, verdict)
 
 
-def v_curve(line: Line, v: Outputs, yours: float, scale: float) -> list[tuple[float, float]]:
+def v_curve(line: Line, yours: float, scale: float) -> list[tuple[float, float]]:
     """(h, |D(h) - yours|) for fourteen steps from a tenth of the argument's size down."""
-    points = []
-    for k in range(14):
-        h = 0.1 * scale * 10.0 ** (-k)
-        if h == 0:
-            break
-        error = abs(weigh_change(v, line(h), line(-h)) / (2 * h) - yours)
-        if math.isfinite(error):
-            points.append((h, error))
-    return points
+    steps = [h for k in range(14) if (h := 0.1 * scale * 10.0 ** (-k)) > 0]
+    errors = [abs(line.change(line.at(h), line.at(-h)) / (2 * h) - yours) for h in steps]
+    return [(h, e) for h, e in zip(steps, errors, strict=True) if math.isfinite(e)]

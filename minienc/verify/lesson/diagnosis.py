@@ -6,7 +6,7 @@ import numpy as np
 
 from minienc.verify.findings import TensorResult
 from minienc.verify.lesson.formulas import candidates
-from minienc.verify.outputs import Outputs
+from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Trial
 
 

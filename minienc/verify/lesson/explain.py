@@ -65,7 +65,7 @@ def _taylor(name: str, meter: Meter) -> Any:
     slope = way.slope(np.asarray(trial.gradients[name]))
     # half the argument's size along the direction, which has length 1 in each element
     h = 2.0 ** round(math.log2(0.5 * tensor_scale(trial.arguments[name])))
-    return taylor_remainder(meter.line(way), trial.v, trial.y, slope, h, meter.noise)
+    return taylor_remainder(meter.line(way), slope, h)
 
 
 def _draw_v_curves(tensors: list[TensorResult], meter: Meter) -> None:
@@ -88,4 +88,4 @@ def _draw_v_curve(result: TensorResult, meter: Meter) -> None:
         way = element(result.name, x.shape, number.index)
     slope = way.slope(np.asarray(meter.trial.gradients[result.name]))
     scale = max(tensor_scale(x), abs(float(x[number.index])) if number.index else 0.0)
-    result.v_curve = v_curve(meter.line(way), meter.trial.v, slope, scale)
+    result.v_curve = v_curve(meter.line(way), slope, scale)

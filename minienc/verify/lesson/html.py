@@ -50,7 +50,7 @@ def as_page(report: Findings) -> str:
     )
 
 
-WRONG = (
+WRONG = [
     "index",
     "yours",
     "numeric",
@@ -59,7 +59,7 @@ WRONG = (
     "step h",
     "F(x + h/2)",
     "F(x − h/2)",
-)
+]
 
 
 def _tensor(t: TensorResult) -> str:
