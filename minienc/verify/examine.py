@@ -13,18 +13,8 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.differences import Derivative
-from minienc.verify.findings import FAIL, PASS, Element, TensorResult
-from minienc.verify.judge import (
-    BELOW_NOISE,
-    KINK,
-    RIGHT,
-    UNDEFINED,
-    WRONG,
-    conclude,
-    is_subgradient,
-    is_wrong,
-    judge,
-)
+from minienc.verify.findings import FAIL, PASS, WRONG, Element, TensorResult
+from minienc.verify.judge import conclude, is_subgradient, is_wrong, judge
 from minienc.verify.measure import Direction, Meter, element
 from minienc.verify.oracles import Oracle, consult
 
@@ -107,16 +97,7 @@ def _measure(meter: Meter, way: Direction, yours: float) -> Derivative:
 def _judge(result: TensorResult, meter: Meter, way: Direction, yours: float, d: Derivative) -> str:
     """Judge a number, and count it."""
     word = judge(yours, d, lambda: meter.sides(way, d))
-    number = Element(way.at or (), yours, *d[:5])
-    if word == WRONG:
-        result.add_wrong(number)
-    result.n_kinks += word == KINK
-    result.n_below_floor += word == BELOW_NOISE
-    result.n_undefined += word == UNDEFINED
-    if word in (RIGHT, WRONG) and (
-        result.worst is None or number.relative_error > result.worst.relative_error
-    ):
-        result.worst = number
+    result.count(word, Element(way.at or (), yours, *d[:5]))
     return word
 
 
@@ -141,7 +122,7 @@ def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> N
     way = Direction(result.name, np.ones(gradient.shape))
     d, yours = meter.measure(way), way.slope(gradient)
     if is_wrong(yours, d) and not meter.sides(way, d):
-        result.add_wrong(Element((), yours, *d[:5]))
+        result.count(WRONG, Element((), yours, *d[:5]))
 
 
 # ------------------------------------------------------------- along directions, then by bisection
@@ -174,7 +155,7 @@ def _redraw(
     if gradient is not None and holds_along_a_direction(Meter(moved, meter.rng), result.name):
         result.n_redrawn += 1
     else:
-        result.add_wrong(Element((), yours, *d[:5]))
+        result.count(WRONG, Element((), yours, *d[:5]))
 
 
 def holds_along_a_direction(meter: Meter, name: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+RIGHT, WRONG, KINK, BELOW_NOISE, UNDEFINED = "right", "wrong", "kink", "below noise", "undefined"
 _ORDER = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}
 
 
@@ -57,9 +58,17 @@ class TensorResult:
         """Over the numbers above the noise."""
         return 0.0 if self.worst is None else self.worst.relative_error
 
-    def add_wrong(self, number: Element) -> None:
-        self.n_wrong += 1
-        self.wrong.append(number)
+    def count(self, word: str, number: Element) -> None:
+        """Add a number to what it was judged to be."""
+        self.n_wrong += word == WRONG
+        self.n_kinks += word == KINK
+        self.n_below_floor += word == BELOW_NOISE
+        self.n_undefined += word == UNDEFINED
+        if word == WRONG:
+            self.wrong.append(number)
+        error = -1.0 if self.worst is None else self.worst.relative_error
+        if word in (RIGHT, WRONG) and number.relative_error > error:
+            self.worst = number
 
     def decide(self, verdict: str, reason: str) -> TensorResult:
         self.verdict, self.reason = verdict, reason

@@ -11,10 +11,18 @@ import math
 from collections.abc import Callable
 
 from minienc.verify.differences import Derivative, Sides
-from minienc.verify.findings import FAIL, INCONCLUSIVE, PASS, TensorResult
+from minienc.verify.findings import (
+    BELOW_NOISE,
+    FAIL,
+    INCONCLUSIVE,
+    KINK,
+    PASS,
+    RIGHT,
+    UNDEFINED,
+    WRONG,
+    TensorResult,
+)
 from minienc.verify.measure import RTOL, SURE
-
-RIGHT, WRONG, KINK, BELOW_NOISE, UNDEFINED = "right", "wrong", "kink", "below noise", "undefined"
 
 
 def is_wrong(yours: float, d: Derivative) -> bool:
@@ -41,7 +49,7 @@ def is_subgradient(yours: float, sides: Sides | None) -> bool:
 
 
 def judge(yours: float, d: Derivative, sides: Callable[[], Sides | None]) -> str:
-    """One of the five words above; ``sides`` is asked only where a kink would matter."""
+    """One of the five words; ``sides`` is asked only where a kink would matter."""
     if not math.isfinite(d.value):
         return UNDEFINED
     wrong, below = is_wrong(yours, d), is_below_noise(yours, d)

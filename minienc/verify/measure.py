@@ -14,7 +14,7 @@ import numpy as np
 from minienc.verify.differences import Derivative, Sides, derivative, find_kink, first_step
 from minienc.verify.line import Line, Outputs, float_outputs
 from minienc.verify.noise import EPS, measure_noise, noise_along, precision_of, tensor_scale
-from minienc.verify.subject import Arguments, Trial
+from minienc.verify.subject import Trial
 
 RTOL = 1e-6  # of float64 gradients: far above what differences leave, far below any mistake
 SURE = 10.0  # an uncertainty is an estimate: it counts this many times
@@ -87,7 +87,7 @@ class Meter:
     def measure(self, way: Direction) -> Derivative:
         """The derivative in a direction."""
         x = self.trial.arguments[way.name]
-        own = 0.0 if way.at is None else float(x[way.at])
+        own = self._own_size(way)
         h = first_step(own, tensor_scale(x), self.eps)
         if not self.noise:
             self.noise = measure_noise(self.line(way), self.eps, h)
@@ -108,34 +108,30 @@ class Meter:
     def _closer(self, way: Direction, d: Derivative) -> Derivative:
         """An element far smaller than its tensor may lie beside a pole that the first step leapt
         over: with a step of its own size another number comes out, and that one counts."""
-        own = 0.0 if way.at is None else float(self.trial.arguments[way.name][way.at])
+        own = self._own_size(way)
         h = first_step(own, 0.0, self.eps)
         if own == 0 or h >= d.step:
             return d
         closer = derivative(self.line(way), h)
-        if abs(closer.value - d.value) > SURE * (closer.uncertainty + d.uncertainty):
-            return closer
-        return d
+        surprise = abs(closer.value - d.value)
+        return closer if surprise > SURE * (closer.uncertainty + d.uncertainty) else d
 
     def _with_noise_of_the_place(self, way: Direction, d: Derivative) -> Derivative:
         """An output may be much less exact than its last digit, where it is what two nearly equal
         numbers left (1 + tanh of -5)."""
         x = self.trial.arguments[way.name]
-        single = x.item() if x.size == 1 else 0.0 if way.at is None else x[way.at]
-        h = first_step(float(single), tensor_scale(x) if single == 0 else 0.0, self.eps)
+        own = float(x.item()) if x.size == 1 else self._own_size(way)
+        h = first_step(own, 0.0 if own else tensor_scale(x), self.eps)
         rounding = 3 * noise_along(self.line(way), h) / d.step
-        if not rounding > d.uncertainty:
-            return d
-        return d._replace(uncertainty=d.uncertainty + rounding)
+        return d._replace(uncertainty=d.uncertainty + rounding) if rounding > d.uncertainty else d
+
+    def _own_size(self, way: Direction) -> float:
+        """Of the single element that moves; 0 where all do."""
+        return 0.0 if way.at is None else float(self.trial.arguments[way.name][way.at])
 
     def sides(self, way: Direction, d: Derivative) -> Sides | None:
         """The slopes to both sides if the point is a kink in this direction; else None."""
         return find_kink(self.line(way), d.step / 2)
-
-    def numeric_gradient(self, name: str) -> np.ndarray:
-        """Of an argument that was measured element by element."""
-        x = self.trial.arguments[name]
-        return np.array([d.value for _, d in self.measured[name][: x.size]]).reshape(x.shape)
 
     def move(self, name: str) -> Trial | None:
         """The trial at a point a little beside; None where no other point can be had."""
@@ -143,13 +139,13 @@ class Meter:
         if subject.fixed or subject.surrogate is not None:
             return None
         step = 0.1 * tensor_scale(x) * self.rng.standard_normal(x.shape)
-        moved: Arguments = {**self.trial.arguments, name: x + step}
+        moved, v = {**self.trial.arguments, name: x + step}, self.trial.v
         try:
             y, cache = subject.forward(moved)
-            gradients = subject.backward(self.trial.v, cache)
+            gradients = subject.backward(v, cache)
         except OUTSIDE:
             return None
-        return Trial(subject, moved, moved, float_outputs(y), self.trial.v, gradients)
+        return Trial(subject, moved, moved, float_outputs(y), v, gradients)
 
 
 def _precision_near(trial: Trial) -> float:

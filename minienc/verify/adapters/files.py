@@ -65,7 +65,11 @@ def check_file(
             text = ", ".join(f"{letter} = {size}" for letter, size in sizes.items())
             report.notes.append(f"the sizes were {text}")
         reports.append(report)
-    return _worst_of(reports)
+        if report.verdict == FAIL:
+            return report
+    for other in reports[1:]:
+        reports[0].notes.append(f"{other.notes[-1]}, too: {other.verdict}")
+    return reports[0]
 
 
 def _size_sets(shapes: str) -> list[dict[str, int]]:
@@ -80,16 +84,6 @@ def _size_sets(shapes: str) -> list[dict[str, int]]:
         raise ValueError(f"gradcheck: --shapes has {len(letters)} letters, expected at most 6")
     first = dict(zip(letters, small, strict=False))
     return [first, first | {letters[0]: 1}, dict(zip(letters, odd, strict=False))]
-
-
-def _worst_of(reports: list[Report]) -> Report:
-    """The first that failed; else the first, which says what else was tried."""
-    for report in reports:
-        if report.verdict == FAIL:
-            return report
-    for other in reports[1:]:
-        reports[0].notes.append(f"{other.notes[-1]}, too: {other.verdict}")
-    return reports[0]
 
 
 def _load(path: Path) -> ModuleType:

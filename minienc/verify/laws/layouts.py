@@ -15,10 +15,6 @@ from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, Trial
 
 
-def _fortran(a: np.ndarray) -> np.ndarray:
-    return np.asfortranarray(a)
-
-
 def _backwards(a: np.ndarray) -> np.ndarray:
     """Negative strides along every axis."""
     flip = (slice(None, None, -1),) * a.ndim
@@ -26,7 +22,6 @@ def _backwards(a: np.ndarray) -> np.ndarray:
 
 
 def _every_second(a: np.ndarray) -> np.ndarray:
-    """Every second column of a wider array."""
     wide = np.full((*a.shape[:-1], 2 * a.shape[-1]), 7, dtype=a.dtype)
     wide[..., ::2] = a
     return wide[..., ::2]
@@ -44,7 +39,7 @@ def _one_row(a: np.ndarray) -> np.ndarray:
 
 
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "in Fortran order (transposed)": _fortran,
+    "in Fortran order (transposed)": np.asfortranarray,
     "with negative strides": _backwards,
     "with every second column of a wider array": _every_second,
     "read-only": _read_only,

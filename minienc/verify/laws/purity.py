@@ -26,7 +26,11 @@ def check_purity(trial: Trial) -> list[str]:
     dys = tuple(map(place, host_dys))
     if changed := _changed(arguments, before):
         return [f"the forward writes into its argument {name}" for name in changed]
-    found = _shared_outputs(y, arguments)
+    found = [
+        f"the output shares memory with the argument {k}: writing to one changes the other"
+        for k, a in arguments.items()
+        if any(_share(part, a) for part in y)
+    ]
     again = subject.forward(arguments)[0]
     if not _same(home(y), home(again)):
         return [
@@ -64,14 +68,6 @@ def _same(one: Outputs, two: Outputs) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
 
 
-def _shared_outputs(y: Outputs, arguments: Arguments) -> list[str]:
-    return [
-        f"the output shares memory with the argument {k}: writing to one changes the other"
-        for k, a in arguments.items()
-        if any(_share(part, a) for part in y)
-    ]
-
-
 def _share(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return np.shares_memory(one, other)
@@ -104,15 +100,13 @@ def _repetition(
     subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any], arguments: Arguments
 ) -> list[str]:
     """Backward again; and forward with other numbers in between, for caches of one slot."""
-    kept = {k: None if g is None else np.array(g) for k, g in first.items()}
+    kept = {k: np.array(g) for k, g in first.items() if g is not None}
     try:
         second = home(subject.backward(dys, cache))
     except Exception:  # a cache that is used up is of no harm
         return []
     found = []
     for name, g in kept.items():
-        if g is None:
-            continue
         if np.array_equal(second[name], g, equal_nan=True):
             continue
         if np.allclose(second[name], 2 * g, rtol=1e-5):
@@ -138,7 +132,7 @@ def _repetition(
         f"the gradient of {name} changes when the forward is called again in between: the cache "
         f"belongs to the function, not to the call"
         for name, g in kept.items()
-        if g is not None and not np.array_equal(third[name], g, equal_nan=True)
+        if not np.array_equal(third[name], g, equal_nan=True)
     ]
 
 

@@ -48,7 +48,8 @@ def taylor_remainder(line: Line, slope: float, h: float) -> Taylor:
             clear.append((step, remainder))
     if len(clear) < 3:
         return Taylor(tuple(steps), tuple(remainders), math.nan, "flat")
-    power = float(np.polyfit(*np.log2(clear[-4:]).T, 1)[0])
+    sizes, values = np.log2(clear[-4:]).T
+    power = float(np.polyfit(sizes, values, 1)[0])
     verdict = "wrong" if power < 1.5 else "right"
     return Taylor(tuple(steps), tuple(remainders), power, verdict)
 

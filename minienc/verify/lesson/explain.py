@@ -32,7 +32,9 @@ def explain(findings: Findings, meter: Meter) -> None:
     findings.mutants = len(planted)
     findings.mutants_missed = [f"{m[0]}: {m[1]}" for m in planted if not _is_noticed(*m, meter)]
     if any(t.method == "directions" for t in findings.tensors):
-        findings.miss_probability = miss_probability(1e-2, DIRECTIONS)
+        # Along a normal direction an error is normal too, with its norm as standard deviation; it
+        # escapes below the tolerance, with probability about sqrt(2/pi) tolerance / error.
+        findings.miss_probability = (math.sqrt(2 / math.pi) * RTOL / 1e-2) ** DIRECTIONS
 
 
 def _is_examined(result: TensorResult, meter: Meter) -> bool:
@@ -41,23 +43,16 @@ def _is_examined(result: TensorResult, meter: Meter) -> bool:
 
 
 def _numeric_gradient(result: TensorResult, meter: Meter) -> np.ndarray | None:
+    """By differences, where every element was measured; they were the first that were."""
     if result.method != "elements" or not _is_examined(result, meter):
         return None
-    return meter.numeric_gradient(result.name)
+    size = int(np.prod(result.shape))
+    return np.array([d.value for _, d in meter.measured[result.name][:size]]).reshape(result.shape)
 
 
 def _is_noticed(name: str, mistake: str, gradient: np.ndarray, meter: Meter) -> bool:
     """A planted mistake, held against the differences that were already taken."""
     return any(is_wrong(way.slope(gradient), d) for way, d in meter.measured[name])
-
-
-def miss_probability(relative_error: float, directions: int) -> float:
-    """How likely an error of this fraction of the gradient's norm escapes all directions.
-
-    Along a normal direction the error is normal too, with its norm as standard deviation; it
-    escapes where it is below the tolerance, with probability about sqrt(2/pi) tolerance / error.
-    """
-    return (math.sqrt(2 / math.pi) * RTOL / relative_error) ** directions
 
 
 def _taylor(name: str, meter: Meter) -> Any:
@@ -69,23 +64,17 @@ def _taylor(name: str, meter: Meter) -> Any:
 
 
 def _draw_v_curves(tensors: list[TensorResult], meter: Meter) -> None:
-    """Of what failed; of what passed, the one with the largest error."""
+    """Of the worst number of what failed; of what passed, of the one with the largest error."""
     worst = [t for t in tensors if t.verdict == FAIL]
-    if not worst:
-        worst = sorted(tensors, key=lambda t: -t.worst_relative_error)[:1]
+    worst = worst or sorted(tensors, key=lambda t: -t.worst_relative_error)[:1]
     for result in worst[:3]:
-        _draw_v_curve(result, meter)
-
-
-def _draw_v_curve(result: TensorResult, meter: Meter) -> None:
-    """The V-curve of the worst element, or direction."""
-    number = result.wrong[0] if result.wrong else result.worst
-    if number is None:
-        return
-    x = meter.trial.arguments[result.name]
-    way: Direction = meter.measured[result.name][0][0]
-    if number.index or result.shape == ():
-        way = element(result.name, x.shape, number.index)
-    slope = way.slope(np.asarray(meter.trial.gradients[result.name]))
-    scale = max(tensor_scale(x), abs(float(x[number.index])) if number.index else 0.0)
-    result.v_curve = v_curve(meter.line(way), slope, scale)
+        number = result.wrong[0] if result.wrong else result.worst
+        if number is None:
+            continue
+        x = meter.trial.arguments[result.name]
+        way: Direction = meter.measured[result.name][0][0]
+        if number.index or result.shape == ():
+            way = element(result.name, x.shape, number.index)
+        slope = way.slope(np.asarray(meter.trial.gradients[result.name]))
+        scale = max(tensor_scale(x), abs(float(x[number.index])) if number.index else 0.0)
+        result.v_curve = v_curve(meter.line(way), slope, scale)

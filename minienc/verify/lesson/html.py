@@ -25,13 +25,11 @@ STYLE = """<style>
 def as_html(report: Findings) -> str:
     """The report as a fragment of HTML."""
     parts = [STYLE, '<div class="gradcheck">']
-    parts.append(
-        f'<h2><span class="{report.verdict}">{report.verdict.upper()}</span> '
-        f"{escape(report.title)}</h2>"
-    )
+    verdict = f'<span class="{report.verdict}">{report.verdict.upper()}</span>'
+    parts.append(f"<h2>{verdict} {escape(report.title)}</h2>")
     parts += [f'<p class="likely">{escape(problem)}</p>' for problem in report.problems]
     parts += [_tensor(t) for t in report.tensors if t.verdict != "pass"]
-    parts.append(_coverage(report.tensors))
+    parts.append(_table(COVERED, [_coverage(t) for t in report.tensors]))
     parts += [_v_curve(t) for t in report.tensors if t.v_curve]
     parts += [f"<pre>{escape(note)}</pre>" for note in report.notes]
     parts += [f"<p>{escape(line.strip())}</p>" for line in power_lines(report)]
@@ -50,23 +48,15 @@ def as_page(report: Findings) -> str:
     )
 
 
-WRONG = [
-    "index",
-    "yours",
-    "numeric",
-    "± at most",
-    "rel. error",
-    "step h",
-    "F(x + h/2)",
-    "F(x − h/2)",
-]
+NUMBER = ("index", "yours", "numeric", "± at most", "rel. error", "step h")
+BOTH_SIDES = ("F(x + h/2)", "F(x − h/2)")
 
 
 def _tensor(t: TensorResult) -> str:
     parts = [f"<h3>{escape(t.name)} {t.shape}: {escape(t.reason)}</h3>"]
     parts += [f'<p class="likely">likely: {escape(sentence)}</p>' for sentence in t.diagnosis]
     if t.wrong:
-        parts.append(_table(WRONG, [_cells(e) for e in t.wrong[:8]]))
+        parts.append(_table(NUMBER + BOTH_SIDES, [_cells(e) for e in t.wrong[:8]]))
     return "\n".join(parts)
 
 
@@ -77,21 +67,13 @@ def _cells(e: Element) -> list[str]:
     return [where, *(f"{x:.6g}" for x in numbers), repr(e.above), repr(e.below)]
 
 
-def _coverage(tensors: list[TensorResult]) -> str:
-    rows = [
-        [
-            t.name,
-            str(t.shape),
-            f"{t.checked} {t.method}",
-            f"{t.touched:.0%}",
-            f"{t.worst_relative_error:.1e}",
-            "" if t.taylor is None else str(t.taylor),
-            t.verdict,
-        ]
-        for t in tensors
-    ]
-    columns = ("tensor", "shape", "checked", "touched", "worst rel. error", "Taylor", "verdict")
-    return _table(columns, rows)
+COVERED = ("tensor", "shape", "checked", "touched", "worst rel. error", "Taylor", "verdict")
+
+
+def _coverage(t: TensorResult) -> list[str]:
+    covered = [t.name, str(t.shape), f"{t.checked} {t.method}", f"{t.touched:.0%}"]
+    taylor = "" if t.taylor is None else str(t.taylor)
+    return [*covered, f"{t.worst_relative_error:.1e}", taylor, t.verdict]
 
 
 def _table(columns: Sequence[str], rows: list[list[str]]) -> str:

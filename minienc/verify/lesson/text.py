@@ -8,26 +8,20 @@ RELATIVE_ERROR = "relative error = |yours - numeric| / max(|yours|, |numeric|)"
 
 
 def as_text(report: Findings) -> str:
-    """The report for a terminal: the verdict first, then what is wrong and where, then what was
-    covered."""
+    """The verdict first, then what is wrong and where, then what was covered."""
     lines = [f"{report.verdict.upper()}  {report.title}"]
-    for problem in report.problems:
-        lines.append(f"  ! {problem}")
+    lines += [f"  ! {problem}" for problem in report.problems]
     for tensor in report.tensors:
-        if tensor.verdict != PASS:
-            lines += _tensor_lines(tensor)
-    for name, why in report.unchecked.items():
-        lines.append(
-            f"  {name} was not checked: it {why}; if it has no gradient, say stop_gradient={name!r}"
-        )
+        lines += _tensor_lines(tensor) if tensor.verdict != PASS else []
+    lines += [
+        f"  {name} was not checked: it {why}; if it has no gradient, say stop_gradient={name!r}"
+        for name, why in report.unchecked.items()
+    ]
     if not any(t.checked for t in report.tensors):
         lines.append("  nothing was checked: there is no number to differentiate by")
     lines += ["", _table(report.tensors)] if report.tensors else []
-    for note in report.notes:
-        lines.append(f"  note: {note}")
-    lines += _oracle_lines(report)
-    lines.append(f"  {RELATIVE_ERROR}")
-    lines += power_lines(report)
+    lines += [f"  note: {note}" for note in report.notes]
+    lines += [*_oracle_lines(report), f"  {RELATIVE_ERROR}", *power_lines(report)]
     lines.append(f"  {report.evaluations:,} evaluations in {report.seconds:.2f} s")
     return "\n".join(lines)
 
@@ -65,8 +59,7 @@ def power_lines(report: Findings) -> list[str]:
 
 def _tensor_lines(t: TensorResult) -> list[str]:
     lines = [f"  {t.name} {t.shape}: {t.reason}"]
-    for sentence in t.diagnosis:
-        lines.append(f"    likely: {sentence}")
+    lines += [f"    likely: {sentence}" for sentence in t.diagnosis]
     if t.verdict == FAIL and t.wrong:
         lines.append(
             f"    {'index':<14}{'yours':>14}{'numeric':>14}{'± at most':>11}{'rel. error':>12}"
@@ -91,9 +84,8 @@ def _table(tensors: list[TensorResult]) -> str:
         redrawn = " and so redrawn" if t.n_redrawn else ""
         kinks = f", {t.n_kinks} at a kink{redrawn}" if t.n_kinks else ""
         floor = f", {t.n_below_floor} below the noise" if t.n_below_floor else ""
-        precision = ""
-        if t.precision_error is not None and t.verdict != FAIL:
-            precision = f", precision error {t.precision_error:.0e}"
+        compared = t.precision_error is not None and t.verdict != FAIL
+        precision = f", precision error {t.precision_error:.0e}" if compared else ""
         rows.append(
             f"  {t.name:<{width}}  {t.shape!s:<14} {checked:<16} {t.touched:>7.0%}  "
             f"{'' if t.taylor is None else str(t.taylor):<9}  {t.verdict}{kinks}{floor}{precision}"
