@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.differences import Derivative
-from minienc.verify.findings import FAIL, PASS, WRONG, Element, TensorResult
+from minienc.verify.findings import FAIL, PASS, Element, TensorResult, Word
 from minienc.verify.judge import conclude, is_subgradient, is_wrong, judge
 from minienc.verify.measure import Direction, Meter, element
 from minienc.verify.oracles import Oracle, consult
@@ -94,7 +94,7 @@ def _measure(meter: Meter, way: Direction, yours: float) -> Derivative:
     return meter.measure_again(way, d) if is_wrong(yours, d) else d
 
 
-def _judge(result: TensorResult, meter: Meter, way: Direction, yours: float, d: Derivative) -> str:
+def _judge(result: TensorResult, meter: Meter, way: Direction, yours: float, d: Derivative) -> Word:
     """Judge a number, and count it."""
     word = judge(yours, d, lambda: meter.sides(way, d))
     result.count(word, Element(way.at or (), yours, *d[:5]))
@@ -122,7 +122,7 @@ def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> N
     way = Direction(result.name, np.ones(gradient.shape))
     d, yours = meter.measure(way), way.slope(gradient)
     if is_wrong(yours, d) and not meter.sides(way, d):
-        result.count(WRONG, Element((), yours, *d[:5]))
+        result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
 # ------------------------------------------------------------- along directions, then by bisection
@@ -139,7 +139,7 @@ def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> 
         if sides is not None:
             _redraw(result, meter, way, yours, d)
             continue
-        if _judge(result, meter, way, yours, d) == WRONG and len(result.wrong) < 5:
+        if _judge(result, meter, way, yours, d) is Word.WRONG and len(result.wrong) < 5:
             result.wrong += _bisect(meter, way, gradient)
 
 
@@ -155,7 +155,7 @@ def _redraw(
     if gradient is not None and holds_along_a_direction(Meter(moved, meter.rng), result.name):
         result.n_redrawn += 1
     else:
-        result.count(WRONG, Element((), yours, *d[:5]))
+        result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
 def holds_along_a_direction(meter: Meter, name: str) -> bool:

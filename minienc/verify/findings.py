@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-RIGHT, WRONG, KINK, BELOW_NOISE, UNDEFINED = "right", "wrong", "kink", "below noise", "undefined"
 _ORDER = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}
+
+
+class Word(Enum):
+    """What one number is judged to be."""
+
+    RIGHT, WRONG, KINK, BELOW_NOISE, UNDEFINED = range(5)
 
 
 @dataclass
@@ -58,16 +64,16 @@ class TensorResult:
         """Over the numbers above the noise."""
         return 0.0 if self.worst is None else self.worst.relative_error
 
-    def count(self, word: str, number: Element) -> None:
+    def count(self, word: Word, number: Element) -> None:
         """Add a number to what it was judged to be."""
-        self.n_wrong += word == WRONG
-        self.n_kinks += word == KINK
-        self.n_below_floor += word == BELOW_NOISE
-        self.n_undefined += word == UNDEFINED
-        if word == WRONG:
+        self.n_wrong += word is Word.WRONG
+        self.n_kinks += word is Word.KINK
+        self.n_below_floor += word is Word.BELOW_NOISE
+        self.n_undefined += word is Word.UNDEFINED
+        if word is Word.WRONG:
             self.wrong.append(number)
         error = -1.0 if self.worst is None else self.worst.relative_error
-        if word in (RIGHT, WRONG) and number.relative_error > error:
+        if word in (Word.RIGHT, Word.WRONG) and number.relative_error > error:
             self.worst = number
 
     def decide(self, verdict: str, reason: str) -> TensorResult:

@@ -11,17 +11,7 @@ import math
 from collections.abc import Callable
 
 from minienc.verify.differences import Derivative, Sides
-from minienc.verify.findings import (
-    BELOW_NOISE,
-    FAIL,
-    INCONCLUSIVE,
-    KINK,
-    PASS,
-    RIGHT,
-    UNDEFINED,
-    WRONG,
-    TensorResult,
-)
+from minienc.verify.findings import FAIL, INCONCLUSIVE, PASS, TensorResult, Word
 from minienc.verify.measure import RTOL, SURE
 
 
@@ -48,15 +38,15 @@ def is_subgradient(yours: float, sides: Sides | None) -> bool:
     return min(sides) - slack <= yours <= max(sides) + slack
 
 
-def judge(yours: float, d: Derivative, sides: Callable[[], Sides | None]) -> str:
+def judge(yours: float, d: Derivative, sides: Callable[[], Sides | None]) -> Word:
     """One of the five words; ``sides`` is asked only where a kink would matter."""
     if not math.isfinite(d.value):
-        return UNDEFINED
+        return Word.UNDEFINED
     wrong, below = is_wrong(yours, d), is_below_noise(yours, d)
     is_flat = d.value == 0.0 == yours and not d.unchanged  # |x| at 0; x^2 at 0, too
     if (wrong or below or is_flat) and is_subgradient(yours, sides()):
-        return KINK
-    return WRONG if wrong else BELOW_NOISE if below else RIGHT
+        return Word.KINK
+    return Word.WRONG if wrong else Word.BELOW_NOISE if below else Word.RIGHT
 
 
 def conclude(result: TensorResult) -> TensorResult:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minienc.verify.differences import Derivative
-from minienc.verify.findings import WRONG, Element, TensorResult
+from minienc.verify.findings import Element, TensorResult, Word
 from minienc.verify.judge import is_below_noise, is_wrong
 from minienc.verify.measure import Direction, Meter
 from minienc.verify.noise import EPS
@@ -132,4 +132,4 @@ def _decide_below_noise(
     if is_wrong(yours, exact):
         moving = np.argwhere(way.vector)
         index = tuple(map(int, moving[0])) if len(moving) == 1 else ()
-        result.count(WRONG, Element(index, yours, *exact[:5]))
+        result.count(Word.WRONG, Element(index, yours, *exact[:5]))

@@ -14,6 +14,7 @@ from minienc.verify.subject import Arguments, SubjectError, lives_on_device
 
 
 def name_of(f: Any) -> str:
+    """A function's name; an object's class."""
     return getattr(f, "__name__", type(f).__name__)
 
 
@@ -46,13 +47,7 @@ def floating(arguments: Arguments) -> tuple[str, ...]:
 def find_differentiable(
     name: str, arguments: Arguments, constants: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The floating arrays that are not declared constant.
-
-    Raises
-    ------
-    SubjectError
-        If there are none.
-    """
+    """The floating arrays that are not declared constant; an error if there are none."""
     found = tuple(k for k in floating(arguments) if k not in constants)
     if not found:
         raise SubjectError(

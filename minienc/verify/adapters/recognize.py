@@ -105,11 +105,8 @@ def _replay_global_noise(subject: Subject) -> None:
             return forward(given)
         np.random.set_state(before)
         result = forward(given)
-        draws = not _same_state(before, np.random.get_state())
+        after = np.random.get_state()
+        draws = any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
         return result
 
     subject.forward = replaying
-
-
-def _same_state(one: Any, other: Any) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

@@ -147,12 +147,10 @@ def _linearity(
     """backward(3 dy + dz) = 3 backward(dy) + backward(dz): the chain rule is linear."""
     rng = np.random.default_rng(1)
     others = tuple(rng.standard_normal(d.shape).astype(d.dtype) for d in dys)
+    sums = tuple(np.asarray(3 * a + b, a.dtype) for a, b in zip(dys, others, strict=True))
     apart, together = (
         home(subject.backward(tuple(map(place, d)), subject.forward(arguments)[1]))
-        for d in (
-            others,
-            tuple(np.asarray(3 * a + b, a.dtype) for a, b in zip(dys, others, strict=True)),
-        )
+        for d in (others, sums)
     )
     found = []
     for name, g in first.items():
@@ -193,14 +191,11 @@ def _dtypes(trial: Trial, y: Outputs, gradients: dict[str, Any]) -> list[str]:
     dtypes = {trial.given[k].dtype for k in trial.subject.differentiable}
     if dtypes != {np.dtype(np.float32)}:
         return []
-    widened = [f"the gradient of {k}" for k, g in gradients.items() if _is_float64_array(g)]
+    arrays = {k: g for k, g in gradients.items() if isinstance(g, np.ndarray)}
+    widened = [f"the gradient of {k}" for k, g in arrays.items() if g.dtype == np.float64]
     if any(part.dtype == np.float64 and part.ndim for part in y):
         widened.insert(0, "the output")
     return [
         f"{what} is float64 though every input is float32: it was silently upcast"
         for what in widened
     ]
-
-
-def _is_float64_array(g: Any) -> bool:
-    return isinstance(g, np.ndarray) and g.dtype == np.float64

@@ -28,9 +28,7 @@ def plant(trial: Trial, gradients: dict[str, Any]) -> list[Mutant]:
         g = np.asarray(right, dtype=np.float64)
         spoilt = [*_of_array(g), *_of_indices(g, arguments)]
         spoilt += [(kind, found[name]) for kind, found in others.items()]
-        spoilt += [
-            (kind, value) for kind, value in candidates(name, g.shape, arguments, trial.v, None)
-        ]
+        spoilt += candidates(name, g.shape, arguments, trial.v, None)
         for kind, wrong in spoilt:
             if wrong is None or np.shape(wrong) != g.shape or not np.isfinite(wrong).all():
                 continue
