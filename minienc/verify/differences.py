@@ -15,7 +15,7 @@ Two things make R wrong. Cutting off the series: how far R lies from D(h/2) boun
 each output y_j is known to about eps |y_j|, so a difference of two over a width of h to eps |v_j
 y_j| / h, and an output that x does not reach adds nothing. The sum of both is the *uncertainty*.
 The step begins at the size that balances them and is changed until the uncertainty no longer falls;
-a number that is smaller than its uncertainty is below the floor, and nothing is said of it.
+of a number that is smaller than its uncertainty nothing is said: it is below the noise.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Hidden:
         self.moves: list[np.ndarray] | None = None
 
     def at(self, above: Outputs, below: Outputs, h: float, value: float) -> float:
-        """The most that the outputs unchanged between above and below add to the derivative."""
+        """The most that outputs equal above and below may add to the derivative."""
         still = [a == b for a, b in zip(above, below, strict=True)]
         most = self._size(still) / h
         if most <= 1e-8 * abs(value):

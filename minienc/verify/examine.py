@@ -46,7 +46,7 @@ def examine(
 
 
 def _is_settled(result: TensorResult, meter: Meter, x: np.ndarray, gradient: Any) -> bool:
-    """Where no number of the gradient needs to be measured, decide."""
+    """Decide what needs no measuring; return whether that was so."""
     if x.size == 0:
         result.decide(PASS if np.shape(gradient) == x.shape else FAIL, "it is empty")
     elif result.name in meter.trial.subject.stopped:
@@ -89,15 +89,18 @@ def _examine_missing(result: TensorResult, meter: Meter) -> None:
 # ------------------------------------------------------------------------------------- one number
 
 
-def _measure(meter: Meter, way: Direction, yours: float) -> Derivative:
-    d = meter.measure(way)
-    return meter.measure_again(way, d) if is_wrong(yours, d) else d
+def _compare(meter: Meter, direction: Direction, gradient: np.ndarray) -> tuple[float, Derivative]:
+    """What the gradient says and what is measured, with more care where the two disagree."""
+    yours, d = direction.slope(gradient), meter.measure(direction)
+    return yours, meter.measure_again(direction, d) if is_wrong(yours, d) else d
 
 
-def _judge(result: TensorResult, meter: Meter, way: Direction, yours: float, d: Derivative) -> Word:
+def _judge(
+    result: TensorResult, meter: Meter, direction: Direction, yours: float, d: Derivative
+) -> Word:
     """Judge a number, and count it."""
-    word = judge(yours, d, lambda: meter.sides(way, d))
-    result.count(word, Element(way.at or (), yours, *d[:5]))
+    word = judge(yours, d, lambda: meter.sides(direction, d))
+    result.count(word, Element(direction.at or (), yours, *d[:5]))
     return word
 
 
@@ -106,11 +109,10 @@ def _judge(result: TensorResult, meter: Meter, way: Direction, yours: float, d: 
 
 def _by_elements(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
     for index in np.ndindex(gradient.shape):
-        way = element(result.name, gradient.shape, index)
-        yours = way.slope(gradient)
-        d = _measure(meter, way, yours)
+        direction = element(result.name, gradient.shape, index)
+        yours, d = _compare(meter, direction, gradient)
         result.n_unchanged += d.unchanged
-        _judge(result, meter, way, yours, d)
+        _judge(result, meter, direction, yours, d)
     result.checked = gradient.size
     if result.n_kinks and not result.n_wrong:
         _examine_ties(result, meter, gradient)
@@ -119,9 +121,9 @@ def _by_elements(result: TensorResult, meter: Meter, gradient: np.ndarray) -> No
 def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
     """Where a maximum is tied, each element may have any share of its slope, but all together
     exactly the whole: along (1, ..., 1) a maximum has no kink."""
-    way = Direction(result.name, np.ones(gradient.shape))
-    d, yours = meter.measure(way), way.slope(gradient)
-    if is_wrong(yours, d) and not meter.sides(way, d):
+    direction = Direction(result.name, np.ones(gradient.shape))
+    d, yours = meter.measure(direction), direction.slope(gradient)
+    if is_wrong(yours, d) and not meter.sides(direction, d):
         result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
@@ -131,22 +133,21 @@ def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> N
 def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
     result.checked = DIRECTIONS
     for _ in range(DIRECTIONS):
-        way = meter.draw(result.name)
-        yours = way.slope(gradient)
-        d = _measure(meter, way, yours)
+        direction = meter.draw(result.name)
+        yours, d = _compare(meter, direction, gradient)
         result.n_unchanged += d.unchanged
-        sides = meter.sides(way, d) if is_wrong(yours, d) else None
+        sides = meter.sides(direction, d) if is_wrong(yours, d) else None
         if sides is not None:
-            _redraw(result, meter, way, yours, d)
+            _redraw(result, meter, direction, yours, d)
             continue
-        if _judge(result, meter, way, yours, d) is Word.WRONG and len(result.wrong) < 5:
-            result.wrong += _bisect(meter, way, gradient)
+        if _judge(result, meter, direction, yours, d) is Word.WRONG and len(result.wrong) < 5:
+            result.wrong += _bisect(meter, direction, gradient)
 
 
 def _redraw(
-    result: TensorResult, meter: Meter, way: Direction, yours: float, d: Derivative
+    result: TensorResult, meter: Meter, direction: Direction, yours: float, d: Derivative
 ) -> None:
-    """Of many kinks at once nothing can be told here; so look a little beside."""
+    """The line crosses a kink, so its slope tells nothing: judge the gradient at a point nearby."""
     result.n_kinks += 1
     moved = meter.move(result.name)
     if moved is None:
@@ -159,22 +160,21 @@ def _redraw(
 
 
 def holds_along_a_direction(meter: Meter, name: str) -> bool:
-    """Whether the gradient is right in one direction; a kink on the way does not count as wrong."""
-    way = meter.draw(name)
-    yours = way.slope(np.asarray(meter.trial.gradients[name]))
-    d = _measure(meter, way, yours)
-    return not is_wrong(yours, d) or is_subgradient(yours, meter.sides(way, d))
+    """Whether the gradient is right in one direction; a kink does not count as wrong."""
+    direction = meter.draw(name)
+    yours, d = _compare(meter, direction, np.asarray(meter.trial.gradients[name]))
+    return not is_wrong(yours, d) or is_subgradient(yours, meter.sides(direction, d))
 
 
-def _bisect(meter: Meter, way: Direction, gradient: np.ndarray) -> list[Element]:
+def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[Element]:
     """Follow the halves in which a direction is wrong down to single elements."""
     found: list[Element] = []
     pending = [np.arange(gradient.size)]
     while pending and len(found) < 3:
         indices = pending.pop()
         vector = np.zeros(gradient.size)
-        vector[indices] = 1.0 if len(indices) == 1 else way.vector.ravel()[indices]
-        part = Direction(way.name, vector.reshape(gradient.shape))
+        vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]
+        part = Direction(direction.name, vector.reshape(gradient.shape))
         d, yours = meter.measure(part), part.slope(gradient)
         if not is_wrong(yours, d):
             continue

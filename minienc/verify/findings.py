@@ -61,7 +61,7 @@ class TensorResult:
 
     @property
     def worst_relative_error(self) -> float:
-        """Over the numbers above the noise."""
+        """The largest among the numbers above the noise."""
         return 0.0 if self.worst is None else self.worst.relative_error
 
     def count(self, word: Word, number: Element) -> None:

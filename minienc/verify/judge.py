@@ -24,7 +24,7 @@ def is_wrong(yours: float, d: Derivative) -> bool:
 
 
 def is_below_noise(yours: float, d: Derivative) -> bool:
-    """So small that the difference could not have told it from another."""
+    """So small that the difference cannot tell it from another number."""
     if d.unchanged and yours == 0.0:
         return False  # proven to be zero
     return not SURE * d.uncertainty <= 0.1 * max(abs(yours), abs(d.value))
@@ -39,7 +39,7 @@ def is_subgradient(yours: float, sides: Sides | None) -> bool:
 
 
 def judge(yours: float, d: Derivative, sides: Callable[[], Sides | None]) -> Word:
-    """One of the five words; ``sides`` is asked only where a kink would matter."""
+    """Decide what a number is; ``sides`` is dear, so it is called only where a kink matters."""
     if not math.isfinite(d.value):
         return Word.UNDEFINED
     wrong, below = is_wrong(yours, d), is_below_noise(yours, d)

@@ -69,72 +69,76 @@ class Meter:
         """A random direction, in which all elements move."""
         return Direction(name, self.rng.standard_normal(self.trial.arguments[name].shape))
 
-    def line(self, way: Direction) -> Line:
+    def line(self, direction: Direction) -> Line:
         """The outputs with t times the direction added to its argument."""
         arguments, v, y = self.trial.arguments, self.trial.v, self.trial.y
-        x = arguments[way.name]
+        x = arguments[direction.name]
 
         def at(t: float) -> Outputs:
             self.evaluations += 1
             try:
-                moved = {**arguments, way.name: x + t * way.vector}
+                moved = {**arguments, direction.name: x + t * direction.vector}
                 return float_outputs(self.trial.subject.outputs(moved))
             except OUTSIDE:
                 return tuple(np.full(part.shape, np.nan) for part in y)
 
         return Line(at, v, y, self.noise)
 
-    def measure(self, way: Direction) -> Derivative:
+    def measure(self, direction: Direction) -> Derivative:
         """The derivative in a direction."""
-        x = self.trial.arguments[way.name]
-        own = self._own_size(way)
+        x = self.trial.arguments[direction.name]
+        own = self._own_size(direction)
         h = first_step(own, tensor_scale(x), self.eps)
         if not self.noise:
-            self.noise = measure_noise(self.line(way), self.eps, h)
+            self.noise = measure_noise(self.line(direction), self.eps, h)
         # along many elements only as exact as the judgement needs: these may be large models
-        goal = RTOL / SURE if way.at is None else 1e-9
+        goal = RTOL / SURE if direction.at is None else 1e-9
         small = first_step(own, 0.0, EPS) if own else None
-        d = derivative(self.line(way), h, goal, small)
-        self.measured.setdefault(way.name, []).append((way, d))
+        d = derivative(self.line(direction), h, goal, small)
+        self.measured.setdefault(direction.name, []).append((direction, d))
         return d
 
-    def measure_again(self, way: Direction, d: Derivative) -> Derivative:
+    def measure_again(self, direction: Direction, d: Derivative) -> Derivative:
         """Before a number is called wrong: the same derivative, with more care."""
-        d = self._closer(way, d)
-        d = self._with_noise_of_the_place(way, d)
-        self.measured[way.name][-1] = (way, d)
+        d = self._closer(direction, d)
+        d = self._with_local_noise(direction, d)
+        self.measured[direction.name][-1] = (direction, d)
         return d
 
-    def _closer(self, way: Direction, d: Derivative) -> Derivative:
+    def _closer(self, direction: Direction, d: Derivative) -> Derivative:
         """An element far smaller than its tensor may lie beside a pole that the first step leapt
         over: with a step of its own size another number comes out, and that one counts."""
-        own = self._own_size(way)
+        own = self._own_size(direction)
         h = first_step(own, 0.0, self.eps)
         if own == 0 or h >= d.step:
             return d
-        closer = derivative(self.line(way), h)
+        closer = derivative(self.line(direction), h)
         surprise = abs(closer.value - d.value)
         return closer if surprise > SURE * (closer.uncertainty + d.uncertainty) else d
 
-    def _with_noise_of_the_place(self, way: Direction, d: Derivative) -> Derivative:
+    def _with_local_noise(self, direction: Direction, d: Derivative) -> Derivative:
         """An output may be much less exact than its last digit, where it is what two nearly equal
         numbers left (1 + tanh of -5)."""
-        x = self.trial.arguments[way.name]
-        own = float(x.item()) if x.size == 1 else self._own_size(way)
+        x = self.trial.arguments[direction.name]
+        own = float(x.item()) if x.size == 1 else self._own_size(direction)
         h = first_step(own, 0.0 if own else tensor_scale(x), self.eps)
-        rounding = 3 * noise_along(self.line(way), h) / d.step
+        rounding = 3 * noise_along(self.line(direction), h) / d.step
         return d._replace(uncertainty=d.uncertainty + rounding) if rounding > d.uncertainty else d
 
-    def _own_size(self, way: Direction) -> float:
-        """Of the single element that moves; 0 where all do."""
-        return 0.0 if way.at is None else float(self.trial.arguments[way.name][way.at])
+    def _own_size(self, direction: Direction) -> float:
+        """The size of the single element that moves; 0 where all elements move."""
+        return (
+            0.0
+            if direction.at is None
+            else float(self.trial.arguments[direction.name][direction.at])
+        )
 
-    def sides(self, way: Direction, d: Derivative) -> Sides | None:
+    def sides(self, direction: Direction, d: Derivative) -> Sides | None:
         """The slopes to both sides if the point is a kink in this direction; else None."""
-        return find_kink(self.line(way), d.step / 2)
+        return find_kink(self.line(direction), d.step / 2)
 
     def move(self, name: str) -> Trial | None:
-        """The trial at a point a little beside; None where no other point can be had."""
+        """The trial at a point nearby; None where no other point can be had."""
         subject, x = self.trial.subject, self.trial.arguments[name]
         if subject.fixed or subject.surrogate is not None:
             return None
@@ -149,7 +153,7 @@ class Meter:
 
 
 def _precision_near(trial: Trial) -> float:
-    """Of the forward, near the point: at the point itself the numbers may be simple ones."""
+    """The forward's precision, asked near the point: at the point the numbers may be round ones."""
     rng = np.random.default_rng(0)
     near = {
         k: a * (1 + 1e-3 * rng.random(a.shape)) if k in trial.subject.differentiable else a

@@ -57,8 +57,9 @@ def complex_step(trial: Trial) -> Oracle:
         for k, a in trial.arguments.items()
     }
 
-    def ask(way: Direction) -> Answer:
-        moved = {**as_complex, way.name: as_complex[way.name] + 1j * TINY * way.vector}
+    def ask(direction: Direction) -> Answer:
+        name, step = direction.name, 1j * TINY * direction.vector
+        moved = {**as_complex, name: as_complex[name] + step}
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of an imaginary part that is thrown away
             y = trial.subject.outputs(moved)
@@ -78,7 +79,7 @@ def complex_step(trial: Trial) -> Oracle:
 
 
 def first_line(error: Exception) -> str:
-    """Of an exception's message."""
+    """The first line of an exception's message."""
     lines = str(error).strip().splitlines()
     line = lines[0] if lines else type(error).__name__
     return line if len(line) <= 120 else line[:117] + "..."
@@ -90,27 +91,27 @@ def consult(oracle: Oracle, result: TensorResult, meter: Meter, gradient: np.nda
     if oracle.ask is None or result.n_kinks:
         return
     answers = []
-    for way, d in meter.measured[result.name]:
-        answer = oracle.ask(way)
+    for direction, d in meter.measured[result.name]:
+        answer = oracle.ask(direction)
         if is_wrong(answer.value, d):
             result.oracles[oracle.name] = (
                 f"not used: along one direction of {result.name} it gives {answer.value:.6g}, "
                 f"differences {d.value:.6g}"
             )
             return
-        answers.append((way, d, answer))
+        answers.append((direction, d, answer))
     size = max((max(abs(a.value), a.rounding) for _, _, a in answers), default=0.0)
-    gap = max(abs(way.slope(gradient) - a.value) for way, _, a in answers)
+    gap = max(abs(direction.slope(gradient) - a.value) for direction, _, a in answers)
     result.oracles[oracle.name] = gap / size if size > 0 else gap
     every = meter.trial.gradients.values()
     largest = float(max(np.abs(g).max(initial=0) for g in every if g is not None))
-    for way, d, answer in answers:
-        _decide_below_noise(result, way, way.slope(gradient), d, answer, largest)
+    for direction, d, answer in answers:
+        _decide_below_noise(result, direction, direction.slope(gradient), d, answer, largest)
 
 
 def _decide_below_noise(
     result: TensorResult,
-    way: Direction,
+    direction: Direction,
     yours: float,
     d: Derivative,
     answer: Answer,
@@ -130,6 +131,6 @@ def _decide_below_noise(
         return
     result.n_below_floor -= 1
     if is_wrong(yours, exact):
-        moving = np.argwhere(way.vector)
+        moving = np.argwhere(direction.vector)
         index = tuple(map(int, moving[0])) if len(moving) == 1 else ()
         result.count(Word.WRONG, Element(index, yours, *exact[:5]))

@@ -47,7 +47,7 @@ class Subject:
     parts: Callable[[], Iterator[tuple[str, Any, Any]]] | None = None
     # on a device: which one, what brings arrays there, and the same subject with arrays of there
     device: str = "cpu"
-    there: Callable[[Any], Any] | None = None
+    to_device: Callable[[Any], Any] | None = None
     on_device: Subject | None = None
 
     def outputs(self, arguments: Arguments) -> Outputs:
@@ -122,10 +122,10 @@ def lives_on_device(x: Any) -> bool:
     return module is not np and getattr(module, "__name__", "") != "jax.numpy"
 
 
-def home(x: Any) -> Any:
+def to_host(x: Any) -> Any:
     """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
     if isinstance(x, dict):
-        return {k: home(part) for k, part in x.items()}
+        return {k: to_host(part) for k, part in x.items()}
     if isinstance(x, tuple):
-        return tuple(map(home, x))
+        return tuple(map(to_host, x))
     return to_numpy(x) if lives_on_device(x) else x

@@ -19,7 +19,7 @@ def name_of(f: Any) -> str:
 
 
 def name_inputs(xs: Sequence[Any]) -> Arguments:
-    """Of what has no names of its own: x, or x0, x1, ..."""
+    """Names for inputs that have none: x, or x0, x1, ..."""
     return {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
 
 
@@ -148,7 +148,7 @@ def assign_gradients(
 
 
 def describe(x: Any) -> str:
-    """What came, for a message."""
+    """A value's type and size, for an error message."""
     if hasattr(x, "shape"):
         return f"{type(x).__name__} of shape {tuple(x.shape)}"
     return f"{type(x).__name__}" + (f" of {len(x)}" if isinstance(x, (tuple, list)) else "")

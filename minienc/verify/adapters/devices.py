@@ -15,7 +15,7 @@ import numpy as np
 
 from minienc.arrays import device_of, to_device
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError, home, lives_on_device
+from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device, to_host
 
 
 def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
@@ -69,31 +69,31 @@ def _places(args: tuple, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def run_on(subject: Subject, device: str) -> Subject:
     """The subject with arguments, outputs and gradients on the host, computing on ``device``."""
 
-    def there(given: Any) -> Any:
+    def bring(given: Any) -> Any:
         if isinstance(given, dict):
-            return {k: there(v) for k, v in given.items()}
+            return {k: bring(v) for k, v in given.items()}
         if isinstance(given, tuple):
-            return tuple(map(there, given))
+            return tuple(map(bring, given))
         return to_device(given, device) if isinstance(given, np.ndarray) else given
 
     def forward(given: Arguments) -> tuple[Outputs, Any]:
-        y, cache = subject.forward(there(given))
-        return home(y), cache
+        y, cache = subject.forward(bring(given))
+        return to_host(y), cache
 
     def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
-        return home(subject.backward(there(dys), cache))
+        return to_host(subject.backward(bring(dys), cache))
 
     def surrogate(given: Arguments) -> Outputs:
         assert subject.surrogate is not None
-        return home(subject.surrogate(there(given)))
+        return to_host(subject.surrogate(bring(given)))
 
     return replace(
         subject,
-        arguments=home(subject.arguments),
+        arguments=to_host(subject.arguments),
         forward=forward,
         backward=backward,
         surrogate=surrogate if subject.surrogate else None,
         device=device,
-        there=there,
+        to_device=bring,
         on_device=subject,
     )

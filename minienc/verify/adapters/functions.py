@@ -105,8 +105,8 @@ def of_given_gradient(
         outputs = as_outputs(call(given))
         if len(outputs) != 1 or outputs[0].size != 1:
             raise SubjectError(
-                f"{call.name} returned {describe(outputs[0])}, expected a number: a claimed "
-                f"gradient is that of a number; for arrays give a backward(dy, cache)"
+                f"{call.name} returned {describe(outputs[0])}, expected a number, as "
+                f"gradient= is for functions of one; for arrays give a backward(dy, cache)"
             )
         return outputs, given
 

@@ -49,8 +49,8 @@ def jax_vjp(trial: Trial) -> Oracle:
     except Exception as error:  # a forward that needs NumPy itself, and JAX says so in many ways
         return Oracle(name, None, f"the forward cannot be traced: {first_line(error)}")
 
-    def ask(way: Direction) -> Answer:
-        return add_up([np.asarray(gradients[way.name], np.float64) * way.vector])
+    def ask(direction: Direction) -> Answer:
+        return add_up([np.asarray(gradients[direction.name], np.float64) * direction.vector])
 
     return Oracle(name, ask)
 

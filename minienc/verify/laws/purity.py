@@ -10,7 +10,7 @@ import numpy as np
 from minienc.arrays import device_of, get_array_module, is_array, to_numpy
 from minienc.verify.line import Outputs
 from minienc.verify.noise import gradient_rounding
-from minienc.verify.subject import Arguments, Subject, Trial, home, lives_on_device
+from minienc.verify.subject import Arguments, Subject, Trial, lives_on_device, to_host
 
 
 def check_purity(trial: Trial) -> list[str]:
@@ -18,7 +18,7 @@ def check_purity(trial: Trial) -> list[str]:
 
     On a device they are held against the arrays that live there.
     """
-    place, subject = trial.subject.there or _copy, trial.subject.on_device or trial.subject
+    place, subject = trial.subject.to_device or _copy, trial.subject.on_device or trial.subject
     arguments = {k: place(a) for k, a in trial.given.items()}
     before = {k: _bytes(a) for k, a in arguments.items() if is_array(a)}
     y, cache = subject.forward(arguments)
@@ -32,7 +32,7 @@ def check_purity(trial: Trial) -> list[str]:
         if any(_share(part, a) for part in y)
     ]
     again = subject.forward(arguments)[0]
-    if not _same(home(y), home(again)):
+    if not _same(to_host(y), to_host(again)):
         return [
             *found,
             "the forward gives two results for one input: pass its generator, or seed it",
@@ -43,11 +43,11 @@ def check_purity(trial: Trial) -> list[str]:
         found.append("the backward writes into the cotangent dy")
     found += [f"the backward writes into {name}" for name in _changed(arguments, before)]
     found += _shared_gradients(first, dys, arguments)
-    found += _strayed(first, arguments)
-    found += _repetition(subject, dys, cache, home(first), arguments)
-    found += _linearity(subject, place, host_dys, home(first), arguments, home(y))
-    found += _addition(subject, dys, cache, home(first))
-    found += _dtypes(trial, y, home(first))
+    found += _on_wrong_device(first, arguments)
+    found += _repetition(subject, dys, cache, to_host(first), arguments)
+    found += _linearity(subject, place, host_dys, to_host(first), arguments, to_host(y))
+    found += _addition(subject, dys, cache, to_host(first))
+    found += _dtypes(trial, y, to_host(first))
     return found
 
 
@@ -86,7 +86,7 @@ def _shared_gradients(gradients: dict[str, Any], dys: Outputs, arguments: Argume
     return found
 
 
-def _strayed(gradients: dict[str, Any], arguments: Arguments) -> list[str]:
+def _on_wrong_device(gradients: dict[str, Any], arguments: Arguments) -> list[str]:
     """A gradient made with NumPy, though its argument lives on a device."""
     return [
         f"the gradient of {name} lives on cpu, expected {device_of(arguments[name])}, where {name} "
@@ -102,7 +102,7 @@ def _repetition(
     """Backward again; and forward with other numbers in between, for caches of one slot."""
     kept = {k: np.array(g) for k, g in first.items() if g is not None}
     try:
-        second = home(subject.backward(dys, cache))
+        second = to_host(subject.backward(dys, cache))
     except Exception:  # a cache that is used up is of no harm
         return []
     found = []
@@ -127,7 +127,7 @@ def _repetition(
         subject.forward(other)
     except Exception:  # it refuses these numbers (probabilities, a positive definite matrix)
         subject.forward(arguments)
-    third = home(subject.backward(dys, cache))
+    third = to_host(subject.backward(dys, cache))
     return [
         f"the gradient of {name} changes when the forward is called again in between: the cache "
         f"belongs to the function, not to the call"
@@ -149,7 +149,7 @@ def _linearity(
     others = tuple(rng.standard_normal(d.shape).astype(d.dtype) for d in dys)
     sums = tuple(np.asarray(3 * a + b, a.dtype) for a, b in zip(dys, others, strict=True))
     apart, together = (
-        home(subject.backward(tuple(map(place, d)), subject.forward(arguments)[1]))
+        to_host(subject.backward(tuple(map(place, d)), subject.forward(arguments)[1]))
         for d in (others, sums)
     )
     found = []
@@ -161,7 +161,7 @@ def _linearity(
         kinds = {a.dtype for a in (np.asarray(g), *dys) if a.dtype.kind == "f"}
         eps = max((float(np.finfo(dtype).eps) for dtype in kinds), default=0.0)
         tolerance = max(1e-9, min(1e4 * eps, 2e-2))
-        rounding = 4 * gradient_rounding(home(arguments[name]), dys, y, eps)
+        rounding = 4 * gradient_rounding(to_host(arguments[name]), dys, y, eps)
         atol = max(tolerance * size, rounding, 1e-300)
         if not np.allclose(together[name], expected, rtol=0, atol=atol):
             found.append(f"the gradient of {name} is not linear in dy")
@@ -175,7 +175,7 @@ def _addition(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any])
         return []
     sizes = [float(np.abs(g).max(initial=0)) for g in first.values() if g is not None]
     start = max(sizes, default=0.0)
-    onto = home(subject.backward_onto(dys, cache, start))
+    onto = to_host(subject.backward_onto(dys, cache, start))
     return [
         f"the gradient of {name} is written over what was there, instead of added to it: a layer "
         f"that is used twice would lose a use"

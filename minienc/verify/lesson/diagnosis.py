@@ -97,7 +97,7 @@ def _of_formulas(
 
 
 def _of_mask(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
-    """Right but where the gradient is zero: what the forward cut off gets one all the same."""
+    """Right except where it should be zero: what the forward cut off gets a gradient, too."""
     size = np.abs(numeric).max(initial=0)
     dead = np.abs(numeric) <= 1e-9 * size
     if not dead.any() or dead.all() or not yours[dead].any():

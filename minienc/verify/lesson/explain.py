@@ -18,7 +18,7 @@ from minienc.verify.noise import tensor_scale
 
 
 def explain(findings: Findings, meter: Meter) -> None:
-    """Likely causes, curves, and planted mistakes; of what was measured, that is."""
+    """Add likely causes, curves, and which planted mistakes the check would have noticed."""
     trial = meter.trial
     for result in findings.tensors:
         if result.verdict == FAIL:
@@ -43,7 +43,7 @@ def _is_examined(result: TensorResult, meter: Meter) -> bool:
 
 
 def _numeric_gradient(result: TensorResult, meter: Meter) -> np.ndarray | None:
-    """By differences, where every element was measured; they were the first that were."""
+    """By differences, where every element was measured (before anything else was)."""
     if result.method != "elements" or not _is_examined(result, meter):
         return None
     size = int(np.prod(result.shape))
@@ -52,15 +52,15 @@ def _numeric_gradient(result: TensorResult, meter: Meter) -> np.ndarray | None:
 
 def _is_noticed(name: str, mistake: str, gradient: np.ndarray, meter: Meter) -> bool:
     """A planted mistake, held against the differences that were already taken."""
-    return any(is_wrong(way.slope(gradient), d) for way, d in meter.measured[name])
+    return any(is_wrong(direction.slope(gradient), d) for direction, d in meter.measured[name])
 
 
 def _taylor(name: str, meter: Meter) -> Any:
-    way, trial = meter.draw(name), meter.trial
-    slope = way.slope(np.asarray(trial.gradients[name]))
+    direction, trial = meter.draw(name), meter.trial
+    slope = direction.slope(np.asarray(trial.gradients[name]))
     # half the argument's size along the direction, which has length 1 in each element
     h = 2.0 ** round(math.log2(0.5 * tensor_scale(trial.arguments[name])))
-    return taylor_remainder(meter.line(way), slope, h)
+    return taylor_remainder(meter.line(direction), slope, h)
 
 
 def _draw_v_curves(tensors: list[TensorResult], meter: Meter) -> None:
@@ -72,9 +72,9 @@ def _draw_v_curves(tensors: list[TensorResult], meter: Meter) -> None:
         if number is None:
             continue
         x = meter.trial.arguments[result.name]
-        way: Direction = meter.measured[result.name][0][0]
+        direction: Direction = meter.measured[result.name][0][0]
         if number.index or result.shape == ():
-            way = element(result.name, x.shape, number.index)
-        slope = way.slope(np.asarray(meter.trial.gradients[result.name]))
+            direction = element(result.name, x.shape, number.index)
+        slope = direction.slope(np.asarray(meter.trial.gradients[result.name]))
         scale = max(tensor_scale(x), abs(float(x[number.index])) if number.index else 0.0)
-        result.v_curve = v_curve(meter.line(way), slope, scale)
+        result.v_curve = v_curve(meter.line(direction), slope, scale)

@@ -1,8 +1,8 @@
 """What a gradient looks like when a dense layer's backward was written with a common mistake.
 
 y = f(x W + b) has dz = f'(z) dy, dx = dz W', dW = x' dz, db = sum dz. From the arguments, the
-cotangent and the output alone, each of these can be written down with a wrong dz; a claim that
-equals one of them tells its mistake, and each of them is a mutant that a check should notice.
+cotangent and the output alone, each of these can be written down with a wrong dz; a gradient
+that equals one of them shows its mistake, and each is a mutant that a check should notice.
 """
 
 from __future__ import annotations
