@@ -86,9 +86,6 @@ def _examine_missing(result: TensorResult, meter: Meter) -> None:
         result.decide(FAIL, "the backward gave no gradient, but the outputs depend on it")
 
 
-# ------------------------------------------------------------------------------------- one number
-
-
 def _compare(meter: Meter, direction: Direction, gradient: np.ndarray) -> tuple[float, Derivative]:
     """What the gradient says and what is measured, with more care where the two disagree."""
     yours, d = direction.slope(gradient), meter.measure(direction)

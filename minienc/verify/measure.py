@@ -44,26 +44,14 @@ def element(name: str, shape: tuple[int, ...], index: tuple[int, ...]) -> Direct
 
 
 class Meter:
-    """Measures derivatives at the point of a trial.
-
-    Attributes
-    ----------
-    rng : Generator
-        For directions.
-    eps, noise : float
-        The relative error of an output: by its type, and as it was measured.
-    evaluations : int
-        Of the forward, so far.
-    measured : dict
-        For each argument every direction that was measured, and its derivative.
-    """
+    """Measures derivatives at the point of a trial, and keeps them."""
 
     def __init__(self, trial: Trial, rng: np.random.Generator) -> None:
-        self.trial, self.rng = trial, rng
-        self.evaluations = 0
-        self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}
-        self.eps = _precision_near(trial)
-        self.noise = 0.0  # measured when it is needed first
+        self.trial, self.rng = trial, rng  # for directions
+        self.evaluations = 0  # of the forward
+        self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}  # by argument
+        self.eps = _precision_near(trial)  # the relative error of an output by its type,
+        self.noise = 0.0  # and as it is measured, when it is needed first
 
     def draw(self, name: str) -> Direction:
         """A random direction, in which all elements move."""
