@@ -19,12 +19,15 @@ import numpy as np
 from minienc.arrays import Array, beside, check_device, device_of, to_numpy
 from minienc.layers.base import Gradients, Layer, Parameter, Parameters
 from minienc.layers.graph import Graph, Input, SymbolicTensor
-from minienc.training import loop
+from minienc.saving import compile_arguments, graph_from_header, model_header
+from minienc.summary import summary_lines
+from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_fit, read_archive, write_archive
+from minienc.training.fit import new_trainer, predict, run_evaluation
 from minienc.training.losses import Loss, get_loss
 from minienc.training.metrics import get_metric
-from minienc.training.objective import Objective
+from minienc.training.objective import ModelObjective
 from minienc.training.optimizers import get_optimizer
 
 
@@ -117,8 +120,6 @@ class Model(Layer):
 
     def summary(self, print_fn: Callable[[str], None] = print) -> None:
         """Print a table: each layer's output shape, parameters, and FLOPs for one sample."""
-        from minienc.summary import summary_lines
-
         for line in summary_lines(self):
             print_fn(line)
 
@@ -233,7 +234,7 @@ class Model(Layer):
         self, dy: Any, cache: ModelCache, grads: Gradients | None, need_dx: bool = True
     ) -> Any:
         """Run the graph backwards: adds to ``grads`` (None passes through), returns dx."""
-        dys = tuple(dy) if isinstance(dy, (list, tuple)) else (dy,)
+        dys = tuple(dy) if isinstance(dy, list) else dy
         dxs = self.graph.backward(dys, cache.layers, grads, need_dx)
         return dxs if self.takes_several else dxs[0]
 
@@ -241,7 +242,8 @@ class Model(Layer):
         """Bring moving averages and the like up to date: for a training loop of one's own, after
         the optimiser's step, with the cache of each forward that the step was made of. ``fit``
         does it by itself."""
-        self.graph.update_state(cache.layers)
+        for parameter, value in self.graph.updates(cache.layers):
+            parameter.value = value
 
     # -- training
 
@@ -272,7 +274,9 @@ class Model(Layer):
             raise ValueError(f"compile: {len(weights)} loss_weights for {n} outputs")
         self.optimizer = get_optimizer(optimizer)
         self._compiled_with = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights}
-        self._objective = Objective(self.graph, self.losses, weights, self._named_metrics(metrics))
+        self._objective = ModelObjective(
+            self.graph, self.losses, weights, self._named_metrics(metrics)
+        )
 
     def _named_metrics(self, metrics: Any) -> list[list[tuple[str, Callable]]]:
         n = len(self.outputs)
@@ -288,8 +292,8 @@ class Model(Layer):
         return named
 
     @property
-    def objective(self) -> Objective:
-        """The loss with its penalties: ``objective.forward(xs, targets)``, ``.backward``."""
+    def objective(self) -> ModelObjective:
+        """The loss with its penalties, as a function of a batch, and its gradient."""
         if self.optimizer is None:
             raise RuntimeError('the model is not compiled: call model.compile(loss="...") first')
         return self._objective
@@ -349,7 +353,7 @@ class Model(Layer):
         self.objective  # noqa: B018 (raises if the model is not compiled)
         if y is None:
             raise ValueError("fit: y is missing; an autoencoder is trained with fit(x, x)")
-        return loop.fit(
+        trainer = new_trainer(
             self,
             x,
             y,
@@ -365,6 +369,7 @@ class Model(Layer):
             seed=seed,
             resume_from=resume_from,
         )
+        return trainer.run()
 
     def evaluate(
         self,
@@ -376,23 +381,21 @@ class Model(Layer):
     ) -> Any:
         """Return the loss on these samples; with metrics, [loss, metric, ...] or a dict."""
         self.objective  # noqa: B018
-        data = loop.Batches(self, x, y, sample_weight)
-        values = loop.run_evaluation(self, data, batch_size)
+        data = Batches(self, x, y, sample_weight)
+        values = run_evaluation(self, data, batch_size)
         if return_dict:
             return values
         return list(values.values()) if len(values) > 1 else values["loss"]
 
     def predict(self, x: Any, batch_size: int = 256) -> Any:
         """Return the output for every sample, computed batch by batch, without noise."""
-        return loop.predict(self, x, batch_size)
+        return predict(self, x, batch_size)
 
     # -- files
 
     def save(self, path: str | Path) -> None:
         """Write structure, weights and how the model was compiled to one ``.npz`` file (or
         ``.safetensors``, by the path's ending); ``minienc.load_model`` reads it back."""
-        from minienc.saving import model_header
-
         weights = {name: p.value for name, p in self.named_parameters()}
         write_archive(path, model_header(self), weights)
 
@@ -492,11 +495,16 @@ def load_model(path: str | Path) -> Model:
     ValueError
         If the file is damaged or is not a model; nothing in it is ever executed.
     """
-    from minienc.saving import model_from_header
-
     header, weights = read_archive(path)
-    model = model_from_header(header, str(path))
-    model._set_named(weights, str(path))
+    return _made_of(header, weights, str(path))
+
+
+def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
+    """The model that ``model_header`` described, with these weights."""
+    model = Model(*graph_from_header(header, source), name=header["name"])
+    if header["compiled"]:
+        model.compile(**compile_arguments(header["compiled"]))
+    model._set_named(weights, source)
     return model
 
 
@@ -521,10 +529,5 @@ def _metric_name(metric: Any) -> str:
 
 def clone_model(model: Model) -> Model:
     """Return a model of the same structure with a copy of the weights, sharing nothing."""
-    from minienc.saving import model_from_header, model_header
-
-    clone = model_from_header(model_header(model), "clone_model")
-    clone._set_named(
-        {name: to_numpy(p.value) for name, p in model.named_parameters()}, "clone_model"
-    )
-    return clone.to(model.device)
+    weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
+    return _made_of(model_header(model), weights, "clone_model").to(model.device)

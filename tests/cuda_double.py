@@ -650,23 +650,27 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
     return cupy, cupyx
 
 
+# the files of minienc/fast that import CuPy
+FOR_CUPY = ("cuda", "cuda_launch", "cuda_losses", "cuda_steps", "cublas", "graphs")
+
+
 @contextmanager
 def installed() -> Iterator[types.ModuleType]:
     """Within the block, ``import cupy`` finds the stand-in; minienc's functions run on it."""
     import pytest
 
     import minienc.fast
-    from minienc import arrays, gpu, primitive
+    from minienc import arrays, devices, gpu, primitive
 
     cupy, cupyx = make()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "cupy", cupy)
         patch.setitem(sys.modules, "cupyx", cupyx)
-        for name in ("cuda", "cublas", "graphs"):
+        for name in FOR_CUPY:
             patch.delitem(sys.modules, f"minienc.fast.{name}", raising=False)
             patch.delattr(minienc.fast, name, raising=False)
         patch.setattr(primitive, "_fast_of_type", {})
-        patch.setattr(primitive, "_device_loops", {})
+        patch.setattr(devices, "_pipelines", {})
         patch.setattr(primitive, "_to_load", {})
         patch.setattr(arrays, "_gpus_seen", set())
         library = Cublas()
@@ -679,5 +683,5 @@ def installed() -> Iterator[types.ModuleType]:
         importlib.import_module("minienc.fast.cuda")  # registers
 
         yield cupy
-        for name in ("cuda", "cublas", "graphs"):
+        for name in FOR_CUPY:
             sys.modules.pop(f"minienc.fast.{name}", None)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minienc
-from minienc import plots
+from minienc import gallery, plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
@@ -25,9 +25,9 @@ from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
-from minienc.training.objective import NonFiniteError
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
+from minienc.training.step import NonFiniteError
 from tests import cuda_double as double
 from tests.cases import all_cases, call
 from tests.functions.test_gradients import cotangent
@@ -271,7 +271,8 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
     found = told(there, to_device(x[:2], "cuda:1"), y[:2])
     for key, values in told(here, x[:2], y[:2]).items():
         np.testing.assert_allclose(found[key], values, rtol=1e-6, atol=1e-8, err_msg=key)
-    for one, two in zip(*(m.pictures(x[:2], (4, 2)) for m in (there, here)), strict=True):
+    images = x[:2].reshape(2, 4, 2)
+    for one, two in zip(*(gallery.pictures(m, images) for m in (there, here)), strict=True):
         assert one.caption == two.caption
         if isinstance(two.figure, list):
             for (_, found), (_, expected) in zip(one.figure, two.figure, strict=True):
@@ -280,7 +281,7 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
 
 def told(method: Any, x: Any, y: np.ndarray) -> dict[str, Any]:
     """What a method says of samples, and what it makes."""
-    found = dict(method.measures(x, y))
+    found = dict(gallery.measures(method, x, y))
     for name in ("predict", "memberships", "tokens", "free_energy", "kl_per_dimension", "jacobian"):
         if hasattr(method, name):
             found[name] = back(getattr(method, name)(x))
@@ -474,17 +475,27 @@ def test_data_that_is_on_the_gpu_already_stays_there():
 
 
 def test_the_next_batch_is_on_its_way_while_this_one_computes(monkeypatch):
-    from minienc.fast import graphs
-    from minienc.training import loop
+    from minienc.fast.graphs import GraphPipeline
 
     log = []
-    for owner, name in ((graphs.GraphLoop, "upload"), (graphs.GraphLoop, "compute")):
-        right = getattr(owner, name)
-        monkeypatch.setattr(
-            owner, name, lambda *a, right=right, name=name: (log.append(name), right(*a))[1]
-        )
-    look = loop._looked_at
-    monkeypatch.setattr(loop, "_looked_at", lambda values: (log.append("look"), look(values))[1])
+
+    class Watched:
+        """A number of the device that says when somebody looks at it."""
+
+        def __init__(self, number):
+            self.number = number
+
+        def __float__(self):
+            log.append("look")
+            return float(self.number)
+
+    upload, compute = GraphPipeline.upload, GraphPipeline.compute
+    monkeypatch.setattr(GraphPipeline, "upload", lambda *a: (log.append("upload"), upload(*a))[1])
+    monkeypatch.setattr(
+        GraphPipeline,
+        "compute",
+        lambda *a: (log.append("compute"), tuple(map(Watched, compute(*a))))[1],
+    )
     trained(MODELS["adam"], "cuda", data(15), epochs=1)
     assert " ".join(log) == "upload compute upload look compute upload look compute look"
 

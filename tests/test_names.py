@@ -25,7 +25,7 @@ import pytest
 from tests import cuda_double
 
 ROOT = Path(__file__).parent.parent
-FOR_CUPY = ("fast/cuda.py", "fast/cublas.py", "fast/graphs.py")  # what is written for CuPy alone
+FOR_CUPY = tuple(f"fast/{name}.py" for name in cuda_double.FOR_CUPY)
 LIST = ROOT / "tests" / "data" / "cupy_names.txt"
 SOURCES = sorted((ROOT / "minienc").rglob("*.py"))
 COMPUTING = ("functions", "layers", "training")  # the rooms where arrays of a device are at work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from minienc import primitive as module
 from minienc.functions import (
+    adam_step,
     dense_backward,
     dense_forward,
     relu_forward,
@@ -16,7 +18,18 @@ from minienc.functions import (
     sigmoid_forward,
     tanh_forward,
 )
-from minienc.primitive import REGISTRY, accumulate, primitive, recording, register_fast
+from minienc.layers import Dense, Input
+from minienc.models import Model
+from minienc.primitive import (
+    REGISTRY,
+    Place,
+    accumulate,
+    at,
+    definitions_only,
+    primitive,
+    recording,
+    register_fast,
+)
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -155,32 +168,101 @@ def test_a_foreign_cache_does_not_reach_the_faster_function(door):
 def test_a_listener_hears_every_call_in_order_with_what_came_and_went():
     heard = []
     W = np.ones((4, 2), "float32")
-    with recording(lambda *call: heard.append(call)):
+    with recording(heard.append), definitions_only():
         y, cache = dense_forward(X, W, activation="relu")
         dense_backward(y, cache)
     relu_forward(X)  # nobody listens any more
-    names = [function.__name__ for function, *_ in heard]
-    if "dense_forward" not in module._fast:  # the definition asks the activation's own pair
-        assert names == ["relu_forward", "dense_forward", "relu_backward", "dense_backward"]
-    _, args, kwargs, result = next(c for c in heard if c[0] is dense_forward)
-    assert args[0] is X and args[1] is W and kwargs == {"activation": "relu"}
-    assert result[0] is y and result[1] is cache
-    assert "relu_forward" not in names[names.index("dense_backward") :]
+    assert [(call.event, call.primitive.__name__) for call in heard] == [
+        ("enter", "dense_forward"),
+        ("enter", "relu_forward"),
+        ("leave", "relu_forward"),
+        ("leave", "dense_forward"),
+        ("enter", "dense_backward"),
+        ("enter", "relu_backward"),
+        ("leave", "relu_backward"),
+        ("leave", "dense_backward"),
+    ]
+    for call in (heard[0], heard[3]):
+        assert call.args[0] is X and call.args[1] is W and call.kwargs == {"activation": "relu"}
+    assert heard[0].result is None
+    assert heard[3].result[0] is y and heard[3].result[1] is cache
 
 
 def test_recording_ends_when_the_block_fails():
     heard = []
-    with pytest.raises(ValueError, match="expected"), recording(lambda *call: heard.append(call)):
+    with pytest.raises(ValueError, match="expected"), recording(heard.append):
         dense_forward(X, X)
     relu_forward(X)
-    assert heard == []
+    assert [call.event for call in heard] == ["enter"]
 
 
 def test_two_may_listen():
     first, second = [], []
-    with recording(lambda *c: first.append(c)), recording(lambda *c: second.append(c)):
+    with recording(first.append), recording(second.append):
         relu_forward(X)
-    assert len(first) == len(second) == 1
+    assert len(first) == len(second) == 2
+
+
+def test_a_listener_hears_its_own_thread_alone():
+    heard, result = [], []
+    with recording(heard.append):
+        other = threading.Thread(target=lambda: result.append(relu_forward(X)))
+        other.start()
+        other.join()
+    assert result and not heard
+
+
+def test_what_a_step_overwrites_is_kept():
+    w, g, m, v = np.ones(3), np.full(3, 0.5), np.zeros(3), np.zeros(3)
+    heard = []
+    with recording(heard.append):
+        adam_step(w, g, m, v, 1, 0.1)
+    enter, leave = heard
+    assert set(leave.before) == {"w", "m", "v"} and enter.before is leave.before
+    np.testing.assert_array_equal(leave.before["w"], 1)
+    np.testing.assert_array_equal(leave.before["m"], 0)
+    assert leave.args[0] is w and (w != 1).all()
+
+
+def test_a_call_says_in_which_layer_it_is_made():
+    x = Input((4,))
+    inner = Model(x, Dense(3, name="deep")(x), name="encoder")
+    model = Model(x, Dense(2, name="out")(inner(x)))
+    model.compile("sgd", "mse")
+    heard = []
+    with recording(heard.append):
+        y, cache = model.forward(X)
+        model.backward(y, cache, None)
+        relu_forward(X)
+    entered = [c for c in heard if c.event == "enter" and c.primitive.__name__.startswith("dense")]
+    places = [(c.primitive.__name__, c.place.path) for c in entered]
+    forward = [("dense_forward", "encoder/deep"), ("dense_forward", "out")]
+    backward = [("dense_backward", "out"), ("dense_backward", "encoder/deep")]
+    assert places == [*forward, *backward]
+    assert heard[-1].place == Place("", None)
+
+
+def test_a_place_may_have_a_time():
+    heard = []
+    with recording(heard.append):
+        at("cell", 3)
+        relu_forward(X)
+        at("")
+    assert heard[0].place == Place("cell", 3)
+
+
+def test_definitions_alone_run_where_they_are_asked_for(monkeypatch):
+    monkeypatch.setitem(module._fast, "relu_forward", lambda x: ("fast", None))
+    module.open_the_door()
+    assert relu_forward(X)[0] == "fast"
+    with definitions_only():
+        assert isinstance(relu_forward(X)[0], np.ndarray)
+        found = []
+        other = threading.Thread(target=lambda: found.append(relu_forward(X)[0]))
+        other.start()
+        other.join()
+        assert found == ["fast"]  # the other thread has not asked
+    assert relu_forward(X)[0] == "fast"
 
 
 # --------------------------------------------------------------------------------------- add_to

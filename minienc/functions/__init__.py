@@ -73,6 +73,8 @@ from minienc.functions.merging import (
     concatenate_forward,
     reshape_backward,
     reshape_forward,
+    weighted_sum_backward,
+    weighted_sum_forward,
 )
 from minienc.functions.noise import (
     dropout_backward,
@@ -92,6 +94,14 @@ from minienc.functions.normalization import (
     power_iteration,
     spectral_normalization_backward,
     spectral_normalization_forward,
+)
+from minienc.functions.optimizers import (
+    adagrad_step,
+    adam_step,
+    adamw_step,
+    rmsprop_step,
+    sgd_step,
+    sum_of_squares,
 )
 from minienc.functions.penalties import (
     l1_penalty_backward,
@@ -131,6 +141,9 @@ __all__ = [
     "ACTIVATIONS",
     "activation_slope_backward",
     "activation_slope_forward",
+    "adagrad_step",
+    "adam_step",
+    "adamw_step",
     "add_backward",
     "add_forward",
     "average_pooling2d_backward",
@@ -201,8 +214,10 @@ __all__ = [
     "reparameterize_forward",
     "reshape_backward",
     "reshape_forward",
+    "rmsprop_step",
     "salt_and_pepper_noise_backward",
     "salt_and_pepper_noise_forward",
+    "sgd_step",
     "sigmoid_backward",
     "sigmoid_forward",
     "softmax_backward",
@@ -217,10 +232,13 @@ __all__ = [
     "squared_distances_forward",
     "student_t_backward",
     "student_t_forward",
+    "sum_of_squares",
     "tanh_backward",
     "tanh_forward",
     "triangle_code_backward",
     "triangle_code_forward",
     "up_sampling2d_backward",
     "up_sampling2d_forward",
+    "weighted_sum_backward",
+    "weighted_sum_forward",
 ]

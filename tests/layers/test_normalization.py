@@ -28,8 +28,8 @@ from minienc.layers import (
 from minienc.layers.regularizers import L2
 from minienc.models import Model, Sequential, clone_model
 from minienc.training.callbacks import LambdaCallback, ModelCheckpoint
-from minienc.training.objective import NonFiniteError
 from minienc.training.optimizers import SGD, Adam
+from minienc.training.step import NonFiniteError
 from minienc.verify import gradcheck
 
 RNG = np.random.default_rng(0)
