@@ -79,16 +79,16 @@ def of_model_with_loss(model: Any, args: tuple, targets: Any) -> Subject:
         x = [given[k] for k in inputs]
         t = [part.astype(x[0].dtype) if part.dtype.kind == "f" else part for part in ys]
         with _parameters_as(named, given):
-            values, cache = model.objective.forward(x, t, rng=np.random.default_rng(0))
-        return as_outputs(values["loss"]), (cache, given)
+            numbers, cache = model.objective.forward((*x, *t), np.random.default_rng(0))
+        return as_outputs(numbers[0]), (cache, given)
 
     def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
         inner, given = cache
         with _parameters_as(named, given):
             grads = model.new_gradients()
-            dxs = model.objective.backward(inner, grads, need_dx=True)
-            found = {**dict(zip(inputs, dxs, strict=True)), **{n: grads[p] for n, p in named}}
-        return {k: d * float(dys[0]) for k, d in found.items()}
+            dxs = model.objective.backward(float(dys[0]), inner, grads, need_dx=True)
+            found = {n: grads[p].copy() for n, p in named}
+        return {**dict(zip(inputs, dxs, strict=False)), **found}  # none by the targets
 
     return Subject(
         f"{model.label} with its loss",
