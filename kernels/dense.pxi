@@ -166,7 +166,7 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     if not need_dW:
         dW = db = None
     elif add:
-        refuse_inputs("add_to[0]", dW, dy, x, W, y, t)
+        refuse_inputs("into[0]", dW, dy, x, W, y, t)
         p.dW.data = cnp.PyArray_DATA(<cnp.ndarray>dW)
         if cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dW):
             p.dW.row = p.M
@@ -178,8 +178,8 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
             p.dW.row = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 0) // cnp.PyArray_ITEMSIZE(W_array)
             p.dW.column = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 1) // cnp.PyArray_ITEMSIZE(W_array)
         if has_bias:
-            refuse_inputs("add_to[1]", db, dy, x, W, y, t)
-            refuse_overlap("dense_backward", "add_to[1]", db, "add_to[0]", dW)
+            refuse_inputs("into[1]", db, dy, x, W, y, t)
+            refuse_overlap("dense_backward", "into[1]", db, "into[0]", dW)
     else:
         dW = new_rows(W_array, p.M, &p.dW)
         size = p.M

@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minienc.arrays import Array, beside, check_device, device_of, to_numpy
-from minienc.layers.base import Gradients, Layer, Parameter, Parameters
-from minienc.layers.graph import Graph, Input, SymbolicTensor
+from minienc.layers.base import Layer
+from minienc.layers.graph import Graph
+from minienc.layers.parameters import Gradients, Parameter, Parameters
+from minienc.layers.symbolic import Input, SymbolicTensor
 from minienc.saving import compile_arguments, graph_from_header, model_header
 from minienc.summary import summary_lines
 from minienc.training.batches import Batches
@@ -209,7 +211,7 @@ class Model(Layer):
 
     # -- forward and backward
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, x: Any, rng: np.random.Generator | None = None, training: bool | None = None
     ) -> tuple[Any, ModelCache]:
         """Run the graph on arrays.

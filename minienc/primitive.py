@@ -9,7 +9,9 @@ body says, and they stand here so that they need not stand anywhere else:
    accepts these arrays; where it returns ``NotImplemented``, it declines and the body runs.
    ``function.definition`` is always the body, and within ``definitions_only()`` it is what runs.
    Arrays of a GPU have functions of their own, which are loaded when the module that such arrays
-   come from is.
+   come from is. For a backward, ``fast/`` may have a *second entry*, ``X_backward_into(dy, cache,
+   into, write, need_dx)``, which puts the gradients of the weights where they belong. Only
+   ``Layer.backward`` knows of it; a backward of ``functions/`` is ``(dy, cache)`` and nothing else.
 3. *The recording.* Whoever entered ``recording(listener)`` hears of every call of this thread, when
    it is entered and when it is left; while nobody listens, that costs one test of a number.
 """
@@ -62,6 +64,8 @@ class Primitive:
         of samples, labels): its backward returns no gradient for them.
     overwrites : tuple of str
         Names of the array arguments that it writes to: a step of an optimiser does, nothing else.
+    has_second_entry : bool
+        Whether ``fast/`` has registered one for this backward; then ``into`` asks it.
     """
 
     __name__: str
@@ -76,12 +80,14 @@ class Primitive:
         self.definition = definition
         self.constants = constants
         self.overwrites = overwrites
+        self.has_second_entry = False
+        self._name_of_second = f"{definition.__name__}_into"
         parameters = list(inspect.signature(definition).parameters.values())
         self._takes_cache = len(parameters) > 1 and parameters[1].name == "cache"
         self._cache_annotation = parameters[1].annotation if self._takes_cache else None
-        self._cache_type: type | None = None
+        self._cache_type: Any = None  # a type, once it has been asked for
 
-    @property
+    @functools.cached_property
     def backward(self) -> Primitive:
         """The backward of a forward: ``dense_forward.backward is dense_backward``."""
         return REGISTRY[self.__name__.removesuffix("_forward") + "_backward"]
@@ -128,6 +134,36 @@ class Primitive:
         given = inspect.signature(self.definition).bind(*args, **kwargs).arguments
         return {n: given[n].copy() for n in self.overwrites if given.get(n) is not None}
 
+    def into(self, dy: Any, cache: Any, into: Any, write: bool, need_dx: bool) -> Any:
+        """Run this backward by its second entry.
+
+        Parameters
+        ----------
+        dy, cache
+            As of the backward.
+        into : sequence of (array or None), or None
+            Where the gradients behind dx go, in the backward's order; None in the place of what
+            there is not. None for all of it: only dx is wanted.
+        write : bool
+            True where the arrays of ``into`` hold nothing yet: they are written to, instead of
+            added to.
+        need_dx : bool
+
+        Returns
+        -------
+        dx, or None where it is not needed
+            ``NotImplemented`` where the backward itself must be called: nobody serves these
+            arrays, or this thread is recorded (who listens shall hear of the mathematics, not of
+            this) or wants the definitions alone.
+        """
+        if _n_watched and (_listeners.get() or _definitions_only.get()):
+            return NotImplemented
+        if type(cache) is not self._cache_type:
+            self._check_cache(cache)
+        functions = _functions_for((dy, cache)) if _fast_of_type else _fast
+        second = functions.get(self._name_of_second)
+        return NotImplemented if second is None else second(dy, cache, into, write, need_dx)
+
     def _check_cache(self, cache: Any) -> None:
         if self._cache_type is None:  # resolved late: annotations are strings until then
             module = sys.modules[self.definition.__module__]
@@ -135,7 +171,7 @@ class Primitive:
             self._cache_type = (
                 vars(module)[annotation] if isinstance(annotation, str) else annotation
             )
-        if type(cache) is not self._cache_type:
+        if not isinstance(cache, self._cache_type):  # fast/ may have caches that carry more
             expected = getattr(self._cache_type, "__name__", self._cache_type)
             raise TypeError(
                 f"{self.__name__}: the cache is a {type(cache).__name__}, expected the "
@@ -207,19 +243,22 @@ def register_fast(function: Callable, array_type: type | None = None) -> Callabl
     """Put a faster function before the definition of the same name and signature.
 
     The function returns ``NotImplemented`` for arrays that it does not serve. With ``array_type``,
-    it is asked about arrays of this type alone, and no other function is asked about them.
+    it is asked about arrays of this type alone, and no other function is asked about them. A second
+    entry is registered the same way, as ``X_backward_into(dy, cache, into, write, need_dx)``.
     """
     name = function.__name__
-    if name not in REGISTRY:
+    of = name.removesuffix("_into")
+    if of not in REGISTRY:
         raise ValueError(f"{name} in fast/ has no definition of that name in functions/")
-    definition = REGISTRY[name].definition
-    if list(inspect.signature(function).parameters) != list(
-        inspect.signature(definition).parameters
-    ):
+    expected = inspect.signature(REGISTRY[of].definition)
+    is_second = name.endswith("_backward_into")
+    names = [*expected.parameters, *(("into", "write", "need_dx") if is_second else ())]
+    if list(inspect.signature(function).parameters) != names:
         raise TypeError(
             f"{name}{inspect.signature(function)} in fast/ differs from its definition "
-            f"{name}{inspect.signature(definition)}"
+            f"{of}{expected}" + (", with into, write, need_dx behind" if is_second else "")
         )
+    REGISTRY[of].has_second_entry |= is_second
     table = _fast if array_type is None else _fast_of_type.setdefault(array_type, {})
     table[name] = function
     return function
@@ -285,26 +324,3 @@ def _watched(variable: ContextVar, value: Any) -> Iterator[None]:
         with _watching:
             _n_watched -= 1
         variable.reset(token)
-
-
-def accumulate(add_to: tuple | None, *gradients: Any, write: bool = False) -> tuple:
-    """End a backward: hand out its parameter gradients, or add them where the caller says.
-
-    Gradients add, because a parameter that is used twice (shared, tied, unrolled in time) has
-    the sum of both uses' gradients; so the arrays of ``add_to`` are added to.
-
-    With ``write`` the caller says that nothing has been added to them yet: they hold anything, and
-    are written to.
-
-    Returns the arrays of ``add_to`` themselves; new ones where arrays cannot be written to (JAX).
-    """
-    if add_to is None:
-        return gradients
-    sums = []
-    for total, gradient in zip(add_to, gradients, strict=True):
-        if total is not None and write:
-            total[...] = gradient
-        elif total is not None:
-            total += gradient  # in place: ``total`` is a view into the flat gradient vector
-        sums.append(total)
-    return tuple(sums)

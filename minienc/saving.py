@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minienc import layers as layer_classes
 from minienc.layers import initializers, regularizers
 from minienc.layers.base import Layer
-from minienc.layers.graph import Input
+from minienc.layers.symbolic import Input
 from minienc.training import optimizers, schedules
 from minienc.training.losses import LOSSES
 

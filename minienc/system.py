@@ -95,7 +95,7 @@ def _compiled_primitives() -> tuple[str, ...]:
     from minienc import primitive
 
     importlib.import_module("minienc.fast")  # it registers what it has
-    return tuple(sorted(primitive._fast))
+    return tuple(sorted(primitive.REGISTRY.keys() & primitive._fast.keys()))
 
 
 def require_kernel() -> None:

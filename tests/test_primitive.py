@@ -18,12 +18,12 @@ from minienc.functions import (
     sigmoid_forward,
     tanh_forward,
 )
+from minienc.functions.activations import SigmoidCache
 from minienc.layers import Dense, Input
 from minienc.models import Model
 from minienc.primitive import (
     REGISTRY,
     Place,
-    accumulate,
     at,
     definitions_only,
     primitive,
@@ -265,24 +265,50 @@ def test_definitions_alone_run_where_they_are_asked_for(monkeypatch):
     assert relu_forward(X)[0] == "fast"
 
 
-# --------------------------------------------------------------------------------------- add_to
+# ------------------------------------------------------------------------------- the second entry
 
 
-def test_gradients_add_to_the_arrays_of_the_caller():
-    total, nothing = np.ones(3), None
-    returned = accumulate((total, nothing), np.full(3, 2.0), None)
-    assert returned[0] is total and returned[1] is None
-    np.testing.assert_array_equal(total, 3)
+def test_a_second_entry_has_its_backwards_signature_and_three_more(door):
+    def dense_backward_into(dy, cache, into, need_dx, write):
+        return NotImplemented
+
+    with pytest.raises(TypeError, match=r"dense_backward\(dy, cache.*, with into, write, need_dx"):
+        register_fast(dense_backward_into)
+
+    def unheard_of_backward_into(dy, cache, into, write, need_dx):
+        return NotImplemented
+
+    with pytest.raises(ValueError, match="unheard_of_backward_into in fast/ has no definition"):
+        register_fast(unheard_of_backward_into)
 
 
-def test_where_arrays_cannot_be_written_to_the_sum_is_returned():
-    class Immutable(tuple):  # += makes a new one, as with JAX's arrays
-        def __add__(self, other):
-            return Immutable(a + b for a, b in zip(self, other, strict=True))
+def test_a_second_entry_is_asked_while_nobody_listens_and_refuses_a_foreign_cache(door):
+    asked = []
 
-    assert accumulate((Immutable((1, 2)),), Immutable((10, 20))) == ((11, 22),)
+    def sigmoid_backward_into(dy, cache, into, write, need_dx):
+        asked.append((into, write, need_dx))
+        return "dx"
+
+    second = sigmoid_backward.has_second_entry
+    y, cache = sigmoid_forward(X)
+    try:
+        register_fast(sigmoid_backward_into)
+        assert sigmoid_backward.has_second_entry
+        assert sigmoid_backward.into(y, cache, None, True, False) == "dx"
+        with recording(lambda *_: None):
+            assert sigmoid_backward.into(y, cache, None, True, False) is NotImplemented
+        with pytest.raises(TypeError, match="the cache is a TanhCache, expected the SigmoidCache"):
+            sigmoid_backward.into(y, tanh_forward(X)[1], None, True, True)
+        del door["sigmoid_backward_into"]
+        assert sigmoid_backward.into(y, cache, None, True, True) is NotImplemented
+    finally:
+        sigmoid_backward.has_second_entry = second
+    assert asked == [(None, True, False)]
 
 
-def test_as_many_arrays_as_gradients():
-    with pytest.raises(ValueError, match="zip"):
-        accumulate((np.zeros(2),), np.zeros(2), np.zeros(2))
+def test_a_cache_may_carry_more_than_the_definitions():
+    class Carrying(SigmoidCache):
+        more = 1
+
+    y, cache = sigmoid_forward(X)
+    np.testing.assert_array_equal(sigmoid_backward(y, Carrying(*cache)), sigmoid_backward(y, cache))

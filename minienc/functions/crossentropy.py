@@ -34,7 +34,6 @@ class BinaryCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=_CONSTANTS)
@@ -65,7 +64,7 @@ def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
     Of logits: d/dz [log(1 + exp(z)) - t z] = sigmoid(z) - t. Of probabilities: the derivative is
     -t/p + (1 - t)/(1 - p), here brought to one denominator.
     """
-    y, target, factor, loss, from_logits, _ = cache
+    y, target, factor, loss, from_logits = cache
     check_dloss("binary_crossentropy_backward", dloss, loss)
     xp = get_array_module(y)
     z, t = as_rows(y), as_rows(target)
@@ -91,7 +90,6 @@ class CategoricalCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=_CONSTANTS)
@@ -119,7 +117,7 @@ def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache
     Of logits: d log p_j / dz_k = [j = k] - p_k, so dl/dz_k = -sum_j t_j ([j = k] - p_k), which is
     p_k sum_j t_j - t_k.
     """
-    y, t, factor, loss, from_logits, _ = cache
+    y, t, factor, loss, from_logits = cache
     check_dloss("categorical_crossentropy_backward", dloss, loss)
     xp = get_array_module(y)
     dl = dloss * factor  # (3) was loss = sum l factor
@@ -151,7 +149,6 @@ class SparseCategoricalCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Array  # () or (N, ...)  kept for its shape and dtype
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=("labels", "sample_weight"))
@@ -179,7 +176,7 @@ def sparse_categorical_crossentropy_forward(
 @primitive
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
     """dz_k = dl (p_k - [k = label]) of logits; dp_label = -dl / p_label of probabilities."""
-    y, labels, factor, loss, from_logits, _ = cache
+    y, labels, factor, loss, from_logits = cache
     check_dloss("sparse_categorical_crossentropy_backward", dloss, loss)
     xp = get_array_module(y, labels)
     dl = dloss * factor  # (3) was loss = sum l factor

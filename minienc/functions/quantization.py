@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.functions.clustering import squared_distances_forward
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
 
@@ -46,11 +46,10 @@ def quantization_error_forward(z, C):
 
 
 @primitive
-def quantization_error_backward(de, cache: QuantizationErrorCache, add_to=None):
+def quantization_error_backward(de, cache: QuantizationErrorCache):
     """dz_n = 2 de_n (z_n - q_n),  dc_k = sum over the z_n whose code is k of 2 de_n (q_n - z_n).
 
-    Which code is nearest does not change with a small step. ``add_to`` is (array,) that dC is
-    added to.
+    Which code is nearest does not change with a small step.
     """
     z, index, q, e, n_codes = cache
     check_shapes("quantization_error_backward", "e: N, de: N", e, de)
@@ -58,4 +57,4 @@ def quantization_error_backward(de, cache: QuantizationErrorCache, add_to=None):
     dz = 2 * de[:, None] * (z - q)
     member = (index[:, None] == xp.arange(n_codes)).astype(z.dtype)
     dC = -(member.T @ dz)
-    return dz, *accumulate(add_to, dC)
+    return dz, dC

@@ -8,7 +8,8 @@ import numpy as np
 
 from minienc.arrays import Array, get_array_module
 from minienc.functions.quantization import quantization_error_forward
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.base import Layer, LayerCache
+from minienc.layers.parameters import Gradients, Parameter
 
 
 class VectorQuantizer(Layer):
@@ -28,6 +29,8 @@ class VectorQuantizer(Layer):
     name : str or None
     """
 
+    pair = quantization_error_forward
+    learned = ("C",)
     C: Parameter
 
     def __init__(
@@ -51,18 +54,16 @@ class VectorQuantizer(Layer):
         self.C = self.add_parameter("C", (self.units, self.dim), "lecun_normal", dtype, rng)
         super().build(sample_shape)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        _, cache = quantization_error_forward(x.reshape(-1, self.dim), self.C.value)
-        return cache.q.reshape(x.shape), self.stamp(cache)
+    def forward(self, x: Array, **given: Any) -> tuple[Array, LayerCache]:
+        _, cache = super().forward(x.reshape(-1, self.dim), **given)
+        return cache.inner.q.reshape(x.shape), cache
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         inner = self.check_stamp(cache)
         if grads is not None:
             codes = get_array_module(dy).arange(self.units)
             chosen = (inner.index[:, None] == codes).astype(dy.dtype)
-            gradient = grads[self.C]
-            gradient += chosen.T @ dy.reshape(-1, self.dim)
+            grads.add(self.C, chosen.T @ dy.reshape(-1, self.dim))
         return dy.copy()
 
     def output_shape(self, sample_shape: Any) -> Any:

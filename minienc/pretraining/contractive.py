@@ -29,7 +29,7 @@ from minienc.functions.slopes import (
     activation_slope_backward,
     activation_slope_forward,
 )
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.base import as_samples, check_counts
@@ -95,8 +95,7 @@ def dense_norm_backward(dnorm: Any, cache: Any, layer: Any, grads: Gradients) ->
     cache, slope_cache, norm_cache, F = cache
     dF = get_array_module(F).full_like(F, dnorm / len(F))  # (4)
     ds, dW = dense_contraction_backward(dF, norm_cache)  # (3)
-    gradient = grads[layer.W]
-    gradient += dW
+    grads.add(layer.W, dW)
     dy = activation_slope_backward(ds, slope_cache)  # (2)
     layer.backward(dy, cache, grads, need_dx=False)  # (1)
 

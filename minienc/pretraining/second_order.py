@@ -47,7 +47,8 @@ from minienc.layers import (
     Reshape,
     UpSampling2D,
 )
-from minienc.layers.base import Gradients, Layer
+from minienc.layers.base import Layer
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 
 # f(A x + b), or A x alone

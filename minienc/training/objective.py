@@ -19,10 +19,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minienc.arrays import Array
-from minienc.functions.merging import weighted_sum_backward, weighted_sum_forward
-from minienc.layers.base import Gradients, Layer, Parameter
+from minienc.functions.merging import weighted_sum_forward
+from minienc.layers.base import Layer
 from minienc.layers.dense import Activation
 from minienc.layers.graph import Graph, Step
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.training.losses import Loss
 
 
@@ -129,7 +130,7 @@ class LossLayer(Layer):
         super().__init__()
         self.loss = loss
 
-    def forward(self, x: tuple) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
         return self.loss.forward(*x)
 
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
@@ -145,7 +146,7 @@ class ActivityPenalty(Layer):
         super().__init__()
         self.regularizer = regularizer
 
-    def forward(self, x: tuple) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
         (y,) = x
         penalty, cache = self.regularizer.forward(y)
         return penalty / len(y), (cache, len(y))
@@ -167,30 +168,25 @@ class WeightPenalty(Layer):
     def parameters_used(self) -> tuple[Parameter, ...]:
         return (self.parameter,)
 
-    def forward(self, x: tuple) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
         return self.parameter.regularizer.forward(self.parameter.value)
 
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         if grads is not None:
-            gradient = grads[self.parameter]
-            gradient += self.parameter.regularizer.backward(dy, cache)
+            grads.add(self.parameter, self.parameter.regularizer.backward(dy, cache))
         return ()
 
 
 class WeightedSum(Layer):
     """Several numbers become one."""
 
+    pair = weighted_sum_forward
+    options = ("weights",)
     takes_several = True
 
     def __init__(self, weights: Sequence[float]) -> None:
         super().__init__()
         self.weights = tuple(weights)
-
-    def forward(self, x: tuple) -> tuple[Any, Any]:
-        return weighted_sum_forward(*x, weights=self.weights)
-
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return weighted_sum_backward(dy, cache)
 
 
 class Metric(Layer):
@@ -202,6 +198,6 @@ class Metric(Layer):
         super().__init__()
         self.metric = metric
 
-    def forward(self, x: tuple) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
         target, y = x
         return self.metric(target, y).mean(), None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.layers.base import Gradients, Parameter, Parameters
+from minienc.layers.parameters import Gradients, Parameter, Parameters
 
 Reference = Callable[..., Iterator[float]]
 
