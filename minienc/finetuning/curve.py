@@ -10,6 +10,7 @@ Source: Erhan et al. 2010, "Why does unsupervised pre-training help deep learnin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +119,7 @@ def few_label_curve(
     budget: dict[str, Any] = dict(
         batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
     )
-    pca = PCA(encoder.outputs[0].sample_shape[-1]).fit(X)
+    pca = PCA(math.prod(encoder.outputs[0].sample_shape)).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
     for i, n in enumerate(labels):

@@ -48,7 +48,7 @@ def as_samples(X: Any, name: str = "X", minimum: int = 1, keep_shape: bool = Fal
                 f"{name} is {X.shape}, expected samples in rows; use {name}.reshape(-1, 1)"
             )
         if not keep_shape:
-            X = X.reshape(len(X), -1)
+            X = as_rows(X)
     return X
 
 
@@ -57,6 +57,11 @@ def samples_for(encoder: Any, X: Any, name: str = "X", minimum: int = 1) -> Any:
     inputs = getattr(encoder, "inputs", None)  # of a model
     keep = len(inputs[0].sample_shape) > 1 if inputs else getattr(encoder, "takes_shape", False)
     return as_samples(X, name, minimum, keep)
+
+
+def as_rows(x: Any) -> Any:
+    """x (N, ...) laid out as (N, D)."""
+    return x.reshape(len(x), -1)
 
 
 def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from minienc.data import Dataset
 from minienc.files import atomic_write, write_json
 from minienc.finetuning import FewLabelCurve, few_label_curve
 from minienc.pretraining import PCA, MeanSample, Pretrainer
+from minienc.pretraining.base import as_rows
 from minienc.report import RunReport, few_label_verdicts, write_report
 from minienc.runs.folder import load_data, new_folder, read_config
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
@@ -106,7 +108,7 @@ def _evaluate(
     errors, curve = [], None
     if method.restores:
         say("comparing with the mean sample and with principal components ...")
-        width = method.encoder_.outputs[0].sample_shape[-1]
+        width = math.prod(method.encoder_.outputs[0].sample_shape)
         pca = PCA(width).fit(dataset.x)
         mean = MeanSample().fit(dataset.x)
         errors = [
@@ -171,7 +173,7 @@ def _write_report(
 ) -> None:
     test = dataset.test_x[:N_SHOWN]
     shown = method.samples(test[:10])
-    codes = method.transform(test)
+    codes = as_rows(method.transform(test))
     lines: list[str] = []
     method.model_.summary(print_fn=lines.append)
     report = RunReport(

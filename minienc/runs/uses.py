@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -101,4 +102,5 @@ def encode_run(
     codes = encoder.predict(X, batch_size=1000)
     with atomic_write(path) as file:
         np.save(file, codes, allow_pickle=False)
-    print(f"{path}: {codes.shape[0]:,} codes of {codes.shape[1]} numbers, {codes.dtype}")
+    width = math.prod(codes.shape[1:])
+    print(f"{path}: {len(codes):,} codes of {width} numbers, {codes.dtype}")

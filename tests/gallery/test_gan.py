@@ -1,4 +1,4 @@
-"""What is told of adversarial networks: whether every kind is made, and whether copies are."""
+"""What is told of adversarial networks: whether all kinds of samples are made, and no copies."""
 
 from __future__ import annotations
 
