@@ -46,6 +46,7 @@ class ModelObjective(Graph):
     """
 
     wants_dx = False
+    names: tuple[str, ...]
 
     def __init__(
         self,

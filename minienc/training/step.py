@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import beside, is_array
-from minienc.layers.base import Gradients, Parameter
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import Call, recording
 from minienc.training.checkpoints import check_fit
 
