@@ -1,6 +1,6 @@
 """The functions for a GPU are their definitions, and a recorded step is the step: on a stand-in.
 
-``cuda_double.py`` says what it stands in for, and how strict it is.
+``cuda_double`` says what it stands in for, and how strict it is.
 """
 
 from __future__ import annotations
