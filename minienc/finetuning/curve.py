@@ -33,7 +33,7 @@ PCA_CODES = "PCA codes, linear"
 FROM_RANDOM: dict[str, Any] = {
     "mode": "full",
     "head_initializer": "glorot_uniform",
-}  # how a blank network begins
+}  # how a network without pretraining begins
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def few_label_curve(
     seeds : each draws other samples, other random weights, another order
     steps : training steps for each arm that trains a network: the budget
     batch_size, learning_rate, mode : as in ``finetune``
-    progress : function, called with a word on each run
+    progress : function, called with a line of text after each run
 
     Returns
     -------
@@ -155,7 +155,7 @@ def few_label_curve(
 
 
 def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of n samples, as evenly over the classes as they can be."""
+    """Indices of n samples, spread over the classes as evenly as possible."""
     order = rng.permutation(len(y))
     rank = np.empty(len(y), dtype=int)  # of each sample within its class, in random order
     for k in np.unique(y):

@@ -37,7 +37,7 @@ def linear_probe(
     Parameters
     ----------
     encoder : Model, fitted method, or None
-        What has ``predict`` or ``transform``; None probes X itself.
+        It has ``predict`` or ``transform``; with None, X itself is probed.
     X, y, X_test, y_test : arrays
         Samples (N, D) and their integer labels (N,).
     l2 : float
@@ -48,13 +48,15 @@ def linear_probe(
     Returns
     -------
     float
-        The fraction of test samples that are classified right.
+        The fraction of test samples that are classified correctly.
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
     Z = as_rows(encode(encoder, X))
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
-    scale[scale < 1e-6 * max(scale.max(), 1e-30)] = 1.0  # a feature that never changes says nothing
+    scale[scale < 1e-6 * max(scale.max(), 1e-30)] = (
+        1.0  # a feature that never changes is left as it is
+    )
     z = Input((Z.shape[1],), dtype=Z.dtype)
     n_classes = int(max(y.max(), y_test.max())) + 1
     regression = Dense(n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2))
@@ -106,7 +108,7 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
 
 def encode(encoder: Any, X: Any) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
-    if hasattr(encoder, "transform"):  # first: what clusters predicts something else
+    if hasattr(encoder, "transform"):  # first: a clustering method's predict returns clusters
         return to_numpy(encoder.transform(X))
     if encoder is not None:
         return to_numpy(encoder.predict(X))
