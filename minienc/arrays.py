@@ -179,10 +179,12 @@ def rows_of(arrays: tuple, dtypes: tuple, indices: Any) -> tuple:
     """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
     is the input) is taken once."""
     taken: dict[tuple[int, Any], Any] = {}
+    rows = []
     for a, dtype in zip(arrays, dtypes, strict=True):
         if (id(a), dtype) not in taken:
             taken[id(a), dtype] = rows_at(a, indices, dtype)
-    return tuple([taken[id(a), dtype] for a, dtype in zip(arrays, dtypes, strict=True)])
+        rows.append(taken[id(a), dtype])
+    return tuple(rows)
 
 
 def cuda_number(device: str) -> int:

@@ -32,7 +32,7 @@ from tests.guard_array import GuardArray, counting, to_guard
 from tests.layer_cases import LAYERS, model_with, shape_for
 from tests.planting import places, planted
 from tests.pretraining.test_methods import METHODS, make
-from tests.verify import test_devices
+from tests.verify.adapters import test_devices
 
 RNG = np.random.default_rng(0)
 ROWS, IMAGES = RNG.random((12, 6)), RNG.random((12, 4, 6, 2))

@@ -295,7 +295,7 @@ def test_a_second_entry_is_asked_while_nobody_listens_and_refuses_a_foreign_cach
         register_fast(sigmoid_backward_into)
         assert sigmoid_backward.has_second_entry
         assert sigmoid_backward.into(y, cache, None, True, False) == "dx"
-        with recording(lambda *_: None):
+        with recording(lambda call: None):
             assert sigmoid_backward.into(y, cache, None, True, False) is NotImplemented
         with pytest.raises(TypeError, match="the cache is a TanhCache, expected the SigmoidCache"):
             sigmoid_backward.into(y, tanh_forward(X)[1], None, True, True)

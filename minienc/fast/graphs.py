@@ -134,7 +134,7 @@ class GraphPipeline(Pipeline):
         noise: Any = None,
         bound_to: tuple = (),
     ) -> Any:
-        """``function(arrays, numbers, noise)``, or what a record of it makes: ``ReplayableStep``."""
+        """``function(arrays, numbers, noise)``, or a record of it: ``ReplayableStep``."""
         stream = cupy.cuda.get_current_stream()
         if self.arrived is not None:
             stream.wait_event(self.arrived)

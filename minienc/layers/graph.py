@@ -12,7 +12,7 @@ name. So there is one loop, one list of caches, and one place where gradients me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,7 +199,7 @@ class Graph:
             values[slot] = x
         caches = []
         for layer, path, inputs, outputs, several, _, _ in self.steps:
-            x = tuple([values[s] for s in inputs]) if several else values[inputs[0]]
+            x = tuple(map(values.__getitem__, inputs)) if several else values[inputs[0]]
             if recorded:
                 at(path)
             if layer.uses_rng:
@@ -216,7 +216,7 @@ class Graph:
                     values[slot] = part
         if recorded:
             at("")
-        return tuple([values[s] for s in self.output_slots]), caches
+        return tuple(map(values.__getitem__, self.output_slots)), caches
 
     def backward(
         self, dy: Any, caches: Sequence[Any], grads: Gradients | None, need_dx: bool | None = None
@@ -232,8 +232,8 @@ class Graph:
         for slot, part in zip(self.output_slots, dy if type(dy) is tuple else (dy,), strict=False):
             d[slot] = part if d[slot] is None else d[slot] + part
         for k in range(len(self.steps) - 1, -1, -1):
-            layer, path, inputs, outputs, several, _, _ = self.steps[k]
-            dy = d[outputs[0]] if len(outputs) == 1 else tuple([d[s] for s in outputs])
+            layer, path, inputs, outputs, *_ = self.steps[k]
+            dy = d[outputs[0]] if len(outputs) == 1 else tuple(map(d.__getitem__, outputs))
             if dy is None or (len(outputs) > 1 and all(part is None for part in dy)):
                 continue  # no output depends on this layer
             learns, dx_learns = self.needs[k]
@@ -242,16 +242,15 @@ class Graph:
             if recorded:
                 at(path)
             dx = layer.backward(dy, caches[k], grads, need_dx=need_dx or dx_learns)
-            for slot, part in zip(inputs, dx if several else (dx,), strict=False):
+            for slot, part in zip(inputs, dx if type(dx) is tuple else (dx,), strict=False):
                 if part is not None:
                     d[slot] = part if d[slot] is None else d[slot] + part
         if recorded:
             at("")
-        return tuple([d[s] for s in self.input_slots])
+        return tuple(map(d.__getitem__, self.input_slots))
 
-    def updates(self, caches: Sequence[Any]) -> list[tuple[Any, Array]]:
-        """(parameter, value) of each layer's state after the step that these caches are from."""
-        found = []
+    def updates(self, caches: Sequence[Any]) -> Iterator[tuple[Any, Array]]:
+        """(parameter, value) of each layer's state after the step that these caches are from; one
+        by one, for a layer that was used twice starts its second update from its first."""
         for k in self.stateful:
-            found += self.steps[k].layer.updates(caches[k])
-        return found
+            yield from self.steps[k].layer.updates(caches[k])

@@ -20,7 +20,7 @@ import numpy as np
 
 from minienc.arrays import Array, beside, to_numpy
 from minienc.layers import Dense, Input
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_widths, check_counts
 from minienc.pretraining.gan import answer_backward, answer_forward

@@ -27,7 +27,7 @@ import numpy as np
 from minienc.arrays import beside, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.kmeans import KMeans

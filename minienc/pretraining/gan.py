@@ -44,7 +44,7 @@ from minienc.layers import (
     Input,
     Reshape,
 )
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import (
     as_image_shape,

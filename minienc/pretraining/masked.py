@@ -23,7 +23,7 @@ import numpy as np
 
 from minienc.arrays import Array, beside
 from minienc.layers import Dense, Input
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_image_shape, as_widths, check_counts
 from minienc.pretraining.stepped import SteppedPretrainer

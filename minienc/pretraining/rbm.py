@@ -32,7 +32,7 @@ from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, 
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
 from minienc.layers import Dense, DenseTranspose, Input
-from minienc.layers.base import Gradients, Parameter
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
 from minienc.pretraining.annealing import log_partition
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples

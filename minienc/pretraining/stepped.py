@@ -14,7 +14,7 @@ import numpy as np
 
 from minienc.arrays import on_device, rows_at, to_device
 from minienc.devices import Pipeline
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint

@@ -39,7 +39,7 @@ from minienc.functions.variational import (
     reparameterize_forward,
 )
 from minienc.layers import Activation, Dense, Input
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.importance import log_likelihood

@@ -32,7 +32,7 @@ from minienc.functions.quantization import (
     quantization_error_forward,
 )
 from minienc.layers import Dense, Input, VectorQuantizer
-from minienc.layers.base import Gradients
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, as_widths, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer

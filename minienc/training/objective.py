@@ -46,6 +46,7 @@ class ModelObjective(Graph):
     """
 
     wants_dx = False
+    names: tuple[str, ...]
 
     def __init__(
         self,
@@ -122,19 +123,15 @@ class ModelObjective(Graph):
 
 
 class LossLayer(Layer):
-    """One output's loss: (y, target, sample weight) -> a number."""
+    """One output's loss: (y, target, sample weight) -> a number. Its gradient is y's alone."""
 
     takes_several = True
 
     def __init__(self, loss: Loss) -> None:
         super().__init__()
-        self.loss = loss
-
-    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
-        return self.loss.forward(*x)
-
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return (self.loss.backward(dy, cache),)  # and none by the target and its weight
+        self.pair, self.options = loss.pair, tuple(loss.options)
+        vars(self).update(loss.options)
+        self.built_for = ()
 
 
 class ActivityPenalty(Layer):
@@ -186,7 +183,7 @@ class WeightedSum(Layer):
 
     def __init__(self, weights: Sequence[float]) -> None:
         super().__init__()
-        self.weights = tuple(weights)
+        self.weights, self.built_for = tuple(weights), ()
 
 
 class Metric(Layer):

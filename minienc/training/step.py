@@ -9,13 +9,13 @@ differentiates backward; a compiled model has one made of its graph and its loss
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import beside, is_array
-from minienc.layers.base import Gradients, Parameter
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import Call, recording
 from minienc.training.checkpoints import check_fit
 
@@ -51,7 +51,7 @@ class Objective:
     def backward(self, dloss: Any, cache: Any, grads: Gradients) -> Any:
         raise NotImplementedError
 
-    def updates(self, cache: Any) -> list[tuple[Parameter, Any]]:
+    def updates(self, cache: Any) -> Iterable[tuple[Parameter, Any]]:
         """What the state that no gradient moves (a moving average) becomes after the step."""
         return []
 
