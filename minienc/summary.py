@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from minienc.layers.graph import Step
 
 if TYPE_CHECKING:
-    from minienc.models import Model
+    from minienc.models.network import Network
 
 HEADINGS = ("layer", "kind", "output shape", "parameters", "FLOPs / sample")
 
 
-def summary_lines(model: Model) -> list[str]:
+def summary_lines(model: Network) -> list[str]:
     """The lines: one for each use of a layer, then the totals.
 
     A parameter that is used more than once (a shared layer, tied weights) counts at its first use.
