@@ -34,7 +34,7 @@ MODES = ("full", "frozen", "gradual")
 
 def finetune(
     encoder: Model,
-    X: Any,
+    X: Array,
     y: Array,
     *,
     n_classes: int | None = None,

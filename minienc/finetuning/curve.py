@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import rows_at, to_numpy
+from minienc.arrays import Array, rows_at, to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
@@ -75,10 +75,10 @@ class FewLabelCurve:
 
 def few_label_curve(
     encoder: Model,
-    X: Any,
-    y: Any,
-    X_test: Any,
-    y_test: Any,
+    X: Array,
+    y: Array,
+    X_test: Array,
+    y_test: Array,
     *,
     labels: Sequence[int] = (10, 100, 1000),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -164,5 +164,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def _accuracy(model: Model, X: Any, y: np.ndarray) -> float:
+def _accuracy(model: Model, X: Array, y: np.ndarray) -> float:
     return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

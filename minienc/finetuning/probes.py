@@ -7,11 +7,11 @@ whether samples of one class lie together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Array, to_numpy
 from minienc.finetuning.classifier import check_labels
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
@@ -19,12 +19,18 @@ from minienc.models import Model
 from minienc.pretraining.base import as_rows, iterate_samples, samples_for
 
 
+class Encoder(Protocol):
+    """A fitted method of ``minienc.pretraining``, or whatever else encodes samples."""
+
+    def transform(self, X: Array) -> Array: ...
+
+
 def linear_probe(
-    encoder: Any,
-    X: Any,
-    y: Any,
-    X_test: Any,
-    y_test: Any,
+    encoder: Model | Encoder | None,
+    X: Array,
+    y: Array,
+    X_test: Array,
+    y_test: Array,
     *,
     l2: float = 1e-3,
     steps: int = 500,
@@ -37,7 +43,7 @@ def linear_probe(
     Parameters
     ----------
     encoder : Model, fitted method, or None
-        It has ``predict`` or ``transform``; with None, X itself is probed.
+        With None, X itself is probed.
     X, y, X_test, y_test : arrays
         Samples (N, D) and their integer labels (N,).
     l2 : float
@@ -75,7 +81,9 @@ def linear_probe(
     return right / len(X_test)
 
 
-def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int = 5) -> float:
+def knn_probe(
+    encoder: Model | Encoder | None, X: Array, y: Array, X_test: Array, y_test: Array, *, k: int = 5
+) -> float:
     """Accuracy of the majority among the k nearest training codes (Euclidean).
 
     Between classes with equal votes, the one whose nearest sample is nearer wins.
@@ -106,10 +114,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
     return right / len(Z_test)
 
 
-def encode(encoder: Any, X: Any) -> np.ndarray:
+def encode(encoder: Model | Encoder | None, X: Array) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
-    if hasattr(encoder, "transform"):  # first: a clustering method's predict returns clusters
-        return to_numpy(encoder.transform(X))
-    if encoder is not None:
-        return to_numpy(encoder.predict(X))
-    return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
+    if encoder is None:
+        return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
+    return to_numpy(encoder.predict(X) if isinstance(encoder, Model) else encoder.transform(X))
