@@ -16,7 +16,7 @@ import numpy as np
 
 from minienc.gpu import gpu_info
 
-Array = Any  # numpy.ndarray, cupy.ndarray, jax.Array, or a type that register_array_module let in
+Array = Any  # numpy.ndarray, cupy.ndarray, jax.Array, or a registered type (register_array_module)
 
 _MODULE_OF_TYPE: dict[type, Any] = {np.ndarray: np}
 _MODULE_OF_DEVICE: dict[str, Any] = {}  # devices of registered modules, beside cpu and cuda
@@ -24,17 +24,17 @@ _gpus_seen: set[int] = set()  # numbers of GPUs that are known to be here
 
 
 def register_array_module(array_type: type, module: Any, device: str | None = None) -> None:
-    """Let another NumPy-like array in.
+    """Make another NumPy-like type of array known.
 
     Parameters
     ----------
     array_type : type
         The type of the arrays.
     module : module or object
-        What ``get_array_module`` shall answer for them: the functions of NumPy's names. A function
-        ``asnumpy`` in it, where there is one, is what ``to_numpy`` calls.
+        What ``get_array_module`` returns for them: their functions, under NumPy's names. If it has
+        a function ``asnumpy``, ``to_numpy`` calls that.
     device : str, optional
-        A name for where they live, which ``to_device`` and ``model.to`` then take.
+        A name for the place where they live, for ``to_device`` and ``model.to``.
     """
     _MODULE_OF_TYPE[array_type] = module
     if device is not None:
@@ -44,7 +44,7 @@ def register_array_module(array_type: type, module: Any, device: str | None = No
 def get_array_module(*arrays: Any) -> Any:
     """Return the module that computes with these arrays: ``numpy``, ``cupy`` or ``jax.numpy``.
 
-    Python numbers, NumPy scalars, None and strings decide nothing; without any array the answer
+    Python numbers, NumPy scalars, None and strings are passed over; without any array the answer
     is ``numpy``.
 
     Raises
@@ -122,8 +122,8 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def as_number(x: Any) -> Any:
-    """A Python float of a NumPy number; an array of a device stays there, for to look at it would
-    wait for everything that the device is still to do."""
+    """A Python float of a NumPy number. An array of a device is returned as it is: to look at it
+    would mean to wait until the device has done all that it was given."""
     if isinstance(x, (float, np.generic)):  # what the functions of NumPy return, nearly always
         return float(x)
     return float(x) if get_array_module(x) is np else x
@@ -165,8 +165,8 @@ def beside(x: Any, like: Array) -> Array:
 
 
 def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
-    """``x[indices]`` of anything that is indexed so: an array (then the indices go where it
-    lives), a memory map, ``minienc.data.Pixels``; in ``dtype``, where one is given."""
+    """``x[indices]`` of an array (the indices go where it lives), a memory map, or
+    ``minienc.data.Pixels``; in ``dtype``, where one is given."""
     if isinstance(x, np.ndarray) or not is_array(x):
         rows = x[indices]
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)

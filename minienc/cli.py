@@ -55,7 +55,8 @@ def _one_line(error: BaseException) -> str:
 
 
 def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> dict[str, Any]:
-    """Take out of the words what is the method's own: options that ``pretrain`` does not know."""
+    """Remove the method's own options, which ``pretrain`` does not know, from the words; return
+    them."""
     if words[:1] != ["pretrain"]:
         return {}
     from minienc import runs
@@ -71,14 +72,14 @@ def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> d
     return {"more": more}
 
 
-# -- what may be said
+# -- commands and options
 
 
 class _Methods:
-    """The names of the methods, looked up when the help is asked for them and not before."""
+    """The names of the methods, loaded only when the help lists them."""
 
     def __contains__(self, name: object) -> bool:
-        return True  # ``runs.method_class`` refuses what is none of them
+        return True  # an unknown one is refused by ``runs.method_class``
 
     def __iter__(self) -> Iterator[str]:
         from minienc.pretraining import METHODS
@@ -112,8 +113,8 @@ def _add_pretrain(commands: Any) -> None:
         help="learn without labels, and report whether it helped",
         description="Learn to encode DATA without its labels; leave a run folder with weights, "
         "history and report.html.",
-        epilog="Each method's own parameters, as its class has them, are options, too, such as "
-        "--method sparse --sparsity 0.05; a wrong one is answered with all that there are.",
+        epilog="The parameters of the method's class are options, too, such as "
+        "--method sparse --sparsity 0.05; a wrong one is answered with the list of all.",
     )
     p.set_defaults(run=_pretrain)
     p.add_argument(
@@ -237,7 +238,7 @@ def _integers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}, expected numbers such as 512,128,30") from None
 
 
-# -- what is done
+# -- what the commands do
 
 
 def _pretrain(

@@ -29,8 +29,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
         with atomic_write("weights.npz") as file:
             np.savez(file, W=W)
 
-    A link is followed: what it points to is replaced, the link stays. What writers that were
-    killed have left behind for this path is cleared away.
+    A link is followed: the file it points to is replaced, the link stays. Temporary files that
+    killed processes have left behind for this path are removed.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def ensure_writable_folder(folder: str | os.PathLike) -> Path:
-    """Make ``folder`` if it is missing, and find out now whether a file can be written in it.
+    """Make ``folder`` if it is missing, and check now that files can be written in it.
 
     A run that takes minutes should hear about a read-only folder before it starts.
 
@@ -101,14 +101,16 @@ def ensure_writable_folder(folder: str | os.PathLike) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        stands = next((p for p in (folder, *folder.parents) if os.path.isfile(p)), folder)
+        in_the_way = next((p for p in (folder, *folder.parents) if os.path.isfile(p)), folder)
         raise _with_errno(
-            NotADirectoryError(f"{folder} cannot be a folder: {stands} is a file; choose another"),
+            NotADirectoryError(
+                f"{folder} cannot be a folder: {in_the_way} is a file; choose another"
+            ),
             error.errno,
         ) from error
     except OSError as error:
-        above = next((p for p in folder.parents if os.path.isdir(p)), folder)
-        raise _explained(error, folder, above) from error
+        parent = next((p for p in folder.parents if os.path.isdir(p)), folder)
+        raise _explained(error, folder, parent) from error
     probe = folder / f".writable.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(probe, "xb") as file:
@@ -125,7 +127,7 @@ def ensure_writable_folder(folder: str | os.PathLike) -> Path:
 
 
 def _explained(error: OSError, path: str | os.PathLike, folder: Path | None = None) -> OSError:
-    """The same kind of error, in a sentence."""
+    """The same kind of error, with a sentence that says what to do."""
     folder = Path(path).parent if folder is None else folder
     if error.errno in _NO_ROOM:
         why = "the disk or quota is full; nothing half-written is left, free some space or write "
@@ -144,7 +146,7 @@ def _explained(error: OSError, path: str | os.PathLike, folder: Path | None = No
 
 
 def _with_errno(error: OSError, number: int | None) -> OSError:
-    error.errno = number  # set afterwards, so that the message stays the sentence alone
+    error.errno = number  # set afterwards: given to the constructor, it would stand in the message
     return error
 
 
@@ -152,7 +154,7 @@ def _with_errno(error: OSError, number: int | None) -> OSError:
 
 
 def _stem(target: Path) -> str:
-    """How the temporary names of ``target`` begin; the host, since folders can be shared."""
+    """How the temporary names of ``target`` begin. The host is in it: folders can be shared."""
     host = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
     return f".{target.name[:80]}.{host}"
 
@@ -181,7 +183,7 @@ def _is_running(process: int) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself last; not every system can, and the file is whole without it."""
+    """Flush the new name to the disk, too; where that cannot be done, the file itself is whole."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -20,8 +20,8 @@ def set_tf32(use: bool) -> None:
 
     Tensor cores multiply them several times as fast as float32, and each product is off by up to
     about one part in 1,000. It is off unless it is turned on, here or by MINIENC_TF32=1. float64 is
-    never rounded. A training step that was recorded before keeps its products: turn it on before
-    ``fit``.
+    never rounded. Turn it on before ``fit``: a training step that is already recorded as a graph
+    keeps its products.
     """
     global _tf32
     if not isinstance(use, bool):
@@ -30,7 +30,7 @@ def set_tf32(use: bool) -> None:
 
 
 def uses_tf32() -> bool:
-    """What ``set_tf32`` or MINIENC_TF32 said."""
+    """Whether ``set_tf32`` or MINIENC_TF32 turned it on."""
     return _tf32
 
 
@@ -61,8 +61,10 @@ def gpu_info() -> dict[str, Any]:
         missing = _ask_cupy(info)
     if missing is None:
         names = ", ".join(info["devices"])
-        says = f"{names}; CuPy {info['cupy']} for CUDA {info['cuda']}, driver for {info['driver']}"
-        return info | {"why_not": None, "reason": says}
+        reason = (
+            f"{names}; CuPy {info['cupy']} for CUDA {info['cuda']}, driver for {info['driver']}"
+        )
+        return info | {"why_not": None, "reason": reason}
     why_not = f"{missing}; {_mend(info)}"
     return info | {"why_not": why_not, "reason": f"not used: {why_not}"}
 
@@ -87,8 +89,11 @@ def _ask_cupy(info: dict[str, Any]) -> str | None:
 
 
 def _ask_for_libraries(cupy: Any, major: int) -> str | None:
-    """Kernels are compiled by NVRTC and products are cuBLAS's. Neither comes with the driver, nor
-    with CuPy alone; without them the first computation would fail, long after the start."""
+    """Return which of NVRTC (it compiles the kernels) and cuBLAS is missing, or None.
+
+    Neither comes with the driver, nor with CuPy alone; without them the first computation would
+    fail, long after the start.
+    """
     try:
         cupy.cuda.nvrtc.getVersion()
         find_cublas(major)

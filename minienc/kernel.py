@@ -27,7 +27,7 @@ _num_threads: int | None = None  # what set_num_threads said
 
 
 def kernel_info() -> dict[str, Any]:
-    """Say whether the compiled kernel is there, whether it is in use, and if not, why.
+    """Whether the compiled kernel is there, whether it is in use, and if not, why.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def kernel_info() -> dict[str, Any]:
         serves : tuple of str
             The primitives that run compiled. Empty: their definitions in NumPy serve.
         instruction_set : str or None
-            The one that the kernel chose, where it is loaded and says so.
+            The one that the kernel chose, where it is loaded.
         reason : str
-            The same in a sentence.
+            All of it in a sentence.
     """
     info: dict[str, Any] = {
         "built": importlib.util.find_spec(KERNEL) is not None,
@@ -77,14 +77,14 @@ def _compiled_primitives() -> tuple[str, ...]:
 def require_kernel() -> None:
     """Refuse to go on without the kernel where ``MINIENC_REQUIRE_KERNEL=1``.
 
-    ``import minienc`` calls it there, so that a test run that is meant for the kernel cannot pass
-    by testing the definitions instead.
+    ``import minienc`` calls it, so that a test run that is meant for the kernel cannot pass by
+    testing the definitions instead.
 
     Raises
     ------
     ImportError
-        If it is required, and is not built or cannot be loaded. One that ``MINIENC_KERNEL=0``
-        switches off need only be built.
+        If it is required, but is not built or cannot be loaded. (If ``MINIENC_KERNEL=0``
+        switches it off, it need only be built.)
     """
     info = kernel_info()
     if info["required"] and not (info["loaded"] or (info["built"] and not info["enabled"])):
@@ -100,10 +100,10 @@ def require_kernel() -> None:
 def set_num_threads(n: int) -> None:
     """Let the compiled kernel use ``n`` threads.
 
-    Without a kernel in use, the number is kept and a ``UserWarning`` says that nothing follows it.
-    NumPy's own matrix products never do: their library reads ``OMP_NUM_THREADS`` (or its own
-    variable, such as ``OPENBLAS_NUM_THREADS``) once, when NumPy is first imported. So set that
-    before Python starts, or use the package ``threadpoolctl``.
+    Without a kernel in use, the number is kept, and a ``UserWarning`` says that it has no effect.
+    It never has one on NumPy's own matrix products: their library reads ``OMP_NUM_THREADS`` (or
+    its own variable, such as ``OPENBLAS_NUM_THREADS``) once, when NumPy is first imported. So set
+    that before Python starts, or use the package ``threadpoolctl``.
 
     Raises
     ------
@@ -121,14 +121,14 @@ def set_num_threads(n: int) -> None:
         sys.modules[KERNEL].set_num_threads(_num_threads)
     else:
         warnings.warn(
-            f"set_num_threads: nothing follows the {n} ({info['reason']}); NumPy's own threads are "
-            f"set by OMP_NUM_THREADS before Python starts",
+            f"set_num_threads: {n} has no effect ({info['reason']}); NumPy's own threads are set "
+            f"by OMP_NUM_THREADS before Python starts",
             stacklevel=2,
         )
 
 
 def get_num_threads() -> int:
-    """Return the threads of the kernel: as set, else ``OMP_NUM_THREADS``, else all processors."""
+    """How many threads the kernel uses: as set, else ``OMP_NUM_THREADS``, else all processors."""
     if _num_threads is not None:
         return _num_threads
     said = os.environ.get("OMP_NUM_THREADS", "").strip()

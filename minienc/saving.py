@@ -1,8 +1,7 @@
 """A model's structure as JSON values, and back: what stands in the header of a saved model.
 
-Layers are kept as the name of their class and their constructor's arguments, the graph as the
-list of their uses. A model that stood inside another is kept opened up, its layers under their
-full paths.
+A layer is written as the name of its class and its constructor's arguments, the graph as the list
+of the layers' uses. A model inside another is written as its layers, under their full paths.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ FORMAT = "minienc model"
 
 
 def model_header(model: Model) -> dict[str, Any]:
-    """Everything but the numbers.
+    """Describe a model: everything but its numbers.
 
     Raises
     ------
     ValueError
-        If the model has something that JSON cannot keep (a function of one's own); the weights
-        can still be saved with ``save_weights``.
+        If the model holds something that JSON cannot (a function of the user's own); its weights
+        can still be saved, with ``save_weights``.
     """
     paths = {id(step.layer): step.path for step in reversed(model.graph.steps)}
     return {
@@ -84,7 +83,7 @@ def _plain(value: Any, owner: Layer, paths: dict[int, str]) -> Any:
 
 
 def _compiled(model: Model) -> dict[str, Any] | None:
-    """How the model was compiled; None if it was not, or with functions of one's own."""
+    """How the model was compiled; None if it was not, or with functions of the user's own."""
     if model.optimizer is None:
         return None
     how = model._compiled_with
@@ -99,6 +98,7 @@ def _compiled(model: Model) -> dict[str, Any] | None:
 
 
 def _rate(value: Any) -> Any:
+    """An optimiser's argument as a JSON value; the learning rate may be a schedule."""
     if hasattr(value, "get_config"):
         return {"class": type(value).__name__, "config": value.get_config()}
     return value
@@ -158,7 +158,7 @@ def _make_layer(description: dict[str, Any], made: dict[str, Layer]) -> Layer:
             value = made[value["layer"]] if "layer" in value else _from_table(value, regularizers)
         config[key] = value
     layer = cls(**{**config, "name": None})
-    layer.name = description["path"]  # with the names of the models that it stood in
+    layer.name = description["path"]  # begins with the names of the models it stood in
     layer.trainable = description["trainable"]
     return layer
 

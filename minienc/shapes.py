@@ -43,17 +43,17 @@ def _parse(spec: str) -> tuple[_Argument, ...]:
 
 
 def check_shapes(function: str, spec: str, *arrays: Any) -> None:
-    """Refuse arrays whose shapes or dtypes do not fit the specification, or that live apart.
+    """Refuse arrays whose shapes or dtypes do not fit, or that live on different devices.
 
     Parameters
     ----------
     function : str
-        Who asks: the first word of the message.
+        The caller's name: the first word of the message.
     spec : str
         For example ``"x: N D, W: D M, b: M"``; a letter that occurs twice must be the same size,
         a number must be that size.
     *arrays
-        One for each argument of ``spec``. None stands for an argument left out.
+        One for each argument of ``spec``; None for an argument that is left out.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _check_dtype(
         if kind not in "iu":
             raise TypeError(f"{function}: {argument.name} is {array.dtype}, expected integers")
         return dtype
-    if kind not in "fc":  # complex is let in: the complex step differentiates with it
+    if kind not in "fc":  # complex is accepted: the checker's complex step needs it
         raise TypeError(
             f"{function}: {argument.name} is {array.dtype}, expected float32 or float64; "
             f"convert it with {argument.name}.astype(np.float32)"
@@ -140,7 +140,7 @@ def _not_an_array(function: str, argument: _Argument, value: Any) -> str:
 
 
 def _wrong_shape(function: str, spec: str, wrong: _Argument, arrays: tuple) -> str:
-    """The sentence: what came, what was expected, and which other argument says so."""
+    """The sentence: what came, what was expected, and which other argument implies it."""
     reasons, cited = [], set()
     for argument, array in zip(_parse(spec), arrays, strict=True):
         if argument is wrong:

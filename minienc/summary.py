@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 from minienc.layers.graph import Step
 
 if TYPE_CHECKING:
-    from minienc.models import Model
+    from minienc.models.network import Network
 
 HEADINGS = ("layer", "kind", "output shape", "parameters", "FLOPs / sample")
 
 
-def summary_lines(model: Model) -> list[str]:
-    """The lines: one for each layer's turn, then the totals.
+def summary_lines(model: Network) -> list[str]:
+    """The lines: one for each use of a layer, then the totals.
 
-    A parameter that is used a second time (a shared layer, tied weights) counts once, where it
-    is used first.
+    A parameter that is used more than once (a shared layer, tied weights) counts at its first use.
     """
     seen: set[int] = set()
     rows = [("Input", "", _shape(t.sample_shape), "", "") for t in model.inputs]
@@ -60,7 +59,7 @@ def _shape(sample_shape: tuple[int, ...]) -> str:
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """Words to the left, numbers to the right."""
+    """Words are aligned to the left, numbers to the right."""
     cells = [
         cell.rjust(width) if i >= 3 else cell.ljust(width)
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -34,7 +34,7 @@ PACKAGES = (  # distributions that minienc, its tests or its benchmarks know how
 
 
 def system_info() -> dict[str, Any]:
-    """Collect what one wants to know of a machine before comparing results or asking for help.
+    """Collect what matters when results are compared or help is asked for.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def system_info() -> dict[str, Any]:
 
 
 def format_info(info: dict[str, Any]) -> str:
-    """Write ``system_info()`` for a reader: a line for each subject, the names in a column."""
+    """Write ``system_info()`` as text: a line for each subject, the names in a column."""
     numpy, machine, threads = info["numpy"], info["machine"], dict(info["threads"])
     kernel_threads = threads.pop("kernel")
     variables = ", ".join(f"{name}={value}" for name, value in threads.items())
@@ -96,7 +96,7 @@ def format_info(info: dict[str, Any]) -> str:
 
 
 def _numpy_build() -> dict[str, Any]:
-    """How NumPy was built; a build that does not say leaves None and ()."""
+    """How NumPy was built: the BLAS (None if unknown) and the SIMD extensions."""
     config: Any = np.show_config(mode="dicts")
     blas = config.get("Build Dependencies", {}).get("blas", {})
     simd = config.get("SIMD Extensions", {})
@@ -107,7 +107,7 @@ def _numpy_build() -> dict[str, Any]:
 
 
 def _version(distribution: str) -> str | None:
-    import importlib.metadata  # here, for it is slow to import, and a required kernel imports this
+    import importlib.metadata  # here, because it is slow to import
 
     try:
         return importlib.metadata.version(distribution)

@@ -137,7 +137,7 @@ def test_threads_are_what_was_set_else_the_variable_else_the_processors(kernel, 
 
 def test_without_a_kernel_a_number_of_threads_is_kept_with_a_warning(kernel):
     kernel(None)
-    with pytest.warns(UserWarning, match=r"nothing follows the 2 .*OMP_NUM_THREADS") as caught:
+    with pytest.warns(UserWarning, match=r"2 has no effect .*OMP_NUM_THREADS") as caught:
         kernel_room.set_num_threads(2)
     assert caught[0].filename == __file__  # it points at the caller's line
     assert kernel_room.get_num_threads() == 2

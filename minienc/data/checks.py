@@ -1,14 +1,16 @@
-"""Looking at data before anything is learned from it."""
+"""Checks of the data, before anything is learned from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import device_of, is_array, on_device
+from minienc.data.pixels import Pixels
 
-_CHUNK = 1 << 20  # numbers looked at together, so that a check needs a few MB, whatever the data
+_CHUNK = 1 << 20  # numbers checked together: a few MB, however large the data are
 _SHOWN = 5  # rows named in a message
 
 
@@ -18,24 +20,24 @@ def check_data(
     domain: tuple[float, float] | None = None,
     minimum: int = 2,
 ) -> None:
-    """Refuse data that nothing can be learned from.
+    """Refuse data from which nothing can be learned.
 
     Parameters
     ----------
     x : array, (N, ...)
         An ndarray, a memory map, ``Pixels``, or another array with ``shape``, ``dtype`` and
-        slices. Pixels are finite by construction and are scanned for their domain alone.
+        slices. Of Pixels, which are always finite, only the domain is checked.
     name : str
         What the messages call it.
     domain : (low, high), optional
         Where all values have to lie, both ends included: (0, 1) for binary cross-entropy.
     minimum : int
-        The fewest samples that make sense; one where nothing is fitted.
+        The fewest samples that make sense: 1 where nothing is fitted.
 
     Raises
     ------
     TypeError
-        If ``x`` is no array, or holds objects, text, dates or complex numbers.
+        If ``x`` is not an array, or holds objects, text, dates or complex numbers.
     ValueError
         If there are too few samples, NaN or infinity (the rows are named), or values outside
         ``domain``.
@@ -43,8 +45,8 @@ def check_data(
     _check_dtype(x, name)
     _check_count(x, name, minimum)
     whole_numbers = x.dtype.kind in "bui"
-    by_construction = hasattr(x, "flatten_samples")  # Pixels
-    if x.size == 0 or (domain is None and (whole_numbers or by_construction)):
+    is_pixels = isinstance(x, Pixels)
+    if x.size == 0 or (domain is None and (whole_numbers or is_pixels)):
         return
     with on_device(device_of(x) if is_array(x) else "cpu"):
         _check_values(x, name, (-np.inf, np.inf) if domain is None else domain)
@@ -91,11 +93,11 @@ def _check_count(x: Any, name: str, minimum: int) -> None:
         was = "one sample" if n == 1 else f"{n} samples"
         raise ValueError(
             f"{name} has {was}, expected at least {minimum}: its shape is {tuple(x.shape)} and "
-            f"samples stand in rows; give more of them, or turn it if they stand in columns"
+            f"samples stand in rows; give more of them, or transpose it if they stand in columns"
         )
 
 
-def _chunks(x: Any) -> Any:
+def _chunks(x: Any) -> Iterator[tuple[int, Any]]:
     """Yield (first row, rows) a few MB at a time."""
     rows = max(1, _CHUNK // max(1, x.size // len(x)))
     for start in range(0, len(x), rows):
@@ -103,7 +105,7 @@ def _chunks(x: Any) -> Any:
 
 
 def _rows_not_finite(chunk: Any) -> np.ndarray:
-    finite = abs(chunk) < np.inf  # false for NaN as well; an operator, so any array will do
+    finite = abs(chunk) < np.inf  # false for NaN, too; an operator, which every kind of array has
     rows = finite.reshape(len(chunk), -1).all(axis=1)
     return np.flatnonzero([not bool(row) for row in rows])
 

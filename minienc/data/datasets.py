@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.data.pixels import Pixels
+from minienc.data.pixels import Pixels, Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class Dataset:
     class_names : tuple of str, or None
         ``class_names[label]``.
     source : str
-        Where it comes from: an attribution or a path.
+        Where it comes from: whom to credit, or a path.
     """
 
     name: str
-    x: Any
+    x: Samples
     y: np.ndarray | None = None
-    test_x: Any = None
+    test_x: Any = None  # Samples, or None
     test_y: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     source: str = ""
@@ -93,7 +93,7 @@ class Dataset:
 
 
 def _places_in_class(y: np.ndarray | None, n: int, seed: int) -> np.ndarray:
-    """Give each sample a place in (0, 1) within its class, drawn at random and evenly spaced.
+    """Give each sample a place in (0, 1) within its class: evenly spaced, in random order.
 
     The samples below any threshold t are then a fraction t of every class.
     """
@@ -106,7 +106,7 @@ def _places_in_class(y: np.ndarray | None, n: int, seed: int) -> np.ndarray:
     return places
 
 
-def _choose(x: Any, chosen: np.ndarray) -> Any:
+def _choose(x: Samples, chosen: np.ndarray) -> Samples:
     return x.take(np.flatnonzero(chosen)) if isinstance(x, Pixels) else x[chosen]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minienc.data.datasets import Dataset
 from minienc.data.pixels import Pixels
@@ -17,13 +17,13 @@ SOURCE = (
 N_TEST = 360  # a fifth of 1,797
 
 
-def load_digits(dtype: Any = "float32") -> Dataset:
+def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     """Return the 1,797 digits of UCI: 8 x 8 pixels in [0, 1], ten classes, 360 of them for testing.
 
-    The last 360 are the test set, in the file's order. The file is not shuffled, like stands near
-    like: choosing 360 at random puts near copies of training digits into the test, and the
-    nearest neighbour's label is then right for 98.6 % of them, against 95.6 % of the last 360.
-    The harder question is the more honest one.
+    The last 360 are the test set, in the file's order. In it, digits of one writer stand
+    together: 360 chosen at random would have near copies in the training set, and the nearest
+    neighbour's label is right for 98.6 % of such, against 95.6 % of the last 360. The harder test
+    is the more honest one.
 
     Parameters
     ----------

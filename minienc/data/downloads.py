@@ -1,4 +1,4 @@
-"""The data sets that go by a name: where they are looked for, and where they come from."""
+"""The data sets that are known by name: where they are looked for, and where they come from."""
 
 from __future__ import annotations
 
@@ -69,23 +69,22 @@ NAMED = {
     ),
 }
 
-# Of MNIST's 10,000 test images once decompressed: tells it from other data of the same shapes,
-# however its files were compressed.
+# Of MNIST's 10,000 test images, decompressed: it tells them from other data of the same shapes.
 MNIST_TEST_IMAGES = "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
 
 
 def find_named(name: str, data_dir: str | Path | None) -> Path:
-    """Return the folder that holds the files of a named data set, downloading them if need be.
+    """Return the folder that holds the files of a named data set; download them if necessary.
 
-    Looked for in ``data_dir``, or else in ``$MINIENC_DATA``: in a sub-folder of its name, then in
-    the folder itself.
+    They are looked for in ``data_dir``, or else in ``$MINIENC_DATA``: in a sub-folder of the data
+    set's name, then in the folder itself.
 
     Raises
     ------
     FileNotFoundError
         If ``data_dir`` or ``$MINIENC_DATA`` does not exist.
     ImportError, ConnectionError
-        If it has to be downloaded and pooch or the network is missing.
+        If they have to be downloaded, and pooch or the network is missing.
     """
     root = data_dir if data_dir is not None else os.environ.get("MINIENC_DATA") or None
     if root is not None:

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minienc.data.idx import is_idx, read_idx, read_idx_header
+from minienc.data.idx import IdxHeader, is_idx, read_idx, read_idx_header
 from minienc.data.images import holds_images, is_image, read_image_folder
-from minienc.data.npy import NPY_MAGIC, ZIP_MAGIC, read_npy, read_npy_header, read_npz
+from minienc.data.npy import (
+    NPY_MAGIC,
+    ZIP_MAGIC,
+    NpyHeader,
+    read_npy,
+    read_npy_header,
+    read_npz,
+)
 from minienc.data.raw import RawData, as_labels, check_exists
 from minienc.data.tables import is_table, read_csv
 
 
-def read_path(path: str | Path, dtype: Any = "float32", grey: bool = False) -> RawData:
+def read_path(path: str | Path, dtype: DTypeLike = "float32", grey: bool = False) -> RawData:
     """Read whatever ``path`` holds: a file of arrays, a table, or a folder of arrays or images.
 
     Raises
@@ -72,7 +80,7 @@ def _kind_in_gzip(path: Path) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether it could be a table: no control characters but those that lay out a page."""
+    """Whether it could be a table: no control characters but tabs and line ends."""
     return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in start)
 
 
@@ -93,8 +101,8 @@ def _not_recognised(path: Path, kind: str) -> str:
 # --------------------------------------------------------------------------------------- a folder
 
 
-def _read_folder(folder: Path, dtype: Any, grey: bool) -> RawData:
-    """Read the one kind of data in a folder; text counts only where there is nothing else."""
+def _read_folder(folder: Path, dtype: DTypeLike, grey: bool) -> RawData:
+    """Read the one kind of data in a folder; text files count only if there is nothing else."""
     files: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         if file.is_file() and not file.name.startswith("."):
@@ -143,7 +151,10 @@ class _ArrayFile(NamedTuple):
 
 
 _READ_ARRAY = {"idx": read_idx, "npy": read_npy}
-_READ_HEADER: dict[str, Callable[[Path], Any]] = {"idx": read_idx_header, "npy": read_npy_header}
+_READ_HEADER: dict[str, Callable[[Path], IdxHeader | NpyHeader]] = {
+    "idx": read_idx_header,
+    "npy": read_npy_header,
+}
 
 
 def _describe(path: Path, kind: str) -> _ArrayFile:

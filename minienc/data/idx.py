@@ -9,13 +9,15 @@ byte  3      how many sizes follow
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from minienc.data.raw import check_exists
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_EXPANSION = 1032  # of deflate: no compressed byte stands for more
+_MOST_EXPANSION = 1032  # of deflate: a compressed byte stands for no more bytes than that
 _MOST_AXES = 8
 _PIECE = 1 << 18
 
@@ -78,7 +80,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         if file.read(1):  # at the end gzip also compares its checksum
             raise ValueError(
                 f"read_idx: {path} goes on after the {header.n_bytes:,} bytes that its header "
-                f"declares, {header.shape} of {header.dtype}; it is not the file it was"
+                f"declares, {header.shape} of {header.dtype}; it is corrupt, get it again"
             )
     array = content.view(header.dtype).reshape(header.shape)
     if not array.dtype.isnative:
@@ -106,7 +108,7 @@ def is_idx(start: bytes) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, bool]]:
     """Yield (file, whether it is compressed); corrupt compression becomes a ValueError."""
     with open(path, "rb") as plain:
         is_gzip = plain.read(2) == _GZIP_MAGIC
@@ -126,7 +128,7 @@ def _opened(path: Path) -> Any:
             raise ValueError(f"read_idx: {path} is corrupt: {error}; get the file again") from None
 
 
-def _read_header(file: Any, path: Path) -> IdxHeader:
+def _read_header(file: io.BufferedIOBase, path: Path) -> IdxHeader:
     start = file.read(4)
     if not is_idx(start):
         came = start.hex(" ") or "nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -37,14 +37,14 @@ def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
     """Return the images of a folder, in the order of their names.
 
     Sub-folders are classes, numbered in alphabetical order. Two sub-folders ``train`` and
-    ``test`` are the two parts of the data. Hidden files, and files that are no images by content
-    and by name, are passed over.
+    ``test`` are the two parts of the data. Hidden files are passed over, and files that neither
+    their content nor their name says are images.
 
     Parameters
     ----------
     path : str or Path
     grey : bool
-        Convert colour to grey. Without it all images have to be grey or all RGB.
+        Convert colour to grey. Without it, all images have to be grey, or all RGB.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
     ImportError
         If Pillow is not installed.
     ValueError
-        If there are no images, if one is corrupt or differs from the first in size or mode (it is
-        named), if images stand both in the folder and in sub-folders of it.
+        If there are no images; if one is corrupt, or differs from the first in size or mode (the
+        message names it); if images stand both in the folder and in its sub-folders.
     """
     folder = check_exists(path, "read_image_folder")
     if not folder.is_dir():
@@ -152,7 +152,11 @@ def _read_images(files: list[str], grey: bool) -> np.ndarray:
 
 
 def _decode(
-    image_module: Any, file: str, grey: bool, like: Any = None, first: str = ""
+    image_module: ModuleType,
+    file: str,
+    grey: bool,
+    like: np.ndarray | None = None,
+    first: str = "",
 ) -> np.ndarray:
     """Return one image as uint8; its size and mode are compared before it is decoded."""
     try:
@@ -164,13 +168,13 @@ def _decode(
                 mode = _mode(image.mode, grey, file)
                 shape = (image.height, image.width) + ((3,) if mode == "RGB" else ())
                 if like is not None and shape != like.shape:
-                    raise _Odd(
+                    raise _DoesNotFit(
                         f"read_image_folder: {file} is {_describe(shape)}, expected "
                         f"{_describe(like.shape)} as the first, {first}"
                         + ("; convert colour with grey=True" if shape[:2] == like.shape[:2] else "")
                     )
                 return np.asarray(image if image.mode == mode else image.convert(mode))
-    except _Odd as error:
+    except _DoesNotFit as error:
         raise ValueError(str(error)) from None
     except PermissionError:
         raise
@@ -180,8 +184,8 @@ def _decode(
         raise ValueError(f"read_image_folder: {file} is a corrupt image: {reason}") from None
 
 
-class _Odd(Exception):
-    """An image that is whole, but not like the others."""
+class _DoesNotFit(Exception):
+    """An image that is not corrupt, but differs from the others."""
 
 
 def _mode(mode: str, grey: bool, file: str) -> str:
@@ -191,7 +195,7 @@ def _mode(mode: str, grey: bool, file: str) -> str:
     if mode == "RGB":
         return "RGB"
     mend = "" if mode.startswith(("I", "F")) else ", or convert with grey=True"
-    raise _Odd(
+    raise _DoesNotFit(
         f"read_image_folder: {file} has mode {mode}, expected 8-bit grey (L) or RGB; "
         f"save it as one of them{mend}"
     )

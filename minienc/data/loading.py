@@ -1,27 +1,28 @@
-"""One door to all data: a name, a file or a folder comes in, a ``Dataset`` goes out."""
+"""``load_dataset``: from a name, a file or a folder to a ``Dataset``."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minienc.data.checks import check_data
 from minienc.data.datasets import Dataset
 from minienc.data.digits import load_digits
 from minienc.data.downloads import MNIST_TEST_IMAGES, NAMED, find_named
 from minienc.data.folders import read_path
-from minienc.data.pixels import Pixels, check_float_dtype
+from minienc.data.pixels import Pixels, Samples, check_float_dtype
 
 
 def load_dataset(
     source: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
-    dtype: Any = "float32",
+    dtype: DTypeLike = "float32",
     *,
     scale: float | None = None,
     grey: bool = False,
@@ -38,11 +39,11 @@ def load_dataset(
     data_dir : str or path, optional
         Folder of the named data sets, itself or in sub-folders of their names.
     dtype : {"float32", "float64"}
-        What the samples are when they are used. Bytes stay bytes in memory, as ``Pixels``.
+        Of the samples when they are used. Bytes stay bytes in memory, as ``Pixels``.
     scale : float, optional
-        What the samples are multiplied by. By default bytes by 1/255, or by 1 where they are
-        nothing but 0 and 1, and other numbers stay as they are. Integers of another type that
-        reach both 0 and 255 and no further are taken for bytes.
+        What the samples are multiplied by. By default bytes by 1/255 (by 1 if all are 0 or 1),
+        and other numbers by 1. Integers of another type that run from exactly 0 to exactly 255
+        count as bytes.
     grey : bool
         Convert colour images to grey.
 
@@ -69,7 +70,7 @@ def load_dataset(
     return _load_path(Path(source), dtype, scale, grey)
 
 
-def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: Any) -> Dataset:
+def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike) -> Dataset:
     folder = find_named(name, None if data_dir is None else Path(data_dir))
     raw = read_path(folder, dtype)
     named = NAMED[name]
@@ -100,34 +101,34 @@ def _idx_digest(images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _load_path(path: Path, dtype: Any, scale: float | None, grey: bool) -> Dataset:
+def _load_path(path: Path, dtype: DTypeLike, scale: float | None, grey: bool) -> Dataset:
     raw = read_path(path, dtype, grey)
     parts = [raw.x] if raw.test_x is None else [raw.x, raw.test_x]
     for x, y, which in zip(parts, (raw.y, raw.test_y), ("", " (test samples)"), strict=False):
         where = f"load_dataset: {path}{which}"
         if x.ndim < 2:
             raise ValueError(
-                f"{where} is {x.shape}, expected (N, ...), samples in rows; labels alone are no "
-                f"data set"
+                f"{where} is {x.shape}, expected (N, ...), samples in rows; labels alone are "
+                f"not enough"
             )
         if y is not None and len(y) != len(x):
             raise ValueError(
                 f"{where} holds {len(x)} samples and {len(y)} labels, expected as many of each"
             )
         check_data(x, name=where, minimum=1)
-    parts = _as_inputs(parts, dtype, scale)
+    inputs = _as_inputs(parts, dtype, scale)
     return Dataset(
         name=path.resolve().name.partition(".")[0] or str(path),
-        x=parts[0],
+        x=inputs[0],
         y=raw.y,
-        test_x=parts[1] if len(parts) > 1 else None,
+        test_x=inputs[1] if len(inputs) > 1 else None,
         test_y=raw.test_y,
         class_names=raw.class_names,
         source=str(path),
     )
 
 
-def _as_inputs(parts: list[Any], dtype: Any, scale: float | None) -> list[Any]:
+def _as_inputs(parts: list[np.ndarray], dtype: DTypeLike, scale: float | None) -> Sequence[Samples]:
     """Bytes as Pixels, everything else as floats; one rule for training and test samples."""
     if all(_is_bytes(x) for x in parts):
         if scale is None:

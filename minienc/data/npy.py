@@ -1,4 +1,4 @@
-"""NumPy's own files: .npy holds one array, .npz a zip archive of named ones.
+"""NumPy's own files: .npy holds one array, .npz is a zip archive of named ones.
 
 Both can hold pickled objects, which run code when they are read: those are refused. Sizes that a
 header declares are compared with what is there before memory is taken for them.
@@ -10,8 +10,9 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from minienc.data.raw import RawData, as_labels, check_exists
 
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
-_MOST_EXPANSION = 1032  # of deflate: no compressed byte stands for more
+_MOST_EXPANSION = 1032  # of deflate: a compressed byte stands for no more bytes than that
 
-# Names under which arrays are found in an .npz, first come first; upper or lower case.
+# Names under which arrays are looked for in an .npz, in this order; upper or lower case.
 X_NAMES = ("x_train", "train_x", "train_images", "x", "data", "images", "features", "inputs")
 Y_NAMES = ("y_train", "train_y", "train_labels", "y", "labels", "label", "targets", "target")
 TEST_X_NAMES = ("x_test", "test_x", "test_images")
@@ -85,7 +86,7 @@ def read_npz(path: str | Path) -> RawData:
             }
             if not members:
                 raise ValueError(f"{where} is a zip archive without .npy arrays; unpack it first")
-            x_key = _find(members, X_NAMES, where) or _only(members)
+            x_key = _find(members, X_NAMES, where) or _only(list(members))
             if x_key is None:
                 raise ValueError(
                     f"{where} holds {', '.join(sorted(members))}; which are the samples? Name "
@@ -112,7 +113,7 @@ def read_npz(path: str | Path) -> RawData:
 # ----------------------------------------------------------------------------- names in an archive
 
 
-def _find(members: dict[str, Any], names: tuple[str, ...], where: str) -> str | None:
+def _find(members: Iterable[str], names: tuple[str, ...], where: str) -> str | None:
     for name in names:
         found = [key for key in members if key.lower() == name]
         if len(found) > 1:
@@ -122,8 +123,8 @@ def _find(members: dict[str, Any], names: tuple[str, ...], where: str) -> str | 
     return None
 
 
-def _only(members: dict[str, Any]) -> str | None:
-    return next(iter(members)) if len(members) == 1 else None
+def _only(members: Sequence[str]) -> str | None:
+    return members[0] if len(members) == 1 else None
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> np.ndarray:
@@ -146,7 +147,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) ->
 # --------------------------------------------------------------------------------------- one array
 
 
-def _read_array(file: Any, where: str, there: int) -> np.ndarray:
+def _read_array(file: IO[bytes], where: str, there: int) -> np.ndarray:
     _read_header(file, where, there)
     file.seek(0)
     try:
@@ -157,7 +158,7 @@ def _read_array(file: Any, where: str, there: int) -> np.ndarray:
         raise ValueError(f"{where} cannot be read: {error}") from None
 
 
-def _read_header(file: Any, where: str, there: int) -> NpyHeader:
+def _read_header(file: IO[bytes], where: str, there: int) -> NpyHeader:
     """Read the header and compare what it declares with the ``there`` bytes of the file."""
     if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
         raise ValueError(f"{where} does not begin with \\x93NUMPY: it is not an .npy array")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
 class Pixels:
     """uint8 images, seen as floats: ``x[index]`` is ``images[index] * scale``.
 
-    It has the part of an array that training needs: ``shape``, ``dtype``, ``len`` and indexing.
-    ``np.asarray(x)`` makes the whole of it float.
+    It has what training needs of an array: ``shape``, ``dtype``, ``len`` and indexing.
+    ``np.asarray(x)`` makes all of it float.
 
     Parameters
     ----------
@@ -33,7 +34,9 @@ class Pixels:
         64 bits, if ``scale`` is not a positive number.
     """
 
-    def __init__(self, images: np.ndarray, dtype: Any = "float32", scale: float = 1 / 255) -> None:
+    def __init__(
+        self, images: np.ndarray, dtype: DTypeLike = "float32", scale: float = 1 / 255
+    ) -> None:
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
             came = getattr(images, "dtype", type(images).__name__)
             raise TypeError(f"Pixels: images is {came}, expected an ndarray of uint8")
@@ -53,12 +56,12 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> np.ndarray:
         """Return the samples ``index`` (int, slice, int or bool array) as new floats."""
         # m * (1 / m), both rounded, is never above 1: the brightest pixel stays in [0, 1]
         return np.multiply(self.images[index], self.dtype.type(self.scale), dtype=self.dtype)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("Pixels cannot become an array without a copy: they are kept as uint8")
         whole = self[:]
@@ -77,7 +80,10 @@ class Pixels:
         return f"Pixels({self.shape}, uint8 seen as {self.dtype}, scale={self.scale:.6g})"
 
 
-def check_float_dtype(dtype: Any, who: str) -> np.dtype:
+Samples = np.ndarray | Pixels  # (N, ...)
+
+
+def check_float_dtype(dtype: DTypeLike, who: str) -> np.dtype:
     """Return ``dtype`` as a NumPy dtype, float32 or float64; raise ValueError for another."""
     try:
         name = "None" if dtype is None else np.dtype(dtype).name  # to NumPy None means float64

@@ -1,11 +1,12 @@
-"""What a reader hands back: arrays as they stand in the file, labels as whole numbers."""
+"""What a reader returns: arrays as they are in the file, labels as whole numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class RawData(NamedTuple):
@@ -18,7 +19,7 @@ class RawData(NamedTuple):
     class_names: tuple[str, ...] | None = None
 
 
-def as_labels(values: Any, where: str) -> np.ndarray:
+def as_labels(values: ArrayLike, where: str) -> np.ndarray:
     """Return labels as int64 (N,); a column (N, 1) and floats that are whole numbers will do.
 
     Raises
@@ -32,7 +33,7 @@ def as_labels(values: Any, where: str) -> np.ndarray:
     if values.ndim != 1:
         raise ValueError(
             f"{where}: labels are {values.shape}, expected (N,), the number of the class for each "
-            f"sample; from one-hot rows they come with argmax(axis=1)"
+            f"sample; for one-hot rows that is y.argmax(axis=1)"
         )
     if values.dtype.kind not in "buif":
         raise ValueError(f"{where}: labels hold {values.dtype}, expected whole numbers")

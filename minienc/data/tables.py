@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minienc.data.raw import RawData, as_labels, check_exists, number_classes
 
@@ -25,7 +26,7 @@ class _Layout(NamedTuple):
     features: list[int]
 
 
-def read_csv(path: str | Path, dtype: Any = "float32") -> RawData:
+def read_csv(path: str | Path, dtype: DTypeLike = "float32") -> RawData:
     """Return the table of a CSV file: features (N, D), and labels if a column is named so.
 
     The delimiter (comma, semicolon, tab, bar or space) is found from the first rows. A first row
@@ -45,8 +46,8 @@ def read_csv(path: str | Path, dtype: Any = "float32") -> RawData:
     FileNotFoundError, PermissionError
         If the file is missing or may not be read.
     ValueError
-        If it is empty or no UTF-8 text, if a row has more or fewer cells than the first, if a
-        cell is empty or no finite number: the message says the line and the column.
+        If it is empty or not UTF-8 text, if a row has more or fewer cells than the first, if a
+        cell is empty or not a finite number: the message names the line and the column.
     """
     path = check_exists(path, "read_csv")
     where = f"read_csv: {path}"
@@ -71,7 +72,7 @@ def is_table(path: Path) -> bool:
     return len(widths) == 1 and any(_is_number(cell) for cell in head[-1][1])
 
 
-def _read_table(file: Any, where: str, dtype: Any) -> RawData:
+def _read_table(file: TextIO, where: str, dtype: DTypeLike) -> RawData:
     rows = _rows(file, where)
     first = next(rows, None)
     if first is None:
@@ -94,7 +95,7 @@ def _read_table(file: Any, where: str, dtype: Any) -> RawData:
 # ------------------------------------------------------------------------------------ rows, cells
 
 
-def _rows(file: Any, where: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: TextIO, where: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells) of each row that is not blank."""
     import csv
 
@@ -153,7 +154,9 @@ def _is_number(cell: str) -> bool:
 # ---------------------------------------------------------------------------------------- numbers
 
 
-def _numbers(block: list[tuple[int, list[str]]], layout: _Layout, where: str, dtype: Any) -> Any:
+def _numbers(
+    block: list[tuple[int, list[str]]], layout: _Layout, where: str, dtype: DTypeLike
+) -> np.ndarray:
     """Return a block of rows as an array: uint8 if every number fits, else ``dtype``."""
     for number, cells in block:
         if len(cells) != layout.width:
@@ -166,8 +169,8 @@ def _numbers(block: list[tuple[int, list[str]]], layout: _Layout, where: str, dt
     try:
         values = np.array(rows, dtype=np.float64)
     except ValueError:
-        values = None
-    if values is None or not np.isfinite(values).all():
+        raise ValueError(_bad_cell(block, layout, where)) from None
+    if not np.isfinite(values).all():
         raise ValueError(_bad_cell(block, layout, where))
     small = values.astype(np.uint8, casting="unsafe") if _could_be_bytes(values) else None
     if small is not None and (small == values).all():
@@ -195,7 +198,7 @@ def _bad_cell(block: list[tuple[int, list[str]]], layout: _Layout, where: str) -
     return f"{where}: a cell is not a finite number"
 
 
-def _join(blocks: list[np.ndarray], dtype: Any) -> np.ndarray:
+def _join(blocks: list[np.ndarray], dtype: DTypeLike) -> np.ndarray:
     """Stack the blocks; bytes stay bytes only if all are and they span the whole range."""
     if all(block.dtype == np.uint8 for block in blocks):
         x = np.concatenate(blocks)

@@ -1,5 +1,4 @@
-"""What pretraining is for: a task with few labels, and the comparison that shows whether it
-helped."""
+"""What pretraining is for: tasks with few labels, and comparisons that show whether it helped."""
 
 from minienc.finetuning.classifier import finetune
 from minienc.finetuning.curve import FewLabelCurve, few_label_curve

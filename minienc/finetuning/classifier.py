@@ -3,12 +3,12 @@
 Three ways, in ``mode``: train everything ("full"); leave the encoder as it is and train the new
 layer alone ("frozen"); or begin so and free one layer after another, from the last to the first
 ("gradual"). With ``layer_decay`` below 1, each layer further from the new one learns slower:
-early layers hold what is common to all tasks, late ones what is particular to this.
+early layers hold what many tasks have in common, late ones what is particular to one.
 
 The new layer begins at zero: its first steps find weights that fit the codes as they are, and only
-then do gradients reach the encoder. Random ones would send it gradients of no meaning, scaled by
-however large the codes happen to be. (A network of random weights has nothing to protect; it
-begins as usual, with ``head_initializer="glorot_uniform"``.)
+then do gradients reach the encoder. Through random weights, meaningless gradients would reach it at
+once. (A network of random weights has nothing to protect; it begins as usual, with
+``head_initializer="glorot_uniform"``.)
 
 Sources: Hinton and Salakhutdinov 2006 (full); Howard and Ruder 2018, "Universal language model
 fine-tuning for text classification", sections 3.2 and 3.3 (gradual, rates by depth).
@@ -21,19 +21,21 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Array, to_numpy
 from minienc.layers import Dense, Flatten, Input
+from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
 from minienc.training.callbacks import Callback
 from minienc.training.optimizers import get_optimizer
+from minienc.training.schedules import LearningRateSchedule
 
 MODES = ("full", "frozen", "gradual")
 
 
 def finetune(
     encoder: Model,
-    X: Any,
-    y: Any,
+    X: Array,
+    y: Array,
     *,
     n_classes: int | None = None,
     mode: str = "full",
@@ -42,7 +44,7 @@ def finetune(
     epochs: int = 20,
     batch_size: int = 32,
     optimizer: str = "adam",
-    learning_rate: Any = 1e-3,
+    learning_rate: float | LearningRateSchedule = 1e-3,
     validation_data: tuple | None = None,
     callbacks: Sequence[Callback] = (),
     copy: bool = True,
@@ -59,12 +61,12 @@ def finetune(
     y : integer array (N,)
         Classes 0 to K - 1.
     n_classes : int, optional
-        K, where ``y`` may lack some classes.
+        K; needed if some classes do not occur in ``y``.
     mode : {"full", "frozen", "gradual"}
     layer_decay : float
         Each layer further down learns at this multiple of the rate of the one above.
     head_initializer : str
-        What the new layer's weights begin as.
+        How the new layer's weights begin.
     copy : bool
         False trains the encoder that was given, instead of a copy.
     epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose
@@ -118,7 +120,7 @@ def classifier(
     return model.to(encoder.device)
 
 
-def _owners(model: Model) -> list[Any]:
+def _owners(model: Model) -> list[Layer]:
     """The layers that have weights of their own, the new one first, then downwards."""
     return [layer for layer in reversed(model.layers) if layer.named_parameters()]
 
@@ -129,8 +131,8 @@ def _set_rates(model: Model, layer_decay: float) -> None:
             p.learning_rate_multiplier = layer_decay**depth
 
 
-def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Any], int]]:
-    """(layers that may learn, until which epoch) of each stage."""
+def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Layer], int]]:
+    """Of each stage: the layers that may learn, and the epoch at which it ends."""
     owners = _owners(model)
     if mode == "full":
         return [(owners, epochs)]
@@ -140,7 +142,7 @@ def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Any], int]]
     return [(owners[: i + 1], round(epochs * (i + 1) / n)) for i in range(n)]
 
 
-def check_labels(y: Any, n: int, name: str = "y") -> np.ndarray:
+def check_labels(y: Array, n: int, name: str = "y") -> np.ndarray:
     """Refuse labels that are not N integers from 0."""
     y = to_numpy(y)
     if y.ndim != 1 or len(y) != n:

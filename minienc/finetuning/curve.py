@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import rows_at, to_numpy
+from minienc.arrays import Array, rows_at, to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
@@ -33,7 +33,7 @@ PCA_CODES = "PCA codes, linear"
 FROM_RANDOM: dict[str, Any] = {
     "mode": "full",
     "head_initializer": "glorot_uniform",
-}  # how a blank network begins
+}  # how a network without pretraining begins
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class FewLabelCurve:
 
 def few_label_curve(
     encoder: Model,
-    X: Any,
-    y: Any,
-    X_test: Any,
-    y_test: Any,
+    X: Array,
+    y: Array,
+    X_test: Array,
+    y_test: Array,
     *,
     labels: Sequence[int] = (10, 100, 1000),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -101,7 +101,7 @@ def few_label_curve(
     seeds : each draws other samples, other random weights, another order
     steps : training steps for each arm that trains a network: the budget
     batch_size, learning_rate, mode : as in ``finetune``
-    progress : function, called with a word on each run
+    progress : function, called with a line of text after each run
 
     Returns
     -------
@@ -155,7 +155,7 @@ def few_label_curve(
 
 
 def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of n samples, as evenly over the classes as they can be."""
+    """Indices of n samples, spread over the classes as evenly as possible."""
     order = rng.permutation(len(y))
     rank = np.empty(len(y), dtype=int)  # of each sample within its class, in random order
     for k in np.unique(y):
@@ -164,5 +164,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def _accuracy(model: Model, X: Any, y: np.ndarray) -> float:
+def _accuracy(model: Model, X: Array, y: np.ndarray) -> float:
     return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

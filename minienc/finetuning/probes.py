@@ -7,11 +7,11 @@ whether samples of one class lie together.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Array, to_numpy
 from minienc.finetuning.classifier import check_labels
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
@@ -19,12 +19,18 @@ from minienc.models import Model
 from minienc.pretraining.base import as_rows, iterate_samples, samples_for
 
 
+class Encoder(Protocol):
+    """A fitted method of ``minienc.pretraining``, or whatever else encodes samples."""
+
+    def transform(self, X: Array) -> Array: ...
+
+
 def linear_probe(
-    encoder: Any,
-    X: Any,
-    y: Any,
-    X_test: Any,
-    y_test: Any,
+    encoder: Model | Encoder | None,
+    X: Array,
+    y: Array,
+    X_test: Array,
+    y_test: Array,
     *,
     l2: float = 1e-3,
     steps: int = 500,
@@ -37,7 +43,7 @@ def linear_probe(
     Parameters
     ----------
     encoder : Model, fitted method, or None
-        What has ``predict`` or ``transform``; None probes X itself.
+        With None, X itself is probed.
     X, y, X_test, y_test : arrays
         Samples (N, D) and their integer labels (N,).
     l2 : float
@@ -48,13 +54,15 @@ def linear_probe(
     Returns
     -------
     float
-        The fraction of test samples that are classified right.
+        The fraction of test samples that are classified correctly.
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
     Z = as_rows(encode(encoder, X))
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
-    scale[scale < 1e-6 * max(scale.max(), 1e-30)] = 1.0  # a feature that never changes says nothing
+    scale[scale < 1e-6 * max(scale.max(), 1e-30)] = (
+        1.0  # a feature that never changes is left as it is
+    )
     z = Input((Z.shape[1],), dtype=Z.dtype)
     n_classes = int(max(y.max(), y_test.max())) + 1
     regression = Dense(n_classes, "softmax", kernel_initializer="zeros", kernel_regularizer=L2(l2))
@@ -73,7 +81,9 @@ def linear_probe(
     return right / len(X_test)
 
 
-def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int = 5) -> float:
+def knn_probe(
+    encoder: Model | Encoder | None, X: Array, y: Array, X_test: Array, y_test: Array, *, k: int = 5
+) -> float:
     """Accuracy of the majority among the k nearest training codes (Euclidean).
 
     Between classes with equal votes, the one whose nearest sample is nearer wins.
@@ -104,10 +114,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
     return right / len(Z_test)
 
 
-def encode(encoder: Any, X: Any) -> np.ndarray:
+def encode(encoder: Model | Encoder | None, X: Array) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
-    if hasattr(encoder, "transform"):  # first: what clusters predicts something else
-        return to_numpy(encoder.transform(X))
-    if encoder is not None:
-        return to_numpy(encoder.predict(X))
-    return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
+    if encoder is None:
+        return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
+    return to_numpy(encoder.predict(X) if isinstance(encoder, Model) else encoder.transform(X))
