@@ -1,9 +1,14 @@
 """Shapes, written once and executed: ``check_shapes`` and the one sentence in which it refuses.
 
-The specification is what stands on the blackboard. Sizes are one letter from one glossary:
-N batch, T time, D in, M out, C channels, H heads, V vocabulary, K clusters. ``...`` stands for any
-number of leading axes, the same in every argument that has it; the word ``int`` marks an array
-of integers; every other array is floating.
+The specification is what stands on the blackboard: ``"x: ... D, W: D M, b: M"``. Sizes are one
+letter from one glossary: N batch, T time, D in, M out, C channels, H heads, V vocabulary, K
+clusters. After the name of an argument there may stand:
+
+    ...         any number of leading axes, the same in every argument that has them
+    D, 28       a size: the same wherever the letter stands; or just this number
+    int, bool   an array of integers, or of booleans; every other array is floating
+    <= T, < K   of integers: none is below 0, or above T; none is below 0, or reaches K
+    number      a plain number may stand in its place
 """
 
 from __future__ import annotations
@@ -22,11 +27,26 @@ def is_whole(value: Any, least: int | None = None) -> bool:
     return whole and (least is None or value >= least)
 
 
+class Form(NamedTuple):
+    """What a cache keeps of an array whose numbers nobody needs again, to be checked against."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 class _Argument(NamedTuple):
     name: str
     sizes: tuple[str, ...]  # the letters, without the leading "..."
     leading: bool  # "..." allowed in front
-    integer: bool
+    kinds: str  # of the dtypes that are let in
+    number: bool  # a plain number will do
+    limit: str | None  # the size that bounds its integers
+    inclusive: bool  # they may be as large as it
+
+
+_FLOATING, _INTEGERS, _BOOLEANS = "fc", "iu", "b"  # complex: the complex step differentiates by it
+
+_is_of_host: dict[type, bool] = {np.ndarray: True, Form: True}  # every type of array that was seen
 
 
 @cache
@@ -35,10 +55,16 @@ def _parse(spec: str) -> tuple[_Argument, ...]:
     for part in spec.split(","):
         name, _, text = part.partition(":")
         words = text.split()
-        integer = "int" in words
-        leading = "..." in words
-        sizes = tuple(word for word in words if word not in ("int", "..."))
-        arguments.append(_Argument(name.strip(), sizes, leading, integer))
+        limit = None
+        for sign in {"<", "<="}.intersection(words):
+            limit = words.pop(words.index(sign) + 1)
+        kinds = _INTEGERS if "int" in words else _BOOLEANS if "bool" in words else _FLOATING
+        sizes = tuple(w for w in words if w not in ("...", "int", "bool", "number", "<", "<="))
+        arguments.append(
+            _Argument(
+                name.strip(), sizes, "..." in words, kinds, "number" in words, limit, "<=" in words
+            )
+        )
     return tuple(arguments)
 
 
@@ -50,28 +76,31 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
     function : str
         The caller's name: the first word of the message.
     spec : str
-        For example ``"x: N D, W: D M, b: M"``; a letter that occurs twice must be the same size,
-        a number must be that size.
+        For example ``"x: N D, W: D M, b: M"``; the module's docstring says what may stand there.
     *arrays
-        One for each argument of ``spec``; None for an argument that is left out.
+        One for each argument of ``spec``, or its ``Form``; None for an argument that is left out.
 
     Raises
     ------
     ValueError
-        "dense_forward: W is (4, 5), expected (D, M) with D = 3 because x is (2, 3)".
+        "dense_forward: W is (4, 5), expected (D, M) with D = 3 because x is (2, 3)". If an integer
+        is out of range: "f: lengths[1] is 9, expected 0 to 5 because x is (2, 5, 3)". Only arrays
+        of the host are looked through: elsewhere that would wait for the device.
     TypeError
         If something is not an array, or floating arrays differ in dtype: nothing is silently
         upcast. If they live on two devices: "dense_forward: x lives on cuda:0, W on cpu; ...".
     """
     known: dict[str, Any] = {}  # letter -> its size
-    dtype = None
+    dtype = None  # of all floating arguments
     all_here = True
     for argument, array in zip(_parse(spec), arrays, strict=True):
-        if array is None:
+        kind = type(array)
+        if array is None or (argument.number and (kind is float or kind is int)):
             continue
-        if not is_array(array) and not isinstance(array, np.generic):
-            raise TypeError(_not_an_array(function, argument, array))
-        shape = array.shape  # of a np.generic, which NumPy makes of arrays without axes: ()
+        if kind not in _is_of_host:
+            _learn_type(function, argument, array)
+        all_here = all_here and _is_of_host[kind]
+        shape = array.shape
         n_leading = len(shape) - len(argument.sizes)
         fits = n_leading == 0 or (argument.leading and n_leading > 0)
         if fits and argument.leading:
@@ -84,10 +113,48 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
                     break
         if not fits:
             raise ValueError(_wrong_shape(function, spec, argument, arrays))
-        dtype = _check_dtype(function, spec, argument, array, dtype, arrays)
-        all_here = all_here and isinstance(array, (np.ndarray, np.generic))
+        if array.dtype.kind not in argument.kinds:
+            raise TypeError(_wrong_kind(function, argument, array))
+        if argument.kinds == _FLOATING:
+            dtype = array.dtype if dtype is None else dtype
+            if array.dtype != dtype:
+                raise TypeError(_two_dtypes(function, spec, argument, arrays))
+        if argument.limit is not None and _is_of_host[kind]:
+            _check_range(function, spec, argument, arrays, known)
     if not all_here:
         _check_devices(function, spec, arrays)
+
+
+def _learn_type(function: str, argument: _Argument, array: Any) -> None:
+    """Look at a type for the first time. NumPy makes a ``np.generic`` of arrays without axes."""
+    if not is_array(array) and not isinstance(array, np.generic):
+        raise TypeError(
+            f"{function}: {argument.name} is a {type(array).__name__}, expected an array; "
+            f"make one with np.asarray({argument.name}, dtype=np.float32)"
+        )
+    _is_of_host[type(array)] = isinstance(array, (np.ndarray, np.generic))
+
+
+def _check_range(
+    function: str, spec: str, argument: _Argument, arrays: tuple, known: dict[str, Any]
+) -> None:
+    parsed, letter = _parse(spec), str(argument.limit)
+    numbers = arrays[parsed.index(argument)]
+    limit = int(letter) if letter.isdigit() else known[letter]
+    most = limit if argument.inclusive else limit - 1
+    wrong = (numbers < 0) | (numbers > most)
+    if not wrong.any():
+        return
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    because = "".join(
+        f" because {a.name} is {tuple(array.shape)}"
+        for a, array in zip(parsed, arrays, strict=True)
+        if letter in a.sizes
+    )
+    raise ValueError(
+        f"{function}: {argument.name}[{', '.join(map(str, first))}] is {numbers[first]}, expected "
+        f"0 to {most}{because}"
+    )
 
 
 def _check_devices(function: str, spec: str, arrays: tuple) -> None:
@@ -105,37 +172,33 @@ def _check_devices(function: str, spec: str, arrays: tuple) -> None:
             )
 
 
-def _check_dtype(
-    function: str, spec: str, argument: _Argument, array: Any, dtype: Any, arrays: tuple
-) -> Any:
-    """Return the dtype that all floating arguments share, after this one."""
-    kind = array.dtype.kind
-    if argument.integer:
-        if kind not in "iu":
-            raise TypeError(f"{function}: {argument.name} is {array.dtype}, expected integers")
-        return dtype
-    if kind not in "fc":  # complex is accepted: the checker's complex step needs it
-        raise TypeError(
-            f"{function}: {argument.name} is {array.dtype}, expected float32 or float64; "
-            f"convert it with {argument.name}.astype(np.float32)"
-        )
-    if dtype is not None and array.dtype != dtype:
-        first = next(
-            a.name
-            for a, b in zip(_parse(spec), arrays, strict=True)
-            if not a.integer and b is not None
-        )
-        raise TypeError(
-            f"{function}: {argument.name} is {array.dtype} but {first} is {dtype}; nothing is "
-            f"silently upcast, so convert one of them with .astype"
-        )
-    return array.dtype
+# ---------------------------------------------------------------------------------- the sentences
 
 
-def _not_an_array(function: str, argument: _Argument, value: Any) -> str:
+def _wrong_kind(function: str, argument: _Argument, array: Any) -> str:
+    if argument.kinds == _INTEGERS:
+        return f"{function}: {argument.name} is {array.dtype}, expected integers"
+    if argument.kinds == _BOOLEANS:
+        return (
+            f"{function}: {argument.name} is {array.dtype}, expected booleans; make them with a "
+            f"comparison, such as {argument.name} != 0"
+        )
     return (
-        f"{function}: {argument.name} is a {type(value).__name__}, expected an array; "
-        f"make one with np.asarray({argument.name}, dtype=np.float32)"
+        f"{function}: {argument.name} is {array.dtype}, expected float32 or float64; "
+        f"convert it with {argument.name}.astype(np.float32)"
+    )
+
+
+def _two_dtypes(function: str, spec: str, wrong: _Argument, arrays: tuple) -> str:
+    parsed = _parse(spec)
+    first, dtype = next(
+        (argument.name, array.dtype)
+        for argument, array in zip(parsed, arrays, strict=True)
+        if argument.kinds == _FLOATING and array is not None
+    )
+    return (
+        f"{function}: {wrong.name} is {arrays[parsed.index(wrong)].dtype} but {first} is {dtype}; "
+        f"nothing is silently upcast, so convert one of them with .astype"
     )
 
 
@@ -145,7 +208,7 @@ def _wrong_shape(function: str, spec: str, wrong: _Argument, arrays: tuple) -> s
     for argument, array in zip(_parse(spec), arrays, strict=True):
         if argument is wrong:
             break
-        if array is None:
+        if not hasattr(array, "shape"):  # left out, or a plain number
             continue
         n_leading = len(array.shape) - len(argument.sizes)
         sizes: dict[str, Any] = {"...": array.shape[:n_leading]} if argument.leading else {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 from tests.guard_array import to_guard
 
 DENSE = "x: ... D, W: D M, b: M"
@@ -45,6 +47,54 @@ def test_an_argument_left_out_decides_nothing():
 def test_integers_and_numbers_without_axes():
     check_shapes("f", "y: ... K, labels: ... int", zeros(2, 3), zeros(2, dtype="uint8"))
     check_shapes("f", "loss: ..., dloss: ...", np.float32(1), np.array(1, "float32"))
+
+
+def test_booleans_and_lengths():
+    x, lengths = zeros(3, 5, 2), np.array([5, 0, 3])
+    check_shapes("f", "x: N T D, mask: N T bool", x, zeros(3, 5, dtype="bool"))
+    check_shapes("f", "x: N T D, lengths: N int <= T", x, lengths)
+    check_shapes("f", "y: ... K, labels: ... int < K", zeros(2, 3), np.array([0, 2], "uint8"))
+    check_shapes("f", "tokens: N T int < 256", np.full((2, 3), 255))
+    check_shapes("f", "x: N T, lengths: N int <= T", zeros(0, 5), zeros(0, dtype="int64"))
+
+
+def test_a_plain_number_may_stand_for_an_array_where_it_says_so():
+    spec = "loss: ..., dloss: ... number"
+    for number in (1, 0.5):
+        check_shapes("f", spec, zeros(4), number)
+    check_shapes("f", spec, zeros(4), zeros(4))
+    assert refusal(ValueError, spec, zeros(4), zeros(3)) == "f: dloss is (3,), expected (4,)"
+    assert refusal(TypeError, spec, zeros(4), True).startswith("f: dloss is a bool, expected")
+    assert refusal(TypeError, spec, 1.0, 1.0).startswith("f: loss is a float, expected an array")
+
+
+def test_the_form_of_an_array_stands_for_it():
+    form = Form((2, 3), np.dtype("float32"))
+    check_shapes("f", "y: ..., dy: ...", form, zeros(2, 3))
+    check_shapes("f", "y: N M, dy: N M", form, to_guard(zeros(2, 3)))
+    assert refusal(ValueError, "y: N M, dy: N M", form, zeros(2, 4)) == (
+        "f: dy is (2, 4), expected (N, M) with N = 2 and M = 3 because y is (2, 3)"
+    )
+    assert refusal(TypeError, "y: ..., dy: ...", form, zeros(2, 3, dtype="float64")) == (
+        "f: dy is float64 but y is float32; nothing is silently upcast, so convert one of them "
+        "with .astype"
+    )
+
+
+def test_good_arrays_are_looked_at_in_one_function():
+    """It is called for every primitive, twice a step: no other function of minienc is entered."""
+    entered = []
+
+    def listen(frame, event, _):
+        if event == "call" and "minienc" in frame.f_globals["__name__"]:
+            entered.append(frame.f_code.co_name)
+
+    arrays = zeros(2, 3), zeros(3, 4), None
+    check_shapes("f", "x: ... D, W: D M, b: M", *arrays)
+    sys.setprofile(listen)
+    check_shapes("f", "x: ... D, W: D M, b: M", *arrays)
+    sys.setprofile(None)
+    assert entered == ["check_shapes"]
 
 
 def test_a_number_in_the_specification_is_a_size():
@@ -117,6 +167,33 @@ def test_labels_that_are_not_integers():
     assert refusal(TypeError, "labels: N int", zeros(2)) == (
         "f: labels is float32, expected integers"
     )
+
+
+def test_what_is_not_boolean():
+    assert refusal(TypeError, "x: N T, mask: N T bool", zeros(2, 3), zeros(2, 3)) == (
+        "f: mask is float32, expected booleans; make them with a comparison, such as mask != 0"
+    )
+
+
+def test_integers_out_of_range():
+    x = zeros(2, 5, 3)
+    assert refusal(ValueError, "x: N T D, lengths: N int <= T", x, np.array([5, 6])) == (
+        "f: lengths[1] is 6, expected 0 to 5 because x is (2, 5, 3)"
+    )
+    labels = np.array([[0, 2], [-1, 3]])
+    assert refusal(ValueError, "y: ... K, labels: ... int < K", zeros(2, 2, 3), labels) == (
+        "f: labels[1, 0] is -1, expected 0 to 2 because y is (2, 2, 3)"
+    )
+    assert refusal(ValueError, "tokens: N int < 256", np.array([0, 256])) == (
+        "f: tokens[1] is 256, expected 0 to 255"
+    )
+    assert refusal(ValueError, "x: N T, lengths: N int <= T", zeros(2, 5), np.array([5])) == (
+        "f: lengths is (1,), expected (N,) with N = 2 because x is (2, 5)"
+    )
+    assert refusal(TypeError, "x: N T, lengths: N int <= T", zeros(2, 5), zeros(2)) == (
+        "f: lengths is float32, expected integers"
+    )
+    check_shapes("f", "y: N K, labels: N int < K", to_guard(zeros(2, 3)), to_guard(labels[1]))
 
 
 @pytest.mark.parametrize("value", [[1.0, 2.0], 3.0, "x"])
