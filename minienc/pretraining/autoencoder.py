@@ -132,7 +132,8 @@ class Autoencoder(Reconstruction):
         encoders = []
         for i, units in enumerate(widths, 1):
             f = self.activation if i < len(widths) else self.code_activation
-            encoders.append(self._encoder_layer(units, f, f"encoder_{i}"))
+            is_code = i == len(widths)
+            encoders.append(self._encoder_layer(units, f, f"encoder_{i}", is_code))
             tensor = encoders[-1](tensor)
         code = tensor = self._restrain(tensor)
         for i, encoder in reversed(list(enumerate(encoders, 1))):
@@ -143,7 +144,7 @@ class Autoencoder(Reconstruction):
         self.decoder_ = Model(code, tensor, name="decoder")
         self.model_.initialize(rng)
 
-    def _encoder_layer(self, units: int, f: str, name: str) -> Dense:
+    def _encoder_layer(self, units: int, f: str, name: str, is_code: bool) -> Dense:
         return Dense(units, activation=f, name=name)
 
     def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Any:

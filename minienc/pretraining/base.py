@@ -236,6 +236,10 @@ class Pretrainer:
         """Make what learns, all drawn from ``rng``: ``model_``, ``encoder_``, ``decoder_``."""
         raise NotImplementedError
 
+    def targets(self, X: Any) -> Any:
+        """What is to be made of samples: themselves, unless a method says otherwise."""
+        return X
+
     def takes_probabilities(self) -> bool:
         """Whether samples must lie in [0, 1]."""
         return getattr(self, "loss", None) == "binary_crossentropy"
@@ -263,7 +267,7 @@ class Pretrainer:
     def _train(
         self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
     ) -> dict[str, list[float]]:
-        """Train ``model`` to restore X: one stage, with a checkpoint of its own."""
+        """Train ``model`` to make ``targets(X)`` of X: one stage, with a checkpoint of its own."""
         run = self._run
         callbacks = list(run.callbacks)
         resume_from = None
@@ -273,10 +277,10 @@ class Pretrainer:
             resume_from = state if run.resume and state.exists() else None
         history: History = model.fit(
             X,
-            X,
+            self.targets(X),
             epochs=epochs,
             batch_size=batch_size,
-            validation_data=None if validation is None else (validation, validation),
+            validation_data=None if validation is None else (validation, self.targets(validation)),
             callbacks=callbacks,
             verbose=self.verbose,
             seed=self.random_state_,

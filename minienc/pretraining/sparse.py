@@ -98,8 +98,7 @@ class SparseAutoencoder(Autoencoder):
         """The activation of the layers before the code."""
         return self.activation or {"kl": "sigmoid", "l1": "relu", "k": "relu"}[self.penalty]
 
-    def _encoder_layer(self, units: int, f: str | None, name: str) -> Dense:
-        is_code = name == f"encoder_{len(as_widths(type(self).__name__, self.hidden))}"
+    def _encoder_layer(self, units: int, f: str | None, name: str, is_code: bool) -> Dense:
         own = ACTIVATIONS[self.penalty] if is_code else self._f()
         penalties = {"kl": KLSparsity(self.sparsity, self.strength), "l1": L1(self.strength)}
         return Dense(

@@ -239,3 +239,17 @@ def test_as_many_components_as_features_restore_everything():
 def test_the_mean_sample():
     error = MeanSample().fit(X).reconstruction_error(X)
     assert error == pytest.approx(X.var(axis=0).sum())
+
+
+def test_a_method_may_make_something_else_of_samples_than_themselves():
+    """Here: the samples of a half, where both halves are given."""
+
+    class Doubled(Autoencoder):
+        def targets(self, X):
+            return 0.5 * X
+
+    X = np.random.default_rng(0).random((60, 5)).astype("float32")
+    how = dict(hidden=(8,), loss="mean_squared_error", epochs=150, batch_size=20, random_state=0)
+    method = Doubled(learning_rate=0.01, **how).fit(X, validation_data=X[:10])
+    assert np.abs(method.reconstruct(X) - 0.5 * X).mean() < 0.05
+    assert method.history_["val_loss"][-1] < 0.01
