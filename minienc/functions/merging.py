@@ -51,10 +51,11 @@ class WeightedSumCache(NamedTuple):
 def weighted_sum_forward(*xs, weights):
     """y = w_1 x_1 + w_2 x_2 + ...: several losses become one. All are of one shape (...).
 
-    ``weights`` are plain numbers, one for each x.
+    ``weights`` are plain numbers, one for each x; an x may be one, too.
     """
     _check_some("weighted_sum_forward", xs)
-    check_shapes("weighted_sum_forward", ", ".join(f"xs[{i}]: ..." for i in range(len(xs))), *xs)
+    spec = ", ".join(f"xs[{i}]: ... number" for i in range(len(xs)))
+    check_shapes("weighted_sum_forward", spec, *xs)
     y = weights[0] * xs[0]
     for w, x in zip(weights[1:], xs[1:], strict=True):
         y = y + w * x  # (1)

@@ -226,6 +226,7 @@ class Pretrainer:
         name = type(self).__name__
         check_device(self.device or "cpu")
         check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
+        self._new_optimizer()
         for option, choices in self.choices.items():
             value = getattr(self, option)
             if value not in choices:

@@ -13,42 +13,26 @@ AAE = METHODS["aae"]
 RNG = np.random.default_rng(0)
 
 
-class Replayed:
-    """A generator that draws the same numbers at each call."""
-
-    def __getattr__(self, name):
-        return getattr(np.random.default_rng(3), name)
-
-
 def test_each_turn_follows_the_gradient_of_its_own_loss():
     method = AAE(hidden=(6,), code=2, discriminator=(5,), dtype="float64")
     method.random_state_ = 0
-    method.check_params(4)
-    method._make(4, 0)
-    x, rng, found = RNG.random((5, 4)), Replayed(), {}
-    for name, optimizer in method.optimizers_.items():
-        optimizer.step = lambda parameters, gradients, name=name: found.update(
-            {name: gradients.vector.copy()}
-        )
-    method._step(x, rng)
-    losses = {
-        "encoder": lambda: method._losses(x, rng)["loss"],
-        "decoder": lambda: method._losses(x, rng)["loss"],
-        "discriminator": lambda: method._losses(x, rng)["discriminator"],
-        "adversary": lambda: method._losses(x, rng)["encoder"],
-    }
-    for name, loss in losses.items():
-        parameters = method.networks_[name].parameters
-        before = parameters.vector.copy()
+    method.check_params((4,))
+    method.build((4,), np.random.default_rng(0))
+    x = RNG.random((5, 4))
+    for name, learner in method.learners_.items():
+        objective, grads = learner.objective, learner.network.new_gradients()
+        numbers, cache = objective.forward((x,), np.random.default_rng(3))
+        objective.backward(1.0, cache, grads)
+        parameters = learner.network.parameters
 
-        def f(values, parameters=parameters, loss=loss):
+        def f(values, parameters=parameters, objective=objective):
             parameters.vector[...] = values
             parameters.touch()
-            return loss()
+            return objective.forward((x,), np.random.default_rng(3))[0][0]
 
-        numeric = numerical_gradient(f, before.copy())
-        f(before)
-        np.testing.assert_allclose(found[name], numeric, rtol=1e-5, atol=1e-8, err_msg=name)
+        numeric = numerical_gradient(f, parameters.vector.copy())
+        np.testing.assert_allclose(grads.vector, numeric, rtol=1e-5, atol=1e-8, err_msg=name)
+        assert set(method._step((x,), RNG)) == {"loss", "discriminator", "encoder"}
 
 
 def test_codes_of_digits_look_like_draws_and_are_restored():
@@ -77,4 +61,4 @@ def test_codes_of_digits_look_like_draws_and_are_restored():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        AAE(**params).check_params(6)
+        AAE(**params).check((6,))

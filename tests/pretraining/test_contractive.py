@@ -7,7 +7,8 @@ import pytest
 
 from minienc.data import load_digits
 from minienc.pretraining import METHODS
-from minienc.pretraining.second_order import contraction
+from minienc.pretraining.contractive import dense_norm_backward, dense_norm_forward
+from minienc.pretraining.second_order import contraction_backward, contraction_forward
 from minienc.verify import numerical_gradient
 
 Contractive = METHODS["contractive"]
@@ -19,8 +20,8 @@ def built(n_features=4, **params):
         **{"hidden": (6, 3), "dtype": "float64", "strength": 0.3, "projections": None, **params}
     )
     method.random_state_ = 0
-    method.check_params(n_features)
-    method._make(n_features, 0)
+    method.check_params((n_features,))
+    method.build((n_features,), np.random.default_rng(0))
     return method
 
 
@@ -37,7 +38,7 @@ def test_the_norm_is_that_of_the_jacobian_by_differences(hidden, activation):
         jacobians.append(rows)
     np.testing.assert_allclose(method.jacobian(x), jacobians, rtol=1e-6, atol=1e-9)
     expected = (np.array(jacobians) ** 2).sum(axis=(1, 2)).mean()
-    assert method._contract(x, RNG, None) == pytest.approx(expected, rel=1e-6)
+    assert method._numbers((x,), RNG)["contraction"] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [(5,), (6, 3), (5, 4, 3)])
@@ -51,11 +52,11 @@ def test_a_step_follows_the_gradient_of_the_whole_loss(hidden, activation):
     def loss_of(values):
         vector[...] = values
         method.model_.parameters.touch()
-        return method._losses(x, RNG)["loss"]
+        return method._numbers((x,), RNG)["loss"]
 
     numeric = numerical_gradient(loss_of, before.copy())
     loss_of(before)
-    logs = method._step(x, RNG)
+    logs = method._step((x,), RNG)
     np.testing.assert_allclose((before - vector) / rate, numeric, rtol=1e-4, atol=1e-7)
     assert logs["loss"] > logs["contraction"] * 0.3
 
@@ -63,16 +64,19 @@ def test_a_step_follows_the_gradient_of_the_whole_loss(hidden, activation):
 def test_one_layer_is_the_same_by_either_way():
     method, x = built(hidden=(5,)), RNG.random((3, 4))
     one, two = method.model_.new_gradients(), method.model_.new_gradients()
-    by_formula = method._contract(x, RNG, one)
-    by_units = contraction(method.encoder_, x, np.eye(5), two, method.strength)
+    layer = method.encoder_.layers[0]
+    by_formula, cache = dense_norm_forward(layer, x)
+    dense_norm_backward(method.strength, cache, layer, one)
+    by_units, cache = contraction_forward(method.encoder_, x, np.eye(5), method.strength)
+    contraction_backward(1.0, cache, two)
     assert by_units == pytest.approx(method.strength * by_formula)
     np.testing.assert_allclose(one.vector, two.vector, rtol=1e-9, atol=1e-12)
 
 
 def test_random_directions_are_right_on_average():
     method, x = built(projections=3), RNG.random((3, 4))
-    exact = built()._contract(x, RNG, None)
-    draws = [method._contract(x, RNG, None) for _ in range(3000)]
+    exact = built()._numbers((x,), RNG)["contraction"]
+    draws = [method._numbers((x,), RNG)["contraction"] for _ in range(3000)]
     assert np.mean(draws) == pytest.approx(exact, abs=4 * np.std(draws) / np.sqrt(3000))
 
 
@@ -102,4 +106,4 @@ def test_codes_of_digits_follow_fewer_directions():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Contractive(**params).check_params(16)
+        Contractive(**params).check((16,))

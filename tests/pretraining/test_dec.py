@@ -86,8 +86,12 @@ def test_p_is_made_of_the_sizes_of_all_clusters(fitted):
     method._X = np.asarray(digits.x).reshape(-1, 64)
     method._sharpen()
     q = method.memberships(digits.x)
-    np.testing.assert_allclose(method.arrays_["sizes"], q.sum(axis=0), rtol=1e-4)
-    assert method.arrays_["sizes"].sum() == pytest.approx(len(digits.x), rel=1e-4)
+    np.testing.assert_allclose(
+        method.learners_["clusters"].arrays["sizes"], q.sum(axis=0), rtol=1e-4
+    )
+    assert method.learners_["clusters"].arrays["sizes"].sum() == pytest.approx(
+        len(digits.x), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,4 +105,4 @@ def test_p_is_made_of_the_sizes_of_all_clusters(fitted):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        DEC(**params).check_params(16)
+        DEC(**params).check((16,))

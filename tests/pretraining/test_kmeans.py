@@ -25,7 +25,7 @@ def test_lloyd_is_scikit_learns_from_the_same_beginning():
     method = KMeans(20, epochs=60, n_init=1, dtype="float64", random_state=0, batch_size=700)
     begun = KMeans(20, n_init=1, dtype="float64")
     begun.random_state_ = 0
-    begun._make(64, 0)
+    begun.build((64,), np.random.default_rng(0))
     begun._start(DIGITS)
     theirs = cluster.KMeans(20, init=begun._C, n_init=1, max_iter=60, tol=0).fit(DIGITS)
     method.fit(DIGITS)
@@ -108,6 +108,6 @@ def test_codes_say_the_nearest_and_restore_it():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        KMeans(**params).check_params(4)
+        KMeans(**params).check((4,))
     with pytest.raises(ValueError, match="n_clusters is 9, and there are 5 samples"):
         KMeans(9).fit(RNG.random((5, 2)))

@@ -7,6 +7,7 @@ import pytest
 
 from minienc.data import load_digits
 from minienc.pretraining import METHODS
+from minienc.pretraining.masked import Restoration
 from minienc.verify import numerical_gradient
 
 Masked = METHODS["masked"]
@@ -15,8 +16,8 @@ RNG = np.random.default_rng(0)
 
 def built(n_features, **params):
     method = Masked(hidden=(7, 3), dtype="float64", random_state=0, **params)
-    method.check_params(n_features)
-    method._make(n_features, 0)
+    method.check_params((n_features,))
+    method.build((n_features,), np.random.default_rng(0))
     return method
 
 
@@ -43,14 +44,33 @@ def test_the_loss_is_the_mean_over_what_was_hidden_and_its_gradient_is_right(los
     method = built(16, loss=loss)
     x, x_hat = RNG.uniform(0.1, 0.9, (2, 5, 16))
     m = method.draw_mask(x, RNG)
-    value, dx_hat = method._hidden_loss(x_hat, x, m)
+    found = []
+
+    class Network:
+        """Restores what it is told to, and keeps the gradient by it."""
+
+        def forward(self, x):
+            return x_hat, None
+
+        def backward(self, dx_hat, cache, grads, need_dx):
+            found.append(dx_hat)
+
+    objective = Restoration(Network(), loss, lambda x, rng: m)
+    (value,), cache = objective.forward((x,))
+    objective.backward(1.0, cache, None)
+    (dx_hat,) = found
     if loss == "mean_squared_error":
         each = (x_hat - x) ** 2
     else:
         each = -(x * np.log(x_hat) + (1 - x) * np.log(1 - x_hat))
     assert value == pytest.approx(each[m == 1].mean(), rel=1e-12)
     assert (dx_hat[m == 0] == 0).all()
-    expected = numerical_gradient(lambda y: method._hidden_loss(y, x, m)[0], x_hat)
+
+    def f(y):
+        x_hat[...] = y
+        return objective.forward((x,))[0][0]
+
+    expected = numerical_gradient(f, x_hat.copy())
     np.testing.assert_allclose(dx_hat, expected, rtol=1e-7, atol=1e-10)
 
 
@@ -58,16 +78,17 @@ def test_a_step_follows_the_gradient_of_the_whole_and_never_sees_what_is_hidden(
     method = built(16, optimizer="sgd", learning_rate=1e-3)
     x = RNG.random((5, 16))
     m = method.draw_mask(x, np.random.default_rng(7))
+    objective = method.learners_["autoencoder"].objective
     parameters = method.model_.parameters
     before = parameters.vector.copy()
 
     def loss_of(vector):
         parameters.vector[...] = vector
-        return method._hidden_loss(method.model_((1 - m) * x), x, m)[0]
+        return objective.forward((x,), np.random.default_rng(7))[0][0]
 
     gradient = numerical_gradient(loss_of, before.copy())
     loss_of(before)
-    loss = method._step(x, np.random.default_rng(7))["loss"]
+    loss = method._step((x,), np.random.default_rng(7))["loss"]
     np.testing.assert_allclose(before - parameters.vector, 1e-3 * gradient, rtol=1e-5, atol=1e-11)
     assert loss == pytest.approx(loss_of(before))
 
@@ -97,7 +118,7 @@ def test_what_is_hidden_is_restored_better_than_by_the_mean():
 )
 def test_refusals(params, n, message):
     with pytest.raises(ValueError, match=message):
-        Masked(**params).check_params(n)
+        Masked(**params).check((n,))
 
 
 def test_samples_that_are_no_probabilities_are_refused():

@@ -155,13 +155,13 @@ class OfImages(Reconstruction):
     method = "of-images"
     takes_shape = True
 
-    def _build(self, _):
-        x = Input((8, 8), dtype=self.dtype)
+    def build(self, sample_shape, rng):
+        x = Input(sample_shape, dtype=self.dtype)
         code = Dense(2, "tanh")(x)
         self.model_ = Model(x, Dense(8, self._output_activation())(code))
         self.encoder_ = Model(x, code)
         self.decoder_ = Model(code, self.model_.outputs[0])
-        self.model_.initialize(self.random_state_)
+        self.model_.initialize(rng)
 
 
 def test_samples_may_keep_their_shape():

@@ -18,14 +18,14 @@ RNG = np.random.default_rng(0)
 def built(n_features, **params):
     method = RBM(**{"n_components": 3, "dtype": "float64", "random_state": 0, **params})
     method.random_state_ = 0
-    method.check_params(n_features)
-    method._make(n_features, 0)
+    method.check_params((n_features,))
+    method.build((n_features,), np.random.default_rng(0))
     return method
 
 
 def with_weights(n_features=4, **params):
     method = built(n_features, **params)
-    for p in method._parameters_of_energy():
+    for p in method.machine_.parameters():
         p.value = RNG.standard_normal(p.value.shape)
     return method
 
@@ -36,7 +36,7 @@ def states(n):
 
 def energies(method, v, h):
     """E(v, h) of every pair of states: (V, H), as it is defined."""
-    W, b, c = (p.value for p in method._parameters_of_energy())
+    W, b, c = (p.value for p in method.machine_.parameters())
     return -(v @ b)[:, None] - (h @ c)[None, :] - v @ W @ h.T
 
 
@@ -81,7 +81,9 @@ def test_the_pseudo_likelihood_of_one_bit_of_each_sample_stands_for_all():
             turned[bit] = 1 - turned[bit]
             one, other = p[index[tuple(v)]], p[index[tuple(turned)]]
             logs.append(np.log(one / (one + other)))
-        assert method._pseudo_likelihood(x, i) == pytest.approx(5 * np.mean(logs), rel=1e-10)
+        assert method.machine_.pseudo_likelihood(x, i) == pytest.approx(
+            5 * np.mean(logs), rel=1e-10
+        )
 
 
 def test_chains_visit_states_as_often_as_they_are_probable():
@@ -89,7 +91,7 @@ def test_chains_visit_states_as_often_as_they_are_probable():
     p = np.exp(-energies(method, states(3), states(2))).sum(axis=1)
     v = (RNG.random((20_000, 3)) < 0.5).astype(float)
     for _ in range(60):
-        v = method._to_visible(method._draw_hidden(v, RNG), RNG)
+        v = method.machine_.draw_visible(method.machine_.draw_hidden(v, RNG), RNG)
     seen = np.bincount((v @ [4, 2, 1]).astype(int), minlength=8) / len(v)
     np.testing.assert_allclose(seen, p / p.sum(), atol=0.015)
 
@@ -101,24 +103,24 @@ def test_a_step_is_the_difference_of_two_outer_products(persistent):
     X = (RNG.random((6, 4)) < 0.5).astype(float)
     method.batch_size = 6
     method._start(X)
-    for p in method._parameters_of_energy():
+    for p in method.machine_.parameters():
         p.value = RNG.standard_normal(p.value.shape)
-    W, b, c = (p.value.copy() for p in method._parameters_of_energy())
+    W, b, c = (p.value.copy() for p in method.machine_.parameters())
     rng, v = np.random.default_rng(4), X
     if persistent:
-        v = method.arrays_["particles"]
+        v = method.learners_["machine"].arrays["particles"]
     for _ in range(2):
-        v = method._to_visible(method._draw_hidden(v, rng), rng)
+        v = method.machine_.draw_visible(method.machine_.draw_hidden(v, rng), rng)
     h_data, h_model = (method.encoder_(a) for a in (X, v))
-    method._step(X, np.random.default_rng(4))
-    newW, newb, newc = (p.value for p in method._parameters_of_energy())
+    method._step((X,), np.random.default_rng(4))
+    newW, newb, newc = (p.value for p in method.machine_.parameters())
     np.testing.assert_allclose(
         newW - W, 0.5 * ((X.T @ h_data - v.T @ h_model) / 6 - 0.1 * W), rtol=1e-9, atol=1e-12
     )
     np.testing.assert_allclose(newb - b, 0.5 * (X - v).mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(newc - c, 0.5 * (h_data - h_model).mean(axis=0), atol=1e-12)
     if persistent:
-        np.testing.assert_array_equal(method.arrays_["particles"], v)
+        np.testing.assert_array_equal(method.learners_["machine"].arrays["particles"], v)
 
 
 def test_it_learns_which_bits_go_together():
@@ -147,13 +149,13 @@ def test_gaussian_units_restore_digits():
     [
         ({"n_components": 0}, "n_components is 0, expected a whole number"),
         ({"k": 0}, "k is 0"),
-        ({"visible": "softmax"}, "visible is 'softmax', expected one of binary, gaussian"),
+        ({"visible": "softmax"}, "visible is 'softmax', expected binary or gaussian"),
         ({"weight_decay": -1}, "weight_decay is -1, expected a number >= 0"),
     ],
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        RBM(**params).check_params(4)
+        RBM(**params).check((4,))
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         RBM(3, epochs=1).fit(3 * RNG.random((20, 4)))
     with pytest.raises(TypeError, match="binary visible and hidden units"):

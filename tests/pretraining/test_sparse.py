@@ -83,9 +83,8 @@ def test_the_gradient_of_the_whole_loss(penalty, tied):
         activation="sigmoid",
         code_activation="sigmoid",
     )
-    method.check_params(6)
-    method.random_state_ = 0
-    method._build(6)
+    method.check_params((6,))
+    method.build((6,), np.random.default_rng(0))
     method.model_.compile("sgd", method.loss)
     x = RNG.random((4, 6))
     report = gradcheck(method.model_, x, x)
@@ -105,4 +104,4 @@ def test_the_gradient_of_the_whole_loss(penalty, tied):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Sparse(**params).check_params(16)
+        Sparse(**params).check((16,))

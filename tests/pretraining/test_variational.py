@@ -18,8 +18,8 @@ def built(n_features, **params):
         **{"hidden": (7,), "code": 3, "dtype": "float64", "optimizer": "sgd", **params}
     )
     method.random_state_ = 0
-    method.check_params(n_features)
-    method._make(n_features, 0)
+    method.check_params((n_features,))
+    method.build((n_features,), np.random.default_rng(0))
     method._start(np.zeros((20, n_features)))
     return method
 
@@ -40,27 +40,24 @@ def test_a_step_follows_the_gradient_of_the_loss(likelihood, beta):
     rate = 1e-6
     method = built(6, likelihood=likelihood, beta=beta, learning_rate=rate, stddev=0.7)
     x, noise = RNG.random((5, 6)), Replayed()
-    before = {name: n.parameters.vector.copy() for name, n in method.networks_.items()}
-    numeric = {}
-    for name, network in method.networks_.items():
-        vector = network.parameters.vector
+    learner = method.learners_["autoencoder"]
+    vector = learner.parameters.vector
+    before = vector.copy()
 
-        def loss_of(values, vector=vector):
-            vector[...] = values
-            return method._losses(x, noise)["loss"]
+    def loss_of(values):
+        vector[...] = values
+        return method._numbers((x,), noise)["loss"]
 
-        numeric[name] = numerical_gradient(loss_of, before[name].copy())
-        vector[...] = before[name]
-    method._step(x, noise)
-    for name, network in method.networks_.items():
-        moved = (before[name] - network.parameters.vector) / rate
-        np.testing.assert_allclose(moved, numeric[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    numeric = numerical_gradient(loss_of, before.copy())
+    vector[...] = before
+    method._step((x,), noise)
+    np.testing.assert_allclose((before - vector) / rate, numeric, rtol=1e-5, atol=1e-6)
 
 
 def linear_gaussian():
     """x = W z + b + s e: log p(x) is that of N(b, W W' + s^2 I)."""
     method = built(4, hidden=(), code=2, likelihood="gaussian", stddev=0.6)
-    decoder = method.networks_["decoder"]
+    decoder = method.objective_.decoder
     W, b = RNG.standard_normal((2, 4)), RNG.standard_normal(4)
     decoder.set_weights([W, b])
     covariance = W.T @ W + 0.36 * np.eye(4)
@@ -74,7 +71,7 @@ def linear_gaussian():
     precision = np.eye(2) + W @ W.T / 0.36
     to_mean = W.T @ np.linalg.inv(precision) / 0.36
     variance = 2 * np.diag(np.linalg.inv(precision))
-    method.networks_["encoder"].set_weights(
+    method.objective_.encoder.set_weights(
         [to_mean, -b @ to_mean, np.zeros((4, 2)), np.log(variance)]
     )
     return method, x, exact
@@ -82,7 +79,7 @@ def linear_gaussian():
 
 def test_the_bounds_rise_to_the_exact_likelihood():
     method, x, exact = linear_gaussian()
-    elbo = -np.mean([method._losses(x, np.random.default_rng(s))["loss"] for s in range(300)])
+    elbo = -np.mean([method._numbers((x,), np.random.default_rng(s))["loss"] for s in range(300)])
     few, many = (method.log_likelihood(x, n).mean() for n in (3, 2000))
     assert elbo < few < exact.mean() + 1e-9
     np.testing.assert_allclose(method.log_likelihood(x, 20_000), exact, atol=0.05)
@@ -92,7 +89,7 @@ def test_the_bounds_rise_to_the_exact_likelihood():
 def test_the_likelihood_is_that_of_a_bernoulli_by_enumeration():
     """Every x of three bits: the probabilities add up to 1."""
     method = built(3, hidden=(5,), code=1)
-    encoder = method.networks_["encoder"]
+    encoder = method.objective_.encoder
     encoder.set_weights([np.zeros_like(w) for w in encoder.get_weights()[:-1]] + [np.ones(1)])
     bits = np.array(np.meshgrid(*[[0, 1]] * 3)).reshape(3, -1).T.astype(float)
     total = np.exp(method.log_likelihood(bits, 4000)).sum()
@@ -124,18 +121,17 @@ def test_a_large_beta_makes_the_code_collapse_and_the_history_shows_it():
 
 def test_warm_up_lets_the_divergence_in_slowly():
     method = built(6, beta=4.0, warm_up=2, batch_size=5)
-    assert method._warmth() == 0.0
-    for _ in range(4):
-        method._step(RNG.random((5, 6)), RNG)
-    assert method._warmth() == 0.5
-    method.optimizers_["encoder"].iterations = 100
-    assert method._warmth() == 1.0
+    betas = []
+    for _ in range(10):
+        method._step((RNG.random((5, 6)),), RNG)
+        betas.append(method.objective_.beta)
+    np.testing.assert_allclose(betas, np.minimum(np.arange(10) / 8, 1) * 4)
 
 
 def test_binarised_samples_are_zeros_and_ones_as_often_as_they_say():
     method = built(4, binarize=True)
     x = np.tile([0.0, 0.25, 0.9, 1.0], (4000, 1))
-    drawn = method._binarized(x, RNG)
+    drawn = method.objective_.binarized(x, RNG)
     assert set(np.unique(drawn)) == {0.0, 1.0}
     np.testing.assert_allclose(drawn.mean(axis=0), x[0], atol=0.03)
 
@@ -152,7 +148,7 @@ def test_binarised_samples_are_zeros_and_ones_as_often_as_they_say():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Variational(**params).check_params(16)
+        Variational(**params).check((16,))
 
 
 def test_a_bernoulli_wants_probabilities():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from minienc.data import load_digits
+from minienc.layers import Input
+from minienc.models import Model
 from minienc.pretraining import METHODS, MeanSample
 from minienc.verify import numerical_gradient
 
@@ -27,8 +29,8 @@ def built(n_features=6, **params):
         }
     )
     method.random_state_ = 0
-    method.check_params(n_features)
-    method._make(n_features, 0)
+    method.check_params((n_features,))
+    method.build((n_features,), np.random.default_rng(0))
     method._start(RNG.random((30, n_features)))
     return method
 
@@ -37,7 +39,12 @@ def test_each_part_follows_the_loss_that_is_its_own():
     """Decoder: restoring. Codebook: |stop(z) - q|^2. Encoder: restoring through q = z + (q - z),
     and beta |z - stop(q)|^2."""
     method, x = built(beta=0.7), RNG.random((4, 6))
-    networks = method.networks_
+    code = Input((6,), dtype="float64")
+    networks = {
+        "encoder": method.objective_.encoder,
+        "decoder": method.objective_.decoder,
+        "codebook": Model(code, method._layer(code)),
+    }
     z0 = networks["encoder"](x)
     q0 = networks["codebook"](z0)
     before = {name: n.parameters.vector.copy() for name, n in networks.items()}
@@ -66,7 +73,7 @@ def test_each_part_follows_the_loss_that_is_its_own():
 
         numeric[name] = numerical_gradient(f, before[name].copy())
         f(before[name])
-    method._step(x, RNG)
+    method._step((x,), RNG)
     for name, network in networks.items():
         moved = (before[name] - network.parameters.vector) / 1e-6
         np.testing.assert_allclose(moved, numeric[name], rtol=1e-4, atol=1e-6, err_msg=name)
@@ -93,7 +100,7 @@ def test_a_code_that_nobody_chooses_is_put_on_a_z():
     method._layer.C.value = C
     for _ in range(2):
         assert method._layer.C.value[3, 0] > 100
-        method._step(x, RNG)
+        method._step((x,), RNG)
     assert abs(method._layer.C.value[3]).max() < 100
 
 
@@ -108,4 +115,4 @@ def test_a_code_that_nobody_chooses_is_put_on_a_z():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        VQ(**params).check_params(6)
+        VQ(**params).check((6,))
