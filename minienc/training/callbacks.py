@@ -28,6 +28,9 @@ class Callback:
     def model(self) -> Any:
         return self.trainer.model
 
+    def reset(self) -> None:
+        """Forget what an earlier run has left; called before a run that is not a resumed one."""
+
     def on_train_begin(self, logs: dict[str, float]) -> None: ...
 
     def on_train_end(self, logs: dict[str, float]) -> None: ...
@@ -93,6 +96,9 @@ class _Monitor(Callback):
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
         self.min_delta = abs(min_delta)
+        self.reset()
+
+    def reset(self) -> None:
         self.best = -math.inf  # of sign * value
 
     def value(self, logs: dict[str, float]) -> float:
@@ -130,9 +136,12 @@ class EarlyStopping(_Monitor):
         super().__init__(monitor, mode, min_delta)
         self.patience = patience
         self.restore_best_weights = restore_best_weights
+
+    def reset(self) -> None:
+        super().reset()
         self.wait = 0
         self.best_epoch = -1
-        self.best_weights: Any = None
+        self.best_weights: dict[str, dict[str, Any]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         value = self.value(logs)
@@ -275,6 +284,9 @@ class ReduceLROnPlateau(_Monitor):
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor is {factor}, expected between 0 and 1")
         self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
+
+    def reset(self) -> None:
+        super().reset()
         self.wait = 0
         self.cooling = 0
 

@@ -85,6 +85,7 @@ class Trainer:
         self.seed = secrets.randbits(63) if seed is None else int(seed)
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
+        self.is_resumed = False
         self.sums: dict[str, float] = {}  # of each log over the epoch's samples so far
         self.n_seen = 0
         self.noise: np.random.Generator = self.generator("noise")
@@ -125,6 +126,8 @@ class Trainer:
         quiet = np.errstate(over="ignore", invalid="ignore")
         device, place = on_device(self.model.device), self._nonfinite_gets_its_place()
         with _interrupts_wait() as interrupts, quiet, workspace(), device, place:
+            if not self.is_resumed:
+                self._tell("reset")
             self._tell("on_train_begin", logs)
             while self.epoch < self.epochs and not self.stop_training:
                 parts, batches = self._begin_epoch()
@@ -250,6 +253,7 @@ class Trainer:
                 )
         self._load_learners(str(path), header, arrays)
         self._load_callbacks(path, header["callbacks"], arrays)
+        self.is_resumed = True
         position = header["position"]
         self.epoch, self.batch = position["epoch"], position["batch"]
         self.sums, self.n_seen = position["sums"], position["n_seen"]

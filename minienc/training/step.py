@@ -127,14 +127,15 @@ class Learner:
 
     def weights(self) -> dict[str, Any]:
         """A copy of what has been learned: the parameters' vector, and the arrays beside it."""
-        return {"": self.network.parameters.vector.copy(), **self.arrays}
+        arrays = {name: a.copy() for name, a in self.arrays.items()}
+        return {"": self.network.parameters.vector.copy(), **arrays}
 
     def set_weights(self, weights: dict[str, Any]) -> None:
         """Take back what ``weights`` gave."""
         parameters = self.network.parameters
         parameters.vector[...] = beside(weights[""], parameters.vector)
         parameters.touch()
-        self.arrays.update({name: a for name, a in weights.items() if name})
+        self.arrays.update({name: a.copy() for name, a in weights.items() if name})
 
     def state(self) -> dict[str, dict[str, Any]]:
         """What steps change: {part: {name: number or array}}."""
