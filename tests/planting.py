@@ -34,8 +34,8 @@ class Place(NamedTuple):
 
 def places(room: str) -> Iterator[Place]:
     """Every ``xp.<name>``, or ``get_array_module(...).<name>``, in ``minienc/<room>/``."""
-    for path in sorted((ROOT / "minienc" / room).glob("*.py")):
-        module = ".".join(filter(None, ("minienc", room, path.stem)))
+    for path in sorted((ROOT / "minienc" / room).glob("**/*.py" if room else "*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for name, function in _functions(ast.parse(path.read_text())):
             for number, node in enumerate(_uses(function)):
                 yield Place(module, name, number, node.attr)

@@ -146,7 +146,7 @@ def test_every_schedule(schedule):
 
 
 FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
-ROOMS = ("functions", "layers", "training", "pretraining", "verify")
+ROOMS = ("fast", "functions", "layers", "training", "pretraining", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
 
@@ -279,6 +279,7 @@ WAYS = [  # every method, and the options that compute something else
     *((name, {}) for name in METHODS),
     ("aae", {"loss": "mean_squared_error"}),
     ("contractive", {"loss": "mean_squared_error", "projections": None, "activation": "tanh"}),
+    ("contractive", {"hidden": (5,)}),
     ("dbn", {"visible": "gaussian", "code_units": "binary"}),
     ("gan", {"loss": "wasserstein"}),
     ("gan", {"architecture": "conv", "filters": (3,), "image_shape": (4, 2)}),

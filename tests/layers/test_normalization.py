@@ -197,13 +197,14 @@ def test_a_batch_that_is_not_finite_leaves_the_state():
     with pytest.raises(NonFiniteError):
         model.fit(data, data, verbose=0)
     assert not layer.moving_mean.value.any()
-    learner = Learner(model, model.objective, model.optimizer)
-    step = ReplayableStep(learner, compute=None, meanwhile=None)  # where nobody may look, the same
-    step.arithmetic((X, X), (1, 0.01), np.random.default_rng(0))
-    assert not layer.moving_mean.value.any()
-    model.layers[0].gamma.value = np.ones(4)
-    step.arithmetic((X, X), (1, 0.01), np.random.default_rng(0))
-    np.testing.assert_allclose(layer.moving_mean.value, 0.1 * X.mean(axis=0))
+    for gamma in (np.inf, 1.0):  # where nobody may look, the same
+        model, layer = normalized_model()
+        model.layers[0].gamma.value = np.full(4, gamma)
+        learner = Learner(model, model.objective, model.optimizer)
+        step = ReplayableStep(learner, compute=None, meanwhile=None)
+        step.arithmetic((X, X), (1, 0.01), np.random.default_rng(0))
+        expected = 0.1 * X.mean(axis=0) if np.isfinite(gamma) else np.zeros(4)
+        np.testing.assert_allclose(layer.moving_mean.value, expected)
 
 
 # -------------------------------------------------------------------------- layer normalisation
