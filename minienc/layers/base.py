@@ -30,6 +30,8 @@ from minienc.layers.initializers import get_initializer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.symbolic import SymbolicTensor, connect
 
+__all__ = ["Layer"]
+
 
 class LayerCache(NamedTuple):
     """What a layer's forward knew: whose it is, and from before or after which step."""

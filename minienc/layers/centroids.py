@@ -15,6 +15,8 @@ from minienc.functions.clustering import (
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 
+__all__ = ["Centroids"]
+
 CODES = {"triangle": triangle_code_forward, "student_t": student_t_forward}
 
 

@@ -19,6 +19,8 @@ from minienc.layers.dense import _without_activation
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
 
+__all__ = ["Conv2D", "Conv2DTranspose", "Patches"]
+
 
 class _Convolution(Layer):
     """What the two share: their arguments, a kernel, a bias."""

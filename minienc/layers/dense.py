@@ -13,6 +13,8 @@ from minienc.layers.base import Layer
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
 
+__all__ = ["Activation", "Dense", "DenseTranspose"]
+
 
 class _Affine(Layer):
     """What ``Dense`` and ``DenseTranspose`` share: y = f(x K + b), with K either W or W'."""

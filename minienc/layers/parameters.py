@@ -11,6 +11,8 @@ import numpy as np
 
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_beside
 
+__all__ = ["Gradients", "Parameter", "Parameters"]
+
 
 class Parameter:
     """One array of weights.

@@ -7,6 +7,8 @@ from typing import Any
 from minienc.functions.sparsity import k_sparse_forward
 from minienc.layers.base import Layer
 
+__all__ = ["KSparse"]
+
 
 class KSparse(Layer):
     """Of each sample (K,), the ``k`` largest numbers as they are, and 0 for the others."""

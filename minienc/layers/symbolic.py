@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
 
+__all__ = ["Input"]
+
 
 class SymbolicTensor:
     """A place in a graph: what ``Input(shape=(64,))`` and ``layer(tensor)`` return.
