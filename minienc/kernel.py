@@ -15,9 +15,8 @@ import sys
 import warnings
 from typing import Any
 
-import numpy as np
-
 from minienc import primitive
+from minienc.shapes import is_whole
 
 KERNEL = "minienc._kernels"
 
@@ -112,7 +111,7 @@ def set_num_threads(n: int) -> None:
         If ``n`` is not a whole number, or is less than 1.
     """
     global _num_threads
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+    if not is_whole(n):
         raise TypeError(f"set_num_threads: n is {n!r}, expected a whole number from 1")
     if n < 1:
         raise ValueError(f"set_num_threads: n is {n}, expected a whole number from 1")

@@ -14,6 +14,7 @@ from minienc.functions.clustering import (
 )
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
+from minienc.shapes import is_whole
 
 __all__ = ["Centroids"]
 
@@ -52,11 +53,11 @@ class Centroids(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
-        if not (isinstance(units, int) and units >= 1):
+        if not is_whole(units, 1):
             raise ValueError(f"Centroids: units is {units!r}, expected a whole number from 1")
         if code not in CODES:
             raise ValueError(f"Centroids: code is {code!r}, expected one of {', '.join(CODES)}")
-        self.units, self.code, self.seed = units, code, seed
+        self.units, self.code, self.seed = int(units), code, seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng

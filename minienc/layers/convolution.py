@@ -18,6 +18,7 @@ from minienc.layers.base import Layer
 from minienc.layers.dense import _without_activation
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
 
 __all__ = ["Conv2D", "Conv2DTranspose", "Patches"]
 
@@ -49,7 +50,7 @@ class _Convolution(Layer):
     ) -> None:
         super().__init__(name, trainable)
         kind = type(self).__name__
-        if isinstance(filters, bool) or not isinstance(filters, (int, np.integer)) or filters < 1:
+        if not is_whole(filters, 1):
             raise ValueError(f"{kind}: filters is {filters!r}, expected a positive integer")
         get_activation(activation)
         self.filters = int(filters)

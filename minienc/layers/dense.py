@@ -12,6 +12,7 @@ from minienc.functions.dense import dense_forward
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
 
 __all__ = ["Activation", "Dense", "DenseTranspose"]
 
@@ -194,7 +195,7 @@ class Activation(Layer):
 
 
 def _check_units(layer: str, units: Any) -> int:
-    if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
+    if not is_whole(units, 1):
         raise ValueError(f"{layer}: units is {units!r}, expected a positive integer")
     return int(units)
 

@@ -10,6 +10,7 @@ from minienc.arrays import Array, get_array_module
 from minienc.functions.quantization import quantization_error_forward
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
+from minienc.shapes import is_whole
 
 __all__ = ["VectorQuantizer"]
 
@@ -45,11 +46,11 @@ class VectorQuantizer(Layer):
     ) -> None:
         super().__init__(name, trainable)
         for key, value in (("units", units), ("dim", dim)):
-            if not (isinstance(value, int) and value >= 1):
+            if not is_whole(value, 1):
                 raise ValueError(
                     f"VectorQuantizer: {key} is {value!r}, expected a whole number from 1"
                 )
-        self.units, self.dim, self.seed = units, dim, seed
+        self.units, self.dim, self.seed = int(units), int(dim), seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng

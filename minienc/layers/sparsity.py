@@ -6,6 +6,7 @@ from typing import Any
 
 from minienc.functions.sparsity import k_sparse_forward
 from minienc.layers.base import Layer
+from minienc.shapes import is_whole
 
 __all__ = ["KSparse"]
 
@@ -18,9 +19,9 @@ class KSparse(Layer):
 
     def __init__(self, k: int, name: str | None = None) -> None:
         super().__init__(name)
-        if not (isinstance(k, int) and not isinstance(k, bool) and k >= 1):
+        if not is_whole(k, 1):
             raise ValueError(f"KSparse: k is {k!r}, expected a whole number from 1")
-        self.k = k
+        self.k = int(k)
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] < self.k:

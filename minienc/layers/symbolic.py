@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minienc.shapes import is_whole
+
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
 
@@ -67,9 +69,9 @@ def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None)
     dtype : {"float32", "float64"}
         What layers built on it compute in.
     """
-    if isinstance(shape, (int, np.integer)):
+    if is_whole(shape):
         raise TypeError(f"Input: shape is {shape}, expected a tuple: Input(shape=({shape},))")
-    if not all(isinstance(s, (int, np.integer)) and s > 0 for s in shape):
+    if not all(is_whole(s, 1) for s in shape):
         raise ValueError(f"Input: shape is {tuple(shape)}, expected positive integers")
     if np.dtype(dtype).kind not in "fiu":
         raise TypeError(f"Input: dtype is {np.dtype(dtype)}, expected a floating or integer type")

@@ -23,6 +23,7 @@ import numpy as np
 from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
+from minienc.shapes import is_whole
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
 from minienc.training.optimizers import Optimizer, get_optimizer
 
@@ -338,15 +339,14 @@ class _Run:
 def check_counts(owner: str, **counts: Any) -> None:
     """Refuse hyper-parameters that are not whole numbers from 1."""
     for name, value in counts.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not (whole and value >= 1):
+        if not is_whole(value, 1):
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
 
 
 def as_widths(owner: str, hidden: Any) -> list[int]:
     """The widths of an encoder's layers; one number is one layer."""
-    widths = [hidden] if isinstance(hidden, (int, np.integer)) else list(hidden)
-    if not widths or not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
+    widths = [hidden] if is_whole(hidden) else list(hidden)
+    if not widths or not all(is_whole(w, 1) for w in widths):
         raise ValueError(
             f"{owner}: hidden is {hidden!r}, expected widths of at least one layer, such as "
             f"(512, 128, 30)"

@@ -18,6 +18,7 @@ from minienc.arrays import (
     to_device,
 )
 from minienc.devices import pipeline
+from minienc.shapes import is_whole
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback
 from minienc.training.loop import Trainer
@@ -92,13 +93,9 @@ def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
 
 
 def _check_counts(epochs: int, batch_size: int, n: int) -> None:
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+    if not is_whole(epochs, 0):
         raise ValueError(f"epochs is {epochs!r}, expected a whole number >= 0")
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, (int, np.integer))
-        or batch_size < 1
-    ):
+    if not is_whole(batch_size, 1):
         raise ValueError(f"batch_size is {batch_size!r}, expected a whole number >= 1")
     if batch_size > n:
         raise ValueError(
