@@ -12,6 +12,8 @@ from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.shapes import is_whole
 
+__all__ = ["VectorQuantizer"]
+
 
 class VectorQuantizer(Layer):
     """y = the nearest codes of each group of ``dim`` numbers of x (D,), out of C (K, dim).
@@ -65,7 +67,7 @@ class VectorQuantizer(Layer):
             codes = get_array_module(dy).arange(self.units)
             chosen = (inner.index[:, None] == codes).astype(dy.dtype)
             grads.add(self.C, chosen.T @ dy.reshape(-1, self.dim))
-        return dy.copy()
+        return dy.copy() if need_dx else None
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] % self.dim:
