@@ -130,7 +130,7 @@ class GeneratorObjective(Objective):
         dmade = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D
         self.G.backward(dmade, made_cache, grads, need_dx=False)  # (1)
 
-    def updates(self, cache: Any) -> list[Any]:
+    def updates(self, cache: Any) -> Any:
         return self.G.graph.updates(cache[0].layers)
 
 

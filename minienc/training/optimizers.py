@@ -5,6 +5,7 @@ The steps themselves, each as in its paper, stand in ``functions/optimizers.py``
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
@@ -24,6 +25,8 @@ from minienc.functions.optimizers import (
 class Optimizer:
     """What the optimisers share: the learning rate, clipping, the state, the count of steps.
 
+    A subclass says which step of ``functions/optimizers.py`` it takes, and with what.
+
     Parameters
     ----------
     learning_rate : float or schedule
@@ -37,7 +40,10 @@ class Optimizer:
         Steps done.
     """
 
-    slots: tuple[str, ...] = ()  # names of the vectors that are remembered
+    rule: Any  # the step: rule(w, g, learning_rate=, scale=, and what follows by its name)
+    vectors: tuple[str, ...] = ()  # that the rule takes, to remember something
+    slots: tuple[str, ...] = ()  # those of them that these settings need; the others are None
+    options: tuple[str, ...] = ()  # the settings; "step" is the number of the step, from 1
 
     def __init__(self, learning_rate: Any, global_clipnorm: float | None = None) -> None:
         self.learning_rate = learning_rate
@@ -95,14 +101,13 @@ class Optimizer:
         segments = parameters.segments()
         scale = 1.0 if self.global_clipnorm is None else self._clipping_scale(g, segments)
         for part, multiplier in segments:
-            state = {name: vector[part] for name, vector in self._state.items()}
-            part_rate = rate if multiplier == 1 else rate * multiplier
-            self._update(w[part], g[part], state, step, part_rate, scale)
-
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        raise NotImplementedError
+            given: dict[str, Any] = dict.fromkeys(self.vectors)
+            for name in self.slots:
+                given[name] = self._state[name][part]
+            for name in self.options:
+                given[name] = step if name == "step" else getattr(self, name)
+            given["learning_rate"] = rate if multiplier == 1 else rate * multiplier
+            self.rule(w[part], g[part], scale=scale, **given)
 
     def _initial(self, xp: Any, w: Array) -> Array:
         """What a remembered vector begins as."""
@@ -171,7 +176,8 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {"learning_rate": self._learning_rate, "global_clipnorm": self.global_clipnorm}
+        names = inspect.signature(type(self).__init__).parameters
+        return {name: getattr(self, name) for name in names if name != "self"}
 
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None)
@@ -180,6 +186,9 @@ class Optimizer:
 
 class SGD(Optimizer):
     """Stochastic gradient descent; see ``sgd_step``."""
+
+    rule, vectors = sgd_step, ("velocity",)
+    options = ("momentum", "nesterov")
 
     def __init__(
         self,
@@ -193,17 +202,12 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slots = ("velocity",) if momentum else ()
 
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        sgd_step(w, g, state.get("velocity"), rate, self.momentum, self.nesterov, scale)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
-
 
 class RMSprop(Optimizer):
     """See ``rmsprop_step``."""
+
+    rule, vectors = rmsprop_step, ("s", "velocity")
+    options = ("rho", "momentum", "epsilon")
 
     def __init__(
         self,
@@ -218,21 +222,13 @@ class RMSprop(Optimizer):
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.slots = ("s", "velocity") if momentum else ("s",)
 
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        velocity = state.get("velocity")
-        rmsprop_step(w, g, state["s"], velocity, rate, self.rho, self.momentum, self.epsilon, scale)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}
-
 
 class Adagrad(Optimizer):
     """See ``adagrad_step``."""
 
-    slots = ("s",)
+    rule = adagrad_step
+    vectors = slots = ("s",)
+    options = ("epsilon",)
 
     def __init__(
         self,
@@ -248,20 +244,13 @@ class Adagrad(Optimizer):
     def _initial(self, xp: Any, w: Array) -> Array:
         return xp.full_like(w, self.initial_accumulator_value)
 
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        adagrad_step(w, g, state["s"], rate, self.epsilon, scale)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}
-
 
 class Adam(Optimizer):
     """See ``adam_step``."""
 
-    slots = ("m", "v")
+    rule = adam_step
+    vectors = slots = ("m", "v")
+    options: tuple[str, ...] = ("step", "beta_1", "beta_2", "epsilon")
 
     def __init__(
         self,
@@ -275,19 +264,12 @@ class Adam(Optimizer):
         _fraction(type(self).__name__, beta_1=beta_1, beta_2=beta_2)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        betas = self.beta_1, self.beta_2
-        adam_step(w, g, state["m"], state["v"], step, rate, *betas, self.epsilon, scale)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-        return {**super().get_config(), **own}
-
 
 class AdamW(Adam):
     """See ``adamw_step``; ``weight_decay`` acts on all trainable parameters."""
+
+    rule = adamw_step
+    options = (*Adam.options, "weight_decay")
 
     def __init__(
         self,
@@ -301,15 +283,6 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, global_clipnorm)
         _at_least_zero("AdamW", weight_decay=weight_decay)
         self.weight_decay = weight_decay
-
-    def _update(
-        self, w: Array, g: Array, state: dict[str, Array], step: Any, rate: Any, scale: Any
-    ) -> None:
-        betas, decay = (self.beta_1, self.beta_2), self.weight_decay
-        adamw_step(w, g, state["m"], state["v"], step, rate, *betas, self.epsilon, decay, scale)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "weight_decay": self.weight_decay}
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {

@@ -21,7 +21,7 @@ def test_each_turn_follows_the_gradient_of_its_own_loss():
     x = RNG.random((5, 4))
     for name, learner in method.learners_.items():
         objective, grads = learner.objective, learner.network.new_gradients()
-        numbers, cache = objective.forward((x,), np.random.default_rng(3))
+        _, cache = objective.forward((x,), np.random.default_rng(3))
         objective.backward(1.0, cache, grads)
         parameters = learner.network.parameters
 

@@ -86,12 +86,9 @@ def test_p_is_made_of_the_sizes_of_all_clusters(fitted):
     method._X = np.asarray(digits.x).reshape(-1, 64)
     method._sharpen()
     q = method.memberships(digits.x)
-    np.testing.assert_allclose(
-        method.learners_["clusters"].arrays["sizes"], q.sum(axis=0), rtol=1e-4
-    )
-    assert method.learners_["clusters"].arrays["sizes"].sum() == pytest.approx(
-        len(digits.x), rel=1e-4
-    )
+    sizes = method.learners_["clusters"].arrays["sizes"]
+    np.testing.assert_allclose(sizes, q.sum(axis=0), rtol=1e-4)
+    assert sizes.sum() == pytest.approx(len(digits.x), rel=1e-4)
 
 
 @pytest.mark.parametrize(

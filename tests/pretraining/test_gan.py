@@ -245,7 +245,7 @@ def test_each_turn_follows_the_gradient_of_its_own_loss(loss, architecture):
     D, G = method.discriminator_, method.generator_
     for name, learner in method.learners_.items():
         gradients = learner.network.new_gradients()
-        numbers, cache = learner.objective.forward((x,), rng)
+        _, cache = learner.objective.forward((x,), rng)
         learner.objective.backward(1.0, cache, gradients)
         found[name] = gradients.vector
 

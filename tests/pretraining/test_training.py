@@ -28,7 +28,9 @@ class Watch(Callback):
         self.losses, self.weights, self.rates = [], [], []
 
     def on_epoch_end(self, epoch, logs):
-        copies = {n: {k: np.copy(a) for k, a in w.items()} for n, w in self.trainer.weights().items()}
+        copies = {
+            n: {k: np.copy(a) for k, a in w.items()} for n, w in self.trainer.weights().items()
+        }
         self.losses.append(logs["loss"])
         self.weights.append(copies)
         self.rates.append([o.current_learning_rate for o in self.trainer.optimizers])

@@ -35,7 +35,9 @@ def rng():
 
 def test_the_parts_come_in_their_order(monkeypatch):
     said = []
-    learner = learner_of(network(BatchNormalization()), SGD(0.1), exchange=lambda g: said.append("exchange"))
+    learner = learner_of(
+        network(BatchNormalization()), SGD(0.1), exchange=lambda g: said.append("exchange")
+    )
     for owner, name in (
         (learner.objective, "forward"),
         (learner.objective, "backward"),

@@ -29,13 +29,13 @@ def test_the_optimisers_of_the_project(optimizer):
 
 def test_a_wrong_optimiser_is_told_by_its_step():
     class NoCorrection(Adam):
-        def _update(self, w, g, state, step, rate, scale):
-            m, v = state["m"], state["v"]
+        @staticmethod
+        def rule(w, g, m, v, learning_rate, scale, **_):
             m *= 0.9
             m += 0.1 * g
             v *= 0.999
             v += 0.001 * g * g
-            w -= rate * m / (np.sqrt(v) + 1e-7)
+            w -= learning_rate * m / (np.sqrt(v) + 1e-7)
 
     from minienc.verify.laws.optimizers import adam
 
