@@ -29,7 +29,7 @@ from minienc.fast.cuda_launch import (
     most_blocks,
     register_cuda,
 )
-from minienc.fast.fused import NAMES, fused_activations
+from minienc.fast.fused import NAMES, fused_activations, register_activations
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
 
@@ -38,7 +38,7 @@ register_pipeline("cuda", graphs.GraphPipeline)
 # ------------------------------------------------------------------------------------- activations
 
 _CODES = {name: code for code, name in enumerate(NAMES)}
-_IDENTITY, _RELU, _LEAKY_RELU, _ELU, _SIGMOID, _TANH, _SOFTPLUS, _GELU = _CODES.values()
+_IDENTITY, _LEAKY_RELU, _ELU, _GELU = map(_CODES.get, ("identity", "leaky_relu", "elu", "gelu"))
 _FUSED = fused_activations(_CODES)
 
 
@@ -49,90 +49,25 @@ def _activate(x: Any, b: Any, y: Any, t: Any, code: int, alpha: float) -> None:
         launch("bias_activation", x, blocks_for(x.size), x.size, M, x, b, y, t, code, alpha)
 
 
-def _slope(dy: Any, kept: tuple, code: int, alpha: float) -> Any:
+def _slope(dy: Any, y: Any, code: int, alpha: float, t: Any = None) -> Any:
     """dx = f'(x) dy, from what the activation's cache keeps."""
-    y, t = kept[0], kept[1] if code == _GELU else None
     if not is_served(dy, y, *([] if t is None else [t])):
-        return NotImplemented
+        return None
     dx = cupy.empty_like(dy)
     if dy.size:
         launch("activation_slope", dy, blocks_for(dy.size), dy.size, dy, y, t, dx, code, alpha)
     return dx
 
 
-def _forward(x: Any, code: int, cache_type: Any, alpha: float = 0.0) -> Any:
+def _forward(x: Any, code: int, alpha: float) -> Any:
     if not is_served(x):
-        return NotImplemented
+        return None
     y = cupy.empty_like(x)
     _activate(x, None, y, None, code, alpha)
-    return y, cache_type(y)
+    return y
 
 
-def _forward_with(x: Any, code: int, alpha: Any, cache_type: Any) -> Any:
-    """For an activation with a parameter; the definition says what is wrong with one."""
-    if type(alpha) is not float or not alpha > 0:
-        return NotImplemented
-    return _forward(x, code, lambda y: cache_type(y, alpha), alpha)
-
-
-@register_cuda
-def relu_forward(x):
-    return _forward(x, _RELU, f.ReluCache)
-
-
-@register_cuda
-def relu_backward(dy, cache: f.ReluCache):
-    return _slope(dy, cache, _RELU, 0.0)
-
-
-@register_cuda
-def leaky_relu_forward(x, negative_slope=0.2):
-    return _forward_with(x, _LEAKY_RELU, negative_slope, f.LeakyReluCache)
-
-
-@register_cuda
-def leaky_relu_backward(dy, cache: f.LeakyReluCache):
-    return _slope(dy, cache, _LEAKY_RELU, cache[1])
-
-
-@register_cuda
-def elu_forward(x, alpha=1.0):
-    return _forward_with(x, _ELU, alpha, f.EluCache)
-
-
-@register_cuda
-def elu_backward(dy, cache: f.EluCache):
-    return _slope(dy, cache, _ELU, cache[1])
-
-
-@register_cuda
-def sigmoid_forward(x):
-    return _forward(x, _SIGMOID, f.SigmoidCache)
-
-
-@register_cuda
-def sigmoid_backward(dy, cache: f.SigmoidCache):
-    return _slope(dy, cache, _SIGMOID, 0.0)
-
-
-@register_cuda
-def tanh_forward(x):
-    return _forward(x, _TANH, f.TanhCache)
-
-
-@register_cuda
-def tanh_backward(dy, cache: f.TanhCache):
-    return _slope(dy, cache, _TANH, 0.0)
-
-
-@register_cuda
-def softplus_forward(x):
-    return _forward(x, _SOFTPLUS, f.SoftplusCache)
-
-
-@register_cuda
-def softplus_backward(dy, cache: f.SoftplusCache):
-    return _slope(dy, cache, _SOFTPLUS, 0.0)
+register_activations(register_cuda, _CODES, _forward, _slope)
 
 
 @register_cuda
@@ -146,7 +81,8 @@ def gelu_forward(x):
 
 @register_cuda
 def gelu_backward(dy, cache: f.GeluCache):
-    return _slope(dy, cache, _GELU, 0.0)
+    dx = _slope(dy, cache[0], _GELU, 0.0, cache[1])
+    return NotImplemented if dx is None else dx
 
 
 @register_cuda
@@ -260,7 +196,8 @@ def _dense_backward(
     if db is not None:
         dz = _slope_and_sums(dy, kept, db, write, code, alpha)
     else:
-        dz = dy if code == _IDENTITY else _slope(dy, kept, code, alpha)
+        t = kept[1] if code == _GELU else None
+        dz = dy if code == _IDENTITY else _slope(dy, kept[0], code, alpha, t)
     if dW is not None:
         matmul(plain.rows(x).T, plain.rows(dz), dW, not write)
     return matmul(plain.rows(dz), W.T).reshape(x.shape) if need_dx else None

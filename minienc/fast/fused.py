@@ -1,11 +1,13 @@
-"""Which activations a kernel puts into the dense layer's products: one table for all kernels."""
+"""The activations that a kernel computes, alone or in a dense layer: one table for all kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minienc.functions import activations as f
+from minienc.primitive import REGISTRY, Primitive
 
 # In the order of their codes, in kernels/kernels.h as in cuda.cu. softmax is not here: it needs
 # whole rows, and a tile of the product holds a part of some.
@@ -32,3 +34,50 @@ def fused_activations(codes: Mapping[str, int]) -> dict[Any, tuple[int, float, A
         "softplus": (codes["softplus"], 0.0, f.SoftplusCache),
         "gelu": (codes["gelu"], 0.0, None),
     }
+
+
+def register_activations(
+    register: Callable[[Callable], Any],
+    codes: Mapping[str, int],
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+) -> None:
+    """Register twins of the activations whose slope can be had from their output alone.
+
+    ``forward(x, code, alpha)`` gives y, ``backward(dy, y, code, alpha)`` dx; or None for arrays
+    that are not served. ``alpha`` is the parameter of an activation that has one.
+    """
+    for name, (code, alpha, cache_of) in fused_activations(codes).items():
+        if name in (None, "identity", "linear", "gelu"):  # nothing to compute; more than y is kept
+            continue
+        definition, has_alpha = REGISTRY[f"{name}_forward"], alpha > 0
+        register(_forward(definition, code, alpha, forward, cache_of, has_alpha))
+        register(_backward(definition.backward, code, alpha, backward, has_alpha))
+
+
+def _forward(
+    definition: Primitive, code: int, alpha: float, compute: Any, cache_of: Any, has_alpha: bool
+) -> Callable:
+    @functools.wraps(definition.definition)
+    def twin(x, *given, **named):
+        value = (*given, *named.values(), alpha)[0]
+        if has_alpha and not (type(value) is float and value > 0):
+            return NotImplemented  # the definition says what is wrong with it
+        y = compute(x, code, value)
+        if y is None:
+            return NotImplemented
+        cache = cache_of(y)
+        return y, cache if value == alpha else cache._replace(**{cache._fields[1]: value})
+
+    return twin
+
+
+def _backward(
+    definition: Primitive, code: int, alpha: float, compute: Any, has_alpha: bool
+) -> Callable:
+    @functools.wraps(definition.definition)
+    def twin(dy, cache):
+        dx = compute(dy, cache[0], code, cache[1] if has_alpha else alpha)
+        return NotImplemented if dx is None else dx
+
+    return twin

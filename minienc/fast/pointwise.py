@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minienc import _kernels
+from minienc.fast.fused import register_activations
 from minienc.functions import activations as f
 from minienc.functions.crossentropy import (
     BinaryCrossentropyCache,
@@ -26,86 +27,18 @@ from minienc.primitive import register_fast
 # ------------------------------------------------------------------------------------- activations
 
 _CODES = _kernels.activation_codes
-_RELU, _LEAKY_RELU, _ELU = _CODES["relu"], _CODES["leaky_relu"], _CODES["elu"]
-_SIGMOID, _TANH = _CODES["sigmoid"], _CODES["tanh"]
-_SOFTPLUS, _GELU = _CODES["softplus"], _CODES["gelu"]
+_GELU = _CODES["gelu"]
+
+
+def _slope(dy, y, code, alpha):
+    return _kernels.activation_backward(dy, y, None, code, alpha)
+
+
+register_activations(register_fast, _CODES, _kernels.activation_forward, _slope)
 
 
 def _served(result):
     return NotImplemented if result is None else result
-
-
-def _forward(x, code, cache_type):
-    y = _kernels.activation_forward(x, code)
-    return NotImplemented if y is None else (y, cache_type(y))
-
-
-def _forward_with(x, code, alpha, cache_type):
-    """For an activation with a parameter; the definition says what is wrong with one."""
-    if type(alpha) is not float or not alpha > 0:
-        return NotImplemented
-    y = _kernels.activation_forward(x, code, alpha)
-    return NotImplemented if y is None else (y, cache_type(y, alpha))
-
-
-@register_fast
-def relu_forward(x):
-    return _forward(x, _RELU, f.ReluCache)
-
-
-@register_fast
-def relu_backward(dy, cache: f.ReluCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _RELU))
-
-
-@register_fast
-def leaky_relu_forward(x, negative_slope=0.2):
-    return _forward_with(x, _LEAKY_RELU, negative_slope, f.LeakyReluCache)
-
-
-@register_fast
-def leaky_relu_backward(dy, cache: f.LeakyReluCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _LEAKY_RELU, cache[1]))
-
-
-@register_fast
-def elu_forward(x, alpha=1.0):
-    return _forward_with(x, _ELU, alpha, f.EluCache)
-
-
-@register_fast
-def elu_backward(dy, cache: f.EluCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _ELU, cache[1]))
-
-
-@register_fast
-def sigmoid_forward(x):
-    return _forward(x, _SIGMOID, f.SigmoidCache)
-
-
-@register_fast
-def sigmoid_backward(dy, cache: f.SigmoidCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _SIGMOID))
-
-
-@register_fast
-def tanh_forward(x):
-    return _forward(x, _TANH, f.TanhCache)
-
-
-@register_fast
-def tanh_backward(dy, cache: f.TanhCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _TANH))
-
-
-@register_fast
-def softplus_forward(x):
-    return _forward(x, _SOFTPLUS, f.SoftplusCache)
-
-
-@register_fast
-def softplus_backward(dy, cache: f.SoftplusCache):
-    return _served(_kernels.activation_backward(dy, cache[0], None, _SOFTPLUS))
 
 
 @register_fast

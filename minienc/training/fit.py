@@ -31,23 +31,20 @@ def new_trainer(
     x: Any,
     y: Any,
     *,
-    batch_size: int | None = None,
-    epochs: int = 1,
-    verbose: int | str = "auto",
-    callbacks: Sequence[Callback] = (),
-    validation_split: float = 0.0,
-    validation_data: tuple | None = None,
-    shuffle: bool = True,
-    sample_weight: Any = None,
-    initial_epoch: int = 0,
-    seed: int | None = None,
-    resume_from: str | Path | None = None,
+    batch_size: int | None,
+    verbose: int | str,
+    callbacks: Sequence[Callback],
+    validation_split: float,
+    validation_data: tuple | None,
+    sample_weight: Any,
+    resume_from: str | Path | None,
+    **settings: Any,
 ) -> Trainer:
-    """The run that ``Model.fit`` makes of its arguments."""
+    """The run that ``Model.fit`` makes of its arguments; ``settings`` are the Trainer's own."""
     data = Batches(model, x, y, sample_weight)
     n_train = _n_train(data.n, validation_split, validation_data)
     batch_size = min(32, n_train) if batch_size is None else batch_size
-    _check_counts(epochs, batch_size, n_train)
+    _check_counts(settings["epochs"], batch_size, n_train)
     validate = None
     if validation_data is not None:
         held_out = Batches(model, *validation_data)
@@ -63,17 +60,14 @@ def new_trainer(
         there.step_of(learner),
         data,
         n_samples=n_train,
-        epochs=epochs,
         batch_size=batch_size,
-        shuffle=shuffle,
-        seed=seed,
         callbacks=[*callbacks, *([ProgressBar(level)] if level else [])],
         pipeline=there,
         validate=validate,
-        initial_epoch=initial_epoch,
+        **settings,
     )
     if resume_from is not None:
-        trainer.resume(resume_from, seed)
+        trainer.resume(resume_from, settings["seed"])
     return trainer
 
 
