@@ -38,7 +38,8 @@ register_pipeline("cuda", graphs.GraphPipeline)
 # ------------------------------------------------------------------------------------- activations
 
 _CODES = {name: code for code, name in enumerate(NAMES)}
-_IDENTITY, _LEAKY_RELU, _ELU, _GELU = map(_CODES.get, ("identity", "leaky_relu", "elu", "gelu"))
+_IDENTITY, _LEAKY_RELU = _CODES["identity"], _CODES["leaky_relu"]
+_ELU, _GELU = _CODES["elu"], _CODES["gelu"]
 _FUSED = fused_activations(_CODES)
 
 

@@ -101,24 +101,12 @@ class AdversarialAutoencoder(SteppedPretrainer):
 
     method = "aae"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (256,),
-        code: int = 16,
-        activation: str = "relu",
-        discriminator: Sequence[int] = (64, 64),
-        adversarial_rate: float = 1e-3,
-        loss: str = "binary_crossentropy",
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.code = code
-        self.activation = activation
-        self.discriminator = discriminator
-        self.adversarial_rate = adversarial_rate
-        self.loss = loss
+    hidden: Sequence[int] = (256,)
+    code: int = 16
+    activation: str = "relu"
+    discriminator: Sequence[int] = (64, 64)
+    adversarial_rate: float = 1e-3
+    loss: str = "binary_crossentropy"
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.code), dtype="float32").astype(self.dtype)

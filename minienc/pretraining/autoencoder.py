@@ -40,11 +40,7 @@ class Reconstruction(Pretrainer):
         random_state, verbose.
     """
 
-    output_activation: str | None = None
-
-    def __init__(self, loss: str = "binary_crossentropy", **params: Any) -> None:
-        super().__init__(**params)
-        self.loss = loss
+    loss: str = "binary_crossentropy"
 
     def _fit(self, X: Any) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
@@ -71,8 +67,6 @@ class Reconstruction(Pretrainer):
         return get_loss(self.loss).name == "binary_crossentropy"
 
     def _output_activation(self) -> str:
-        if self.output_activation is not None:
-            return self.output_activation
         return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
 
 
@@ -105,22 +99,11 @@ class Autoencoder(Reconstruction):
     """
 
     method = "autoencoder"
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (512, 128, 30),
-        activation: str = "relu",
-        code_activation: str = "linear",
-        output_activation: str | None = None,
-        tied: bool = False,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.activation = activation
-        self.code_activation = code_activation
-        self.output_activation = output_activation
-        self.tied = tied
+    hidden: Sequence[int] = (512, 128, 30)
+    activation: str = "relu"
+    code_activation: str = "linear"
+    output_activation: str | None = None
+    tied: bool = False
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""
@@ -143,6 +126,9 @@ class Autoencoder(Reconstruction):
         self.encoder_ = Model(start, code, name="encoder")
         self.decoder_ = Model(code, tensor, name="decoder")
         self.model_.initialize(rng)
+
+    def _output_activation(self) -> str:
+        return self.output_activation or super()._output_activation()
 
     def _encoder_layer(self, units: int, f: str, name: str, is_code: bool) -> Dense:
         return Dense(units, activation=f, name=name)

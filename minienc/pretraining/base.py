@@ -6,7 +6,7 @@
     method.encoder_                  # a Model, to be fine-tuned
     method.history_                  # the losses of each epoch
 
-As in scikit-learn, the constructor only stores its arguments; what ``fit`` learns ends in "_".
+As in scikit-learn, the constructor only stores its parameters; what ``fit`` learns ends in "_".
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> 
 class Pretrainer:
     """What the methods share; a subclass gives ``method``, its name, ``_fit``, and ``encoder_``.
 
+    What its constructor takes is declared as attributes with a default, ``hidden: int = 64``, and
+    changed by another default, ``epochs = 5``.
+
     Parameters
     ----------
     optimizer : str
@@ -100,33 +103,40 @@ class Pretrainer:
         The seed that fixed everything: ``random_state``, or the one drawn for None.
     """
 
-    method: str  # the name on the command line
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the words that an argument may be
-    takes_shape = False  # whether samples reach _fit and the encoder as they come, not as rows
+    method: ClassVar[str]  # the name on the command line
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the words that a parameter may be
+    without: ClassVar[tuple[str, ...]] = ()  # the parameters of classes above that have no use here
+    takes_shape: ClassVar[bool] = False  # samples reach _fit and the encoder as they come
     model_: Model
     encoder_: Model
     decoder_: Model | None = None
     history_: dict[str, list[float]]
 
-    def __init__(
-        self,
-        optimizer: str = "adam",
-        learning_rate: Any = 1e-3,
-        epochs: int = 20,
-        batch_size: int = 128,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.dtype = dtype
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    optimizer: str = "adam"
+    learning_rate: Any = 1e-3
+    epochs: int = 20
+    batch_size: int = 128
+    dtype: str = "float32"
+    device: str | None = None
+    random_state: int | None = None
+    verbose: int = 0
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        given = inspect.signature(type(self)).bind(*args, **params)
+        given.apply_defaults()
+        vars(self).update(given.arguments)
+
+    def __init_subclass__(cls) -> None:
+        if "__init__" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}: parameters are attributes with a default, as epochs is"
+            )
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters = [
+            inspect.Parameter(name, kind, default=default)
+            for name, default in cls._parameters().items()
+        ]
+        cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     @classmethod
     def kinds(cls) -> list[str]:
@@ -136,18 +146,17 @@ class Pretrainer:
     # -- parameters, as scikit-learn has them
 
     @classmethod
-    def _parameters(cls) -> dict[str, inspect.Parameter]:
-        """The constructor's arguments; ``**params`` stands for those of the class above."""
-        found: dict[str, inspect.Parameter] = {}
-        for owner in cls.__mro__:
-            if "__init__" not in vars(owner):
-                continue
-            own = dict(inspect.signature(owner.__init__).parameters)  # type: ignore[misc]
-            more = own.pop("params", None)
-            found.update({k: p for k, p in own.items() if k not in ("self", *found)})
-            if more is None:
-                break
-        return found
+    def _parameters(cls) -> dict[str, Any]:
+        """name -> default of what the constructor takes: the annotated attributes of the class that
+        are no ``ClassVar`` and no result (which ends in "_"); its own, then those of the classes
+        above."""
+        found = [
+            name
+            for owner in cls.__mro__
+            for name, kind in inspect.get_annotations(owner).items()
+            if not name.endswith("_") and "ClassVar" not in str(kind)
+        ]
+        return {name: getattr(cls, name) for name in found if name not in cls.without}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -167,7 +176,7 @@ class Pretrainer:
     def __repr__(self) -> str:
         defaults = self._parameters()
         values = self.get_params()
-        changed = [f"{k}={v!r}" for k, v in values.items() if v != defaults[k].default]
+        changed = [f"{k}={v!r}" for k, v in values.items() if v != defaults[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     # -- the protocol

@@ -127,22 +127,11 @@ class ContractiveAutoencoder(SteppedPretrainer):
 
     method = "contractive"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (256,),
-        activation: str = "sigmoid",
-        loss: str = "binary_crossentropy",
-        strength: float = 1e-3,
-        projections: int | None = 2,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.activation = activation
-        self.loss = loss
-        self.strength = strength
-        self.projections = projections
+    hidden: Sequence[int] = (256,)
+    activation: str = "sigmoid"
+    loss: str = "binary_crossentropy"
+    strength: float = 1e-3
+    projections: int | None = 2
 
     # -- what learns
 

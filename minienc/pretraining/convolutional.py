@@ -44,22 +44,11 @@ class ConvolutionalAutoencoder(Reconstruction):
     """
 
     method = "convolutional"
-
-    def __init__(
-        self,
-        filters: Sequence[int] = (16, 32),
-        kernel_size: int = 3,
-        code: int = 32,
-        activation: str = "relu",
-        image_shape: Sequence[int] | None = None,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.code = code
-        self.activation = activation
-        self.image_shape = image_shape
+    filters: Sequence[int] = (16, 32)
+    kernel_size: int = 3
+    code: int = 32
+    activation: str = "relu"
+    image_shape: Sequence[int] | None = None
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

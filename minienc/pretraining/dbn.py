@@ -61,28 +61,14 @@ class DBN(Reconstruction):
     """
 
     method = "dbn"
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (500, 250, 30),
-        code_units: str = "gaussian",
-        visible: str = "binary",
-        epochs_per_layer: int = 10,
-        rbm_learning_rate: float = 0.1,
-        k: int = 1,
-        weight_decay: float = 2e-4,
-        tied: bool = False,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.code_units = code_units
-        self.visible = visible
-        self.epochs_per_layer = epochs_per_layer
-        self.rbm_learning_rate = rbm_learning_rate
-        self.k = k
-        self.weight_decay = weight_decay
-        self.tied = tied
+    hidden: Sequence[int] = (500, 250, 30)
+    code_units: str = "gaussian"
+    visible: str = "binary"
+    epochs_per_layer: int = 10
+    rbm_learning_rate: float = 0.1
+    k: int = 1
+    weight_decay: float = 2e-4
+    tied: bool = False
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

@@ -89,33 +89,17 @@ class DEC(SteppedPretrainer):
     """
 
     method = "dec"
-
-    def __init__(
-        self,
-        n_clusters: int = 10,
-        hidden: Sequence[int] = (500, 500, 2000, 10),
-        loss: str = "mean_squared_error",
-        noise_level: float = 0.2,
-        epochs_per_layer: int = 20,
-        pretraining_epochs: int = 20,
-        pretraining_rate: float = 1e-3,
-        update_every: int = 140,
-        learning_rate: float = 1e-4,
-        epochs: int = 10,
-        batch_size: int = 256,
-        **params: Any,
-    ) -> None:
-        super().__init__(
-            learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, **params
-        )
-        self.n_clusters = n_clusters
-        self.hidden = hidden
-        self.loss = loss
-        self.noise_level = noise_level
-        self.epochs_per_layer = epochs_per_layer
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_rate = pretraining_rate
-        self.update_every = update_every
+    n_clusters: int = 10
+    hidden: Sequence[int] = (500, 500, 2000, 10)
+    loss: str = "mean_squared_error"
+    noise_level: float = 0.2
+    epochs_per_layer: int = 20
+    pretraining_epochs: int = 20
+    pretraining_rate: float = 1e-3
+    update_every: int = 140
+    learning_rate = 1e-4
+    epochs = 10
+    batch_size = 256
 
     # -- the clusters, and how sharp they shall be
 

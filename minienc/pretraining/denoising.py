@@ -44,11 +44,8 @@ class DenoisingAutoencoder(Autoencoder):
     """
 
     method = "denoising"
-
-    def __init__(self, noise: str = "masking", noise_level: float = 0.3, **params: Any) -> None:
-        super().__init__(**params)
-        self.noise = noise
-        self.noise_level = noise_level
+    noise: str = "masking"
+    noise_level: float = 0.3
 
     def _disturb(self, x: Any) -> Any:
         return noise_layer(self.noise, self.noise_level)(x)

@@ -177,45 +177,19 @@ class GAN(SteppedPretrainer):
         "architecture": ("dense", "conv"),
     }
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (256, 128),
-        noise: int = 32,
-        loss: str = "non_saturating",
-        architecture: str = "dense",
-        filters: Sequence[int] = (32, 64),
-        image_shape: Sequence[int] | None = None,
-        penalty: float = 10.0,
-        n_critic: int = 1,
-        learning_rate: float = 2e-4,
-        beta_1: float = 0.5,
-        output_activation: str = "sigmoid",
-        epochs: int = 20,
-        batch_size: int = 64,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.hidden = hidden
-        self.noise = noise
-        self.loss = loss
-        self.architecture = architecture
-        self.filters = filters
-        self.image_shape = image_shape
-        self.penalty = penalty
-        self.n_critic = n_critic
-        self.beta_1 = beta_1
-        self.output_activation = output_activation
+    hidden: Sequence[int] = (256, 128)
+    noise: int = 32
+    loss: str = "non_saturating"
+    architecture: str = "dense"
+    filters: Sequence[int] = (32, 64)
+    image_shape: Sequence[int] | None = None
+    penalty: float = 10.0
+    n_critic: int = 1
+    learning_rate = 2e-4
+    beta_1: float = 0.5
+    output_activation: str = "sigmoid"
+    batch_size = 64
+    without: ClassVar = ("optimizer",)
 
     # -- the turns
 

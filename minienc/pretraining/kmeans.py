@@ -57,30 +57,14 @@ class KMeans(SteppedPretrainer):
 
     method = "kmeans"
     choices: ClassVar = {"algorithm": ("lloyd", "minibatch")}
-
-    def __init__(
-        self,
-        n_clusters: int = 100,
-        algorithm: str = "lloyd",
-        n_init: int = 4,
-        epochs: int = 20,
-        batch_size: int = 1000,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.n_clusters = n_clusters
-        self.algorithm = algorithm
-        self.n_init = n_init
+    n_clusters: int = 100
+    algorithm: str = "lloyd"
+    n_init: int = 4
+    batch_size = 1000
+    without: ClassVar = (
+        "optimizer",
+        "learning_rate",
+    )
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

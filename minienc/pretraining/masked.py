@@ -79,24 +79,12 @@ class MaskedAutoencoder(SteppedPretrainer):
 
     method = "masked"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (512, 128, 30),
-        activation: str = "relu",
-        loss: str = "binary_crossentropy",
-        mask_ratio: float = 0.5,
-        patch_size: int = 2,
-        image_shape: Sequence[int] | None = None,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.activation = activation
-        self.loss = loss
-        self.mask_ratio = mask_ratio
-        self.patch_size = patch_size
-        self.image_shape = image_shape
+    hidden: Sequence[int] = (512, 128, 30)
+    activation: str = "relu"
+    loss: str = "binary_crossentropy"
+    mask_ratio: float = 0.5
+    patch_size: int = 2
+    image_shape: Sequence[int] | None = None
 
     # -- the mathematics
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,36 +76,17 @@ class PatchFeatures(Pretrainer):
     """
 
     method = "patches"
-
-    def __init__(
-        self,
-        n_centroids: int = 64,
-        patch_size: int = 4,
-        stride: int = 1,
-        n_patches: int = 50_000,
-        whitening: float = 0.1,
-        image_shape: Sequence[int] | None = None,
-        epochs: int = 20,
-        batch_size: int = 1000,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.n_centroids = n_centroids
-        self.patch_size = patch_size
-        self.stride = stride
-        self.n_patches = n_patches
-        self.whitening = whitening
-        self.image_shape = image_shape
+    n_centroids: int = 64
+    patch_size: int = 4
+    stride: int = 1
+    n_patches: int = 50_000
+    whitening: float = 0.1
+    image_shape: Sequence[int] | None = None
+    batch_size = 1000
+    without: ClassVar = (
+        "optimizer",
+        "learning_rate",
+    )
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

@@ -191,40 +191,16 @@ class RBM(SteppedPretrainer):
 
     method = "rbm"
     choices: ClassVar = {"visible": UNITS, "hidden_units": UNITS}
-
-    def __init__(
-        self,
-        n_components: int = 256,
-        k: int = 1,
-        persistent: bool = False,
-        visible: str = "binary",
-        hidden_units: str = "binary",
-        momentum: float = 0.5,
-        weight_decay: float = 0.0,
-        learning_rate: float = 0.05,
-        epochs: int = 20,
-        batch_size: int = 20,
-        dtype: str = "float32",
-        device: str | None = None,
-        random_state: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.n_components = n_components
-        self.k = k
-        self.persistent = persistent
-        self.visible = visible
-        self.hidden_units = hidden_units
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+    n_components: int = 256
+    k: int = 1
+    persistent: bool = False
+    visible: str = "binary"
+    hidden_units: str = "binary"
+    momentum: float = 0.5
+    weight_decay: float = 0.0
+    learning_rate = 0.05
+    batch_size = 20
+    without: ClassVar = ("optimizer",)
 
     # -- what learns
 

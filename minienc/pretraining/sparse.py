@@ -51,30 +51,14 @@ class SparseAutoencoder(Autoencoder):
     """
 
     method = "sparse"
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (200,),
-        penalty: str = "kl",
-        sparsity: float = 0.1,
-        strength: float = 0.003,
-        k: int = 25,
-        weight_decay: float = 0.0,
-        activation: str | None = None,
-        code_activation: str | None = None,
-        **params: Any,
-    ) -> None:
-        super().__init__(
-            hidden=hidden,
-            activation=activation,  # type: ignore[arg-type]
-            code_activation=code_activation,  # type: ignore[arg-type]
-            **params,
-        )
-        self.penalty = penalty
-        self.sparsity = sparsity
-        self.strength = strength
-        self.k = k
-        self.weight_decay = weight_decay
+    hidden: Sequence[int] = (200,)
+    penalty: str = "kl"
+    sparsity: float = 0.1
+    strength: float = 0.003
+    k: int = 25
+    weight_decay: float = 0.0
+    activation: str | None = None  # type: ignore[assignment]
+    code_activation: str | None = None  # type: ignore[assignment]
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

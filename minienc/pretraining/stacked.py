@@ -45,18 +45,9 @@ class StackedAutoencoder(Autoencoder):
     """
 
     method = "stacked"
-
-    def __init__(
-        self,
-        noise: str | None = None,
-        noise_level: float = 0.3,
-        epochs_per_layer: int = 5,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.noise = noise
-        self.noise_level = noise_level
-        self.epochs_per_layer = epochs_per_layer
+    noise: str | None = None
+    noise_level: float = 0.3
+    epochs_per_layer: int = 5
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

@@ -164,28 +164,14 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     method = "variational"
     choices: ClassVar = {"likelihood": ("bernoulli", "gaussian")}
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (400,),
-        code: int = 40,
-        activation: str = "relu",
-        likelihood: str = "bernoulli",
-        stddev: float = 0.5,
-        binarize: bool = False,
-        beta: float = 1.0,
-        warm_up: int = 0,
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.code = code
-        self.activation = activation
-        self.likelihood = likelihood
-        self.stddev = stddev
-        self.binarize = binarize
-        self.beta = beta
-        self.warm_up = warm_up
+    hidden: Sequence[int] = (400,)
+    code: int = 40
+    activation: str = "relu"
+    likelihood: str = "bernoulli"
+    stddev: float = 0.5
+    binarize: bool = False
+    beta: float = 1.0
+    warm_up: int = 0
 
     # -- what it makes small: its objective's beta grows while it warms up
 

@@ -129,28 +129,14 @@ class VQAutoencoder(SteppedPretrainer):
 
     method = "vq"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (256,),
-        groups: int = 8,
-        n_codes: int = 64,
-        dim: int = 4,
-        beta: float = 0.25,
-        patience: int = 100,
-        activation: str = "relu",
-        loss: str = "binary_crossentropy",
-        **params: Any,
-    ) -> None:
-        super().__init__(**params)
-        self.hidden = hidden
-        self.groups = groups
-        self.n_codes = n_codes
-        self.dim = dim
-        self.beta = beta
-        self.patience = patience
-        self.activation = activation
-        self.loss = loss
+    hidden: Sequence[int] = (256,)
+    groups: int = 8
+    n_codes: int = 64
+    dim: int = 4
+    beta: float = 0.25
+    patience: int = 100
+    activation: str = "relu"
+    loss: str = "binary_crossentropy"
 
     # -- what learns
 

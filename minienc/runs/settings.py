@@ -32,7 +32,7 @@ def method_class(name: str) -> type[Pretrainer]:
 def method_parameters(name: str) -> dict[str, Any]:
     """The parameters of a method that may be said, with their defaults."""
     parameters = method_class(name)._parameters()
-    return {k: p.default for k, p in parameters.items() if k not in OWN}
+    return {k: default for k, default in parameters.items() if k not in OWN}
 
 
 def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.callbacks import (
     Callback,
     EarlyStopping,
-    LearningRateScheduler,
     LambdaCallback,
+    LearningRateScheduler,
     ReduceLROnPlateau,
 )
 from minienc.training.step import NonFiniteError
