@@ -61,4 +61,4 @@ def test_codes_of_digits_look_like_draws_and_are_restored():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        AAE(**params).check((6,))
+        AAE(**params).check_params((6,))

@@ -106,4 +106,4 @@ def test_codes_of_digits_follow_fewer_directions():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Contractive(**params).check((16,))
+        Contractive(**params).check_params((16,))

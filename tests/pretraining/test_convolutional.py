@@ -50,6 +50,6 @@ def test_a_shape_that_does_not_fit_is_refused(shape, n):
 
 def test_images_that_cannot_be_halved_are_refused_before_training():
     with pytest.raises(ValueError, match="3 convolutions halve an image 3 times, and 28 x 28"):
-        Convolutional(filters=(4, 4, 4), image_shape=(28, 28)).check((784,))
+        Convolutional(filters=(4, 4, 4), image_shape=(28, 28)).check_params((784,))
     with pytest.raises(ValueError, match=r"filters\[0\] is 0"):
-        Convolutional(filters=(0,)).check((64,))
+        Convolutional(filters=(0,)).check_params((64,))

@@ -60,8 +60,8 @@ def test_a_binary_stack_becomes_a_classifier():
 
 def test_refusals():
     with pytest.raises(ValueError, match="hidden is"):
-        DBN(hidden=()).check((4,))
+        DBN(hidden=()).check_params((4,))
     with pytest.raises(ValueError, match="hidden_units is 'relu', expected binary or gaussian"):
-        DBN(code_units="relu").check((4,))
+        DBN(code_units="relu").check_params((4,))
     with pytest.raises(ValueError, match="epochs_per_layer is 0"):
-        DBN(epochs_per_layer=0).check((4,))
+        DBN(epochs_per_layer=0).check_params((4,))

@@ -102,4 +102,4 @@ def test_p_is_made_of_the_sizes_of_all_clusters(fitted):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        DEC(**params).check((16,))
+        DEC(**params).check_params((16,))

@@ -340,4 +340,4 @@ def test_digits_are_made(architecture, loss):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        GAN(**params).check((64,))
+        GAN(**params).check_params((64,))

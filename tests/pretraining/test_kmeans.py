@@ -108,6 +108,6 @@ def test_codes_say_the_nearest_and_restore_it():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        KMeans(**params).check((4,))
+        KMeans(**params).check_params((4,))
     with pytest.raises(ValueError, match="n_clusters is 9, and there are 5 samples"):
         KMeans(9).fit(RNG.random((5, 2)))

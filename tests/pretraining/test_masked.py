@@ -118,7 +118,7 @@ def test_what_is_hidden_is_restored_better_than_by_the_mean():
 )
 def test_refusals(params, n, message):
     with pytest.raises(ValueError, match=message):
-        Masked(**params).check((n,))
+        Masked(**params).check_params((n,))
 
 
 def test_samples_that_are_no_probabilities_are_refused():

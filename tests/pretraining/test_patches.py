@@ -81,4 +81,4 @@ def test_the_encoder_is_saved_with_all_that_it_needs(fitted, tmp_path):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Patches(**params).check((64,))
+        Patches(**params).check_params((64,))

@@ -155,7 +155,7 @@ def test_gaussian_units_restore_digits():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        RBM(**params).check((4,))
+        RBM(**params).check_params((4,))
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         RBM(3, epochs=1).fit(3 * RNG.random((20, 4)))
     with pytest.raises(TypeError, match="binary visible and hidden units"):

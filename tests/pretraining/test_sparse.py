@@ -104,4 +104,4 @@ def test_the_gradient_of_the_whole_loss(penalty, tied):
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Sparse(**params).check((16,))
+        Sparse(**params).check_params((16,))

@@ -148,7 +148,7 @@ def test_binarised_samples_are_zeros_and_ones_as_often_as_they_say():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        Variational(**params).check((16,))
+        Variational(**params).check_params((16,))
 
 
 def test_a_bernoulli_wants_probabilities():

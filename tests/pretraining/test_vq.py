@@ -115,4 +115,4 @@ def test_a_code_that_nobody_chooses_is_put_on_a_z():
 )
 def test_refusals(params, message):
     with pytest.raises(ValueError, match=message):
-        VQ(**params).check((6,))
+        VQ(**params).check_params((6,))
