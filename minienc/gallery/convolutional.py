@@ -10,8 +10,8 @@ import numpy as np
 from minienc import plots
 from minienc.arrays import beside, on_device, to_numpy
 from minienc.gallery.common import Picture, some
-from minienc.pretraining.base import as_image_shape
 from minienc.pretraining.convolutional import ConvolutionalAutoencoder
+from minienc.pretraining.networks import as_image_shape
 
 
 def pictures(

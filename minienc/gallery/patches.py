@@ -8,7 +8,7 @@ from typing import Any
 
 from minienc import plots
 from minienc.gallery.common import Picture
-from minienc.pretraining.base import as_image_shape
+from minienc.pretraining.networks import as_image_shape
 from minienc.pretraining.patches import PatchFeatures
 
 

@@ -22,9 +22,11 @@ from minienc.arrays import Array, beside, to_numpy
 from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_widths, check_counts
+from minienc.pretraining.base import check_counts
 from minienc.pretraining.gan import answer_backward, answer_forward
+from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import Restoring, SteppedPretrainer
+from minienc.training.optimizers import Optimizer
 from minienc.training.step import Learner, Objective
 
 
@@ -39,15 +41,17 @@ class Discriminator(Objective):
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         (x,) = batch
         drawn, drawn_cache = self.D.forward(self.draw(len(x), rng))  # (1)
-        own, own_cache = self.D.forward(self.encoder(x))  # (2)
+        coded, coded_cache = self.D.forward(self.encoder(x))  # (2)
         drawn_loss, is_drawn = answer_forward(drawn, True)  # (3)
-        own_loss, is_own = answer_forward(own, False)  # (4)
-        return (drawn_loss + own_loss,), (drawn_cache, own_cache, is_drawn, is_own)
+        coded_loss, is_coded = answer_forward(coded, False)  # (4)
+        return (drawn_loss + coded_loss,), (drawn_cache, coded_cache, is_drawn, is_coded)
 
     def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
-        drawn_cache, own_cache, is_drawn, is_own = cache
-        self.D.backward(answer_backward(dloss, is_drawn), drawn_cache, grads, need_dx=False)  # (3)
-        self.D.backward(answer_backward(dloss, is_own), own_cache, grads, need_dx=False)  # (4)
+        drawn_cache, coded_cache, is_drawn, is_coded = cache
+        ddrawn = answer_backward(dloss, is_drawn)  # (3)
+        dcoded = answer_backward(dloss, is_coded)  # (4)
+        self.D.backward(ddrawn, drawn_cache, grads, need_dx=False)  # (1)
+        self.D.backward(dcoded, coded_cache, grads, need_dx=False)  # (2)
 
 
 class Adversary(Objective):
@@ -117,22 +121,25 @@ class AdversarialAutoencoder(SteppedPretrainer):
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
         check_counts("AdversarialAutoencoder", code=self.code)
+        as_widths("AdversarialAutoencoder", self.hidden)
+        as_widths("AdversarialAutoencoder", self.discriminator)
+        self._new_adversarial_optimizer()
+
+    def _new_adversarial_optimizer(self) -> Optimizer:
+        optimizer = self._new_optimizer()
+        optimizer.learning_rate = self.adversarial_rate
+        return optimizer
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths = as_widths("AdversarialAutoencoder", self.hidden)
-        tensor = x = Input(sample_shape, dtype=self.dtype)
-        for i, units in enumerate(widths, 1):
-            tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
-        code = Dense(self.code, name="code")(tensor)
-        tensor = z = Input((self.code,), dtype=self.dtype)
-        for i, units in reversed(list(enumerate(widths, 1))):
-            tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(sample_shape[-1], activation=f, name="restored")(tensor)
-        tensor = codes = Input((self.code,), dtype=self.dtype)
-        for i, units in enumerate(as_widths("AdversarialAutoencoder", self.discriminator), 1):
-            tensor = Dense(units, activation="leaky_relu", name=f"discriminator_{i}")(tensor)
-        D = Model(codes, Dense(1, name="logit")(tensor), name="discriminator")
+        x, z = Input(sample_shape, dtype=self.dtype), Input((self.code,), dtype=self.dtype)
+        f, g = self.activation, "sigmoid" if self.loss == "binary_crossentropy" else "linear"
+        code = Dense(self.code, name="code")(dense_stack(x, widths, f, "encoder"))
+        restored = Dense(sample_shape[-1], activation=g, name="restored")
+        x_hat = restored(mirrored_stack(z, widths, f, "decoder"))
+        widths = as_widths("AdversarialAutoencoder", self.discriminator)
+        features = dense_stack(z, widths, "leaky_relu", "discriminator")
+        D = Model(z, Dense(1, name="logit")(features), name="discriminator")
         self.encoder_ = Model(x, code, name="encoder")
         self.decoder_ = Model(z, x_hat, name="decoder")
         self.model_ = Model(x, self.decoder_(code), name="adversarial_autoencoder")
@@ -141,11 +148,11 @@ class AdversarialAutoencoder(SteppedPretrainer):
         whole, knows = self.model_, Discriminator(self.encoder_, D, self._draw)
         self.learners_ = {
             "autoencoder": Learner(whole, Restoring(whole, self.loss), self._new_optimizer()),
-            "discriminator": Learner(D, knows, self._new_optimizer()),
-            "adversary": Learner(whole, Adversary(self.encoder_, D), self._new_optimizer()),
+            "discriminator": Learner(D, knows, self._new_adversarial_optimizer()),
+            "adversary": Learner(
+                whole, Adversary(self.encoder_, D), self._new_adversarial_optimizer()
+            ),
         }
-        for name in ("discriminator", "adversary"):
-            self.learners_[name].optimizer.learning_rate = self.adversarial_rate
 
     # -- samples
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
-from minienc.pretraining.base import Pretrainer, as_widths
+from minienc.pretraining.base import Pretrainer
+from minienc.pretraining.networks import as_widths
 from minienc.training.losses import get_loss
 
 
@@ -104,6 +105,10 @@ class Autoencoder(Reconstruction):
     code_activation: str = "linear"
     output_activation: str | None = None
     tied: bool = False
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        as_widths(type(self).__name__, self.hidden)
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""

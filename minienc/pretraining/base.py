@@ -22,6 +22,7 @@ import numpy as np
 
 from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
+from minienc.functions.activations import get_activation
 from minienc.models import Model
 from minienc.shapes import is_whole
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
@@ -236,6 +237,8 @@ class Pretrainer:
         check_device(self.device or "cpu")
         check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
         self._new_optimizer()
+        for option in ("activation", "code_activation", "output_activation"):
+            get_activation(getattr(self, option, None))
         for option, choices in self.choices.items():
             value = getattr(self, option)
             if value not in choices:
@@ -355,30 +358,3 @@ def check_counts(owner: str, **counts: Any) -> None:
     for name, value in counts.items():
         if not is_whole(value, 1):
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
-
-
-def as_widths(owner: str, hidden: Any) -> list[int]:
-    """The widths of an encoder's layers; one number is one layer."""
-    widths = [hidden] if is_whole(hidden) else list(hidden)
-    if not widths or not all(is_whole(w, 1) for w in widths):
-        raise ValueError(
-            f"{owner}: hidden is {hidden!r}, expected widths of at least one layer, such as "
-            f"(512, 128, 30)"
-        )
-    return [int(w) for w in widths]
-
-
-def as_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, int, int]:
-    """(H, W, C) of samples with so many numbers; None stands for a square grey image."""
-    if image_shape is None:
-        side = math.isqrt(n_features)
-        shape: tuple[int, ...] = (side, side, 1)
-    else:
-        shape = tuple(int(n) for n in image_shape) + ((1,) if len(image_shape) == 2 else ())
-    if len(shape) != 3 or math.prod(shape) != n_features:
-        given = "no image_shape" if image_shape is None else f"image_shape {tuple(image_shape)}"
-        raise ValueError(
-            f"samples of {n_features} numbers with {given}: expected (H, W) or (H, W, C) of as "
-            f"many numbers"
-        )
-    return shape  # type: ignore[return-value]

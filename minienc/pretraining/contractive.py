@@ -33,6 +33,7 @@ from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.base import as_samples, check_counts
+from minienc.pretraining.networks import as_widths
 from minienc.pretraining.second_order import (
     InputGradient,
     affine_layers,
@@ -138,6 +139,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
         name = "ContractiveAutoencoder"
+        as_widths(name, self.hidden)
         if self.projections is not None:
             check_counts(name, projections=self.projections)
         if not (math.isfinite(self.strength) and self.strength >= 0):

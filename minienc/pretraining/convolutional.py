@@ -22,7 +22,8 @@ import numpy as np
 from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Reconstruction
-from minienc.pretraining.base import as_image_shape, check_counts
+from minienc.pretraining.base import check_counts
+from minienc.pretraining.networks import as_halving_shape
 
 
 class ConvolutionalAutoencoder(Reconstruction):
@@ -56,11 +57,11 @@ class ConvolutionalAutoencoder(Reconstruction):
         check_counts(
             type(self).__name__, **{f"filters[{i}]": n for i, n in enumerate(self.filters)}
         )
-        self._checked_image_shape(math.prod(sample_shape))
+        self._image_shape(sample_shape)
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         x = Input(sample_shape, dtype=self.dtype)
-        tensor = Reshape(self._checked_image_shape(math.prod(sample_shape)))(x)
+        tensor = Reshape(self._image_shape(sample_shape))(x)
         shapes = [tensor.sample_shape]
         for i, n in enumerate(self.filters, 1):
             tensor = self._layer(Conv2D, n, self.activation, f"encoder_{i}")(tensor)
@@ -81,13 +82,7 @@ class ConvolutionalAutoencoder(Reconstruction):
         size = self.kernel_size
         return kind(filters, size, strides=2, padding="same", activation=activation, name=name)
 
-    def _checked_image_shape(self, n_features: int) -> tuple[int, int, int]:
+    def _image_shape(self, sample_shape: Sequence[int]) -> tuple[int, int, int]:
         """(H, W, C), which halve as often as there are convolutions."""
-        height, width, channels = as_image_shape(self.image_shape, n_features)
-        times = 2 ** len(self.filters)
-        if height % times or width % times:
-            raise ValueError(
-                f"{type(self).__name__}: {len(self.filters)} convolutions halve an image "
-                f"{len(self.filters)} times, and {height} x {width} cannot be; give fewer filters"
-            )
-        return height, width, channels
+        n_features, times = math.prod(sample_shape), len(self.filters)
+        return as_halving_shape(type(self).__name__, self.image_shape, n_features, times)

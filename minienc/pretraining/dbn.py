@@ -23,7 +23,8 @@ import numpy as np
 from minienc.arrays import beside, to_numpy
 from minienc.models import clone_model
 from minienc.pretraining.autoencoder import Autoencoder, Reconstruction
-from minienc.pretraining.base import as_widths, check_counts
+from minienc.pretraining.base import check_counts
+from minienc.pretraining.networks import as_widths
 from minienc.pretraining.rbm import RBM
 
 

@@ -29,8 +29,9 @@ from minienc.functions.losses import kl_divergence_backward, kl_divergence_forwa
 from minienc.layers import Centroids
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, check_counts
 from minienc.pretraining.kmeans import KMeans
+from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.step import Learner, Objective

@@ -15,8 +15,7 @@ where the discriminator is sure, at the beginning.
 
 Sources: Goodfellow et al. 2014, "Generative adversarial nets", algorithm 1 and section 3; Arjovsky,
 Chintala and Bottou 2017, "Wasserstein GAN", algorithm 1; Gulrajani et al. 2017 (the penalty, see
-``second_order.py``); Radford, Metz and Chintala 2016, "Unsupervised representation learning with
-deep convolutional generative adversarial networks" (DCGAN), section 3.
+``second_order.py``). The networks for images have a file of their own, ``dcgan.py``.
 """
 
 from __future__ import annotations
@@ -34,23 +33,12 @@ from minienc.functions.crossentropy import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
 )
-from minienc.layers import (
-    Activation,
-    BatchNormalization,
-    Conv2D,
-    Conv2DTranspose,
-    Dense,
-    Flatten,
-    Input,
-    Reshape,
-)
+from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import (
-    as_image_shape,
-    as_widths,
-    check_counts,
-)
+from minienc.pretraining.base import check_counts
+from minienc.pretraining.dcgan import image_features, image_generator
+from minienc.pretraining.networks import as_halving_shape, as_widths, dense_stack
 from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
@@ -213,26 +201,28 @@ class GAN(SteppedPretrainer):
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
         check_counts("GAN", noise=self.noise, n_critic=self.n_critic)
+        as_widths("GAN", self.hidden)
+        if self.architecture == "conv":
+            self._image_shape(sample_shape)
+
+    def _image_shape(self, sample_shape: Sequence[int]) -> tuple[int, int, int]:
+        times = len(as_widths("GAN", self.filters))
+        return as_halving_shape("GAN", self.image_shape, math.prod(sample_shape), times)
 
     def _new_optimizer(self) -> Optimizer:
         return Adam(self.learning_rate, beta_1=self.beta_1)
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         z, x = Input((self.noise,), dtype=self.dtype), Input(sample_shape, dtype=self.dtype)
-        n_features = math.prod(sample_shape)
-        widths = as_widths("GAN", self.hidden)
+        widths, f = as_widths("GAN", self.hidden), self.output_activation
         if self.architecture == "conv":
-            made, features = self._convolutional(z, x, n_features, widths[-1])
+            shape, filters = self._image_shape(sample_shape), as_widths("GAN", self.filters)
+            made = image_generator(z, shape, filters, f)
+            features = image_features(x, shape, filters, widths[-1])
         else:
-            made = features = None
-            tensor = z
-            for i, units in enumerate(reversed(widths), 1):
-                tensor = Dense(units, activation="relu", name=f"generator_{i}")(tensor)
-            made = Dense(n_features, activation=self.output_activation, name="made")(tensor)
-            features = x
-            for i, units in enumerate(widths, 1):
-                layer = Dense(units, activation="leaky_relu", name=f"discriminator_{i}")
-                features = layer(features)
+            hidden = dense_stack(z, widths[::-1], "relu", "generator")
+            made = Dense(math.prod(sample_shape), activation=f, name="made")(hidden)
+            features = dense_stack(x, widths, "leaky_relu", "discriminator")
         self.generator_ = Model(z, made, name="generator")
         self.discriminator_ = Model(x, Dense(1, name="logit")(features), name="discriminator")
         self.encoder_ = Model(x, features, name="encoder")
@@ -247,29 +237,6 @@ class GAN(SteppedPretrainer):
             "discriminator": Learner(D, of_D, self._new_optimizer()),
             "generator": Learner(G, of_G, self._new_optimizer(), self.arrays_),
         }
-
-    def _convolutional(self, z: Any, x: Any, n_features: int, code: int) -> tuple[Any, Any]:
-        """(what the generator makes, the discriminator's features), of images."""
-        height, width, channels = as_image_shape(self.image_shape, n_features)
-        filters = as_widths("GAN", self.filters)
-        times = 2 ** len(filters)
-        if height % times or width % times:
-            raise ValueError(
-                f"GAN: {len(filters)} convolutions halve an image {len(filters)} times, and "
-                f"{height} x {width} cannot be; give fewer filters"
-            )
-        small = (height // times, width // times, filters[-1])
-        tensor = Reshape(small)(Dense(math.prod(small), use_bias=False, name="generator_1")(z))
-        for i, n in enumerate([*reversed(filters[:-1]), channels], 2):
-            tensor = Activation("relu")(BatchNormalization()(tensor))
-            up = Conv2DTranspose(n, 4, strides=2, padding="same", name=f"generator_{i}")
-            tensor = up(tensor)
-        made = Activation(self.output_activation)(Flatten()(tensor))
-        features = Reshape((height, width, channels))(x)
-        for i, n in enumerate(filters, 1):
-            down = Conv2D(n, 4, 2, "same", "leaky_relu", name=f"discriminator_{i}")
-            features = down(features)
-        return made, Dense(code, activation="leaky_relu", name="features")(Flatten()(features))
 
     def _start(self, X: Any) -> None:
         rng = np.random.default_rng([self.random_state_, 1])

@@ -22,10 +22,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import Array, beside
-from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_image_shape, as_widths, check_counts
+from minienc.pretraining.autoencoder import Autoencoder
+from minienc.pretraining.base import check_counts
+from minienc.pretraining.networks import as_image_shape, as_widths
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 from minienc.training.step import Learner, Objective
@@ -45,12 +46,11 @@ class Restoration(Objective):
         each = x_hat[..., None], x[..., None], m
         total, loss_cache = self.loss.pair(*each, reduction="sum")  # (2)
         n_hidden = m.sum()
-        return (total / n_hidden,), (cache, loss_cache, n_hidden, x)  # (3)
+        return (total / n_hidden,), (cache, loss_cache, n_hidden)  # (3)
 
     def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
-        cache, loss_cache, n_hidden, x = cache
-        dtotal = x.dtype.type(dloss)
-        dx_hat = self.loss.backward(dtotal, loss_cache)[..., 0] / n_hidden  # (3), (2)
+        cache, loss_cache, n_hidden = cache
+        dx_hat = self.loss.backward(dloss, loss_cache)[..., 0] / n_hidden  # (3), (2)
         self.network.backward(dx_hat, cache, grads, need_dx=False)  # (1)
 
 
@@ -114,6 +114,7 @@ class MaskedAutoencoder(SteppedPretrainer):
         super().check_params(sample_shape)
         name, n_features = type(self).__name__, math.prod(sample_shape)
         check_counts(name, patch_size=self.patch_size)
+        as_widths(name, self.hidden)
         if not 0 < self.mask_ratio < 1:
             raise ValueError(
                 f"{name}: mask_ratio is {self.mask_ratio!r}, expected a part of the patches, "
@@ -126,20 +127,12 @@ class MaskedAutoencoder(SteppedPretrainer):
             )
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
-        widths = as_widths(type(self).__name__, self.hidden)
-        tensor = x = Input(sample_shape, dtype=self.dtype)
-        for i, units in enumerate(widths, 1):
-            f = self.activation if i < len(widths) else "linear"
-            tensor = Dense(units, activation=f, name=f"encoder_{i}")(tensor)
-        code = tensor
-        for i, units in reversed(list(enumerate(widths[:-1], 2))):
-            tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(math.prod(sample_shape), activation=f, name="decoder_1")(tensor)
-        self.model_ = Model(x, x_hat, name="autoencoder")
-        self.encoder_, self.decoder_ = Model(x, code, name="encoder"), Model(code, x_hat)
-        self.model_.initialize(rng)
-        learner = Learner(
-            self.model_, Restoration(self.model_, self.loss, self.draw_mask), self._new_optimizer()
+        networks = Autoencoder(
+            self.hidden, activation=self.activation, loss=self.loss, dtype=self.dtype
         )
+        networks.build(sample_shape, rng)
+        self.model_, self.encoder_ = networks.model_, networks.encoder_
+        self.decoder_ = networks.decoder_
+        loss = Restoration(self.model_, self.loss, self.draw_mask)
+        learner = Learner(self.model_, loss, self._new_optimizer())
         self.learners_ = {"autoencoder": learner}

@@ -35,13 +35,9 @@ from minienc.layers import (
     Reshape,
 )
 from minienc.models import Model
-from minienc.pretraining.base import (
-    Pretrainer,
-    as_image_shape,
-    as_samples,
-    check_counts,
-)
+from minienc.pretraining.base import Pretrainer, as_samples, check_counts
 from minienc.pretraining.kmeans import KMeans
+from minienc.pretraining.networks import as_image_shape
 
 CONTRAST = 0.01  # what is added to a patch's variance before its root divides
 
@@ -99,7 +95,12 @@ class PatchFeatures(Pretrainer):
         )
         if not (math.isfinite(self.whitening) and self.whitening > 0):
             raise ValueError(f"PatchFeatures: whitening is {self.whitening!r}, expected above 0")
-        as_image_shape(self.image_shape, math.prod(sample_shape))
+        height, width, _ = as_image_shape(self.image_shape, math.prod(sample_shape))
+        if self.patch_size > min(height, width):
+            raise ValueError(
+                f"PatchFeatures: patch_size is {self.patch_size}, larger than an image of {height} "
+                f"x {width}"
+            )
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         height, width, channels = as_image_shape(self.image_shape, math.prod(sample_shape))

@@ -21,7 +21,8 @@ from typing import Any
 from minienc.layers import Dense, DenseTranspose, KSparse
 from minienc.layers.regularizers import L1, L2, KLSparsity
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import as_widths, check_counts
+from minienc.pretraining.base import check_counts
+from minienc.pretraining.networks import as_widths
 
 ACTIVATIONS = {"kl": "sigmoid", "l1": "relu", "k": "linear"}  # of the code, under each penalty
 
@@ -67,6 +68,7 @@ class SparseAutoencoder(Autoencoder):
                 f"SparseAutoencoder: penalty is {self.penalty!r}, expected one of "
                 f"{', '.join(ACTIVATIONS)}"
             )
+        self._penalty(), self._decay()
         check_counts("SparseAutoencoder", k=self.k)
         width = as_widths("SparseAutoencoder", self.hidden)[-1]
         if self.penalty == "k" and self.k > width:
@@ -84,12 +86,11 @@ class SparseAutoencoder(Autoencoder):
 
     def _encoder_layer(self, units: int, f: str | None, name: str, is_code: bool) -> Dense:
         own = ACTIVATIONS[self.penalty] if is_code else self._f()
-        penalties = {"kl": KLSparsity(self.sparsity, self.strength), "l1": L1(self.strength)}
         return Dense(
             units,
             activation=f or own,
             kernel_regularizer=self._decay(),
-            activity_regularizer=penalties.get(self.penalty),
+            activity_regularizer=self._penalty(),
             name=name,
         )
 
@@ -98,6 +99,14 @@ class SparseAutoencoder(Autoencoder):
         if not isinstance(layer, DenseTranspose):  # tied weights are decayed once, as the encoder's
             layer.kernel_regularizer = self._decay()
         return layer
+
+    def _penalty(self) -> KLSparsity | L1 | None:
+        """On the code's activity; values that it would refuse are refused here."""
+        penalties: dict[str, Any] = {
+            "kl": KLSparsity(self.sparsity, self.strength),
+            "l1": L1(self.strength),
+        }
+        return penalties.get(self.penalty)
 
     def _decay(self) -> L2 | None:
         return L2(self.weight_decay) if self.weight_decay else None

@@ -21,8 +21,9 @@ import numpy as np
 from minienc.layers import Input
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import as_widths, check_counts
+from minienc.pretraining.base import check_counts
 from minienc.pretraining.denoising import noise_layer
+from minienc.pretraining.networks import as_widths
 
 
 class StackedAutoencoder(Autoencoder):

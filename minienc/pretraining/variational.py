@@ -41,8 +41,9 @@ from minienc.functions.variational import (
 from minienc.layers import Activation, Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, check_counts
 from minienc.pretraining.importance import log_likelihood
+from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.step import Learner, Objective
 
@@ -227,22 +228,22 @@ class VariationalAutoencoder(SteppedPretrainer):
         super().check_params(sample_shape)
         name = type(self).__name__
         check_counts(name, code=self.code)
+        self._widths()
         for key in ("beta", "stddev", "warm_up"):
             value = getattr(self, key)
             if not (math.isfinite(value) and value >= 0 and (key != "stddev" or value > 0)):
                 raise ValueError(f"{name}: {key} is {value!r}, expected a number from 0 up")
 
+    def _widths(self) -> list[int]:
+        return as_widths(type(self).__name__, self.hidden) if np.size(self.hidden) else []
+
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
-        widths = as_widths(type(self).__name__, self.hidden) if np.size(self.hidden) else []
-        tensor = x = Input(sample_shape, dtype=self.dtype)
-        for i, units in enumerate(widths, 1):
-            tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
-        mean = Dense(self.code, name="mean")(tensor)
-        log_variance = Dense(self.code, name="log_variance")(tensor)
-        tensor = z = Input((self.code,), dtype=self.dtype)
-        for i, units in reversed(list(enumerate(widths, 1))):
-            tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        y = Dense(sample_shape[-1], name="restored")(tensor)
+        x, z = Input(sample_shape, dtype=self.dtype), Input((self.code,), dtype=self.dtype)
+        features = dense_stack(x, self._widths(), self.activation, "encoder")
+        mean = Dense(self.code, name="mean")(features)
+        log_variance = Dense(self.code, name="log_variance")(features)
+        features = mirrored_stack(z, self._widths(), self.activation, "decoder")
+        y = Dense(sample_shape[-1], name="restored")(features)
         encoder = Model(x, [mean, log_variance], name="encoder")
         decoder = Model(z, y, name="decoder")
         for network in (encoder, decoder):

@@ -11,8 +11,8 @@ squared distance, whose gradient goes to one side only.
 
     dz = dq + beta 2 (z - q)       dC = the sum over those that chose it of 2 (q - z)
 
-A code that nobody has chosen for a while is put on a z of the batch: else it would never be chosen
-again.
+A code that no z has chosen for a while takes the place of one z of the batch: else it would never
+be chosen again.
 
 Source: van den Oord, Vinyals and Kavukcuoglu 2017, "Neural discrete representation learning", eq. 1
 to 3; Dhariwal et al. 2020, "Jukebox", section 3.1 (codes that nobody uses).
@@ -34,14 +34,15 @@ from minienc.functions.quantization import (
 from minienc.layers import Dense, Input, VectorQuantizer
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, as_widths, check_counts, iterate_samples
+from minienc.pretraining.base import as_samples, check_counts, iterate_samples
+from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
 from minienc.training.step import Learner, Objective
 
 
 class Quantization(Objective):
-    """L of a batch (x,), and its gradient; and codes that nobody has chosen for long begin anew.
+    """L of a batch (x,), and its gradient; and codes that no z has chosen for long begin anew.
 
     ``arrays["idle"]`` (n_codes,) counts the steps for which each code has not been chosen.
     """
@@ -84,7 +85,7 @@ class Quantization(Objective):
         self.encoder.backward(dz, encoder_cache, grads, need_dx=False)  # (1)
 
     def updates(self, cache: Any) -> list[Any]:
-        """Put codes that nobody has chosen for long on random z of this batch."""
+        """Codes that no z has chosen for long begin anew, at random z of this batch."""
         _, _, choice, _, _, use, rng = cache
         idle = np.where(use > 0, 0, self.arrays["idle"] + 1)
         dead = np.flatnonzero(idle >= self.patience)
@@ -112,7 +113,7 @@ class VQAutoencoder(SteppedPretrainer):
     beta : float
         How strongly z is held near its code.
     patience : int
-        Steps after which a code that nobody has chosen is put elsewhere.
+        Steps after which a code that no z has chosen begins anew.
     activation : str
     loss : {"binary_crossentropy", "mean_squared_error"}
     **params
@@ -146,25 +147,21 @@ class VQAutoencoder(SteppedPretrainer):
         check_counts(
             name, groups=self.groups, n_codes=self.n_codes, dim=self.dim, patience=self.patience
         )
+        as_widths(name, self.hidden)
         if not (math.isfinite(self.beta) and self.beta >= 0):
             raise ValueError(f"{name}: beta is {self.beta!r}, expected a number >= 0")
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths, width = as_widths("VQAutoencoder", self.hidden), self.groups * self.dim
-        tensor = x = Input(sample_shape, dtype=self.dtype)
-        for i, units in enumerate(widths, 1):
-            tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
-        z = Dense(width, name="code")(tensor)
-        tensor = q = Input((width,), dtype=self.dtype)
-        for i, units in reversed(list(enumerate(widths, 1))):
-            tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(sample_shape[-1], activation=f, name="restored")(tensor)
+        x, q = Input(sample_shape, dtype=self.dtype), Input((width,), dtype=self.dtype)
+        f, g = self.activation, "sigmoid" if self.loss == "binary_crossentropy" else "linear"
+        z = Dense(width, name="code")(dense_stack(x, widths, f, "encoder"))
+        restored = Dense(sample_shape[-1], activation=g, name="restored")
+        x_hat = restored(mirrored_stack(q, widths, f, "decoder"))
         self._layer = VectorQuantizer(self.n_codes, self.dim, name="codebook")
-        code = Input((width,), dtype=self.dtype)
         self.decoder_ = Model(q, x_hat, name="decoder")
         encoder = Model(x, z, name="continuous")
-        for network in (encoder, self.decoder_, Model(code, self._layer(code))):
+        for network in (encoder, self.decoder_, Model(q, self._layer(q))):
             network.initialize(rng)
         self.encoder_ = Model(x, self._layer(z), name="encoder")
         self.model_ = Model(x, self.decoder_(self._layer(z)), name="vq_autoencoder")

@@ -7,7 +7,7 @@ import pytest
 
 from minienc.data import load_digits
 from minienc.pretraining import METHODS, PCA
-from minienc.pretraining.base import as_image_shape
+from minienc.pretraining.networks import as_image_shape
 
 Convolutional = METHODS["convolutional"]
 

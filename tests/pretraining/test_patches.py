@@ -74,7 +74,7 @@ def test_the_encoder_is_saved_with_all_that_it_needs(fitted, tmp_path):
     ("params", "message"),
     [
         ({"n_centroids": 0}, "n_centroids is 0"),
-        ({"patch_size": 9}, "kernel_size"),
+        ({"patch_size": 9}, "patch_size is 9, larger than an image of 8 x 8"),
         ({"whitening": 0.0}, r"whitening is 0\.0, expected above 0"),
         ({"image_shape": (3, 3)}, "samples of 64 numbers with image_shape"),
     ],
