@@ -6,6 +6,7 @@ the names, Keras's, and what each asks of its targets.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from minienc.primitive import Primitive
 
 
 class Loss:
-    """A loss and its options.
+    """A loss and its options; a class of its own says which pair it is.
 
     Parameters
     ----------
-    pair : primitive
+    pair : primitive, where the class names none
         The forward, ``(y, target, sample_weight=None, **options) -> loss, cache``; its backward
         is found by its name.
     **options
@@ -34,13 +35,21 @@ class Loss:
         activation is trained that way.
     """
 
-    def __init__(
-        self, pair: Primitive, *, logits_activation: str | None = None, **options: Any
-    ) -> None:
-        self.pair = pair
-        self.pair_backward = pair.backward
+    pair: Any = None
+    logits_activation: str | None = None
+
+    def __init__(self, pair: Primitive | None = None, **options: Any) -> None:
+        if pair is not None:
+            if not isinstance(pair, Primitive):
+                raise TypeError(f"{type(self).__name__}: {pair!r} is no pair; options go by name")
+            self.pair = pair
+        known = inspect.signature(self.pair.definition).parameters
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{type(self).__name__} has no option {name!r}")
         self.options = options
-        self.logits_activation = None if options.get("from_logits") else logits_activation
+        if options.get("from_logits"):
+            self.logits_activation = None
 
     @property
     def name(self) -> str:
@@ -55,7 +64,7 @@ class Loss:
         return self.pair(y, target, sample_weight, **self.options)
 
     def backward(self, dloss: Any, cache: Any) -> Any:
-        return self.pair_backward(dloss, cache)
+        return self.pair.backward(dloss, cache)
 
     def on_logits(self) -> Loss:
         """The same loss of z instead of y = activation(z)."""
@@ -101,55 +110,40 @@ class Loss:
 class MeanSquaredError(Loss):
     """(y - t)^2, averaged."""
 
-    def __init__(self) -> None:
-        super().__init__(losses.mean_squared_error_forward)
+    pair = losses.mean_squared_error_forward
 
 
 class MeanAbsoluteError(Loss):
     """|y - t|, averaged."""
 
-    def __init__(self) -> None:
-        super().__init__(losses.mean_absolute_error_forward)
+    pair = losses.mean_absolute_error_forward
 
 
 class KLDivergence(Loss):
     """sum t log(t / y), averaged over the samples."""
 
-    def __init__(self) -> None:
-        super().__init__(losses.kl_divergence_forward)
+    pair = losses.kl_divergence_forward
 
 
 class BinaryCrossentropy(Loss):
-    """-(t log y + (1 - t) log(1 - y)), averaged."""
+    """-(t log y + (1 - t) log(1 - y)), averaged; with ``from_logits=True`` of y = sigmoid(z)."""
 
-    def __init__(self, from_logits: bool = False) -> None:
-        super().__init__(
-            crossentropy.binary_crossentropy_forward,
-            logits_activation="sigmoid",
-            from_logits=from_logits,
-        )
+    pair = crossentropy.binary_crossentropy_forward
+    logits_activation = "sigmoid"
 
 
 class CategoricalCrossentropy(Loss):
     """-sum_k t_k log y_k, averaged over the samples; targets are rows of probabilities."""
 
-    def __init__(self, from_logits: bool = False) -> None:
-        super().__init__(
-            crossentropy.categorical_crossentropy_forward,
-            logits_activation="softmax",
-            from_logits=from_logits,
-        )
+    pair = crossentropy.categorical_crossentropy_forward
+    logits_activation = "softmax"
 
 
 class SparseCategoricalCrossentropy(Loss):
     """-log y_label, averaged over the samples; targets are integer labels."""
 
-    def __init__(self, from_logits: bool = False) -> None:
-        super().__init__(
-            crossentropy.sparse_categorical_crossentropy_forward,
-            logits_activation="softmax",
-            from_logits=from_logits,
-        )
+    pair = crossentropy.sparse_categorical_crossentropy_forward
+    logits_activation = "softmax"
 
 
 LOSSES = {
