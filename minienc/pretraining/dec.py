@@ -3,7 +3,7 @@
     1. pretrain   a stacked denoising autoencoder; k-means on its codes gives the centroids mu
     2. q_nk       soft memberships of the codes z_n = f(x_n), by Student's t around mu_k
        p_nk       the same made sharper: q_nk^2 / sum_n q_nk, each row scaled to sum to 1
-    3. L = KL(p || q) = 1/N sum_nk p_nk log(p_nk / q_nk), lessened in mu and in the encoder
+    3. L = KL(p || q) = 1/N sum_nk p_nk log(p_nk / q_nk), made small by moving mu and the encoder
 
 p is what q would be if the clusters were as clear as the surest samples say; it is held while q
 follows it, and then made anew. Dividing by the cluster's size keeps large clusters from taking all.

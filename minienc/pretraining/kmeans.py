@@ -5,10 +5,10 @@
 
 Each half makes the inertia, 1/N sum_n |x_n - c_k(n)|^2, smaller or leaves it, so they come to rest.
 Where depends on the beginning: the first centroids are samples drawn far from each other, several
-times, and the best beginning goes on. A centroid that no sample is nearest to is put on a sample
-that lies far from its own.
+times, and the best beginning goes on. A centroid that no sample is nearest to takes the place
+of a sample that lies far from its own centroid.
 
-An encoder it becomes by the triangle code: how much nearer than the average one each centroid is.
+The triangle code makes it an encoder: how much nearer than the average one each centroid is.
 
 Sources: Lloyd 1982, "Least squares quantization in PCM"; Sculley 2010, "Web-scale k-means
 clustering", algorithm 1 (mini-batches); Coates, Lee and Ng 2011 (the code). How the beginning is

@@ -17,7 +17,7 @@ the chance of a pixel given all the others; Z is estimated by annealed importanc
 
 Sources: Hinton 2002, "Training products of experts by minimizing contrastive divergence", eq. 5;
 Tieleman 2008, "Training restricted Boltzmann machines using approximations to the likelihood
-gradient", section 2.2 (PCD); Besag 1975 (pseudo-likelihood).
+gradient", section 2.2 (PCD).
 """
 
 from __future__ import annotations
@@ -28,79 +28,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
-from minienc.functions.dense import dense_forward
-from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
+from minienc.arrays import beside, get_array_module, on_device, rows_at, to_numpy
+from minienc.functions.energy import UNITS, free_energy_backward
 from minienc.layers import Dense, DenseTranspose, Input
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.annealing import log_partition
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
+from minienc.pretraining.boltzmann import MEANS, QUALITY, Machine
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import SGD, Optimizer
 from minienc.training.step import Learner, Objective
-
-MEANS = {"binary": "sigmoid", "gaussian": None}  # E[unit | the other layer], as an activation
-QUALITY = {"binary": "pseudo_likelihood", "gaussian": "reconstruction"}  # what is logged
-
-
-class Machine:
-    """The two layers: the free energy of samples, and each layer drawn from the other."""
-
-    def __init__(self, up: Dense, down: DenseTranspose, visible: str, hidden_units: str) -> None:
-        self.up, self.down, self.visible, self.hidden_units = up, down, visible, hidden_units
-
-    def parameters(self) -> tuple[Parameter, Parameter, Parameter]:
-        """W, b, c."""
-        assert self.down.b is not None and self.up.b is not None
-        return self.up.W, self.down.b, self.up.b
-
-    def free_energy(self, v: Array) -> tuple[Array, Any]:
-        """F (N,), and the cache."""
-        W, b, c = (p.value for p in self.parameters())
-        return free_energy_forward(v, W, b, c, self.visible, self.hidden_units)
-
-    def draw_hidden(self, v: Array, rng: np.random.Generator) -> Array:
-        W, _, c = self.parameters()
-        mean, _ = dense_forward(v, W.value, c.value, MEANS[self.hidden_units])
-        return drawn(mean, self.hidden_units, rng)
-
-    def draw_visible(self, h: Array, rng: np.random.Generator) -> Array:
-        W, b, _ = self.parameters()
-        mean, _ = dense_forward(h, W.value.T, b.value, MEANS[self.visible])
-        return drawn(mean, self.visible, rng)
-
-    def quality(self, x: Array, restored: Array, rng: np.random.Generator) -> Any:
-        """The pseudo-likelihood of binary samples; how well Gaussian ones are restored."""
-        if self.visible == "gaussian":
-            difference = x - restored
-            return (difference * difference).sum(axis=1).mean()
-        return self.pseudo_likelihood(x, int(rng.integers(x.shape[1])))
-
-    def pseudo_likelihood(self, x: Array, i: int) -> Any:
-        """D log p(v_i | all others), for one i of each sample; of samples rounded to 0 and 1.
-
-        p(v_i | others) = exp(-F(v)) / (exp(-F(v)) + exp(-F(v~))) = sigmoid(F(v~) - F(v)), v~ being
-        v with v_i turned over. The first sample's i is given, those of the others are spread evenly
-        over the features: so the mean over a batch stands for all of them.
-        """
-        xp = get_array_module(x)
-        n, n_features = x.shape
-        v = (x > 0.5).astype(x.dtype)
-        bits = (i + max(1, n_features // n) * xp.arange(n)) % n_features
-        turned = xp.where(xp.arange(n_features) == bits[:, None], 1 - v, v)
-        gain = self.free_energy(turned)[0] - self.free_energy(v)[0]
-        log_sigmoid = xp.minimum(gain, 0) - xp.log1p(xp.exp(-xp.abs(gain)))
-        return x.shape[1] * log_sigmoid.mean()
-
-
-def drawn(mean: Array, units: str, rng: np.random.Generator) -> Array:
-    """Units of these means: zeros and ones, or normal numbers of variance 1."""
-    if units == "binary":
-        level = beside(rng.random(mean.shape, dtype="float32"), mean)
-        return (level < mean).astype(mean.dtype)
-    noise = rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype)
-    return mean + beside(noise, mean)
 
 
 class ContrastiveDivergence(Objective):
@@ -108,7 +46,8 @@ class ContrastiveDivergence(Objective):
 
     Its gradient takes what was made for given: how W moves the end of the chain is left out. What
     is left has no function that it is the gradient of (Sutskever and Tieleman 2010), but it is the
-    likelihood's gradient, where the chain is long.
+    likelihood's gradient, where the chain is long. The decay of W is in the gradient alone: in the
+    loss it would hide how small the difference is.
 
     Parameters
     ----------
@@ -148,11 +87,9 @@ class ContrastiveDivergence(Objective):
         _, *up = free_energy_backward(dF, cache)  # (1)
         _, *down = free_energy_backward(dF_made, cache_made)  # (2)
         for p, one, two in zip(self.machine.parameters(), up, down, strict=True):
-            gradient = grads[p]
-            gradient += one + two
+            grads.add(p, one + two)
         W = self.machine.up.W
-        gradient = grads[W]
-        gradient += self.weight_decay * W.value
+        grads.add(W, (dloss * self.weight_decay) * W.value)
 
     def updates(self, cache: Any) -> list[Any]:
         if "particles" in self.arrays:

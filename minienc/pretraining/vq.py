@@ -80,8 +80,7 @@ class Quantization(Objective):
         dq = self.decoder.backward(dx_hat, decoder_cache, grads)  # (3)
         pull, dC = quantization_error_backward(deach, choice)  # (2)
         dz = dq + self.beta * pull.reshape(dq.shape)  # straight through: dq is where dz would be
-        gradient = grads[self.codebook.C]
-        gradient += dC
+        grads.add(self.codebook.C, dC)
         self.encoder.backward(dz, encoder_cache, grads, need_dx=False)  # (1)
 
     def updates(self, cache: Any) -> list[Any]:
