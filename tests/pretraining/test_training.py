@@ -11,7 +11,6 @@ from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.callbacks import (
     Callback,
     EarlyStopping,
-    LambdaCallback,
     LearningRateScheduler,
     ReduceLROnPlateau,
 )
@@ -71,35 +70,110 @@ def test_the_learning_rates_follow_a_schedule_and_a_plateau(name):
     assert watch.rates[2] == pytest.approx([rate / 4 for rate in first]) or not first
 
 
-@pytest.mark.parametrize("name", [name for name in STEPPED if name != "kmeans"])
-def test_a_loss_that_is_not_a_number_changes_nothing(name, monkeypatch):
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_best_weights_come_back_in_a_run_that_was_killed(name, tmp_path):
+    """They are in the checkpoint: what learns goes on to change, and they do not."""
+
+    class Rises(Callback):
+        """The best epoch is the second; when told so, it dies in the one after."""
+
+        dies = False
+
+        def on_epoch_end(self, epoch, logs):
+            logs["watched"] = float(epoch != 1)
+
+        def on_train_batch_end(self, batch, logs):
+            if self.dies and (self.trainer.epoch, batch) == (2, 1) and self.is_last_stage():
+                raise Killed
+
+        def is_last_stage(self):
+            return self.trainer.epochs == 4
+
+    def fit(dies, **more):
+        rises = Rises()
+        rises.dies = dies
+        stop = EarlyStopping("watched", patience=9, mode="min", restore_best_weights=True)
+        return make(name, epochs=4).fit(X, callbacks=[rises, stop], **more)
+
+    whole = fit(False)
+    with pytest.raises(Killed):
+        fit(True, checkpoint_dir=tmp_path)
+    resumed = fit(False, checkpoint_dir=tmp_path, resume=True)
+    assert resumed.history_ == whole.history_
+    for a, b in zip(whole.model_.get_weights(), resumed.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+LEARNERS = [  # every one that has a gradient; of a method that has stages, those of the first
+    (name, which)
+    for name in METHODS
+    if name not in ("kmeans", "patches")
+    for which in {"gan": range(2), "aae": range(3)}.get(name, range(1))
+]
+
+
+@pytest.mark.parametrize(("name", "which"), LEARNERS)
+def test_a_loss_that_is_not_a_number_changes_nothing(name, which, monkeypatch):
     found = {}
 
     class Spoil(Callback):
-        """From the third batch on, the first learner's loss is NaN."""
+        """From the third batch on, one learner's loss is NaN."""
 
         def on_train_batch_end(self, batch, logs):
             if batch != 1 or self.trainer.epoch:
                 return
-            found["before"] = self.trainer.weights()
-            found["trainer"] = self.trainer
-            learner = next(iter(self.trainer.learners.values()))
+            learner = list(self.trainer.learners.values())[which]
             forward = learner.objective.forward
 
             def spoilt(batch, rng=None):
+                found.setdefault("before", self.trainer.weights())
+                found.setdefault("steps", learner.optimizer.iterations)
                 (_, *others), cache = forward(batch, rng)
                 return (np.nan, *others), cache
 
+            found["trainer"], found["learner"] = self.trainer, learner
+            found["loss"] = learner.objective.names[0].replace("_", " ")
             monkeypatch.setattr(learner.objective, "forward", spoilt)
 
-    kind = METHODS[name]
-    ours = LambdaCallback()
-    with pytest.raises(NonFiniteError, match="epoch 1, batch 3: the loss is nan"):
-        make(name, epochs=2, batch_size=7).fit(X, callbacks=[Spoil(), ours])
-    assert kind is METHODS[name]
+    with pytest.raises(NonFiniteError) as refusal:
+        make(name, epochs=2, batch_size=7).fit(X, callbacks=[Spoil()])
+    sentence = f"training stopped in epoch 1, batch 3: the {found['loss']} is nan; what every"
+    assert str(refusal.value).startswith(sentence)
     after = found["trainer"].weights()
     for learner, weights in found["before"].items():
-        np.testing.assert_array_equal(after[learner][""], weights[""])
+        for key, array in weights.items():
+            np.testing.assert_array_equal(after[learner][key], array, err_msg=f"{learner} {key}")
+    assert found["learner"].optimizer.iterations == found["steps"] == 2
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_handed_out_as_weights_are_copies(name):
+    class Spoil(Callback):
+        def on_epoch_end(self, epoch, logs):
+            for weights in self.trainer.weights().values():
+                for array in weights.values():
+                    array[...] = 77
+
+    plain, spoilt = make(name, epochs=2).fit(X), make(name, epochs=2).fit(X, callbacks=[Spoil()])
+    for a, b in zip(plain.model_.get_weights(), spoilt.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "variational", "masked"])
+def test_the_place_is_named_where_a_sample_is_absurd(name):
+    """A sample of 1e30 in float32, whose square is infinite."""
+    absurd = X.astype("float32").copy()
+    absurd[7, 3] = 1e30
+    option = "likelihood" if name == "variational" else "loss"
+    value = "gaussian" if name == "variational" else "mean_squared_error"
+    with pytest.raises(
+        NonFiniteError, match=r"epoch 1, batch \d: the loss is (inf|nan); .*appears in"
+    ):
+        make(name, **{option: value}).fit(absurd)
 
 
 def test_the_layer_is_named_where_a_variational_autoencoder_overflows():

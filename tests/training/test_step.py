@@ -7,10 +7,12 @@ import threading
 import numpy as np
 import pytest
 
+from minienc.arrays import on_device, to_numpy
 from minienc.layers import BatchNormalization, Dense, Dropout, Input
 from minienc.models import Model, clone_model
 from minienc.training.optimizers import SGD, Adam
 from minienc.training.step import Learner, NonFiniteError, Objective
+from tests.guard_array import GuardArray, to_guard
 
 RNG = np.random.default_rng(0)
 X = RNG.random((12, 4))
@@ -87,6 +89,37 @@ def test_it_goes_on_where_another_model_has_gathered_the_weights():
     vector = encoder.parameters.vector.copy()
     learner.step((X, X), rng())
     assert learner.parameters.is_home and np.any(encoder.get_weights()[0].ravel() != vector[:20])
+
+
+def test_it_goes_on_where_the_network_has_moved_to_another_device():
+    here, there = (learner_of(network(BatchNormalization()), Adam(0.01)) for _ in range(2))
+    for learner in (here, there):
+        learner.step((X, X), rng())
+    there.network.to("guard")
+    here.step((X, X), rng())
+    with on_device("guard"):
+        there.step((to_guard(X), to_guard(X)), rng())
+    assert there.parameters.is_home and isinstance(there.gradients.vector, GuardArray)
+    assert there.parameters is there.network.parameters
+    moved = to_numpy(there.parameters.vector)
+    np.testing.assert_allclose(moved, here.parameters.vector, rtol=1e-9, atol=1e-12)
+
+
+def test_the_exchange_is_given_the_gradient_and_the_update_takes_what_it_leaves():
+    found = []
+
+    def halve(gradients):
+        found.append(gradients.vector.copy())
+        gradients.vector[...] /= 2
+
+    learner = learner_of(network(), SGD(0.5), exchange=halve)
+    before = learner.parameters.vector.copy()
+    _, cache = learner.objective.forward((X, X))
+    grads = learner.network.new_gradients()
+    learner.objective.backward(1.0, cache, grads)
+    learner.step((X, X), rng())
+    np.testing.assert_array_equal(found[0], grads.vector)
+    np.testing.assert_allclose(before - learner.parameters.vector, 0.25 * found[0], atol=1e-15)
 
 
 class Pair:
