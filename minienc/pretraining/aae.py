@@ -31,7 +31,7 @@ from minienc.training.step import Learner, Objective
 
 
 class Discriminator(Objective):
-    """That draws of N(0, 1) are told from codes of a batch (x,)."""
+    """The discriminator's turn: it shall tell draws of N(0, 1) from the codes of a batch (x,)."""
 
     names = ("discriminator",)
 
@@ -55,7 +55,7 @@ class Discriminator(Objective):
 
 
 class Adversary(Objective):
-    """That the discriminator takes codes of a batch (x,) for draws, as far as the encoder can."""
+    """The encoder's turn: the discriminator shall take the codes of a batch (x,) for draws."""
 
     names = ("encoder",)
     uses_rng = False

@@ -67,7 +67,8 @@ def answer_backward(dloss: Any, cache: Any) -> Array:
 
 
 class DiscriminatorObjective(Objective):
-    """That the discriminator knows real samples from made ones; of Wasserstein's with a penalty."""
+    """The discriminator's turn: it shall tell real samples (x,) from made ones. The loss of Wasserstein
+    has a penalty on the slope at points between the two."""
 
     names = ("loss", "real", "made")
 
@@ -99,7 +100,7 @@ class DiscriminatorObjective(Objective):
 
 
 class GeneratorObjective(Objective):
-    """That the discriminator takes made samples for real, as far as they can bring it to."""
+    """The generator's turn: the discriminator shall take what is made for real."""
 
     names = ("generator_loss",)
 

@@ -101,7 +101,7 @@ class SteppedPretrainer(Pretrainer):
 
 
 class Restoring(Objective):
-    """That a network restores its input: l(x_hat, x) of a batch (x,)."""
+    """A network shall restore its input: l(x_hat, x) of a batch (x,)."""
 
     uses_rng = False
 
