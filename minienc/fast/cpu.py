@@ -21,12 +21,12 @@ _GELU = _CODES["gelu"]
 # A dense layer calls the activation by its name alone, so the parameter has its default.
 # softmax is not here: it needs whole rows, and a tile of the product holds a part of some.
 _FUSED = {
-    "identity": (_IDENTITY, 0.0, f.IdentityCache),
-    "linear": (_IDENTITY, 0.0, f.IdentityCache),
-    None: (_IDENTITY, 0.0, f.IdentityCache),
+    "identity": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["identity"]),
+    "linear": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
+    None: (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
     "relu": (_CODES["relu"], 0.0, f.ReluCache),
-    "leaky_relu": (_LEAKY_RELU, 0.2, lambda y: f.LeakyReluCache(y, 0.2)),
-    "elu": (_ELU, 1.0, lambda y: f.EluCache(y, 1.0)),
+    "leaky_relu": (_LEAKY_RELU, f.NEGATIVE_SLOPE, f.CACHE_OF_OUTPUT["leaky_relu"]),
+    "elu": (_ELU, f.ALPHA, f.CACHE_OF_OUTPUT["elu"]),
     "sigmoid": (_CODES["sigmoid"], 0.0, f.SigmoidCache),
     "tanh": (_CODES["tanh"], 0.0, f.TanhCache),
     "softplus": (_CODES["softplus"], 0.0, f.SoftplusCache),
@@ -62,10 +62,12 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
         return NotImplemented
     if code in (_LEAKY_RELU, _ELU):
         alpha = kept[1]
-    t = kept[1] if code == _GELU else None
+    elif code == _IDENTITY and dy is not None and dy.shape != kept[0].shape:
+        return NotImplemented  # the definition says so
+    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
     dW, db = (None, None) if add_to is None else add_to
     result = _kernels.dense_backward(
-        dy, x, W, has_bias, code, alpha, kept[0], t, dW, db, need_dx, need_dW, write
+        dy, x, W, has_bias, code, alpha, y, t, dW, db, need_dx, need_dW, write
     )
     if result is None:
         return NotImplemented

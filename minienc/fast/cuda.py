@@ -39,12 +39,12 @@ _IDENTITY, _RELU, _LEAKY_RELU, _ELU, _SIGMOID, _TANH, _SOFTPLUS, _GELU = range(8
 
 # name -> (code, the parameter of an activation that has one, the cache that its forward returns)
 _FUSED: dict[Any, tuple[int, float, Any]] = {
-    "identity": (_IDENTITY, 0.0, f.IdentityCache),
-    "linear": (_IDENTITY, 0.0, f.IdentityCache),
-    None: (_IDENTITY, 0.0, f.IdentityCache),
+    "identity": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["identity"]),
+    "linear": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
+    None: (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
     "relu": (_RELU, 0.0, f.ReluCache),
-    "leaky_relu": (_LEAKY_RELU, 0.2, lambda y: f.LeakyReluCache(y, 0.2)),
-    "elu": (_ELU, 1.0, lambda y: f.EluCache(y, 1.0)),
+    "leaky_relu": (_LEAKY_RELU, f.NEGATIVE_SLOPE, f.CACHE_OF_OUTPUT["leaky_relu"]),
+    "elu": (_ELU, f.ALPHA, f.CACHE_OF_OUTPUT["elu"]),
     "sigmoid": (_SIGMOID, 0.0, f.SigmoidCache),
     "tanh": (_TANH, 0.0, f.TanhCache),
     "softplus": (_SOFTPLUS, 0.0, f.SoftplusCache),
@@ -96,7 +96,7 @@ def relu_backward(dy, cache: f.ReluCache):
 
 
 @register_cuda
-def leaky_relu_forward(x, negative_slope=0.2):
+def leaky_relu_forward(x, negative_slope=f.NEGATIVE_SLOPE):
     return _forward_with(x, _LEAKY_RELU, negative_slope, f.LeakyReluCache)
 
 
@@ -106,7 +106,7 @@ def leaky_relu_backward(dy, cache: f.LeakyReluCache):
 
 
 @register_cuda
-def elu_forward(x, alpha=1.0):
+def elu_forward(x, alpha=f.ALPHA):
     return _forward_with(x, _ELU, alpha, f.EluCache)
 
 
@@ -269,7 +269,7 @@ def _slope_and_sums(dy: Any, kept: tuple, db: Any, write: bool, code: int, alpha
     """dz, and its sums over the samples, written to db or added to it."""
     M = dy.shape[-1]
     N = dy.size // M
-    y, t = kept[0], kept[1] if code == _GELU else None
+    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
     dz = dy if code == _IDENTITY else cupy.empty_like(dy)
     # so many runs of rows that every multiprocessor has work, but none shorter than 64
     across = -(-M // 32)

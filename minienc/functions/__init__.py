@@ -4,223 +4,27 @@
     dx, dW, db = dense_backward(dy, cache)  # one gradient for each array argument, in its order
 
 The numbers ``# (1)`` on a forward's lines are quoted by the lines of the backward that undo them.
+
+Every primitive of these files can be imported from here.
 """
 
-from minienc.functions.activations import (
-    ACTIVATIONS,
-    elu_backward,
-    elu_forward,
-    gelu_backward,
-    gelu_forward,
-    get_activation,
-    identity_backward,
-    identity_forward,
-    leaky_relu_backward,
-    leaky_relu_forward,
-    relu_backward,
-    relu_forward,
-    sigmoid_backward,
-    sigmoid_forward,
-    softmax_backward,
-    softmax_forward,
-    softplus_backward,
-    softplus_forward,
-    tanh_backward,
-    tanh_forward,
-)
-from minienc.functions.clustering import (
-    squared_distances_backward,
-    squared_distances_forward,
-    student_t_backward,
-    student_t_forward,
-    triangle_code_backward,
-    triangle_code_forward,
-)
-from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
-from minienc.functions.convolution import (
-    conv2d_backward,
-    conv2d_forward,
-    conv2d_transpose_backward,
-    conv2d_transpose_forward,
-    patches_backward,
-    patches_forward,
-)
-from minienc.functions.crossentropy import (
-    binary_crossentropy_backward,
-    binary_crossentropy_forward,
-    categorical_crossentropy_backward,
-    categorical_crossentropy_forward,
-    sparse_categorical_crossentropy_backward,
-    sparse_categorical_crossentropy_forward,
-)
-from minienc.functions.dense import (
-    dense_backward,
-    dense_forward,
-)
-from minienc.functions.energy import free_energy_backward, free_energy_forward
-from minienc.functions.losses import (
-    kl_divergence_backward,
-    kl_divergence_forward,
-    mean_absolute_error_backward,
-    mean_absolute_error_forward,
-    mean_squared_error_backward,
-    mean_squared_error_forward,
-)
-from minienc.functions.merging import (
-    add_backward,
-    add_forward,
-    concatenate_backward,
-    concatenate_forward,
-    reshape_backward,
-    reshape_forward,
-)
-from minienc.functions.noise import (
-    dropout_backward,
-    dropout_forward,
-    gaussian_noise_backward,
-    gaussian_noise_forward,
-    masking_noise_backward,
-    masking_noise_forward,
-    salt_and_pepper_noise_backward,
-    salt_and_pepper_noise_forward,
-)
-from minienc.functions.normalization import (
-    batch_normalization_backward,
-    batch_normalization_forward,
-    layer_normalization_backward,
-    layer_normalization_forward,
-    power_iteration,
-    spectral_normalization_backward,
-    spectral_normalization_forward,
-)
-from minienc.functions.penalties import (
-    l1_penalty_backward,
-    l1_penalty_forward,
-    l2_penalty_backward,
-    l2_penalty_forward,
-)
-from minienc.functions.pooling import (
-    average_pooling2d_backward,
-    average_pooling2d_forward,
-    global_average_pooling2d_backward,
-    global_average_pooling2d_forward,
-    max_pool2d_backward,
-    max_pool2d_forward,
-    up_sampling2d_backward,
-    up_sampling2d_forward,
-)
-from minienc.functions.quantization import quantization_error_backward, quantization_error_forward
-from minienc.functions.slopes import (
-    activation_slope_backward,
-    activation_slope_forward,
-)
-from minienc.functions.sparsity import (
-    k_sparse_backward,
-    k_sparse_forward,
-    kl_sparsity_backward,
-    kl_sparsity_forward,
-)
-from minienc.functions.variational import (
-    normal_kl_backward,
-    normal_kl_forward,
-    reparameterize_backward,
-    reparameterize_forward,
-)
+from minienc.functions.activations import *
+from minienc.functions.clustering import *
+from minienc.functions.contraction import *
+from minienc.functions.convolution import *
+from minienc.functions.dense import *
+from minienc.functions.energy import *
+from minienc.functions.losses import *
+from minienc.functions.merging import *
+from minienc.functions.noise import *
+from minienc.functions.normalization import *
+from minienc.functions.penalties import *
+from minienc.functions.pooling import *
+from minienc.functions.quantization import *
+from minienc.functions.slopes import *
+from minienc.functions.sparsity import *
+from minienc.functions.variational import *
+from minienc.primitive import Primitive
 
-__all__ = [
-    "ACTIVATIONS",
-    "activation_slope_backward",
-    "activation_slope_forward",
-    "add_backward",
-    "add_forward",
-    "average_pooling2d_backward",
-    "average_pooling2d_forward",
-    "batch_normalization_backward",
-    "batch_normalization_forward",
-    "binary_crossentropy_backward",
-    "binary_crossentropy_forward",
-    "categorical_crossentropy_backward",
-    "categorical_crossentropy_forward",
-    "concatenate_backward",
-    "concatenate_forward",
-    "conv2d_backward",
-    "conv2d_forward",
-    "conv2d_transpose_backward",
-    "conv2d_transpose_forward",
-    "dense_backward",
-    "dense_contraction_backward",
-    "dense_contraction_forward",
-    "dense_forward",
-    "dropout_backward",
-    "dropout_forward",
-    "elu_backward",
-    "elu_forward",
-    "free_energy_backward",
-    "free_energy_forward",
-    "gaussian_noise_backward",
-    "gaussian_noise_forward",
-    "gelu_backward",
-    "gelu_forward",
-    "get_activation",
-    "global_average_pooling2d_backward",
-    "global_average_pooling2d_forward",
-    "identity_backward",
-    "identity_forward",
-    "k_sparse_backward",
-    "k_sparse_forward",
-    "kl_divergence_backward",
-    "kl_divergence_forward",
-    "kl_sparsity_backward",
-    "kl_sparsity_forward",
-    "l1_penalty_backward",
-    "l1_penalty_forward",
-    "l2_penalty_backward",
-    "l2_penalty_forward",
-    "layer_normalization_backward",
-    "layer_normalization_forward",
-    "leaky_relu_backward",
-    "leaky_relu_forward",
-    "masking_noise_backward",
-    "masking_noise_forward",
-    "max_pool2d_backward",
-    "max_pool2d_forward",
-    "mean_absolute_error_backward",
-    "mean_absolute_error_forward",
-    "mean_squared_error_backward",
-    "mean_squared_error_forward",
-    "normal_kl_backward",
-    "normal_kl_forward",
-    "patches_backward",
-    "patches_forward",
-    "power_iteration",
-    "quantization_error_backward",
-    "quantization_error_forward",
-    "relu_backward",
-    "relu_forward",
-    "reparameterize_backward",
-    "reparameterize_forward",
-    "reshape_backward",
-    "reshape_forward",
-    "salt_and_pepper_noise_backward",
-    "salt_and_pepper_noise_forward",
-    "sigmoid_backward",
-    "sigmoid_forward",
-    "softmax_backward",
-    "softmax_forward",
-    "softplus_backward",
-    "softplus_forward",
-    "sparse_categorical_crossentropy_backward",
-    "sparse_categorical_crossentropy_forward",
-    "spectral_normalization_backward",
-    "spectral_normalization_forward",
-    "squared_distances_backward",
-    "squared_distances_forward",
-    "student_t_backward",
-    "student_t_forward",
-    "tanh_backward",
-    "tanh_forward",
-    "triangle_code_backward",
-    "triangle_code_forward",
-    "up_sampling2d_backward",
-    "up_sampling2d_forward",
-]
+__all__ = ["ACTIVATIONS", "get_activation", "power_iteration"]  # noqa: F405
+__all__ += [name for name, value in sorted(globals().items()) if isinstance(value, Primitive)]

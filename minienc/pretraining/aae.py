@@ -22,7 +22,7 @@ import numpy as np
 from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, to_numpy
 from minienc.data.checks import check_data
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
 )

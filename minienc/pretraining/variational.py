@@ -29,11 +29,12 @@ import numpy as np
 from minienc import plots
 from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
 from minienc.data.checks import check_data
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
+    mean_squared_error_backward,
+    mean_squared_error_forward,
 )
-from minienc.functions.losses import mean_squared_error_backward, mean_squared_error_forward
 from minienc.functions.variational import (
     normal_kl_backward,
     normal_kl_forward,
@@ -171,7 +172,7 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     def _surprise_backward(self, dsurprise: float, cache: Any, n_features: int) -> Array:
         """dy; ``dsurprise`` is the same number for every sample."""
-        each = get_array_module(cache.loss).full_like(cache.loss, dsurprise * n_features)
+        each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * n_features)
         if self.likelihood == "bernoulli":
             return binary_crossentropy_backward(each, cache)
         return mean_squared_error_backward(each / (2 * self.stddev**2), cache)

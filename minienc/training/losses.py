@@ -1,7 +1,7 @@
 """Losses as ``compile(loss=...)`` takes them: a pair of ``minienc.functions`` with its options.
 
-The mathematics stands in ``functions/losses.py`` and ``functions/crossentropy.py``; here are
-the names, Keras's, and what each asks of its targets.
+The mathematics stands in ``functions/losses.py``; here are the names, Keras's, and what each asks
+of its targets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data.checks import check_data
-from minienc.functions import crossentropy, losses
+from minienc.functions import losses
 from minienc.primitive import Primitive
 
 
@@ -49,7 +49,7 @@ class Loss:
     @property
     def takes_labels(self) -> bool:
         """Targets are integer classes instead of arrays of y's shape."""
-        return self.pair is crossentropy.sparse_categorical_crossentropy_forward
+        return self.pair is losses.sparse_categorical_crossentropy_forward
 
     def forward(self, y: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         return self.pair(y, target, sample_weight, **self.options)
@@ -124,7 +124,7 @@ class BinaryCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False) -> None:
         super().__init__(
-            crossentropy.binary_crossentropy_forward,
+            losses.binary_crossentropy_forward,
             logits_activation="sigmoid",
             from_logits=from_logits,
         )
@@ -135,7 +135,7 @@ class CategoricalCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False) -> None:
         super().__init__(
-            crossentropy.categorical_crossentropy_forward,
+            losses.categorical_crossentropy_forward,
             logits_activation="softmax",
             from_logits=from_logits,
         )
@@ -146,7 +146,7 @@ class SparseCategoricalCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False) -> None:
         super().__init__(
-            crossentropy.sparse_categorical_crossentropy_forward,
+            losses.sparse_categorical_crossentropy_forward,
             logits_activation="softmax",
             from_logits=from_logits,
         )
