@@ -29,7 +29,7 @@ static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL *out, ptrdif
 
 static inline REAL NAME(log_of_one)(REAL x) { return NAME(vlog)(SPLAT(x))[0]; }
 
-/* Probabilities are held between these two, see functions/crossentropy.py. */
+/* Probabilities are held between these two, see functions/losses.py. */
 #define P_LOW ((REAL)1e-7)
 #define P_HIGH ((REAL)(1 - 1e-7))
 static inline VEC NAME(held)(VEC y) { return NAME(at_most)(NAME(at_least)(y, P_LOW), P_HIGH); }

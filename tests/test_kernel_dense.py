@@ -23,6 +23,7 @@ kernels = pytest.importorskip("minienc._kernels")
 from minienc.functions import dense_backward, dense_forward, identity_forward  # noqa: E402
 from minienc.functions.dense import DenseCache  # noqa: E402
 from minienc.primitive import _fast  # noqa: E402
+from minienc.shapes import Form  # noqa: E402
 
 identity_forward(np.zeros(1))  # opens the door: from here on, what fast/ has is registered
 fast_forward, fast_backward = _fast["dense_forward"], _fast["dense_backward"]
@@ -115,6 +116,13 @@ def assert_within(actual, expected, bound, what):
     assert not excess.any(), (what, np.abs(actual - expected)[excess].max(), bound.max())
 
 
+def widened(field):
+    """What an activation's cache keeps, as its definition keeps it of float64."""
+    if isinstance(field, Form):
+        return field._replace(dtype=np.dtype("float64"))
+    return field.astype("float64") if isinstance(field, np.ndarray) else field
+
+
 def check_case(x, W, b, activation, rng, what):
     eps = np.finfo(x.dtype).eps
     D, M = W.shape
@@ -129,7 +137,7 @@ def check_case(x, W, b, activation, rng, what):
     assert_within(y, expected, 2.3 * (D + 3) * eps * size + 8 * eps * (1 + np.abs(expected)), what)
 
     dy = rng.standard_normal(y.shape).astype(x.dtype)
-    fields = [a.astype("float64") if isinstance(a, np.ndarray) else a for a in cache.f]
+    fields = [widened(a) for a in cache.f]
     wide_cache = DenseCache(*wide[:2], b is not None, activation, type(cache.f)(*fields))
     expected = dense_backward.definition(dy.astype("float64"), wide_cache)
     laid = cache._replace(x=random_layout(rng, x), W=random_layout(rng, W))

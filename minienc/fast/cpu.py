@@ -16,7 +16,7 @@ from minienc.primitive import register_fast
 _CODES = _kernels.activation_codes
 _FUSED = fused_activations(_CODES)
 _WITH_PARAMETER = _CODES["leaky_relu"], _CODES["elu"]
-_GELU = _CODES["gelu"]
+_IDENTITY, _GELU = _CODES["identity"], _CODES["gelu"]
 
 
 @register_fast
@@ -65,7 +65,9 @@ def _backward(dy, cache, dW, db, need_dx, need_dW, write):
         return None
     if code in _WITH_PARAMETER:
         alpha = kept[1]
-    t = kept[1] if code == _GELU else None
+    elif code == _IDENTITY and dy is not None and dy.shape != kept.y.shape:
+        return None  # the definition says so
+    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
     return _kernels.dense_backward(
-        dy, x, W, has_bias, code, alpha, kept[0], t, dW, db, need_dx, need_dW, write
+        dy, x, W, has_bias, code, alpha, y, t, dW, db, need_dx, need_dW, write
     )

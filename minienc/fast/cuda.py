@@ -208,7 +208,7 @@ def _slope_and_sums(dy: Any, kept: tuple, db: Any, write: bool, code: int, alpha
     """dz, and its sums over the samples, written to db or added to it."""
     M = dy.shape[-1]
     N = dy.size // M
-    y, t = kept[0], kept[1] if code == _GELU else None
+    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
     dz = dy if code == _IDENTITY else cupy.empty_like(dy)
     # so many runs of rows that every multiprocessor has work, but none shorter than 64
     across = -(-M // 32)

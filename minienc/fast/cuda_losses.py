@@ -11,13 +11,14 @@ from typing import Any
 import cupy
 
 from minienc.fast.cuda_launch import are_here, is_served, launch, register_cuda
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     BinaryCrossentropyCache,
     CategoricalCrossentropyCache,
+    MeanSquaredErrorCache,
     SparseCategoricalCrossentropyCache,
+    reduce_loss,
 )
-from minienc.functions.losses import MeanSquaredErrorCache
-from minienc.functions.reduction import loss_factor, reduce_loss
+from minienc.shapes import Form
 
 _SQUARED = 0
 _BINARY = 2, 1  # [from_logits]
@@ -53,10 +54,9 @@ def _as_labels(labels: Any) -> Any:
 
 
 def _reduce(function: str, l: Any, sample_weight: Any, reduction: str) -> Any:  # noqa: E741
-    """(loss, factor), as ``functions.reduction`` has them."""
+    """(loss, factor), as ``functions.losses.reduce_loss`` has them."""
     if sample_weight is not None or reduction not in ("mean", "sum") or l.size == 0:
-        factor = loss_factor(function, l, sample_weight, reduction)
-        return reduce_loss(l, factor, reduction), factor
+        return reduce_loss(function, l, sample_weight, reduction)
     loss, factor = cupy.empty((), dtype=l.dtype), cupy.empty_like(l)
     value = 1 / l.size if reduction == "mean" else 1.0
     launch("reduce_rows", l, 1, l.size, l, factor, loss, value)
@@ -92,16 +92,16 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
         return NotImplemented
     l, e = result  # noqa: E741
     loss, factor = _reduce("mean_squared_error_forward", l, sample_weight, reduction)
-    return loss, MeanSquaredErrorCache(y, e, factor, loss)
+    return loss, MeanSquaredErrorCache(y.shape, e, factor, Form(loss.shape, loss.dtype))
 
 
 @register_cuda
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
-    y, e, factor, loss = cache
+    shape, e, factor, loss = cache
     if not is_served(e):
         return NotImplemented
     dy = _gradient(dloss, e, None, factor, loss, _SQUARED)
-    return dy if dy is NotImplemented else dy.reshape(y.shape)
+    return dy if dy is NotImplemented else dy.reshape(shape)
 
 
 @register_cuda
@@ -110,7 +110,8 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
     if result is None:
         return NotImplemented
     loss, factor = _reduce("binary_crossentropy_forward", result[0], sample_weight, reduction)
-    return loss, BinaryCrossentropyCache(y, target, factor, loss, from_logits)
+    form = Form(loss.shape, loss.dtype)
+    return loss, BinaryCrossentropyCache(y, target, factor, form, from_logits)
 
 
 @register_cuda
@@ -129,7 +130,8 @@ def categorical_crossentropy_forward(
     if result is None:
         return NotImplemented
     loss, factor = _reduce("categorical_crossentropy_forward", result[0], sample_weight, reduction)
-    return loss, CategoricalCrossentropyCache(y, target, factor, loss, from_logits)
+    form = Form(loss.shape, loss.dtype)
+    return loss, CategoricalCrossentropyCache(y, target, factor, form, from_logits)
 
 
 @register_cuda
@@ -151,7 +153,8 @@ def sparse_categorical_crossentropy_forward(
         return NotImplemented
     name = "sparse_categorical_crossentropy_forward"
     loss, factor = _reduce(name, result[0], sample_weight, reduction)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, loss, from_logits)
+    form = Form(loss.shape, loss.dtype)
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits)
 
 
 @register_cuda

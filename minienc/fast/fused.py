@@ -20,20 +20,12 @@ def fused_activations(codes: Mapping[str, int]) -> dict[Any, tuple[int, float, A
     A dense layer calls the activation by its name alone, so the parameter has its default. gelu's
     cache is made of more than y: None.
     """
-    slope, alpha = (g.definition.__defaults__[0] for g in (f.leaky_relu_forward, f.elu_forward))
-    identity = codes["identity"], 0.0, f.IdentityCache
-    return {
-        "identity": identity,
-        "linear": identity,
-        None: identity,
-        "relu": (codes["relu"], 0.0, f.ReluCache),
-        "leaky_relu": (codes["leaky_relu"], slope, lambda y: f.LeakyReluCache(y, slope)),
-        "elu": (codes["elu"], alpha, lambda y: f.EluCache(y, alpha)),
-        "sigmoid": (codes["sigmoid"], 0.0, f.SigmoidCache),
-        "tanh": (codes["tanh"], 0.0, f.TanhCache),
-        "softplus": (codes["softplus"], 0.0, f.SoftplusCache),
-        "gelu": (codes["gelu"], 0.0, None),
+    parameters = {"leaky_relu": f.NEGATIVE_SLOPE, "elu": f.ALPHA}
+    table: dict[Any, tuple[int, float, Any]] = {
+        name: (codes[name], parameters.get(name, 0.0), f.CACHE_OF_OUTPUT.get(name))
+        for name in NAMES
     }
+    return table | {"linear": table["identity"], None: table["identity"]}
 
 
 def register_activations(

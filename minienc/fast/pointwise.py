@@ -15,14 +15,15 @@ import numpy as np
 from minienc import _kernels
 from minienc.fast.fused import register_activations
 from minienc.functions import activations as f
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     BinaryCrossentropyCache,
     CategoricalCrossentropyCache,
+    MeanSquaredErrorCache,
     SparseCategoricalCrossentropyCache,
+    reduce_loss,
 )
-from minienc.functions.losses import MeanSquaredErrorCache
-from minienc.functions.reduction import loss_factor, reduce_loss
 from minienc.primitive import register_fast
+from minienc.shapes import Form
 
 # ------------------------------------------------------------------------------------- activations
 
@@ -101,14 +102,14 @@ def _loss(function, y, target, operation, sample_weight, reduction):
     if result is None:
         return None
     l, out = result  # noqa: E741
-    factor = loss_factor(function, l, sample_weight, reduction)
-    return reduce_loss(l, factor, reduction), factor, out
+    return *reduce_loss(function, l, sample_weight, reduction), out
 
 
 def _is_number(dloss, loss):
     """Whether dloss is one number, fit for the loss."""
-    kind = type(dloss)
-    return kind is float or kind is int or (kind is type(loss) and kind is not np.ndarray)
+    if type(dloss) is float or type(dloss) is int:
+        return True
+    return isinstance(dloss, np.generic) and not loss.shape and dloss.dtype == loss.dtype
 
 
 def _backward(dloss, y, target, operation, factor, loss, cache):
@@ -117,7 +118,7 @@ def _backward(dloss, y, target, operation, factor, loss, cache):
     if dy is not None and _is_number(dloss, loss):
         return _kernels.scaled(dy, dloss)
     fits = _is_number(dloss, loss) or (
-        type(dloss) is type(loss) and dloss.dtype == loss.dtype and dloss.shape == loss.shape
+        type(dloss) is np.ndarray and dloss.dtype == loss.dtype and dloss.shape == loss.shape
     )
     dy = _kernels.loss_backward(dloss * factor, y, target, operation) if fits else None
     return NotImplemented if dy is None else dy  # the definition looks at such a dloss
@@ -130,14 +131,14 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
     if result is None:
         return NotImplemented
     loss, factor, e = result
-    return loss, MeanSquaredErrorCache(y, e, factor, loss)
+    return loss, MeanSquaredErrorCache(y.shape, e, factor, Form(loss.shape, loss.dtype))
 
 
 @register_fast
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
-    y, e, factor, loss = cache
+    shape, e, factor, loss = cache
     dy = _backward(dloss, e, None, _SQUARED_SLOPE, factor, loss, cache)
-    return NotImplemented if dy is NotImplemented else dy.reshape(y.shape)
+    return NotImplemented if dy is NotImplemented else dy.reshape(shape)
 
 
 @register_fast
@@ -147,7 +148,8 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
     if result is None:
         return NotImplemented
     loss, factor, dy = result
-    return _with_gradient(loss, _BinaryCache(y, target, factor, loss, from_logits), dy)
+    form = Form(loss.shape, loss.dtype)
+    return _with_gradient(loss, _BinaryCache(y, target, factor, form, from_logits), dy)
 
 
 @register_fast
@@ -167,7 +169,8 @@ def categorical_crossentropy_forward(
     if result is None:
         return NotImplemented
     loss, factor, dy = result
-    return _with_gradient(loss, _CategoricalCache(y, target, factor, loss, from_logits), dy)
+    form = Form(loss.shape, loss.dtype)
+    return _with_gradient(loss, _CategoricalCache(y, target, factor, form, from_logits), dy)
 
 
 @register_fast
@@ -192,7 +195,8 @@ def sparse_categorical_crossentropy_forward(
     if result is None:
         return NotImplemented
     loss, factor, dy = result
-    return _with_gradient(loss, _SparseCategoricalCache(y, labels, factor, loss, from_logits), dy)
+    form = Form(loss.shape, loss.dtype)
+    return _with_gradient(loss, _SparseCategoricalCache(y, labels, factor, form, from_logits), dy)
 
 
 @register_fast

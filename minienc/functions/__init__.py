@@ -11,7 +11,6 @@ from minienc.functions.activations import *
 from minienc.functions.clustering import *
 from minienc.functions.contraction import *
 from minienc.functions.convolution import *
-from minienc.functions.crossentropy import *
 from minienc.functions.dense import *
 from minienc.functions.energy import *
 from minienc.functions.losses import *

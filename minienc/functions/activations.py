@@ -12,17 +12,18 @@ dtype or for the cache of another function.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import Primitive, primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # --------------------------------------------------------------------------------------- identity
 
 
 class IdentityCache(NamedTuple):
-    shape_of: Array  # (...)  y itself, kept for its shape and dtype
+    y: Form  # (...)
 
 
 @primitive
@@ -30,13 +31,13 @@ def identity_forward(x):
     """y = x, as an array of its own. Slope: 1."""
     check_shapes("identity_forward", "x: ...", x)
     y = x.copy()  # (1)
-    return y, IdentityCache(y)
+    return y, IdentityCache(Form(y.shape, y.dtype))
 
 
 @primitive
 def identity_backward(dy, cache: IdentityCache):
     """dx = dy."""
-    check_shapes("identity_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("identity_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.copy()  # (1) was y = x
     return dx
 
@@ -70,6 +71,8 @@ def relu_backward(dy, cache: ReluCache):
 
 # ------------------------------------------------------------------------------------- leaky_relu
 
+NEGATIVE_SLOPE = 0.2  # of leaky_relu, where nobody says another
+
 
 class LeakyReluCache(NamedTuple):
     y: Array  # (...)
@@ -77,7 +80,7 @@ class LeakyReluCache(NamedTuple):
 
 
 @primitive
-def leaky_relu_forward(x, negative_slope=0.2):
+def leaky_relu_forward(x, negative_slope=NEGATIVE_SLOPE):
     """y = x where x > 0, else negative_slope * x. Slope: 1 or negative_slope.
 
     The sign of y is the sign of x as long as 0 < negative_slope, so y tells the branch.
@@ -105,6 +108,8 @@ def leaky_relu_backward(dy, cache: LeakyReluCache):
 
 # -------------------------------------------------------------------------------------------- elu
 
+ALPHA = 1.0  # of elu, likewise
+
 
 class EluCache(NamedTuple):
     y: Array  # (...)
@@ -112,7 +117,7 @@ class EluCache(NamedTuple):
 
 
 @primitive
-def elu_forward(x, alpha=1.0):
+def elu_forward(x, alpha=ALPHA):
     """y = x where x > 0, else alpha (exp(x) - 1). Slope: 1, or alpha exp(x) = y + alpha.
 
     Source: Clevert, Unterthiner and Hochreiter 2016, "Fast and accurate deep network learning by
@@ -123,8 +128,8 @@ def elu_forward(x, alpha=1.0):
         raise ValueError(f"elu_forward: alpha is {alpha}, expected > 0")
     xp = get_array_module(x)
     alpha = float(alpha)  # a np.float64 would make float64 of float32
-    e = alpha * xp.expm1(xp.minimum(x, 0))  # (1)  minimum: exp of a large x would overflow
-    y = xp.where(x > 0, x, e)  # (2)
+    curve = alpha * xp.expm1(xp.minimum(x, 0))  # (1)  minimum: exp of a large x would overflow
+    y = xp.where(x > 0, x, curve)  # (2)
     return y, EluCache(y, alpha)
 
 
@@ -133,8 +138,7 @@ def elu_backward(dy, cache: EluCache):
     """dx = dy where y > 0, else dy (y + alpha), for alpha exp(x) = alpha (exp(x) - 1) + alpha."""
     check_shapes("elu_backward", "y: ..., dy: ...", cache.y, dy)
     xp = get_array_module(dy)
-    de = dy * (cache.y + cache.alpha)  # (1) was e = alpha (exp(x) - 1)
-    dx = xp.where(cache.y > 0, dy, de)  # (2) was y = x or e
+    dx = dy * xp.where(cache.y > 0, 1, cache.y + cache.alpha)  # (1, 2) was y = x or curve
     return dx
 
 
@@ -145,17 +149,22 @@ class SigmoidCache(NamedTuple):
     y: Array  # (...)
 
 
+def sigmoid(x):
+    """1 / (1 + exp(-x)), computed with exp(-|x|), which never overflows.
+
+    For x < 0, multiplying numerator and denominator by exp(x) gives exp(x) / (1 + exp(x)), exact
+    down to the smallest outputs.
+    """
+    xp = get_array_module(x)
+    e = xp.exp(-xp.abs(x))  # in (0, 1]
+    return xp.where(x >= 0, 1, e) / (1 + e)
+
+
 @primitive
 def sigmoid_forward(x):
-    """y = 1 / (1 + exp(-x)). Slope: y (1 - y).
-
-    Computed with exp(-|x|), which never overflows: for x < 0, multiplying numerator and
-    denominator by exp(x) gives exp(x) / (1 + exp(x)), exact down to the smallest outputs.
-    """
+    """y = 1 / (1 + exp(-x)). Slope: y (1 - y)."""
     check_shapes("sigmoid_forward", "x: ...", x)
-    xp = get_array_module(x)
-    e = xp.exp(-xp.abs(x))  # (1)  in (0, 1]
-    y = xp.where(x >= 0, 1, e) / (1 + e)  # (2)
+    y = sigmoid(x)  # (1)
     return y, SigmoidCache(y)
 
 
@@ -164,7 +173,7 @@ def sigmoid_backward(dy, cache: SigmoidCache):
     """dx = dy y (1 - y): d/dx (1 + exp(-x))^-1 = exp(-x) (1 + exp(-x))^-2 = (1 - y) y."""
     check_shapes("sigmoid_backward", "y: ..., dy: ...", cache.y, dy)
     y = cache.y
-    dx = dy * (y * (1 - y))  # (1, 2) was y = 1 / (1 + exp(-x))
+    dx = dy * (y * (1 - y))  # (1) was y = 1 / (1 + exp(-x))
     return dx
 
 
@@ -310,6 +319,19 @@ ACTIVATIONS: dict[str, Primitive] = {
     "softplus": softplus_forward,
     "gelu": gelu_forward,
     "softmax": softmax_forward,
+}
+
+
+# The slope of these can be had from y alone; then this is the cache, with an option's default.
+CACHE_OF_OUTPUT: dict[str, Callable[[Array], NamedTuple]] = {
+    "linear": lambda y: IdentityCache(Form(y.shape, y.dtype)),
+    "identity": lambda y: IdentityCache(Form(y.shape, y.dtype)),
+    "relu": ReluCache,
+    "leaky_relu": lambda y: LeakyReluCache(y, NEGATIVE_SLOPE),
+    "elu": lambda y: EluCache(y, ALPHA),
+    "sigmoid": SigmoidCache,
+    "tanh": TanhCache,
+    "softplus": SoftplusCache,
 }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # ------------------------------------------------------------------------------ squared distances
 
@@ -14,7 +14,7 @@ from minienc.shapes import check_shapes
 class SquaredDistancesCache(NamedTuple):
     x: Array  # (N, D)
     C: Array  # (K, D)
-    shape_of: Array  # (N, K)  d
+    d: Form  # (N, K)
 
 
 @primitive
@@ -35,9 +35,9 @@ def squared_distances_forward(x, C):
     """
     check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
     xp = get_array_module(x, C)
-    d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)
+    d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)  # (1)
     d = xp.maximum(d, 0)
-    return d, SquaredDistancesCache(x, C, d)
+    return d, SquaredDistancesCache(x, C, Form(d.shape, d.dtype))
 
 
 @primitive
@@ -45,8 +45,8 @@ def squared_distances_backward(dd, cache: SquaredDistancesCache):
     """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n)."""
     x, C, d = cache
     check_shapes("squared_distances_backward", "d: N K, dd: N K", d, dd)
-    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C)
-    dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)
+    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C)  # (1) was |x - c|^2
+    dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)  # (1)
     return dx, dC
 
 
@@ -71,8 +71,9 @@ def triangle_code_forward(d):
     check_shapes("triangle_code_forward", "d: N K", d)
     xp = get_array_module(d)
     distance = xp.sqrt(d)  # (1)
-    mean = distance.sum(axis=1)[:, None] / d.shape[1]
-    y = xp.maximum(mean - distance, 0)  # (2)
+    mean = distance.sum(axis=1)[:, None] / d.shape[1]  # (2)
+    nearer = mean - distance  # (3)
+    y = xp.maximum(nearer, 0)  # (4)
     return y, TriangleCodeCache(distance, y)
 
 
@@ -86,10 +87,13 @@ def triangle_code_backward(dy, cache: TriangleCodeCache):
     distance, y = cache
     check_shapes("triangle_code_backward", "y: N K, dy: N K", y, dy)
     xp = get_array_module(dy)
-    passed = xp.where(y > 0, dy, 0)  # (2)
-    ddistance = passed.sum(axis=1)[:, None] / y.shape[1] - passed
+    dnearer = xp.where(y > 0, dy, 0)  # (4) was y = max(nearer, 0)
+    dmean = dnearer.sum(axis=1)[:, None]  # (3) was nearer = mean - distance
+    ddistance = dmean / y.shape[1] - dnearer  # (2, 3) distance enters twice
     is_apart = distance > 0
-    return xp.where(is_apart, ddistance / (2 * xp.where(is_apart, distance, 1)), 0)  # (1)
+    slope = xp.where(is_apart, distance, 1) * 2
+    dd = xp.where(is_apart, ddistance / slope, 0)  # (1) was distance = sqrt(d)
+    return dd
 
 
 # -------------------------------------------------------------------------------- soft memberships
@@ -97,7 +101,6 @@ def triangle_code_backward(dy, cache: TriangleCodeCache):
 
 class StudentTCache(NamedTuple):
     kernel: Array  # (N, K)  1 / (1 + d / a)
-    total: Array  # (N, 1)  of the row's unnormalised memberships
     q: Array  # (N, K)
     alpha: float
 
@@ -115,19 +118,19 @@ def student_t_forward(d, alpha=1.0):
     check_shapes("student_t_forward", "d: N K", d)
     kernel = 1 / (1 + d / alpha)  # (1)
     s = kernel ** ((alpha + 1) / 2)  # (2)
-    total = s.sum(axis=1)[:, None]
-    q = s / total  # (3)
-    return q, StudentTCache(kernel, total, q, alpha)
+    q = s / s.sum(axis=1)[:, None]  # (3)
+    return q, StudentTCache(kernel, q, alpha)
 
 
 @primitive
 def student_t_backward(dq, cache: StudentTCache):
     """dd_nk = -(a + 1) / (2 a) kernel_nk q_nk (dq_nk - sum_j dq_nj q_nj).
 
-    (3) gives ds = (dq - sum_j dq_j q_j) / total, as for a softmax; and by (1) and (2),
-    ds_nk / dd_nk = -(a + 1) / (2 a) s_nk kernel_nk.
+    (3) gives ds = (dq - sum_j dq_j q_j) / sum_j s_j, as for a softmax; and by (1) and (2),
+    ds_nk / dd_nk = -(a + 1) / (2 a) s_nk kernel_nk. The sum is divided by and multiplied with.
     """
-    kernel, _, q, alpha = cache
+    kernel, q, alpha = cache
     check_shapes("student_t_backward", "q: N K, dq: N K", q, dq)
-    centred = dq - (dq * q).sum(axis=1)[:, None]
-    return (-(alpha + 1) / (2 * alpha)) * kernel * q * centred
+    centred = dq - (dq * q).sum(axis=1)[:, None]  # (3) was q = s / sum s
+    dd = (-(alpha + 1) / (2 * alpha)) * kernel * q * centred  # (1, 2) was s = kernel^((a + 1) / 2)
+    return dd

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from minienc.arrays import Array
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 
 class DenseContractionCache(NamedTuple):
     s: Array  # (N, M)
     W: Array  # (D, M)
     square: Array  # (M,)  sum_d W_dm^2
-    F: Array  # (N,)
+    F: Form  # (N,)
 
 
 @primitive
@@ -28,7 +28,7 @@ def dense_contraction_forward(s, W):
     check_shapes("dense_contraction_forward", "s: N M, W: D M", s, W)
     square = (W * W).sum(axis=0)  # (1)
     F = (s * s) @ square  # (2)
-    return F, DenseContractionCache(s, W, square, F)
+    return F, DenseContractionCache(s, W, square, Form(F.shape, F.dtype))
 
 
 @primitive
@@ -36,6 +36,7 @@ def dense_contraction_backward(dF, cache: DenseContractionCache):
     """ds_nm = dF_n 2 s_nm |w_m|^2,  dW_dm = 2 W_dm sum_n dF_n s_nm^2."""
     s, W, square, F = cache
     check_shapes("dense_contraction_backward", "F: N, dF: N", F, dF)
-    ds = 2 * dF[:, None] * s * square  # (2)
-    dW = 2 * W * (dF @ (s * s))  # (2), (1)
+    ds = 2 * dF[:, None] * s * square  # (2) was F = s^2 square
+    dsquare = dF @ (s * s)  # (2)
+    dW = 2 * W * dsquare  # (1) was square = sum W^2
     return ds, dW

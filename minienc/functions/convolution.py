@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import get_array_module
 from minienc.functions.activations import get_activation
 from minienc.functions.dense import DenseCache, dense_backward, dense_forward
 from minienc.functions.windows import (
@@ -39,7 +39,7 @@ from minienc.functions.windows import (
     zeros_with_margins,
 )
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # ---------------------------------------------------------------------------------------- patches
 
@@ -47,7 +47,7 @@ from minienc.shapes import check_shapes
 class PatchesCache(NamedTuple):
     shape: tuple[int, int, int, int]  # of x: (N, H, W, C)
     windows: Windows
-    shape_of: Array  # (N, OH, OW, KH KW C)  y, kept for its shape and dtype
+    y: Form  # (N, OH, OW, KH KW C)
 
 
 @primitive
@@ -82,7 +82,7 @@ def patches_forward(x, kernel_size, strides=(1, 1), padding="valid"):
     )
     seen = _look_through(add_margins(x, windows), windows)  # (1)
     y = seen.reshape((n, *windows.n, windows.size[0] * windows.size[1] * channels))
-    return y, PatchesCache((n, height, width, channels), windows, y)
+    return y, PatchesCache((n, height, width, channels), windows, Form(y.shape, y.dtype))
 
 
 @primitive
@@ -92,7 +92,7 @@ def patches_backward(dy, cache: PatchesCache):
     A pixel was copied to every window that sees it, and a sum is what the gradient of a copy is:
     pixel (i, j) of window (h, w) goes to row SH h + i, column SW w + j.
     """
-    check_shapes("patches_backward", "y: N OH OW K, dy: N OH OW K", cache.shape_of, dy)
+    check_shapes("patches_backward", "y: N OH OW K, dy: N OH OW K", cache.y, dy)
     shape, windows = cache.shape, cache.windows
     (kh, kw), channels = windows.size, shape[-1]
     dseen = dy.reshape((shape[0], *windows.n, kh, kw, channels))
@@ -122,7 +122,7 @@ class Conv2DCache(NamedTuple):
     patches: PatchesCache
     dense: DenseCache  # its x is P (N OH OW, KH KW C), most of the memory
     kernel_shape: tuple[int, int, int, int]  # (KH, KW, C, M)
-    shape_of: Array  # (N, OH, OW, M)  y, kept for its shape and dtype
+    y: Form  # (N, OH, OW, M)
 
 
 @primitive
@@ -161,7 +161,7 @@ def conv2d_forward(x, W, b=None, strides=(1, 1), padding="valid", activation="id
     P = seen.reshape((-1, seen.shape[3]))  # (2)
     rows, dense = dense_forward(P, W.reshape((P.shape[1], n_out)), b, activation)  # (3)
     y = rows.reshape((*seen.shape[:3], n_out))  # (4)
-    return y, Conv2DCache(patches, dense, tuple(W.shape), y)
+    return y, Conv2DCache(patches, dense, tuple(W.shape), Form(y.shape, y.dtype))
 
 
 @primitive
@@ -190,7 +190,7 @@ def conv2d_backward(dy, cache: Conv2DCache):
     check_shapes("conv2d_backward", "y: N OH OW M, dy: N OH OW M", y, dy)
     drows = dy.reshape((-1, dy.shape[3]))  # (4) was y = rows
     dP, dW, db = dense_backward(drows, dense)  # (3) was f(P W + b)
-    dseen = dP.reshape(patches.shape_of.shape)  # (2) was P = seen
+    dseen = dP.reshape(patches.y.shape)  # (2) was P = seen
     dx = patches_backward(dseen, patches)  # (1) was seen = patches of x
     return dx, dW.reshape(kernel_shape), db
 
@@ -249,7 +249,9 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
     K = W.reshape((kh * kw * n_out, n_in))  # (1)
     P, dense = dense_forward(x.reshape((-1, n_in)), K.T)  # (2)  (N H W, KH KW M)
     seen = P.reshape((*x.shape[:3], kh * kw * n_out))  # (3)
-    z = patches_backward(seen, PatchesCache((x.shape[0], *size, n_out), windows, seen))  # (4)
+    z = patches_backward(
+        seen, PatchesCache((x.shape[0], *size, n_out), windows, Form(seen.shape, seen.dtype))
+    )  # (4)
     z = z if b is None else z + b  # (5)
     y, f = f_forward(z)  # (6)
     cache = Conv2DTransposeCache(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.functions.activations import sigmoid
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 UNITS = ("binary", "gaussian")
 
@@ -15,9 +16,10 @@ class FreeEnergyCache(NamedTuple):
     v: Array  # (N, D)
     W: Array  # (D, M)
     b: Array  # (D,)
-    h: Array  # (N, M)  the mean of each hidden unit, given v
-    F: Array  # (N,)
+    a: Array  # (N, M)  what each hidden unit receives
+    F: Form  # (N,)
     visible: str
+    hidden: str
 
 
 @primitive
@@ -59,17 +61,14 @@ def free_energy_forward(v, W, b, c, visible="binary", hidden="binary"):
     xp = get_array_module(v, W, b, c)
     a = v @ W + c  # (1)
     if hidden == "binary":
-        e = xp.exp(-xp.abs(a))
-        summed = (xp.maximum(a, 0) + xp.log1p(e)).sum(axis=1)  # (2)
-        h = xp.where(a > 0, 1, e) / (1 + e)  # its slope, sigmoid(a)
+        summed = (xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))).sum(axis=1)  # (2)
     else:
         summed = (a * a).sum(axis=1) / 2  # (2)
-        h = a
     if visible == "binary":
         F = -(v @ b) - summed  # (3)
     else:
         F = ((v - b) * (v - b)).sum(axis=1) / 2 - summed  # (3)
-    return F, FreeEnergyCache(v, W, b, h, F, visible)
+    return F, FreeEnergyCache(v, W, b, a, Form(F.shape, F.dtype), visible, hidden)
 
 
 @primitive
@@ -81,16 +80,17 @@ def free_energy_backward(dF, cache: FreeEnergyCache):
 
     for d log(1 + exp(a)) / da = sigmoid(a) = E[h | v], and d (a^2 / 2) / da = a = E[h | v].
     """
-    v, W, b, h, F, visible = cache
+    v, W, b, a, F, visible, hidden = cache
     check_shapes("free_energy_backward", "F: N, dF: N", F, dF)
-    dh = -dF[:, None] * h  # (2): the gradient of a
-    dW = v.T @ dh  # (1)
-    dc = dh.sum(axis=0)
-    if visible == "binary":  # (3)
-        db = -(dF @ v)
-        dv = -dF[:, None] * b + dh @ W.T
+    h = sigmoid(a) if hidden == "binary" else a
+    da = -dF[:, None] * h  # (2) was the sum over h
+    dW = v.T @ da  # (1) was a = v W + c
+    dc = da.sum(axis=0)  # (1)
+    if visible == "binary":
+        db = -(dF @ v)  # (3) was -v b' - sum
+        dv = -dF[:, None] * b + da @ W.T  # (1, 3) v enters twice
     else:
         apart = dF[:, None] * (v - b)
-        db = -apart.sum(axis=0)
-        dv = apart + dh @ W.T
+        db = -apart.sum(axis=0)  # (3) was |v - b|^2 / 2 - sum
+        dv = apart + da @ W.T  # (1, 3) v enters twice
     return dv, dW, db, dc

@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import get_array_module
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # -------------------------------------------------------------------------------------------- add
 
 
 class AddCache(NamedTuple):
     n: int
-    shape_of: Array  # (...)  y, kept for its shape and dtype
+    y: Form  # (...)
 
 
 @primitive
@@ -29,13 +29,13 @@ def add_forward(*xs):
     y = xs[0].copy()
     for x in xs[1:]:
         y = y + x  # (1)
-    return y, AddCache(len(xs), y)
+    return y, AddCache(len(xs), Form(y.shape, y.dtype))
 
 
 @primitive
 def add_backward(dy, cache: AddCache):
     """dx_i = dy for every i, each an array of its own."""
-    check_shapes("add_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("add_backward", "y: ..., dy: ...", cache.y, dy)
     dxs = tuple(dy.copy() for _ in range(cache.n))  # (1) was y = y + x
     return dxs
 
@@ -75,7 +75,7 @@ def weighted_sum_backward(dy, cache: WeightedSumCache):
 class ConcatenateCache(NamedTuple):
     sizes: tuple[int, ...]  # of each x along the axis
     axis: int
-    shape_of: Array  # y, kept for its shape and dtype
+    y: Form
 
 
 @primitive
@@ -85,13 +85,13 @@ def concatenate_forward(*xs, axis=-1):
     _check_other_axes(xs, axis)
     xp = get_array_module(*xs)
     y = xp.concatenate(xs, axis=axis)  # (1)
-    return y, ConcatenateCache(tuple(x.shape[axis] for x in xs), axis, y)
+    return y, ConcatenateCache(tuple(x.shape[axis] for x in xs), axis, Form(y.shape, y.dtype))
 
 
 @primitive
 def concatenate_backward(dy, cache: ConcatenateCache):
     """dx_i = the part of dy that x_i became."""
-    check_shapes("concatenate_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("concatenate_backward", "y: ..., dy: ...", cache.y, dy)
     dxs, start = [], 0
     for size in cache.sizes:
         part = [slice(None)] * dy.ndim
@@ -138,7 +138,7 @@ def _without(axis, shape):
 
 class ReshapeCache(NamedTuple):
     shape: tuple[int, ...]  # of x
-    shape_of: Array  # y, kept for its shape and dtype
+    y: Form
 
 
 @primitive
@@ -151,12 +151,12 @@ def reshape_forward(x, shape):
             f"numbers in each sample because shape is {tuple(shape)}"
         )
     y = x.reshape((x.shape[0], *shape)).copy()  # (1)
-    return y, ReshapeCache(tuple(x.shape), y)
+    return y, ReshapeCache(tuple(x.shape), Form(y.shape, y.dtype))
 
 
 @primitive
 def reshape_backward(dy, cache: ReshapeCache):
     """dx = dy in x's shape."""
-    check_shapes("reshape_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("reshape_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.reshape(cache.shape).copy()  # (1) was y = x.reshape
     return dx

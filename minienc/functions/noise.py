@@ -17,7 +17,7 @@ import numpy as np
 
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 
 def _uniform(function, xp, rng, x):
@@ -44,7 +44,7 @@ def _check_rng(function, rng):
 
 
 class DropoutCache(NamedTuple):
-    shape_of: Array  # (...)  y, kept for its shape and dtype
+    y: Form  # (...)
     mask: Array | None  # (...)  1 / (1 - rate) where x was kept, else 0; None: no noise
 
 
@@ -60,18 +60,18 @@ def dropout_forward(x, rate, rng=None):
         raise ValueError(f"dropout_forward: rate is {rate}, expected a probability in [0, 1)")
     if rng is None:
         y = x.copy()
-        return y, DropoutCache(y, None)
+        return y, DropoutCache(Form(y.shape, y.dtype), None)
     xp = get_array_module(x)
     is_kept = _uniform("dropout_forward", xp, rng, x) >= rate
     mask = is_kept.astype(x.dtype) / (1 - float(rate))
     y = x * mask  # (1)
-    return y, DropoutCache(y, mask)
+    return y, DropoutCache(Form(y.shape, y.dtype), mask)
 
 
 @primitive
 def dropout_backward(dy, cache: DropoutCache):
     """dx = dy m."""
-    check_shapes("dropout_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("dropout_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m
     return dx
 
@@ -80,7 +80,7 @@ def dropout_backward(dy, cache: DropoutCache):
 
 
 class MaskingNoiseCache(NamedTuple):
-    shape_of: Array  # (...)  y, kept for its shape and dtype
+    y: Form  # (...)
     mask: Array | None  # (...)  1 where x was kept, else 0; None: no noise
 
 
@@ -96,18 +96,18 @@ def masking_noise_forward(x, rate, rng=None):
         raise ValueError(f"masking_noise_forward: rate is {rate}, expected a probability in [0, 1]")
     if rng is None:
         y = x.copy()
-        return y, MaskingNoiseCache(y, None)
+        return y, MaskingNoiseCache(Form(y.shape, y.dtype), None)
     xp = get_array_module(x)
     is_kept = _uniform("masking_noise_forward", xp, rng, x) >= rate
     mask = is_kept.astype(x.dtype)
     y = x * mask  # (1)
-    return y, MaskingNoiseCache(y, mask)
+    return y, MaskingNoiseCache(Form(y.shape, y.dtype), mask)
 
 
 @primitive
 def masking_noise_backward(dy, cache: MaskingNoiseCache):
     """dx = dy m."""
-    check_shapes("masking_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("masking_noise_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m
     return dx
 
@@ -116,7 +116,7 @@ def masking_noise_backward(dy, cache: MaskingNoiseCache):
 
 
 class SaltAndPepperNoiseCache(NamedTuple):
-    shape_of: Array  # (...)  y, kept for its shape and dtype
+    y: Form  # (...)
     mask: Array | None  # (...)  1 where x was kept, else 0; None: no noise
 
 
@@ -133,19 +133,19 @@ def salt_and_pepper_noise_forward(x, rate, rng=None):
         )
     if rng is None:
         y = x.copy()
-        return y, SaltAndPepperNoiseCache(y, None)
+        return y, SaltAndPepperNoiseCache(Form(y.shape, y.dtype), None)
     xp = get_array_module(x)
     u = _uniform("salt_and_pepper_noise_forward", xp, rng, x)
     mask = (u >= rate).astype(x.dtype)
     salt = (u < rate / 2).astype(x.dtype)  # half of those that are not kept
     y = x * mask + salt  # (1)
-    return y, SaltAndPepperNoiseCache(y, mask)
+    return y, SaltAndPepperNoiseCache(Form(y.shape, y.dtype), mask)
 
 
 @primitive
 def salt_and_pepper_noise_backward(dy, cache: SaltAndPepperNoiseCache):
     """dx = dy m: what became salt or pepper does not depend on x."""
-    check_shapes("salt_and_pepper_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("salt_and_pepper_noise_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.copy() if cache.mask is None else dy * cache.mask  # (1) was y = x m + salt
     return dx
 
@@ -154,7 +154,7 @@ def salt_and_pepper_noise_backward(dy, cache: SaltAndPepperNoiseCache):
 
 
 class GaussianNoiseCache(NamedTuple):
-    shape_of: Array  # (...)  y, kept for its shape and dtype
+    y: Form  # (...)
 
 
 @primitive
@@ -168,16 +168,16 @@ def gaussian_noise_forward(x, stddev, rng=None):
         raise ValueError(f"gaussian_noise_forward: stddev is {stddev}, expected a number >= 0")
     if rng is None:
         y = x.copy()
-        return y, GaussianNoiseCache(y)
+        return y, GaussianNoiseCache(Form(y.shape, y.dtype))
     xp = get_array_module(x)
     e = _normal("gaussian_noise_forward", xp, rng, x).astype(x.dtype)
     y = x + float(stddev) * e  # (1)
-    return y, GaussianNoiseCache(y)
+    return y, GaussianNoiseCache(Form(y.shape, y.dtype))
 
 
 @primitive
 def gaussian_noise_backward(dy, cache: GaussianNoiseCache):
     """dx = dy: e does not depend on x."""
-    check_shapes("gaussian_noise_backward", "y: ..., dy: ...", cache.shape_of, dy)
+    check_shapes("gaussian_noise_backward", "y: ..., dy: ...", cache.y, dy)
     dx = dy.copy()  # (1) was y = x + s e
     return dx

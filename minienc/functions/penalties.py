@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.functions.reduction import check_dloss
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # --------------------------------------------------------------------------------------------- L1
 
@@ -18,7 +17,7 @@ from minienc.shapes import check_shapes
 class L1PenaltyCache(NamedTuple):
     w: Array  # (...)
     strength: float
-    loss: Array  # ()  kept for its shape and dtype
+    loss: Form  # ()
 
 
 @primitive
@@ -31,14 +30,14 @@ def l1_penalty_forward(w, strength):
     xp = get_array_module(w)
     strength = float(strength)  # a np.float64 would make float64 of float32
     loss = strength * xp.abs(w).sum()  # (1)
-    return loss, L1PenaltyCache(w, strength, loss)
+    return loss, L1PenaltyCache(w, strength, Form(loss.shape, loss.dtype))
 
 
 @primitive
 def l1_penalty_backward(dloss, cache: L1PenaltyCache):
     """dw = dloss * strength * sign(w): at the kink w = 0 the subgradient 0."""
     w, strength, loss = cache
-    check_dloss("l1_penalty_backward", dloss, loss)
+    check_shapes("l1_penalty_backward", "loss: ..., dloss: ... number", loss, dloss)
     xp = get_array_module(w)
     dw = dloss * strength * xp.sign(w)  # (1) was loss = strength sum |w|
     return dw
@@ -50,7 +49,7 @@ def l1_penalty_backward(dloss, cache: L1PenaltyCache):
 class L2PenaltyCache(NamedTuple):
     w: Array  # (...)
     strength: float
-    loss: Array  # ()  kept for its shape and dtype
+    loss: Form  # ()
 
 
 @primitive
@@ -63,13 +62,13 @@ def l2_penalty_forward(w, strength):
     check_shapes("l2_penalty_forward", "w: ...", w)
     strength = float(strength)  # a np.float64 would make float64 of float32
     loss = strength * (w * w).sum()  # (1)
-    return loss, L2PenaltyCache(w, strength, loss)
+    return loss, L2PenaltyCache(w, strength, Form(loss.shape, loss.dtype))
 
 
 @primitive
 def l2_penalty_backward(dloss, cache: L2PenaltyCache):
     """dw = dloss * strength * 2 w."""
     w, strength, loss = cache
-    check_dloss("l2_penalty_backward", dloss, loss)
+    check_shapes("l2_penalty_backward", "loss: ..., dloss: ... number", loss, dloss)
     dw = (dloss * strength * 2) * w  # (1) was loss = strength sum w^2
     return dw

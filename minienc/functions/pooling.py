@@ -25,7 +25,7 @@ from minienc.functions.windows import (
     zeros_with_margins,
 )
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # ---------------------------------------------------------------------------------------- maximum
 
@@ -34,7 +34,7 @@ class MaxPool2DCache(NamedTuple):
     which: Array  # (N, OH, OW, C) integers: which of the window's KH KW pixels was the maximum
     shape: tuple[int, int, int, int]  # of x: (N, H, W, C)
     windows: Windows
-    shape_of: Array  # (N, OH, OW, C)  y, kept for its shape and dtype
+    y: Form  # (N, OH, OW, C)
 
 
 @primitive
@@ -73,7 +73,7 @@ def max_pool2d_forward(x, pool_size=(2, 2), strides=None, padding="valid"):
         is_larger = (seen > y) | (seen != seen)  # NaN differs from itself
         y = xp.where(is_larger, seen, y)  # (1)
         which = xp.where(is_larger, xp.full_like(which, k), which)
-    return y, MaxPool2DCache(which, tuple(x.shape), windows, y)
+    return y, MaxPool2DCache(which, tuple(x.shape), windows, Form(y.shape, y.dtype))
 
 
 @primitive
@@ -99,7 +99,7 @@ class AveragePooling2DCache(NamedTuple):
     share: Array  # (OH, OW, 1)  1 / number of pixels in each window
     shape: tuple[int, int, int, int]  # of x: (N, H, W, C)
     windows: Windows
-    shape_of: Array  # (N, OH, OW, C)  y, kept for its shape and dtype
+    y: Form  # (N, OH, OW, C)
 
 
 @primitive
@@ -130,7 +130,7 @@ def average_pooling2d_forward(x, pool_size=(2, 2), strides=None, padding="valid"
     for where in others:
         total = total + wide[where]  # (1)
     y = total * share  # (2)
-    return y, AveragePooling2DCache(share, tuple(x.shape), windows, y)
+    return y, AveragePooling2DCache(share, tuple(x.shape), windows, Form(y.shape, y.dtype))
 
 
 @primitive
@@ -163,7 +163,7 @@ def _shares(x, windows):
 
 class GlobalAveragePooling2DCache(NamedTuple):
     shape: tuple[int, int, int, int]  # of x: (N, H, W, C)
-    shape_of: Array  # (N, C)  y, kept for its shape and dtype
+    y: Form  # (N, C)
 
 
 @primitive
@@ -178,13 +178,13 @@ def global_average_pooling2d_forward(x):
             f"global_average_pooling2d_forward: x is {tuple(x.shape)}, images without pixels"
         )
     y = x.mean(axis=(1, 2))  # (1)
-    return y, GlobalAveragePooling2DCache(tuple(x.shape), y)
+    return y, GlobalAveragePooling2DCache(tuple(x.shape), Form(y.shape, y.dtype))
 
 
 @primitive
 def global_average_pooling2d_backward(dy, cache: GlobalAveragePooling2DCache):
     """dx = dy / (H W), the same for every pixel."""
-    check_shapes("global_average_pooling2d_backward", "y: N C, dy: N C", cache.shape_of, dy)
+    check_shapes("global_average_pooling2d_backward", "y: N C, dy: N C", cache.y, dy)
     n, height, width, channels = cache.shape
     xp = get_array_module(dy)
     share = dy.reshape((n, 1, 1, channels)) / (height * width)
@@ -198,7 +198,7 @@ def global_average_pooling2d_backward(dy, cache: GlobalAveragePooling2DCache):
 class UpSampling2DCache(NamedTuple):
     size: tuple[int, int]  # (SH, SW)
     shape: tuple[int, int, int, int]  # of x: (N, H, W, C)
-    shape_of: Array  # (N, H SH, W SW, C)  y, kept for its shape and dtype
+    y: Form  # (N, H SH, W SW, C)
 
 
 @primitive
@@ -214,13 +214,13 @@ def up_sampling2d_forward(x, size=(2, 2)):
     size = pair_of("up_sampling2d_forward", "size", size)
     xp = get_array_module(x)
     y = xp.repeat(xp.repeat(x, size[0], axis=1), size[1], axis=2)  # (1)
-    return y, UpSampling2DCache(size, tuple(x.shape), y)
+    return y, UpSampling2DCache(size, tuple(x.shape), Form(y.shape, y.dtype))
 
 
 @primitive
 def up_sampling2d_backward(dy, cache: UpSampling2DCache):
     """dx = the sum of dy over each block: every number in it was a copy of the pixel."""
-    check_shapes("up_sampling2d_backward", "y: N H W C, dy: N H W C", cache.shape_of, dy)
+    check_shapes("up_sampling2d_backward", "y: N H W C, dy: N H W C", cache.y, dy)
     (sh, sw), (n, height, width, channels) = cache.size, cache.shape
     blocks = dy.reshape((n, height, sh, width, sw, channels))
     dx = blocks.sum(axis=(2, 4))  # (1) was y = x, repeated

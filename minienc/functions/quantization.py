@@ -7,14 +7,14 @@ from typing import NamedTuple
 from minienc.arrays import Array, get_array_module
 from minienc.functions.clustering import squared_distances_forward
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 
 class QuantizationErrorCache(NamedTuple):
     z: Array  # (N, D)
     index: Array  # (N,)  which code is nearest
     q: Array  # (N, D)  that code
-    e: Array  # (N,)
+    e: Form  # (N,)
     n_codes: int
 
 
@@ -42,7 +42,7 @@ def quantization_error_forward(z, C):
     index = d.argmin(axis=1)
     q = C[index]
     e = ((z - q) * (z - q)).sum(axis=1)
-    return e, QuantizationErrorCache(z, index, q, e, len(C))
+    return e, QuantizationErrorCache(z, index, q, Form(e.shape, e.dtype), len(C))
 
 
 @primitive

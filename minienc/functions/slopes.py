@@ -10,28 +10,27 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.functions.activations import CACHE_OF_OUTPUT, get_activation
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
+
+SLOPES = tuple(CACHE_OF_OUTPUT)  # the activations whose slope can be had from y = f(x)
 
 
 class ActivationSlopeCache(NamedTuple):
     y: Array  # (...)
     activation: str
-    negative_slope: float
-
-
-# s = f'(x) and ds/dy, from y = f(x) alone; relu and leaky_relu have none but at the kink
-SLOPES = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus")
 
 
 @primitive
-def activation_slope_forward(y, activation, negative_slope=0.2):
-    """s = f'(x), from y = f(x): the slope that an activation's backward multiplies by.
+def activation_slope_forward(y, activation):
+    """s = f'(x), from y = f(x): what an activation's backward makes of dy = 1.
 
-    linear      1                       sigmoid     y (1 - y)
-    relu        1 or 0                  tanh        1 - y^2
-    leaky_relu  1 or negative_slope     softplus    1 - exp(-y)
-    elu         1 or y + 1
+    With a small step of y it changes by ds/dy:
+
+    linear, relu, leaky_relu    0    (but at the kink)      sigmoid     1 - 2 y
+    elu                         1 where y < 0, else 0       tanh        -2 y
+                                                            softplus    exp(-y)
     """
     check_shapes("activation_slope_forward", "y: ...", y)
     if activation not in SLOPES:
@@ -39,36 +38,26 @@ def activation_slope_forward(y, activation, negative_slope=0.2):
             f"activation_slope_forward: activation is {activation!r}, expected one of "
             f"{', '.join(SLOPES)}"
         )
-    xp = get_array_module(y)
-    one = xp.ones_like(y)
-    if activation == "linear":
-        s = one
-    elif activation in ("relu", "leaky_relu"):
-        s = xp.where(y > 0, one, one * (negative_slope if activation == "leaky_relu" else 0))
-    elif activation == "elu":
-        s = xp.where(y > 0, one, y + 1)
-    elif activation == "sigmoid":
-        s = y * (1 - y)
-    elif activation == "tanh":
-        s = 1 - y * y
-    else:
-        s = -xp.expm1(-y)
-    return s, ActivationSlopeCache(y, activation, negative_slope)
+    ones = get_array_module(y).ones_like(y)
+    f_backward = get_activation(activation).backward
+    s = f_backward.definition(ones, CACHE_OF_OUTPUT[activation](y))  # (1)
+    return s, ActivationSlopeCache(y, activation)
 
 
 @primitive
 def activation_slope_backward(ds, cache: ActivationSlopeCache):
-    """dy = ds s'(y): 0 for the piecewise linear ones, 1 for elu's curve, 1 - 2 y for the sigmoid,
-    -2 y for tanh, exp(-y) for softplus."""
-    y, activation, _ = cache
+    """dy = ds s'(y), with s' from the table above."""
+    y, activation = cache
     check_shapes("activation_slope_backward", "y: ..., ds: ...", y, ds)
     xp = get_array_module(ds)
     if activation == "elu":
-        return xp.where(y > 0, 0, ds)
-    if activation == "sigmoid":
-        return ds * (1 - 2 * y)
-    if activation == "tanh":
-        return -2 * ds * y
-    if activation == "softplus":
-        return ds * xp.exp(-y)
-    return xp.zeros_like(ds)
+        dy = xp.where(y > 0, 0, ds)  # (1) was s = 1 or y + 1
+    elif activation == "sigmoid":
+        dy = ds * (1 - 2 * y)  # (1) was s = y (1 - y)
+    elif activation == "tanh":
+        dy = -2 * ds * y  # (1) was s = 1 - y^2
+    elif activation == "softplus":
+        dy = ds * xp.exp(-y)  # (1) was s = 1 - exp(-y)
+    else:
+        dy = xp.zeros_like(ds)  # (1) was a number on either side of the kink
+    return dy

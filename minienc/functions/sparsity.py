@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.functions.reduction import check_dloss
+from minienc.functions.losses import EPSILON
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
-
-_EPSILON = 1e-7
+from minienc.shapes import Form, check_shapes
 
 # -------------------------------------------------------------------------------------- KL sparsity
 
 
 class KLSparsityCache(NamedTuple):
-    h: Array  # (N, K)  kept for its shape and dtype
+    h: Form  # (N, K)
     mean: Array  # (K,)  of each unit, over the samples
     target: float
     strength: float
-    loss: Array  # ()
+    loss: Form  # ()
 
 
 @primitive
@@ -47,10 +45,11 @@ def kl_sparsity_forward(h, target, strength):
     xp = get_array_module(h)
     r, strength = float(target), float(strength)
     mean = h.sum(axis=0) / max(len(h), 1)  # (1)
-    m = xp.clip(mean, _EPSILON, 1 - _EPSILON)
+    m = xp.clip(mean, EPSILON, 1 - EPSILON)
     terms = r * xp.log(r / m) + (1 - r) * xp.log((1 - r) / (1 - m))  # (2)
-    loss = strength * terms.sum()
-    return loss, KLSparsityCache(h, mean, r, strength, loss)
+    loss = strength * terms.sum()  # (3)
+    cache = KLSparsityCache(Form(h.shape, h.dtype), mean, r, strength, Form(loss.shape, loss.dtype))
+    return loss, cache
 
 
 @primitive
@@ -61,11 +60,13 @@ def kl_sparsity_backward(dloss, cache: KLSparsityCache):
     m was held, the gradient is that of where it was held: a dead unit is still pulled up.
     """
     h, mean, r, strength, loss = cache
-    check_dloss("kl_sparsity_backward", dloss, loss)
-    xp = get_array_module(h)
-    m = xp.clip(mean, _EPSILON, 1 - _EPSILON)
-    dmean = dloss * strength * ((1 - r) / (1 - m) - r / m)  # (2)
-    return xp.zeros_like(h) + dmean / max(len(h), 1)  # (1) was a mean over N
+    check_shapes("kl_sparsity_backward", "loss: ..., dloss: ... number", loss, dloss)
+    xp = get_array_module(mean)
+    m = xp.clip(mean, EPSILON, 1 - EPSILON)
+    dterms = dloss * strength  # (3) was loss = strength sum terms
+    dmean = dterms * ((1 - r) / (1 - m) - r / m)  # (2) was r log(r / m) + ...
+    dh = xp.zeros(h.shape, dtype=h.dtype) + dmean / max(h.shape[0], 1)  # (1) was mean = sum h / N
+    return dh
 
 
 # ---------------------------------------------------------------------------------------- k-sparse
@@ -73,7 +74,7 @@ def kl_sparsity_backward(dloss, cache: KLSparsityCache):
 
 class KSparseCache(NamedTuple):
     mask: Array  # (N, K)  1 where h was kept
-    shape_of: Array  # (N, K)  y
+    y: Form  # (N, K)
 
 
 @primitive
@@ -92,12 +93,13 @@ def k_sparse_forward(h, k):
     above, level = h > least, h == least
     room = k - above.sum(axis=1)[:, None]  # for how many of those that are level with it
     mask = (above | (level & (xp.cumsum(level, axis=1) <= room))).astype(h.dtype)
-    y = h * mask
-    return y, KSparseCache(mask, y)
+    y = h * mask  # (1)
+    return y, KSparseCache(mask, Form(y.shape, y.dtype))
 
 
 @primitive
 def k_sparse_backward(dy, cache: KSparseCache):
     """dh = dy where h was kept: which ones are the largest does not change with a small step."""
-    check_shapes("k_sparse_backward", "y: N K, dy: N K", cache.shape_of, dy)
-    return dy * cache.mask
+    check_shapes("k_sparse_backward", "y: N K, dy: N K", cache.y, dy)
+    dh = dy * cache.mask  # (1) was y = h mask
+    return dh

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import primitive
-from minienc.shapes import check_shapes
+from minienc.shapes import Form, check_shapes
 
 # ----------------------------------------------------------------------------- reparameterisation
 
 
 class ReparameterizeCache(NamedTuple):
     half: Array  # (N, K)  1/2 sigma noise, sigma = exp(log_variance / 2)
-    shape_of: Array  # (N, K)  z
+    z: Form  # (N, K)
 
 
 @primitive(constants=("noise",))
@@ -30,13 +30,13 @@ def reparameterize_forward(mean, log_variance, noise):
     xp = get_array_module(mean, log_variance, noise)
     spread = xp.exp(log_variance / 2) * noise  # (1)
     z = mean + spread  # (2)
-    return z, ReparameterizeCache(spread / 2, z)
+    return z, ReparameterizeCache(spread / 2, Form(z.shape, z.dtype))
 
 
 @primitive
 def reparameterize_backward(dz, cache: ReparameterizeCache):
     """dmean = dz,  dlog_variance = dz 1/2 sigma noise, for d exp(v / 2) / dv = exp(v / 2) / 2."""
-    check_shapes("reparameterize_backward", "z: ..., dz: ...", cache.shape_of, dz)
+    check_shapes("reparameterize_backward", "z: ..., dz: ...", cache.z, dz)
     dlog_variance = dz * cache.half  # (1)
     dmean = dz.copy()  # (2) was a sum
     return dmean, dlog_variance

@@ -28,7 +28,7 @@ import numpy as np
 
 from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     BinaryCrossentropyCache,
     binary_crossentropy_backward,
     binary_crossentropy_forward,

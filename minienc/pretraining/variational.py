@@ -27,11 +27,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
-from minienc.functions.crossentropy import (
+from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
+    mean_squared_error_backward,
+    mean_squared_error_forward,
 )
-from minienc.functions.losses import mean_squared_error_backward, mean_squared_error_forward
 from minienc.functions.variational import (
     normal_kl_backward,
     normal_kl_forward,

@@ -1,6 +1,6 @@
 """Losses as ``compile(loss=...)`` takes them: a pair of ``minienc.functions`` with its options.
 
-The mathematics stands in ``functions/losses.py`` and ``functions/crossentropy.py``; here are
+The mathematics stands in ``functions/losses.py``; here are
 the names, Keras's, and what each asks of its targets.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data.checks import check_data
-from minienc.functions import crossentropy, losses
+from minienc.functions import losses
 from minienc.primitive import Primitive
 
 
@@ -58,7 +58,7 @@ class Loss:
     @property
     def takes_labels(self) -> bool:
         """Targets are integer classes instead of arrays of y's shape."""
-        return self.pair is crossentropy.sparse_categorical_crossentropy_forward
+        return self.pair is losses.sparse_categorical_crossentropy_forward
 
     def forward(self, y: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         return self.pair(y, target, sample_weight, **self.options)
@@ -128,21 +128,21 @@ class KLDivergence(Loss):
 class BinaryCrossentropy(Loss):
     """-(t log y + (1 - t) log(1 - y)), averaged; with ``from_logits=True`` of y = sigmoid(z)."""
 
-    pair = crossentropy.binary_crossentropy_forward
+    pair = losses.binary_crossentropy_forward
     logits_activation = "sigmoid"
 
 
 class CategoricalCrossentropy(Loss):
     """-sum_k t_k log y_k, averaged over the samples; targets are rows of probabilities."""
 
-    pair = crossentropy.categorical_crossentropy_forward
+    pair = losses.categorical_crossentropy_forward
     logits_activation = "softmax"
 
 
 class SparseCategoricalCrossentropy(Loss):
     """-log y_label, averaged over the samples; targets are integer labels."""
 
-    pair = crossentropy.sparse_categorical_crossentropy_forward
+    pair = losses.sparse_categorical_crossentropy_forward
     logits_activation = "softmax"
 
 

@@ -307,8 +307,8 @@ def test_the_first_label_out_of_range_is_named():
     with pytest.raises(ValueError) as caught:
         sparse_categorical_crossentropy_forward(y, labels)
     assert str(caught.value) == (
-        "sparse_categorical_crossentropy_forward: labels[1, 0] is 4, expected 0 to 3, for y has "
-        "4 classes"
+        "sparse_categorical_crossentropy_forward: labels[1, 0] is 4, expected 0 to 3 because y "
+        "is (2, 3, 4)"
     )
     labels[1, 0] = 0
     with pytest.raises(ValueError, match=r"labels\[1, 2\] is -1, expected 0 to 3"):

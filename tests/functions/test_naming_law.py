@@ -1,7 +1,7 @@
 """The law of names: a backward speaks of the forward's variables, and undoes its numbered lines.
 
-In a backward, ``d<name>`` is the gradient by what the forward calls ``<name>``, and every line that
-a forward numbers, ``# (1)``, is quoted by the line of the backward that undoes it, ``# (1) was ...``.
+In a backward, ``d<name>`` is the gradient by what the forward calls ``<name>``, and every line
+that a forward numbers, ``# (1)``, is quoted by the line that undoes it, ``# (1) was ...``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAIRS = sorted(
 
 
 def sources(name: str) -> tuple[str, str]:
-    """Of a pair: the text of the forward, with that of its module's helpers, and of the backward."""
+    """Of a pair: the text of the forward and of its module's helpers, and of the backward."""
     forward, backward = (REGISTRY[f"{name}_{way}"].definition for way in ("forward", "backward"))
     module = inspect.getmodule(forward)
     text = textwrap.dedent(inspect.getsource(forward))
