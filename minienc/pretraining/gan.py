@@ -67,7 +67,7 @@ def answer_backward(dloss: Any, cache: Any) -> Array:
 
 
 class DiscriminatorObjective(Objective):
-    """The discriminator's turn: it shall tell real samples (x,) from made ones. The loss of Wasserstein
+    """The discriminator's turn: it shall tell real samples (x,) from made ones. Wasserstein's loss
     has a penalty on the slope at points between the two."""
 
     names = ("loss", "real", "made")
