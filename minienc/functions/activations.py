@@ -269,8 +269,8 @@ def gelu_backward(dy, cache: GeluCache):
     x, t = cache
     dt = 0.5 * x * dy  # (3) was y = x/2 (1 + t)
     du = dt * (1 - t * t)  # (2) was t = tanh(u)
-    du_dx = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x)  # (1) was u = sqrt(2/pi) (x + ...)
-    dx = 0.5 * (1 + t) * dy + du * du_dx  # (1, 3) x enters twice: the sum of both ways
+    slope = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x)  # (1) was u = sqrt(2/pi) (x + ...)
+    dx = 0.5 * (1 + t) * dy + du * slope  # (1, 3) x enters twice: the sum of both ways
     return dx
 
 

@@ -247,7 +247,8 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
     size = transposed_size(name, x.shape[1:3], (kh, kw), strides, padding)
     windows = place_windows(name, size, (kh, kw), strides, padding, "kernel size")
     K = W.reshape((kh * kw * n_out, n_in))  # (1)
-    P, dense = dense_forward(x.reshape((-1, n_in)), K.T)  # (2)  (N H W, KH KW M)
+    rows, Kt = x.reshape((-1, n_in)), K.T
+    P, dense = dense_forward(rows, Kt)  # (2)  (N H W, KH KW M)
     seen = P.reshape((*x.shape[:3], kh * kw * n_out))  # (3)
     z = patches_backward(
         seen, PatchesCache((x.shape[0], *size, n_out), windows, Form(seen.shape, seen.dtype))

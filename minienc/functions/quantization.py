@@ -40,8 +40,8 @@ def quantization_error_forward(z, C):
     check_shapes("quantization_error_forward", "z: N D, C: K D", z, C)
     d, _ = squared_distances_forward(z, C)
     index = d.argmin(axis=1)
-    q = C[index]
-    e = ((z - q) * (z - q)).sum(axis=1)
+    q = C[index]  # (1)
+    e = ((z - q) * (z - q)).sum(axis=1)  # (2)
     return e, QuantizationErrorCache(z, index, q, Form(e.shape, e.dtype), len(C))
 
 
@@ -54,7 +54,7 @@ def quantization_error_backward(de, cache: QuantizationErrorCache):
     z, index, q, e, n_codes = cache
     check_shapes("quantization_error_backward", "e: N, de: N", e, de)
     xp = get_array_module(z)
-    dz = 2 * de[:, None] * (z - q)
+    dz = 2 * de[:, None] * (z - q)  # (2) was e = |z - q|^2
     member = (index[:, None] == xp.arange(n_codes)).astype(z.dtype)
-    dC = -(member.T @ dz)
+    dC = member.T @ -dz  # (1) was q = C[index], and dq = -dz
     return dz, dC

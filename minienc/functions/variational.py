@@ -68,6 +68,6 @@ def normal_kl_backward(dkl, cache: NormalKLCache):
     """dmean = dkl mean,  dlog_variance = dkl 1/2 (sigma^2 - 1)."""
     mean, variance = cache
     check_shapes("normal_kl_backward", "mean: ..., dkl: ...", mean, dkl)
-    dmean = dkl * mean  # (2)
-    dlog_variance = dkl * (variance - 1) / 2  # (1), (2)
+    dmean = dkl * mean  # (2) was kl = (mean^2 + variance - 1 - log_variance) / 2
+    dlog_variance = dkl * (variance - 1) / 2  # (1, 2) was variance = exp(log_variance)
     return dmean, dlog_variance

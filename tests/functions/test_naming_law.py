@@ -47,11 +47,14 @@ def names_in(text: str) -> set[str]:
 
 
 def gradients_in(text: str) -> set[str]:
-    """The variables of a backward that are called d-something."""
+    """The variables of a backward that are called d-something, but for what it took from the cache."""
     tree = ast.parse(text)
     stored = {
         node.id
-        for node in ast.walk(tree)
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assign)
+        and "cache" not in names_in(ast.unparse(statement.value))
+        for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
@@ -59,13 +62,16 @@ def gradients_in(text: str) -> set[str]:
 
 
 def numbers_in(text: str) -> set[int]:
-    """The numbers of its lines."""
-    comments = [
-        token.string
-        for token in tokenize.generate_tokens(io.StringIO(text).readline)
-        if token.type == tokenize.COMMENT
-    ]
-    return {int(n) for comment in comments for n in re.findall(r"\((\d+)\)", comment)}
+    """The numbers of its lines: (1), (1, 2) or (1) to (3)."""
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        for first, last in re.findall(r"\((\d+)\) to \((\d+)\)", token.string):
+            found.update(range(int(first), int(last)))
+        for numbers in re.findall(r"\((\d+(?:, \d+)*)\)", token.string):
+            found.update(map(int, numbers.split(", ")))
+    return found
 
 
 def breaches(forward: str, backward: str) -> list[str]:
@@ -77,6 +83,8 @@ def breaches(forward: str, backward: str) -> list[str]:
     ]
     there, back = numbers_in(forward), numbers_in(backward)
     found += [f"line ({n}) of the forward is not quoted" for n in sorted(there - back)]
+    if there and not re.search(r"# \(\d.*\) \w", backward):
+        found.append("the backward does not say what the lines were")
     found += [f"line ({n}) is no line of the forward" for n in sorted(back - there)]
     return found
 
