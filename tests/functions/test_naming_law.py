@@ -47,7 +47,7 @@ def names_in(text: str) -> set[str]:
 
 
 def gradients_in(text: str) -> set[str]:
-    """The variables of a backward that are called d-something, but for what it took from the cache."""
+    """The variables of a backward that are called d-something, but for what the cache held."""
     tree = ast.parse(text)
     stored = {
         node.id
