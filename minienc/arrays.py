@@ -154,7 +154,7 @@ def to_device(x: Any, device: str) -> Array:
         return cupy.asarray(x if get_array_module(x) is cupy else to_numpy(x))
 
 
-def beside(x: Any, like: Array) -> Array:
+def to_device_of(x: Any, like: Array) -> Array:
     """Return ``x`` where ``like`` lives."""
     if get_array_module(like) is get_array_module(x) is np:
         return x
@@ -171,7 +171,7 @@ def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
         rows = x[indices]
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
     with on_device(device_of(x)):
-        rows = x[beside(indices, x) if is_array(indices) else indices]
+        rows = x[to_device_of(indices, x) if is_array(indices) else indices]
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
@@ -227,7 +227,7 @@ def on_device(device: str) -> Any:
     return find_cupy(device).cuda.Device(cuda_number(device))
 
 
-def zeros_beside(like: Array, n: int) -> Array:
+def zeros_where(like: Array, n: int) -> Array:
     """``zeros_aligned`` where ``like`` lives, of its dtype."""
     with on_device(device_of(like)):
         return zeros_aligned(get_array_module(like), n, like.dtype)

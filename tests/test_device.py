@@ -210,7 +210,7 @@ def test_no_room_is_left_out():
     root = Path(minienc.layers.__file__).parent.parent
     rooms = [f.name for f in root.iterdir() if f.is_dir() and any(places(f.name))]
     assert sorted(rooms) == sorted(ROOMS)
-    doors = {"arrays.beside: asarray 0", "arrays.zeros_aligned: zeros 0"}
+    doors = {"arrays.to_device_of: asarray 0", "arrays.zeros_aligned: zeros 0"}
     assert {str(p) for p in places("")} == doors
 
 

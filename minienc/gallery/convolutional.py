@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import beside, on_device, to_numpy
+from minienc.arrays import on_device, to_device_of, to_numpy
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.convolutional import ConvolutionalAutoencoder
 from minienc.pretraining.networks import as_image_shape
@@ -37,7 +37,7 @@ def _answers(
 ) -> list[tuple[str, np.ndarray]]:
     """The samples, and under them a kernel's answers in a row, drawn as large as they."""
     height, width, channels = as_image_shape(method.image_shape, x[0].size)
-    images = beside(x.reshape(-1, height, width, channels), layer.W.value)
+    images = to_device_of(x.reshape(-1, height, width, channels), layer.W.value)
     with on_device(method.model_.device):
         answers = to_numpy(layer(images))
     answers = np.maximum(answers, 0) / max(float(answers.max()), 1e-30)

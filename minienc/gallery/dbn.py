@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minienc import plots
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.gallery import rbm
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.dbn import DBN
@@ -19,7 +19,7 @@ def pictures(method: DBN, X: Any, image_shape: Sequence[int] | None) -> list[Pic
     found = [Picture(caption, plots.lines(curves, "epoch", ""), is_drawing=True)]
     if image_shape is not None:
         x = some(method, X)
-        there = beside(x, method.model_.parameters.vector)
+        there = to_device_of(x, method.model_.parameters.vector)
         rows = [
             ("sample", x),
             ("unrolled", to_numpy(method.unrolled_.predict(there))),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.masked import MaskedAutoencoder
 
@@ -18,7 +18,7 @@ def pictures(method: MaskedAutoencoder, X: Any, image_shape: Sequence[int] | Non
         return []
     x = some(method, X)
     m = method.draw_mask(x, np.random.default_rng(0))
-    seen = beside((1 - m) * x, method.encoder_.parameters.vector)
+    seen = to_device_of((1 - m) * x, method.encoder_.parameters.vector)
     restored = to_numpy(method.model_.predict(seen))
     rows = [
         ("sample", x),

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, beside
+from minienc.arrays import Array, to_device_of
 from minienc.layers.initializers import get_initializer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.symbolic import SymbolicTensor, connect
@@ -157,7 +157,7 @@ class Layer:
         inner, backward = cache.inner, self.pair.backward
         into, write = None, False  # where the weights' gradients go, and whether that is empty yet
         if grads is not None and self.learned:
-            into, write = grads.claim(cache.parameters)
+            into, write = grads.places(cache.parameters)
             for name in self.transposed:
                 k = self.learned.index(name)
                 into[k] = into[k].T
@@ -232,7 +232,7 @@ class Layer:
         """Draw the layer's own weights again from ``rng``."""
         for p in self._own:
             fresh = p.initializer(p.shape, rng, p.value.dtype)
-            p.value = beside(fresh, p.value)
+            p.value = to_device_of(fresh, p.value)
 
     @property
     def trainable(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_beside
+from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_where
 
 __all__ = ["Gradients", "Parameter", "Parameters"]
 
@@ -106,7 +106,7 @@ class _FlatVector:
             raise TypeError(f"the parameters of one model need one dtype: {kinds}")
         get_array_module(*values)  # which refuses those of two devices
         like = values[0] if values else np.empty(0, "float32")
-        self.vector = zeros_beside(like, sum(p.size for _, p in self._named))
+        self.vector = zeros_where(like, sum(p.size for _, p in self._named))
         self._views: dict[Parameter, Array] = {}
         self._slices: dict[Parameter, slice] = {}
         self._by_name: dict[str, Parameter] = {}
@@ -240,7 +240,7 @@ class Gradients(_FlatVector):
         total = self[parameter]
         total += gradient  # in place: ``total`` is a view into the vector
 
-    def claim(self, parameters: Sequence[Parameter | None]) -> tuple[list[Any], bool]:
+    def places(self, parameters: Sequence[Parameter | None]) -> tuple[list[Any], bool]:
         """The views of these parameters, and whether nothing has been added to them yet: then they
         hold anything, and every number of them must be written."""
         unwritten, views = self._unwritten, self._views

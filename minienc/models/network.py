@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minienc.arrays import Array, beside, check_device, device_of, to_numpy
+from minienc.arrays import Array, check_device, device_of, to_device_of, to_numpy
 from minienc.layers.base import Layer
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter, Parameters
@@ -143,7 +143,7 @@ class Network(Layer):
             {name: p.shape for name, p in named.items()},
         )
         for name, p in named.items():
-            p.value = beside(weights[name], p.value)
+            p.value = to_device_of(weights[name], p.value)
 
     @property
     def device(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import Array, to_device_of, to_numpy
 from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
@@ -114,7 +114,7 @@ class AdversarialAutoencoder(SteppedPretrainer):
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.code), dtype="float32").astype(self.dtype)
-        return beside(z, self.encoder_.parameters.vector)
+        return to_device_of(z, self.encoder_.parameters.vector)
 
     # -- what learns
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, beside, get_array_module
+from minienc.arrays import Array, get_array_module, to_device_of
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import free_energy_forward
 from minienc.layers import Dense, DenseTranspose
@@ -74,7 +74,7 @@ class Machine:
 def drawn(mean: Array, units: str, rng: np.random.Generator) -> Array:
     """Units of these means: zeros and ones, or normal numbers of variance 1."""
     if units == "binary":
-        level = beside(rng.random(mean.shape, dtype="float32"), mean)
+        level = to_device_of(rng.random(mean.shape, dtype="float32"), mean)
         return (level < mean).astype(mean.dtype)
     noise = rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype)
-    return mean + beside(noise, mean)
+    return mean + to_device_of(noise, mean)

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, get_array_module, on_device, to_numpy
+from minienc.arrays import Array, get_array_module, on_device, to_device_of, to_numpy
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
 from minienc.functions.slopes import (
     SLOPES,
@@ -61,7 +61,7 @@ class Contraction(Objective):
         if len(layers) == 1:
             norm, norm_cache = dense_norm_forward(layers[0], x)  # (2)
         else:
-            V = beside(self._directions(x.dtype, rng), x)
+            V = to_device_of(self._directions(x.dtype, rng), x)
             norm, norm_cache = contraction_forward(self.encoder, x, V)  # (2)
         return (restored + self.strength * norm, norm), (cache, norm_cache)
 
@@ -166,9 +166,11 @@ class ContractiveAutoencoder(SteppedPretrainer):
     def jacobian(self, X: Any) -> np.ndarray:
         """dh / dx at each sample: (N, K, D)."""
         self.check_fitted()
-        x = beside(to_numpy(as_samples(X)).astype(self.dtype), self.model_.parameters.vector)
+        x = to_device_of(to_numpy(as_samples(X)).astype(self.dtype), self.model_.parameters.vector)
         with on_device(self.model_.device):
             gradient = InputGradient(affine_layers(self.encoder_), x)
             units = np.eye(gradient.y.shape[1], dtype=self.dtype)
-            rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
+            rows = [
+                to_numpy(gradient.forward(to_device_of(np.tile(v, (len(x), 1)), x))) for v in units
+            ]
         return np.stack(rows, axis=1)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.models import clone_model
 from minienc.pretraining.autoencoder import Autoencoder, Reconstruction
 from minienc.pretraining.base import check_counts
@@ -145,4 +145,4 @@ class DBN(Reconstruction):
         if not self.tied:
             pairs.append((down.W, W.T))
         for parameter, values in pairs:
-            parameter.value = beside(np.ascontiguousarray(values), parameter.value)
+            parameter.value = to_device_of(np.ascontiguousarray(values), parameter.value)

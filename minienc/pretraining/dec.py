@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
 from minienc.layers.parameters import Gradients
@@ -50,7 +50,7 @@ class Sharpening(Objective):
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         q, cache = self.network.forward(batch[0])  # (1)
-        p = q * q / beside(self.arrays["sizes"], q)
+        p = q * q / to_device_of(self.arrays["sizes"], q)
         p = p / p.sum(axis=1)[:, None]
         loss, loss_cache = kl_divergence_forward(q, p)  # (2)
         return (loss,), (cache, loss_cache)
@@ -172,7 +172,7 @@ class DEC(SteppedPretrainer):
         kmeans = KMeans(
             self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
         ).fit(codes)
-        self._layer.C.value = beside(kmeans.centroids_, self._layer.C.value)
+        self._layer.C.value = to_device_of(kmeans.centroids_, self._layer.C.value)
         self._X = X
         self.learners_["clusters"].arrays.update(
             clusters=kmeans.predict(codes),

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
+from minienc.arrays import Array, get_array_module, rows_at, to_device_of, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.losses import (
     BinaryCrossentropyCache,
@@ -84,7 +84,7 @@ class DiscriminatorObjective(Objective):
         made_loss, fake = answer_forward(made_logits, False, self.loss)  # (4)
         loss, penalty = real_loss + made_loss, None
         if self.loss == "wasserstein":
-            t = beside(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
+            t = to_device_of(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
             between = t * x + (1 - t) * made
             value, penalty = gradient_penalty_forward(self.D, between, self.penalty)  # (5)
             loss = loss + value
@@ -191,7 +191,7 @@ class GAN(SteppedPretrainer):
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.noise), dtype="float32").astype(self.dtype)
-        return beside(z, self.generator_.parameters.vector)
+        return to_device_of(z, self.generator_.parameters.vector)
 
     def _make_samples(self, n: int, rng: np.random.Generator) -> tuple[Array, Any]:
         """n samples as they are made in training, and the generator's cache."""
@@ -252,7 +252,7 @@ class GAN(SteppedPretrainer):
         done = self.learners_["generator"].optimizer.iterations
         for i, at in enumerate(self._at):
             if done == at:
-                z = beside(self.arrays_["fixed_noise"], self.generator_.parameters.vector)
+                z = to_device_of(self.arrays_["fixed_noise"], self.generator_.parameters.vector)
                 self.arrays_["snapshots"][i] = to_numpy(self.generator_(z))
 
     # -- samples

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.models import Model
 
 
@@ -33,11 +33,11 @@ def log_likelihood(
     ``encoder`` gives mean and log variance, ``surprise(decoder(z), x)`` gives -log p(x | z) first.
     """
     anchor = decoder.parameters.vector
-    mean, log_variance = (to_numpy(a) for a in encoder(beside(x, anchor)))
+    mean, log_variance = (to_numpy(a) for a in encoder(to_device_of(x, anchor)))
     noise = rng.standard_normal((len(x), n, mean.shape[1]))
     z = mean[:, None] + np.exp(log_variance / 2)[:, None] * noise
-    flat = beside(z.reshape(-1, mean.shape[1]).astype(x.dtype), anchor)
-    cost, _ = surprise(decoder(flat), beside(np.repeat(x, n, axis=0), flat))
+    flat = to_device_of(z.reshape(-1, mean.shape[1]).astype(x.dtype), anchor)
+    cost, _ = surprise(decoder(flat), to_device_of(np.repeat(x, n, axis=0), flat))
     log_prior = -(z**2).sum(axis=2) / 2  # the constants of the two normals cancel
     log_posterior = -(noise**2).sum(axis=2) / 2 - log_variance.sum(axis=1)[:, None] / 2
     log_weight = log_prior - log_posterior - to_numpy(cost).reshape(len(x), n)

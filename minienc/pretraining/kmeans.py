@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
+from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device_of, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
@@ -87,7 +87,7 @@ class KMeans(SteppedPretrainer):
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = rng.permutation(len(X))[:N_SEEDING]
         x = np.concatenate(list(iterate_samples(rows_at(X, np.sort(chosen)), dtype=self.dtype)))
-        self._place(beside(best_beginning(x, self.n_clusters, self.n_init, rng), self._C))
+        self._place(to_device_of(best_beginning(x, self.n_clusters, self.n_init, rng), self._C))
         self.n_samples_ = len(X)
         xp = get_array_module(self._C)
         for name, like in (("sums", self._C), ("counts", self._C[:, 0])):
@@ -126,7 +126,7 @@ class KMeans(SteppedPretrainer):
         if len(empty):
             C = C.copy()
             farthest = xp.argsort(-distance)[: len(empty)]
-            C[beside(empty, farthest)] = x[farthest]
+            C[to_device_of(empty, farthest)] = x[farthest]
         self._place(C)
         arrays["seen"] = np.zeros(1)
         if self.algorithm == "lloyd":
@@ -156,7 +156,7 @@ class KMeans(SteppedPretrainer):
         self.check_fitted()
         with on_device(self.model_.device):
             found = [
-                squared_distances_forward(beside(x, self._C), self._C)[0].argmin(axis=1)
+                squared_distances_forward(to_device_of(x, self._C), self._C)[0].argmin(axis=1)
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
             return np.concatenate([to_numpy(k) for k in found])

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside
+from minienc.arrays import Array, to_device_of
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
@@ -94,7 +94,7 @@ class MaskedAutoencoder(SteppedPretrainer):
         n_patches = int(patch[-1]) + 1
         order = rng.random((len(x), n_patches)).argsort(axis=1)
         hidden = order < self._n_hidden(n_patches)  # of each sample the same number, any of them
-        return beside(hidden[:, patch].astype(self.dtype), x)
+        return to_device_of(hidden[:, patch].astype(self.dtype), x)
 
     def _patch_of(self, n_features: int) -> np.ndarray:
         """(D,) the number of the patch that each feature lies in."""

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 from minienc.layers import (
     AveragePooling2D,
     Centroids,
@@ -146,7 +146,7 @@ class PatchFeatures(Pretrainer):
             (self._layer.C, self.kmeans_.centroids_),
         ):
             assert parameter is not None
-            parameter.value = beside(values.astype(self.dtype), parameter.value)
+            parameter.value = to_device_of(values.astype(self.dtype), parameter.value)
         self.encoder_.to(self._device(X))
         self.history_ = self.kmeans_.history_
 

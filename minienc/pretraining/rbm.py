@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import beside, get_array_module, on_device, rows_at, to_numpy
+from minienc.arrays import get_array_module, on_device, rows_at, to_device_of, to_numpy
 from minienc.functions.energy import UNITS, free_energy_backward
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.layers.parameters import Gradients
@@ -177,12 +177,12 @@ class RBM(SteppedPretrainer):
             p = np.clip(mean, 0.01, 0.99)
             mean = np.log(p / (1 - p))
         W, b, _ = self.machine_.parameters()
-        b.value = beside(mean.astype(self.dtype), W.value)
+        b.value = to_device_of(mean.astype(self.dtype), W.value)
         if self.persistent:
             rng = np.random.default_rng([self.random_state_, 1])
             first = rows_at(X, np.sort(rng.permutation(len(X))[: min(self.batch_size, len(X))]))
             first = to_numpy(first).astype(self.dtype)
-            self.learners_["machine"].arrays["particles"] = beside(first, W.value)
+            self.learners_["machine"].arrays["particles"] = to_device_of(first, W.value)
 
     # -- the machine as a model of the samples
 
@@ -192,7 +192,7 @@ class RBM(SteppedPretrainer):
         like = self.machine_.up.W.value
         with on_device(self.model_.device):
             found = [
-                to_numpy(self.machine_.free_energy(beside(x, like))[0])
+                to_numpy(self.machine_.free_energy(to_device_of(x, like))[0])
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
         return np.concatenate(found)
@@ -219,7 +219,7 @@ class RBM(SteppedPretrainer):
         self.check_fitted()
         rng, like = np.random.default_rng(random_state), self.machine_.up.W.value
         v = rng.random((n, like.shape[0])) if start is None else np.asarray(start)
-        v, found = beside(v.astype(self.dtype), like), []
+        v, found = to_device_of(v.astype(self.dtype), like), []
         with on_device(self.model_.device):
             for step in range(1, max(at) + 1):
                 h = self.machine_.draw_hidden(v, rng)

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
+from minienc.arrays import Array, device_of, get_array_module, on_device, to_device_of, to_numpy
 from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -115,7 +115,7 @@ class VariationalObjective(Objective):
     def _surprise_backward(self, dsurprise: float, cache: Any, shape: tuple[int, int]) -> Array:
         """dy; ``dsurprise`` is the same number for every sample."""
         N, D = shape
-        each = get_array_module(cache.y).full_like(cache.y, dsurprise * D, shape=(N,))
+        each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * D)
         if self.likelihood == "bernoulli":
             return binary_crossentropy_backward(each, cache)
         return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
@@ -124,11 +124,13 @@ class VariationalObjective(Objective):
         """Zeros and ones, drawn with the probabilities x; or x itself, where it is not asked."""
         if not self.binarize:
             return x
-        level = beside(rng.random(x.shape, dtype="float32").astype(x.dtype), x)
+        level = to_device_of(rng.random(x.shape, dtype="float32").astype(x.dtype), x)
         return (level < x).astype(x.dtype)
 
     def _noise(self, mean: Array, rng: np.random.Generator) -> Array:
-        return beside(rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype), mean)
+        return to_device_of(
+            rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype), mean
+        )
 
 
 class VariationalAutoencoder(SteppedPretrainer):

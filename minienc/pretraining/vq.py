@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import beside, get_array_module, on_device, rows_at, to_numpy
+from minienc.arrays import get_array_module, on_device, rows_at, to_device_of, to_numpy
 from minienc.functions.quantization import (
     quantization_error_backward,
     quantization_error_forward,
@@ -94,7 +94,7 @@ class Quantization(Objective):
             return []
         chosen = rng.integers(0, len(choice.z), len(dead))
         C = self.codebook.C.value.copy()
-        C[beside(dead, C)] = choice.z[beside(chosen, C)]
+        C[to_device_of(dead, C)] = choice.z[to_device_of(chosen, C)]
         return [(self.codebook.C, C)]
 
 
@@ -179,7 +179,7 @@ class VQAutoencoder(SteppedPretrainer):
         z = to_numpy(encoder.predict(as_samples(rows_at(X, chosen)), batch_size=1000))
         z = z.reshape(-1, self.dim)
         first = z[rng.permutation(len(z))[np.arange(self.n_codes) % len(z)]]
-        self._layer.C.value = beside(first.astype(self.dtype), self._layer.C.value)
+        self._layer.C.value = to_device_of(first.astype(self.dtype), self._layer.C.value)
         self.objective_.arrays["idle"] = np.zeros(self.n_codes, int)
 
     # -- what it is for
@@ -190,7 +190,7 @@ class VQAutoencoder(SteppedPretrainer):
         C, found = self._layer.C.value, []
         with on_device(self.model_.device):
             for x in iterate_samples(as_samples(X), dtype=self.dtype):
-                z = self.objective_.encoder(beside(x, C)).reshape(-1, self.dim)
+                z = self.objective_.encoder(to_device_of(x, C)).reshape(-1, self.dim)
                 found.append(to_numpy(quantization_error_forward(z, C)[1].index))
         return np.concatenate(found).reshape(-1, self.groups)
 

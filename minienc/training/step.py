@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, is_array
+from minienc.arrays import is_array, to_device_of
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import Call, recording
 from minienc.training.checkpoints import check_fit
@@ -133,7 +133,7 @@ class Learner:
     def set_weights(self, weights: dict[str, Any]) -> None:
         """Take back what ``weights`` gave."""
         parameters = self.network.parameters
-        parameters.vector[...] = beside(weights[""], parameters.vector)
+        parameters.vector[...] = to_device_of(weights[""], parameters.vector)
         parameters.touch()
         self.arrays.update({name: a.copy() for name, a in weights.items() if name})
 
@@ -152,16 +152,19 @@ class Learner:
             {name: tuple(view.shape) for name, view in parameters.items()},
         )
         for name, view in parameters.items():
-            view[...] = beside(state["weights"][name], view)
+            view[...] = to_device_of(state["weights"][name], view)
         parameters.touch()
         if self.optimizer is not None:
             like = parameters.vector
             self.optimizer.load_state_dict(
-                {k: beside(v, like) if is_array(v) else v for k, v in state["optimizer"].items()}
+                {
+                    k: to_device_of(v, like) if is_array(v) else v
+                    for k, v in state["optimizer"].items()
+                }
             )
         for name, array in state["arrays"].items():
             old = self.arrays.get(name)
-            self.arrays[name] = array if old is None else beside(array, old)
+            self.arrays[name] = array if old is None else to_device_of(array, old)
 
 
 def find_nonfinite(network: Any, objective: Any, batch: tuple, rng: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_device_of, to_numpy
 
 
 def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 1.0) -> np.ndarray:
@@ -47,8 +47,10 @@ def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 
         above[i] += h
         below[i] -= h
         width = above[i] - below[i]  # what x + h and x - h really differ by, after rounding
-        dx[i] = (_inner(dy, f(beside(above, x))) - _inner(dy, f(beside(below, x)))) / width
-    return beside(dx, x)
+        dx[i] = (
+            _inner(dy, f(to_device_of(above, x))) - _inner(dy, f(to_device_of(below, x)))
+        ) / width
+    return to_device_of(dx, x)
 
 
 def _inner(dy: Any, y: Any) -> float:
