@@ -96,7 +96,7 @@ class VariationalObjective(Objective):
         encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, (n, D) = cache
         dsurprise, dkl = dloss / n, get_array_module(kl).full_like(kl, dloss * self.beta / n)  # (6)
         dmean_of_kl, dlog_variance_of_kl = normal_kl_backward(dkl, kl_cache)  # (5)
-        dy = self._surprise_backward(dsurprise, surprise_cache, (n, D))  # (4)
+        dy = self._surprise_backward(dsurprise, surprise_cache, D)  # (4)
         dz = self.decoder.backward(dy, decoder_cache, grads)  # (3)
         dmean, dlog_variance = reparameterize_backward(dz, z_cache)  # (2)
         both = dmean + dmean_of_kl, dlog_variance + dlog_variance_of_kl
@@ -112,9 +112,8 @@ class VariationalObjective(Objective):
         constant = math.log(2 * math.pi * self.stddev**2) / 2
         return D * (mean / (2 * self.stddev**2) + constant), cache
 
-    def _surprise_backward(self, dsurprise: float, cache: Any, shape: tuple[int, int]) -> Array:
+    def _surprise_backward(self, dsurprise: float, cache: Any, D: int) -> Array:
         """dy; ``dsurprise`` is the same number for every sample."""
-        N, D = shape
         each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * D)
         if self.likelihood == "bernoulli":
             return binary_crossentropy_backward(each, cache)
