@@ -149,18 +149,23 @@ def _redraw(
     moved = meter.move(result.name)
     if moved is None:
         return
-    gradient = moved.gradients[result.name]
-    if gradient is not None and holds_along_a_direction(Meter(moved, meter.rng), result.name):
+    if holds_along_a_direction(Meter(moved, meter.rng), result.name):
         result.n_redrawn += 1
     else:
         result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
-def holds_along_a_direction(meter: Meter, name: str) -> bool:
-    """Whether the gradient is right in one direction; a kink does not count as wrong."""
+def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool:
+    """Whether the gradient is right in one direction; where that crosses a kink, beside it."""
+    gradient = meter.trial.gradients[name]
+    if gradient is None:
+        return False
     direction = meter.draw(name)
-    yours, d = _compare(meter, direction, np.asarray(meter.trial.gradients[name]))
-    return not is_wrong(yours, d) or is_subgradient(yours, meter.sides(direction, d))
+    yours, d = _compare(meter, direction, gradient)
+    if not is_wrong(yours, d) or is_subgradient(yours, sides := meter.sides(direction, d)):
+        return True
+    moved = meter.move(name) if sides and tries else None
+    return moved is not None and holds_along_a_direction(Meter(moved, meter.rng), name, tries - 1)
 
 
 def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[Element]:

@@ -133,11 +133,10 @@ class Meter:
         step = 0.1 * tensor_scale(x) * self.rng.standard_normal(x.shape)
         moved, v = {**self.trial.arguments, name: x + step}, self.trial.v
         try:
-            y, cache = subject.forward(moved)
-            gradients = subject.backward(v, cache)
+            y = float_outputs(subject.outputs(moved))
+            return Trial(subject, moved, moved, y, v, subject.gradients(moved, v))
         except OUTSIDE:
             return None
-        return Trial(subject, moved, moved, float_outputs(y), v, gradients)
 
 
 def _precision_near(trial: Trial) -> float:

@@ -37,6 +37,7 @@ class Subject:
     # what may have a gradient that this check does not see, and why: with any of these there is
     # no pass, unless they are named in ``stopped``
     unchecked: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what was taken for what
     # what the backward is declared to differentiate in the forward's place
     surrogate: Callable[[Arguments], Outputs] | None = None
     # the forward without a cache, for automatic differentiation of its own lines
@@ -52,9 +53,32 @@ class Subject:
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """What differences are taken of: the outputs of the forward, or of its surrogate."""
-        if self.surrogate is not None:
-            return self.surrogate(arguments)
-        return self.forward(arguments)[0]
+        arguments = own(arguments)
+        return self.surrogate(arguments) if self.surrogate else self.forward(arguments)[0]
+
+    def gradients(self, arguments: Arguments, v: Outputs) -> dict[str, Any]:
+        """What the backward gives. It is handed copies, for it may write into them, and what it
+        returns is copied, for it may be a view. (M,) for (1, M) is the same, number by number."""
+        cache = self.forward(own(arguments))[1]
+        found = self.backward(tuple(part.copy() for part in v), cache)
+        for name, g in found.items():
+            shape = arguments[name].shape
+            found[name] = g = None if g is None else np.array(g)
+            if g is not None and g.shape != shape and _no_ones(g.shape) == _no_ones(shape):
+                found[name] = g.reshape(shape)
+                note = f"the gradient of {name} has shape {g.shape}; {name}'s is {shape}"
+                self.notes += [] if note in self.notes else [note]
+        return found
+
+
+def own(arguments: Arguments) -> Arguments:
+    """The same with copies of all arrays, for a function that may write into what it is given."""
+    return {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in arguments.items()}
+
+
+def _no_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its first ones, which broadcasting adds by itself."""
+    return _no_ones(shape[1:]) if shape[:1] == (1,) else shape
 
 
 class Trial(NamedTuple):
@@ -95,7 +119,7 @@ def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Tri
     trial = Trial(subject, given, arguments, y, v, {})
     if trial.undefined():
         return trial
-    gradients = subject.backward(v, subject.forward(arguments)[1])
+    gradients = subject.gradients(arguments, v)
     for name, g in gradients.items():
         dtype = np.asarray(0 if g is None else g).dtype
         if dtype.kind not in "fiub":
