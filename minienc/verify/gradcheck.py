@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.verify.adapters.complexstep import complex_step
 from minienc.verify.adapters.jax import jax_vjp
 from minienc.verify.adapters.recognize import make_subject
 from minienc.verify.examine import examine
@@ -28,7 +29,6 @@ from minienc.verify.lesson.explain import explain
 from minienc.verify.lesson.report import Report
 from minienc.verify.measure import Meter
 from minienc.verify.noise import EPS
-from minienc.verify.oracles import complex_step
 from minienc.verify.subject import Subject, SubjectError, Trial, try_out
 
 
