@@ -111,7 +111,24 @@ class Meter:
         own = float(x.item()) if x.size == 1 else self._own_size(direction)
         h = first_step(own, 0.0 if own else tensor_scale(x), self.eps)
         rounding = 3 * noise_along(self.line(direction), h) / d.step
+        if d.unchanged:  # as -log(1 - 1e-16), whose slope p - t is a rounding
+            rounding = max(rounding, 64 * EPS * self.natural_size(direction.name))
         return d._replace(uncertainty=d.uncertainty + rounding) if rounding > d.uncertainty else d
+
+    def natural_size(self, name: str) -> float:
+        """How large the gradient is for smaller arguments, too. Where all is saturated it is what
+        1 - y^2 left of numbers of that size, and their rounding is in it."""
+        (subject, _, arguments), size = self.trial[:3], 0.0
+        for factor in (1.0,) if subject.fixed else (1.0, 0.5, 0.1, 0.01):
+            for names in (subject.differentiable, *((k,) for k in subject.differentiable)):
+                smaller = {**arguments, **{k: factor * arguments[k] for k in names}}
+                try:
+                    g = subject.gradients(smaller, self.trial.v)[name]
+                except OUTSIDE:
+                    continue
+                if g is not None and np.isfinite(g).all():
+                    size = max(size, float(np.abs(g).max(initial=0)))
+        return size
 
     def _own_size(self, direction: Direction) -> float:
         """The size of the single element that moves; 0 where all elements move."""

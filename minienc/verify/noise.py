@@ -43,17 +43,21 @@ def noise_along(line: Line, h: float) -> float:
 
     An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
     further on. So the values are taken at several distances: what is smooth falls with the cube of
-    the distance, what is only continuous with the distance; what does not fall is rounding.
+    the distance, what is only continuous with the distance; what does not fall is rounding. And
+    what stays the same, and then jumps by more than its last digit, is not known to less than that.
     """
-    noise, before = 0.0, np.inf
-    for k in range(5):
+    noise, before, least = 0.0, np.inf, np.full(flat(line.y).shape, np.inf)
+    for k in range(10):
         values = [line.at(j * 4 * h / 8**k) for j in range(-3, 4)]
         third = np.diff([line.change(y, values[3]) for y in values], 3)
         sigma = float(np.sqrt(np.mean(third**2) * math.factorial(3) ** 2 / math.factorial(6)))
-        if sigma > before / 4:
+        if k < 5 and sigma > before / 4:
             noise = max(noise, sigma)
         before = sigma
-    return noise
+        jumps = np.abs(np.diff([flat(y) for y in values], axis=0))
+        least = np.minimum(least, np.where(jumps > 0, jumps, np.inf).min(axis=0))
+    coarse = (jumps == 0).any(axis=0) & (least > 4 * EPS * np.abs(flat(line.y))) & (least < np.inf)
+    return max(noise, float(np.linalg.norm((flat(line.v) * least)[coarse])))
 
 
 def precision_of(y: Outputs) -> float:

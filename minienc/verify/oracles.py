@@ -16,9 +16,8 @@ import numpy as np
 from minienc.verify.differences import Derivative
 from minienc.verify.findings import Element, TensorResult, Word
 from minienc.verify.judge import is_below_noise, is_wrong
-from minienc.verify.measure import OUTSIDE, Direction, Meter
+from minienc.verify.measure import Direction, Meter
 from minienc.verify.noise import EPS
-from minienc.verify.subject import Trial
 
 
 class Answer(NamedTuple):
@@ -61,7 +60,7 @@ def consult(oracle: Oracle, result: TensorResult, meter: Meter, gradient: np.nda
     gap = max(abs(direction.slope(gradient) - a.value) for direction, _, a in answers)
     result.oracles[oracle.name] = gap / size if size > 0 else gap
     for direction, d, answer in answers:
-        _decide_below_noise(result, direction, direction.slope(gradient), d, answer, meter.trial)
+        _decide_below_noise(result, direction, direction.slope(gradient), d, answer, meter)
 
 
 def _decide_below_noise(
@@ -70,20 +69,20 @@ def _decide_below_noise(
     yours: float,
     d: Derivative,
     answer: Answer,
-    trial: Trial,
+    meter: Meter,
 ) -> None:
     """A number that differences cannot tell from another, and an oracle may."""
     if is_wrong(yours, d) or not is_below_noise(yours, d):
         return
     if not math.isfinite(d.uncertainty):
         return  # nothing has confirmed the oracle here
-    every = [g for g in trial.gradients.values() if g is not None]
+    every = [g for g in meter.trial.gradients.values() if g is not None]
     largest = float(max(np.abs(g).max(initial=0) for g in every))
     exact = d._replace(value=answer.value, uncertainty=1e-40 * largest)
     if not is_wrong(yours, exact):  # the same
         result.n_below_floor -= 1
         return
-    largest = max(largest, _natural_size(result.name, trial))
+    largest = max(largest, meter.natural_size(result.name))
     exact = exact._replace(uncertainty=answer.rounding + 64 * EPS * largest)  # the backward rounds
     if is_below_noise(yours, exact):
         return
@@ -92,19 +91,3 @@ def _decide_below_noise(
         moving = np.argwhere(direction.vector)
         index = tuple(map(int, moving[0])) if len(moving) == 1 else ()
         result.count(Word.WRONG, Element(index, yours, *exact[:5]))
-
-
-def _natural_size(name: str, trial: Trial) -> float:
-    """How large the gradient is for smaller arguments. Where all is saturated it is what 1 - y^2
-    left of numbers of that size, and their rounding is in it."""
-    subject, arguments, size = trial.subject, trial.arguments, 0.0
-    for factor in () if subject.fixed else (0.5, 0.1, 0.01):
-        for names in (subject.differentiable, *((k,) for k in subject.differentiable)):
-            smaller = {**arguments, **{k: factor * arguments[k] for k in names}}
-            try:
-                g = subject.gradients(smaller, trial.v)[name]
-            except OUTSIDE:
-                continue
-            if g is not None and np.isfinite(g).all():
-                size = max(size, float(np.abs(g).max(initial=0)))
-    return size

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import get_array_module, is_array, to_numpy
+from minienc.arrays import is_array
 from minienc.verify.line import Outputs, float_outputs
 
 Arguments = dict[str, Any]
@@ -127,20 +127,3 @@ def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Tri
                 f"{subject.name}: the gradient of {name} is made of {dtype}, expected real numbers"
             )
     return trial._replace(gradients=gradients)
-
-
-def lives_on_device(x: Any) -> bool:
-    """Whether ``x`` is an array that NumPy's functions cannot take. Those of JAX they can."""
-    if not is_array(x):
-        return False
-    module = get_array_module(x)
-    return module is not np and getattr(module, "__name__", "") != "jax.numpy"
-
-
-def to_host(x: Any) -> Any:
-    """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
-    if isinstance(x, dict):
-        return {k: to_host(part) for k, part in x.items()}
-    if isinstance(x, tuple):
-        return tuple(map(to_host, x))
-    return to_numpy(x) if lives_on_device(x) else x

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import get_array_module, to_numpy
+from minienc.arrays import get_array_module, lives_on_device, to_numpy
 from minienc.verify.adapters.arguments import as_outputs, floating, name_inputs
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device
+from minienc.verify.subject import Arguments, Subject, SubjectError
 
 Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or position), outer first
 

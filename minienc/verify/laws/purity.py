@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, get_array_module, is_array, to_numpy
+from minienc.arrays import (
+    device_of,
+    get_array_module,
+    is_array,
+    lives_on_device,
+    to_host,
+    to_numpy,
+)
 from minienc.verify.line import Outputs
 from minienc.verify.noise import gradient_rounding
-from minienc.verify.subject import Arguments, Subject, Trial, lives_on_device, to_host
+from minienc.verify.subject import Arguments, Subject, Trial
 
 
 def check_purity(trial: Trial) -> list[str]:

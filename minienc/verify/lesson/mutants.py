@@ -8,6 +8,7 @@ point, could not have found.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,8 @@ def _of_other_calls(trial: Trial) -> Iterator[tuple[str, dict[str, Any]]]:
         k: a + 0.05 * (1 + np.abs(a)) if k in subject.differentiable else a
         for k, a in arguments.items()
     }
-    try:
+    with suppress(Exception):  # a point that it refuses (probabilities, say) makes no mutant
         yield "a stale cache", subject.gradients(moved, v)
-    except Exception:  # a point that the function refuses (probabilities, say) makes no mutant
-        pass
     if any(part.ndim == 3 and part.shape[1] > 1 for part in v):
         last = tuple(
             np.where(np.arange(c.shape[1])[:, None] == c.shape[1] - 1, c, 0) if c.ndim == 3 else c
