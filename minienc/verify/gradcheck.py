@@ -122,6 +122,7 @@ def gradcheck(
     meter = Meter(trial, rng)
     _check_numbers(report, meter, exhaustive, oracle)
     _check_laws(report, trial, rng, second_order)
+    report.notes += subject.notes
     if report.verdict == FAIL and subject.parts is not None:
         report.notes.append(_find_wrong_part(subject))
     explain(report, meter)
@@ -154,9 +155,13 @@ def _check_numbers(report: Report, meter: Meter, exhaustive: bool, oracle: str |
 
 
 def _check_laws(report: Report, trial: Trial, rng: np.random.Generator, second_order: bool) -> None:
-    report.problems += check_purity(trial)
-    if not report.problems and report.device == "cpu":  # a device has no layouts to hand over
-        report.problems += check_layouts(trial)
+    laws = [check_purity]
+    laws += [check_layouts] if report.device == "cpu" else []  # a device has no layouts
+    for law in laws:
+        if not report.problems:
+            problems, notes = law(trial)
+            report.problems += problems
+            report.notes += notes
     if report.verdict != FAIL:
         problems = check_one_sample(trial, rng)
         if problems is not None:

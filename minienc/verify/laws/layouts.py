@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, Trial
+from minienc.verify.subject import Arguments, Subject, Trial, own
 
 
 def _backwards(a: np.ndarray) -> np.ndarray:
@@ -47,20 +47,21 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def check_layouts(trial: Trial) -> list[str]:
-    """A sentence for each layout that changes what comes out."""
-    found, (subject, given) = [], trial[:2]
-    y, _ = subject.forward(given)
+def check_layouts(trial: Trial) -> tuple[list[str], list[str]]:
+    """A sentence for each layout that changes what comes out, and one for each that is refused:
+    what was written for C or PyTorch says so by raising, and no wrong number comes of it."""
+    found, refused, (subject, given) = [], [], trial[:2]
+    y, _ = subject.forward(own(given))
     v = tuple(c.astype(part.dtype) for c, part in zip(trial.v, y, strict=True))
     for name, lay in LAYOUTS.items():
         if subject.fixed and lay is _one_row:
             continue  # that is another point
         laid = {k: _laid(a, lay) for k, a in given.items()}
-        plain = {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in laid.items()}
+        plain = own(laid)
         vs = tuple(_laid(c, lay) for c in v)
         try:
             plain_vs = tuple(c.copy() for c in vs)
-            expected = _run(subject, plain, plain_vs)
+            expected = _run(subject, own(plain), plain_vs)
             nudged = {k: _nudged(a) for k, a in plain.items()}
             next_to_it = _run(subject, nudged, tuple(_nudged(c) for c in vs))
         except Exception:  # the point itself is refused (labels, probabilities): not the layout
@@ -68,12 +69,12 @@ def check_layouts(trial: Trial) -> list[str]:
         try:
             got = _run(subject, laid, vs)
         except Exception as error:  # whatever it raises is what the student has to see
-            found.append(f"with arrays {name} it raises {type(error).__name__}: {error}")
+            refused.append(f"with arrays {name} it raises {type(error).__name__}: {error}")
             continue
         wrong = [k for k in expected if not _close(got[k], expected[k], next_to_it[k])]
         if wrong:
             found.append(f"with arrays {name}, other numbers come out: {', '.join(wrong)}")
-    return found
+    return found, refused
 
 
 def _laid(a: Any, lay: Callable[[np.ndarray], np.ndarray]) -> Any:
