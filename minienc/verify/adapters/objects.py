@@ -18,8 +18,8 @@ def of_object(obj: Any, args: tuple) -> Subject:
 
     A weight is an array attribute ``W`` beside ``dW``, ``grad_W`` or ``W_grad``, an entry of
     ``params`` (a list or a dictionary) beside one of ``grads``, or ``W.data`` beside ``W.grad``; of
-    the object itself or of its parts (``weights``). Every call runs on a copy of the object: so its running
-    statistics and its generator are the same in each, and no call finds another's cache.
+    the object itself or of its parts (``weights``). Every call runs on a copy of the object: so its
+    running statistics and its generator are the same in each, and no call finds another's cache.
     """
     if isinstance(obj, type):
         raise SubjectError(

@@ -71,9 +71,9 @@ class Weight(NamedTuple):
         parts: list[Any] = []
         for path in self.gradients:
             g = at(one, path)
-            if not any(g is part or np.array_equal(g, part) for part in parts):
+            if not any(g is part or _equal(g, part) for part in parts):
                 parts.append(g)
-        several = len({np.shape(part) for part in parts}) == 1 and len(parts) > 1
+        several = len({getattr(part, "shape", ()) for part in parts}) == 1 and len(parts) > 1
         return sum(parts[1:], parts[0]) if several else parts[0]
 
 
@@ -123,7 +123,7 @@ def _built(obj: Any, args: tuple) -> Any:
     before = set(_floats(obj, (), set()))
     for path in set(_floats(one, (), set())) - before:
         try:
-            stays = np.array_equal(at(one, path), at(two, path))
+            stays = _equal(at(one, path), at(two, path))
         except (AttributeError, LookupError, TypeError):
             continue
         if stays and _matters(one, [path], args)[0]:
@@ -133,6 +133,10 @@ def _built(obj: Any, args: tuple) -> Any:
 
 def _copies(args: tuple) -> list[Any]:
     return [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(to_numpy(a), to_numpy(b))
 
 
 def _ones_like(y: Any) -> Any:
@@ -257,7 +261,7 @@ def _matters(obj: Any, places: list[Path], args: tuple) -> tuple[bool, bool]:
             changed = change(at(one, places[0]))
             _put(one, places, changed)
             y = run(one)
-            survives &= np.array_equal(to_numpy(at(one, places[0])), to_numpy(changed))
+            survives &= _equal(at(one, places[0]), changed)
         except Exception:  # it refuses another value
             continue
         refused = False
