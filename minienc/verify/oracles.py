@@ -82,7 +82,7 @@ def _decide_below_noise(
     if not is_wrong(yours, exact):  # the same
         result.n_below_floor -= 1
         return
-    largest = max(largest, meter.natural_size(result.name))
+    largest = max(largest, meter.trial.natural_size(result.name))
     exact = exact._replace(uncertainty=answer.rounding + 64 * EPS * largest)  # the backward rounds
     if is_below_noise(yours, exact):
         return

@@ -16,6 +16,7 @@ from minienc.arrays import is_array
 from minienc.verify.line import Outputs, float_outputs
 
 Arguments = dict[str, Any]
+OUTSIDE = (ValueError, ArithmeticError, AssertionError)  # raised by forwards outside their domain
 
 
 class SubjectError(TypeError):
@@ -91,17 +92,25 @@ class Trial(NamedTuple):
     v: Outputs  # a cotangent: random, for with all ones a sum that is constant shows no mistake
     gradients: dict[str, Any]  # what the backward gives; nothing where a number is not finite
 
-    def undefined(self) -> str:
-        """Why nothing can be differentiated here; "" where everything is a finite number."""
-        named = [(k, self.arguments[k]) for k in self.subject.differentiable]
-        one = len(self.y) == 1
-        named += [("the output" if one else f"output {i}", a) for i, a in enumerate(self.y)]
-        for name, a in named:
-            bad = np.argwhere(~np.isfinite(a))
-            if len(bad):
-                at = tuple(map(int, bad[0]))
-                return f"{name} is {a[at]} at {list(at)}: there is no derivative at this point"
-        return ""
+    def is_finite(self) -> bool:
+        """Whether there can be derivatives here."""
+        x = [self.arguments[k] for k in self.subject.differentiable]
+        return all(bool(np.isfinite(a).all()) for a in (*x, *self.y))
+
+    def natural_size(self, name: str) -> float:
+        """How large the gradient is for smaller arguments, too. Where all is saturated it is what
+        1 - y^2 left of numbers of that size, and their rounding is in it."""
+        (subject, _, arguments), size = self[:3], 0.0
+        for factor in (1.0,) if subject.fixed else (1.0, 0.5, 0.1, 0.01):
+            for names in (subject.differentiable, *((k,) for k in subject.differentiable)):
+                smaller = {**arguments, **{k: factor * arguments[k] for k in names}}
+                try:
+                    g = subject.gradients(smaller, self.v)[name]
+                except OUTSIDE:
+                    continue
+                if g is not None and np.isfinite(g).all():
+                    size = max(size, float(np.abs(g).max(initial=0)))
+        return size
 
 
 def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Trial:
@@ -117,7 +126,7 @@ def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Tri
     y = float_outputs(y)
     v = tuple(rng.standard_normal(part.shape) for part in y)
     trial = Trial(subject, given, arguments, y, v, {})
-    if trial.undefined():
+    if not trial.is_finite():
         return trial
     gradients = subject.gradients(arguments, v)
     for name, g in gradients.items():

@@ -15,8 +15,8 @@ from minienc.arrays import (
     to_host,
     to_numpy,
 )
+from minienc.verify.laws.precision import gradient_rounding
 from minienc.verify.line import Outputs
-from minienc.verify.noise import gradient_rounding
 from minienc.verify.subject import Arguments, Subject, Trial
 
 
@@ -190,7 +190,8 @@ def _linearity(
         tolerance = max(1e-9, min(1e4 * eps, 2e-2))
         rounding = 4 * gradient_rounding(to_host(arguments[name]), dys, y, eps)
         atol = max(tolerance * size, rounding, 1e-300)
-        if not np.allclose(together[name], expected, rtol=0, atol=atol):
+        gap = np.abs(together[name] - expected).max(initial=0)
+        if not gap <= max(atol, 1e-5 * size):  # less than that is float32 inside
             found.append(f"the gradient of {name} is not linear in dy")
     return found
 

@@ -16,7 +16,7 @@ from minienc.verify.measure import Meter
 from minienc.verify.subject import Arguments, Trial, try_out
 
 
-def check_one_sample(trial: Trial, rng: np.random.Generator) -> list[str] | None:
+def check_one_sample(trial: Trial, rng: np.random.Generator, eps: float) -> list[str] | None:
     """Check once more with N = 1, along one direction each; None where the function has no
     samples, or does not take one alone."""
     given = _one_sample(trial)
@@ -26,7 +26,7 @@ def check_one_sample(trial: Trial, rng: np.random.Generator) -> list[str] | None
         one = try_out(trial.subject, given, rng)
     except Exception as error:  # whatever it raises is what the student has to see
         return [f"with one sample (N = 1) the backward raises {type(error).__name__}: {error}"]
-    found, meter = [], Meter(one, rng)
+    found, meter = [], Meter(one, rng, eps)
     for name in trial.subject.differentiable:
         x, g = given[name], one.gradients[name]
         if g is None or name in trial.subject.stopped or x.size == 0:
