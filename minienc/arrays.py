@@ -121,6 +121,23 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
+def lives_on_device(x: Any) -> bool:
+    """Whether ``x`` is an array that NumPy's functions cannot take. Those of JAX they can."""
+    if not is_array(x):
+        return False
+    module = get_array_module(x)
+    return module is not np and getattr(module, "__name__", "") != "jax.numpy"
+
+
+def to_host(x: Any) -> Any:
+    """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
+    if isinstance(x, dict):
+        return {k: to_host(part) for k, part in x.items()}
+    if isinstance(x, tuple):
+        return tuple(map(to_host, x))
+    return to_numpy(x) if lives_on_device(x) else x
+
+
 def as_number(x: Any) -> Any:
     """A Python float of a NumPy number. An array of a device is returned as it is: to look at it
     would mean to wait until the device has done all that it was given."""

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minienc.verify.line import Line, Outputs, weigh
+from minienc.verify.line import Line, Outputs, flat, weigh
 
 FAR = 256.0
 
@@ -135,23 +135,33 @@ def _richardson(line: Line, h: float, hidden: _Hidden) -> tuple[Derivative, floa
 
 
 class Sides(NamedTuple):
-    """The slopes to the left and to the right of a point, which differ at a kink."""
+    """At a kink: the least and the largest slope that may be called right."""
 
-    left: float
-    right: float
+    least: float
+    most: float
 
 
 def find_kink(line: Line, h: float) -> Sides | None:
-    """The slopes to both sides if x is a kink; None where the function is smooth.
+    """Bounds of the slope if x is a kink; None where the function is smooth.
 
     Curvature makes one-sided slopes differ too, but by an amount that shrinks with the step; at a
-    kink the jump stays. It has to stand out from the rounding.
+    kink the jump stays. It has to stand out from the rounding. Every output has its own kink, at
+    which any slope between those to both sides is right: where windows of a maximum overlap, each
+    may choose another of the tied.
     """
-    jumps = []
+    v, y, jumps = flat(line.v), flat(line.y), []
     for step in (h, h / 8):
         above, below = line.at(step), line.at(-step)
-        sides = Sides(line.change(line.y, below) / step, line.change(above, line.y) / step)
-        jumps.append(abs(sides.right - sides.left))
-        if not jumps[-1] > 40 * line.rounding(above, below) / step:
+        left, right = v * (y - flat(below)) / step, v * (flat(above) - y) / step
+        jump = np.abs(right - left)
+        rounding = line.noise * np.abs(v) * np.maximum(np.abs(flat(above)), np.abs(flat(below)))
+        jumps.append(np.where(jump > 40 * rounding / step, jump, 0))
+        if not np.sum(jumps[-1]) > 40 * line.rounding(above, below) / step:
             return None
-    return sides if jumps[1] > 0.5 * jumps[0] else None
+    kinked = (jumps[0] > 0) & (jumps[1] > 0.5 * jumps[0])
+    if not kinked.any():
+        return None
+    middle = (left + right) / 2
+    least = np.where(kinked, np.minimum(left, right), middle).sum()
+    most = np.where(kinked, np.maximum(left, right), middle).sum()
+    return Sides(float(least), float(most))

@@ -1,8 +1,7 @@
 """The examination of one gradient: which numbers are asked for, and what comes of them.
 
-Element by element where a tensor is small; where it is large, along random directions, and where
-one of those is wrong by bisection down to the wrong elements. Each number is measured, judged and
-counted; the counts make the verdict.
+Element by element where a tensor is small; where it is large, along random directions. Each number
+is measured, judged and counted; the counts make the verdict.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> N
         result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
-# ------------------------------------------------------------- along directions, then by bisection
+# ------------------------------------------------------------------------------ along directions
 
 
 def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
@@ -137,8 +136,7 @@ def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> 
         if sides is not None:
             _redraw(result, meter, direction, yours, d)
             continue
-        if _judge(result, meter, direction, yours, d) is Word.WRONG and len(result.wrong) < 5:
-            result.wrong += _bisect(meter, direction, gradient)
+        _judge(result, meter, direction, yours, d)
 
 
 def _redraw(
@@ -149,36 +147,21 @@ def _redraw(
     moved = meter.move(result.name)
     if moved is None:
         return
-    gradient = moved.gradients[result.name]
-    if gradient is not None and holds_along_a_direction(Meter(moved, meter.rng), result.name):
+    if holds_along_a_direction(Meter(moved, meter.rng, meter.eps), result.name):
         result.n_redrawn += 1
     else:
         result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
-def holds_along_a_direction(meter: Meter, name: str) -> bool:
-    """Whether the gradient is right in one direction; a kink does not count as wrong."""
+def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool:
+    """Whether the gradient is right in one direction; where that crosses a kink, beside it."""
+    gradient = meter.trial.gradients[name]
+    if gradient is None:
+        return False
     direction = meter.draw(name)
-    yours, d = _compare(meter, direction, np.asarray(meter.trial.gradients[name]))
-    return not is_wrong(yours, d) or is_subgradient(yours, meter.sides(direction, d))
-
-
-def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[Element]:
-    """Follow the halves in which a direction is wrong down to single elements."""
-    found: list[Element] = []
-    pending = [np.arange(gradient.size)]
-    while pending and len(found) < 3:
-        indices = pending.pop()
-        vector = np.zeros(gradient.size)
-        vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]
-        part = Direction(direction.name, vector.reshape(gradient.shape))
-        d, yours = meter.measure(part), part.slope(gradient)
-        if not is_wrong(yours, d):
-            continue
-        if len(indices) == 1:
-            index = tuple(int(i) for i in np.unravel_index(indices[0], gradient.shape))
-            found.append(Element(index, yours, *d[:5]))
-        else:
-            half = len(indices) // 2
-            pending += [indices[half:], indices[:half]]
-    return found
+    yours, d = _compare(meter, direction, gradient)
+    if not is_wrong(yours, d) or is_subgradient(yours, sides := meter.sides(direction, d)):
+        return True
+    moved = meter.move(name) if sides and tries else None
+    beside = moved and Meter(moved, meter.rng, meter.eps)
+    return beside is not None and holds_along_a_direction(beside, name, tries - 1)

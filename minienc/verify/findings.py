@@ -108,9 +108,12 @@ class Findings:
 
     @property
     def verdict(self) -> str:
+        """What the numbers say, and "fail" where a law is broken."""
+        return FAIL if self.problems else self.numbers
+
+    @property
+    def numbers(self) -> str:
         """ "pass", "fail" or "inconclusive": the worst of the parts; never "pass" for nothing."""
-        if self.problems:
-            return FAIL
         worst = max((t.verdict for t in self.tensors), key=_ORDER.__getitem__, default=PASS)
         if worst == PASS and (self.unchecked or not any(t.checked for t in self.tensors)):
             return INCONCLUSIVE

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.verify.adapters.complexstep import complex_step
 from minienc.verify.adapters.jax import jax_vjp
 from minienc.verify.adapters.recognize import make_subject
 from minienc.verify.examine import examine
@@ -28,7 +29,6 @@ from minienc.verify.lesson.explain import explain
 from minienc.verify.lesson.report import Report
 from minienc.verify.measure import Meter
 from minienc.verify.noise import EPS
-from minienc.verify.oracles import complex_step
 from minienc.verify.subject import Subject, SubjectError, Trial, try_out
 
 
@@ -108,10 +108,12 @@ def gradcheck(
         options=options,
     )
     report = Report(subject.name, device=subject.device, unchecked=subject.unchecked)
-    rng = np.random.default_rng(seed)
+    # a stream of its own: default_rng(0) is where everybody's x comes from, and where y has x's
+    # shape the cotangent would be x itself
+    rng = np.random.default_rng((seed, 1847))
     given = {k: np.array(a) if hasattr(a, "dtype") else a for k, a in subject.arguments.items()}
     trial = try_out(subject, given, rng)
-    if undefined := trial.undefined():
+    if undefined := _undefined(trial):
         report.tensors = [
             TensorResult(k, given[k].shape, "elements", verdict=INCONCLUSIVE, reason=undefined)
             for k in subject.differentiable
@@ -119,7 +121,8 @@ def gradcheck(
         return report
     meter = Meter(trial, rng)
     _check_numbers(report, meter, exhaustive, oracle)
-    _check_laws(report, trial, rng, second_order)
+    _check_laws(report, meter, second_order)
+    report.notes += subject.notes
     if report.verdict == FAIL and subject.parts is not None:
         report.notes.append(_find_wrong_part(subject))
     explain(report, meter)
@@ -133,6 +136,19 @@ def assert_gradients(what: Any, *args: Any, **options: Any) -> None:
     report = gradcheck(what, *args, **options)
     if not report:
         raise AssertionError(f"gradients of {report.title}: {report.verdict}\n{report}")
+
+
+def _undefined(trial: Trial) -> str:
+    """Why nothing can be differentiated here; "" where everything is a finite number."""
+    named = [(k, trial.arguments[k]) for k in trial.subject.differentiable]
+    one = len(trial.y) == 1
+    named += [("the output" if one else f"output {i}", a) for i, a in enumerate(trial.y)]
+    for name, a in named:
+        bad = np.argwhere(~np.isfinite(a))
+        if len(bad):
+            at = tuple(map(int, bad[0]))
+            return f"{name} is {a[at]} at {list(at)}: there is no derivative at this point"
+    return ""
 
 
 def _check_numbers(report: Report, meter: Meter, exhaustive: bool, oracle: str | None) -> None:
@@ -151,14 +167,18 @@ def _check_numbers(report: Report, meter: Meter, exhaustive: bool, oracle: str |
     compare_precision(report.tensors, trial)
 
 
-def _check_laws(report: Report, trial: Trial, rng: np.random.Generator, second_order: bool) -> None:
-    report.problems += check_purity(trial)
-    if not report.problems and report.device == "cpu":  # a device has no layouts to hand over
-        report.problems += check_layouts(trial)
+def _check_laws(report: Report, meter: Meter, second_order: bool) -> None:
+    trial, rng = meter.trial, meter.rng
+    problems, notes = check_purity(trial)
+    if not problems and report.device == "cpu":  # a device has no layouts to hand over
+        problems, more = check_layouts(trial, meter.eps)
+        notes += more
+    report.problems += problems
+    report.notes += notes
     if report.verdict != FAIL:
-        problems = check_one_sample(trial, rng)
-        if problems is not None:
-            report.problems += problems
+        alone = check_one_sample(trial, rng, meter.eps)
+        if alone is not None:
+            report.problems += alone
             report.notes.append("checked with one sample (N = 1), too")
     if second_order:
         problems, note = check_symmetry(trial, rng)

@@ -34,8 +34,8 @@ def is_subgradient(yours: float, sides: Sides | None) -> bool:
     """At a kink: between the slopes to both sides."""
     if sides is None:
         return False
-    slack = 1e-4 * max(abs(sides.left), abs(sides.right))
-    return min(sides) - slack <= yours <= max(sides) + slack
+    slack = 1e-4 * max(abs(sides.least), abs(sides.most))
+    return sides.least - slack <= yours <= sides.most + slack
 
 
 def judge(yours: float, d: Derivative, sides: Callable[[], Sides | None]) -> Word:

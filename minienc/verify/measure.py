@@ -13,13 +13,19 @@ import numpy as np
 
 from minienc.verify.differences import Derivative, Sides, derivative, find_kink, first_step
 from minienc.verify.line import Line, Outputs, float_outputs
-from minienc.verify.noise import EPS, measure_noise, noise_along, precision_of, tensor_scale
-from minienc.verify.subject import Trial
+from minienc.verify.noise import (
+    EPS,
+    measure_noise,
+    noise_along,
+    precision_of,
+    rounds_inside,
+    tensor_scale,
+)
+from minienc.verify.subject import OUTSIDE, Trial
 
+FLOAT32 = float(np.finfo(np.float32).eps)
 RTOL = 1e-6  # of float64 gradients: far above what differences leave, far below any mistake
 SURE = 10.0  # an uncertainty is an estimate: it counts this many times
-
-OUTSIDE = (ValueError, ArithmeticError, AssertionError)  # raised by forwards outside their domain
 
 
 class Direction(NamedTuple):
@@ -46,11 +52,12 @@ def element(name: str, shape: tuple[int, ...], index: tuple[int, ...]) -> Direct
 class Meter:
     """Measures derivatives at the point of a trial, and keeps them."""
 
-    def __init__(self, trial: Trial, rng: np.random.Generator) -> None:
+    def __init__(self, trial: Trial, rng: np.random.Generator, eps: float = 0.0) -> None:
         self.trial, self.rng = trial, rng  # for directions
         self.evaluations = 0  # of the forward
         self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}  # by argument
-        self.eps = _precision_near(trial)  # the relative error of an output by its type,
+        self.coarse: dict[str, float] = {}  # what the backward rounds to, by argument
+        self.eps = eps or _precision_near(trial)  # the relative error of an output by its type,
         self.noise = 0.0  # and as it is measured, when it is needed first
 
     def draw(self, name: str) -> Direction:
@@ -111,7 +118,26 @@ class Meter:
         own = float(x.item()) if x.size == 1 else self._own_size(direction)
         h = first_step(own, 0.0 if own else tensor_scale(x), self.eps)
         rounding = 3 * noise_along(self.line(direction), h) / d.step
+        if d.unchanged:  # as -log(1 - 1e-16), whose slope p - t is a rounding
+            rounding = max(rounding, 64 * EPS * self.trial.natural_size(direction.name))
+        length = float(np.linalg.norm(direction.vector))
+        rounding = max(rounding, self.backward_rounding(direction.name) * length)
         return d._replace(uncertainty=d.uncertainty + rounding) if rounding > d.uncertainty else d
+
+    def backward_rounding(self, name: str) -> float:
+        """What float32 inside the backward may have done to an element, where it gives itself away:
+        gradients of two cotangents, and of their sum, do not add up to the last digits."""
+        subject, arguments, v = self.trial.subject, self.trial.arguments, self.trial.v
+        if name in self.coarse or subject.fixed:
+            return self.coarse.get(name, 0.0)
+        w = tuple(self.rng.standard_normal(part.shape) for part in v)
+        sums = tuple(a + b for a, b in zip(v, w, strict=True))
+        apart = self.trial.gradients[name] + subject.gradients(arguments, w)[name].astype(float)
+        both = subject.gradients(arguments, sums)[name]
+        size, gap = (float(np.abs(a).max(initial=0)) for a in (both, both - apart))
+        inside = 1e-10 * size < gap < 1e-5 * size
+        self.coarse[name] = max(gap, 2 * FLOAT32 * size) if inside else 0.0
+        return self.coarse[name]
 
     def _own_size(self, direction: Direction) -> float:
         """The size of the single element that moves; 0 where all elements move."""
@@ -133,21 +159,26 @@ class Meter:
         step = 0.1 * tensor_scale(x) * self.rng.standard_normal(x.shape)
         moved, v = {**self.trial.arguments, name: x + step}, self.trial.v
         try:
-            y, cache = subject.forward(moved)
-            gradients = subject.backward(v, cache)
+            y = float_outputs(subject.outputs(moved))
+            return Trial(subject, moved, moved, y, v, subject.gradients(moved, v))
         except OUTSIDE:
             return None
-        return Trial(subject, moved, moved, float_outputs(y), v, gradients)
 
 
 def _precision_near(trial: Trial) -> float:
     """The forward's precision, asked near the point: at the point the numbers may be round ones."""
+    subject, arguments = trial.subject, trial.arguments
     rng = np.random.default_rng(0)
-    near = {
-        k: a * (1 + 1e-3 * rng.random(a.shape)) if k in trial.subject.differentiable else a
-        for k, a in trial.arguments.items()
-    }
+    sizes = {k: np.abs(arguments[k]) for k in subject.differentiable}
+    ways = {k: size * rng.random(size.shape) for k, size in sizes.items()}
+
+    def at(t: float) -> Outputs:
+        moved = {k: arguments[k] + t * way for k, way in ways.items()}
+        return float_outputs(subject.outputs({**arguments, **moved}))
+
     try:
-        return precision_of(trial.subject.outputs(near))
+        near = at(1e-3)
+        inside = rounds_inside(Line(at, trial.v, near))
+        return FLOAT32 if (eps := precision_of(near)) < FLOAT32 and inside else eps
     except OUTSIDE:
         return EPS

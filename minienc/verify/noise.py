@@ -43,17 +43,21 @@ def noise_along(line: Line, h: float) -> float:
 
     An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
     further on. So the values are taken at several distances: what is smooth falls with the cube of
-    the distance, what is only continuous with the distance; what does not fall is rounding.
+    the distance, what is only continuous with the distance; what does not fall is rounding. And
+    what stays the same, and then jumps by more than its last digit, is not known to less than that.
     """
-    noise, before = 0.0, np.inf
-    for k in range(5):
+    noise, before, least = 0.0, np.inf, np.full(flat(line.y).shape, np.inf)
+    for k in range(10):
         values = [line.at(j * 4 * h / 8**k) for j in range(-3, 4)]
         third = np.diff([line.change(y, values[3]) for y in values], 3)
         sigma = float(np.sqrt(np.mean(third**2) * math.factorial(3) ** 2 / math.factorial(6)))
-        if sigma > before / 4:
+        if k < 5 and sigma > before / 4:
             noise = max(noise, sigma)
         before = sigma
-    return noise
+        jumps = np.abs(np.diff([flat(y) for y in values], axis=0))
+        least = np.minimum(least, np.where(jumps > 0, jumps, np.inf).min(axis=0))
+    coarse = (jumps == 0).any(axis=0) & (least > 4 * EPS * np.abs(flat(line.y))) & (least < np.inf)
+    return max(noise, float(np.linalg.norm((flat(line.v) * least)[coarse])))
 
 
 def precision_of(y: Outputs) -> float:
@@ -68,12 +72,17 @@ def precision_of(y: Outputs) -> float:
     return EPS
 
 
-def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:
-    """What rounding may leave of a gradient that is zero, as a bias's before a normalisation: the
-    size of a gradient that takes the function from its value to 0 over the size of x, times what
-    arithmetic of relative error eps leaves of a sum."""
-    size = sum(float(np.sum(np.abs(c * part))) for c, part in zip(v, y, strict=True))
-    return 8 * eps * size / tensor_scale(x)
+def rounds_inside(line: Line) -> bool:
+    """Whether float32 inside the forward gives itself away though the outputs are float64: third
+    differences of the size of its rounding, and no smaller a tenth as far away."""
+    size = float(np.linalg.norm(flat(line.v) * flat(line.y)))
+    sigmas = []
+    for step in (2.0**-17, 2.0**-20):  # of everything's size: many of its last digits, still
+        values = [line.at(k * step) for k in range(7)]
+        third = np.diff([line.change(y, values[3]) for y in values], 3)
+        sigmas.append(float(np.sqrt(np.mean(third**2) / 20)))
+    one, other = sigmas
+    return 1e-10 * size < min(sigmas) and max(sigmas) < 1e-5 * size and one / 4 < other < 4 * one
 
 
 def tensor_scale(x: np.ndarray) -> float:

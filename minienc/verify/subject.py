@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import get_array_module, is_array, to_numpy
+from minienc.arrays import is_array
 from minienc.verify.line import Outputs, float_outputs
 
 Arguments = dict[str, Any]
+OUTSIDE = (ValueError, ArithmeticError, AssertionError)  # raised by forwards outside their domain
 
 
 class SubjectError(TypeError):
@@ -37,6 +38,7 @@ class Subject:
     # what may have a gradient that this check does not see, and why: with any of these there is
     # no pass, unless they are named in ``stopped``
     unchecked: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what was taken for what
     # what the backward is declared to differentiate in the forward's place
     surrogate: Callable[[Arguments], Outputs] | None = None
     # the forward without a cache, for automatic differentiation of its own lines
@@ -52,9 +54,32 @@ class Subject:
 
     def outputs(self, arguments: Arguments) -> Outputs:
         """What differences are taken of: the outputs of the forward, or of its surrogate."""
-        if self.surrogate is not None:
-            return self.surrogate(arguments)
-        return self.forward(arguments)[0]
+        arguments = own(arguments)
+        return self.surrogate(arguments) if self.surrogate else self.forward(arguments)[0]
+
+    def gradients(self, arguments: Arguments, v: Outputs) -> dict[str, Any]:
+        """What the backward gives. It is handed copies, for it may write into them, and what it
+        returns is copied, for it may be a view. (M,) for (1, M) is the same, number by number."""
+        cache = self.forward(own(arguments))[1]
+        found = self.backward(tuple(part.copy() for part in v), cache)
+        for name, g in found.items():
+            shape = arguments[name].shape
+            found[name] = g = None if g is None else np.array(g)
+            if g is not None and g.shape != shape and _no_ones(g.shape) == _no_ones(shape):
+                found[name] = g.reshape(shape)
+                note = f"the gradient of {name} has shape {g.shape}; {name}'s is {shape}"
+                self.notes += [] if note in self.notes else [note]
+        return found
+
+
+def own(arguments: Arguments) -> Arguments:
+    """The same with copies of all arrays, for a function that may write into what it is given."""
+    return {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in arguments.items()}
+
+
+def _no_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its first ones, which broadcasting adds by itself."""
+    return _no_ones(shape[1:]) if shape[:1] == (1,) else shape
 
 
 class Trial(NamedTuple):
@@ -67,17 +92,25 @@ class Trial(NamedTuple):
     v: Outputs  # a cotangent: random, for with all ones a sum that is constant shows no mistake
     gradients: dict[str, Any]  # what the backward gives; nothing where a number is not finite
 
-    def undefined(self) -> str:
-        """Why nothing can be differentiated here; "" where everything is a finite number."""
-        named = [(k, self.arguments[k]) for k in self.subject.differentiable]
-        one = len(self.y) == 1
-        named += [("the output" if one else f"output {i}", a) for i, a in enumerate(self.y)]
-        for name, a in named:
-            bad = np.argwhere(~np.isfinite(a))
-            if len(bad):
-                at = tuple(map(int, bad[0]))
-                return f"{name} is {a[at]} at {list(at)}: there is no derivative at this point"
-        return ""
+    def is_finite(self) -> bool:
+        """Whether there can be derivatives here."""
+        x = [self.arguments[k] for k in self.subject.differentiable]
+        return all(bool(np.isfinite(a).all()) for a in (*x, *self.y))
+
+    def natural_size(self, name: str) -> float:
+        """How large the gradient is for smaller arguments, too. Where all is saturated it is what
+        1 - y^2 left of numbers of that size, and their rounding is in it."""
+        (subject, _, arguments), size = self[:3], 0.0
+        for factor in (1.0,) if subject.fixed else (1.0, 0.5, 0.1, 0.01):
+            for names in (subject.differentiable, *((k,) for k in subject.differentiable)):
+                smaller = {**arguments, **{k: factor * arguments[k] for k in names}}
+                try:
+                    g = subject.gradients(smaller, self.v)[name]
+                except OUTSIDE:
+                    continue
+                if g is not None and np.isfinite(g).all():
+                    size = max(size, float(np.abs(g).max(initial=0)))
+        return size
 
 
 def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Trial:
@@ -93,9 +126,9 @@ def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Tri
     y = float_outputs(y)
     v = tuple(rng.standard_normal(part.shape) for part in y)
     trial = Trial(subject, given, arguments, y, v, {})
-    if trial.undefined():
+    if not trial.is_finite():
         return trial
-    gradients = subject.backward(v, subject.forward(arguments)[1])
+    gradients = subject.gradients(arguments, v)
     for name, g in gradients.items():
         dtype = np.asarray(0 if g is None else g).dtype
         if dtype.kind not in "fiub":
@@ -103,20 +136,3 @@ def try_out(subject: Subject, given: Arguments, rng: np.random.Generator) -> Tri
                 f"{subject.name}: the gradient of {name} is made of {dtype}, expected real numbers"
             )
     return trial._replace(gradients=gradients)
-
-
-def lives_on_device(x: Any) -> bool:
-    """Whether ``x`` is an array that NumPy's functions cannot take. Those of JAX they can."""
-    if not is_array(x):
-        return False
-    module = get_array_module(x)
-    return module is not np and getattr(module, "__name__", "") != "jax.numpy"
-
-
-def to_host(x: Any) -> Any:
-    """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
-    if isinstance(x, dict):
-        return {k: to_host(part) for k, part in x.items()}
-    if isinstance(x, tuple):
-        return tuple(map(to_host, x))
-    return to_numpy(x) if lives_on_device(x) else x

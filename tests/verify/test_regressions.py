@@ -85,7 +85,7 @@ def test_an_output_that_is_a_view_of_the_input():
         lambda x: (x.reshape(-1), x.shape), lambda dy, s: 2 * dy.reshape(s), normal(2, 3)
     )
     assert report.tensors[0].verdict == "fail"
-    assert any("shares memory with the argument x" in p for p in report.problems)
+    assert any("shares memory with the argument x" in note for note in report.notes)
 
 
 def test_zero_size():

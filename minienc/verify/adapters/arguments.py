@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import lives_on_device
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, SubjectError, lives_on_device
+from minienc.verify.subject import Arguments, SubjectError
 
 
 def name_of(f: Any) -> str:

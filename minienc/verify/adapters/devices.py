@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, to_device
+from minienc.arrays import device_of, lives_on_device, to_device, to_host
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device, to_host
+from minienc.verify.subject import Arguments, Subject, SubjectError
 
 
 def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:

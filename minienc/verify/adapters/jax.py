@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
+from minienc.verify.adapters.complexstep import first_line
 from minienc.verify.line import Outputs
 from minienc.verify.measure import Direction
-from minienc.verify.oracles import Answer, Oracle, add_up, first_line
+from minienc.verify.oracles import Answer, Oracle, add_up
 from minienc.verify.subject import Arguments, Subject, Trial
 
 

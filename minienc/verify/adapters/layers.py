@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, to_device
+from minienc.arrays import device_of, lives_on_device, to_device
 from minienc.verify.adapters.arguments import as_outputs, floating, name_inputs, rewound
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError, lives_on_device
+from minienc.verify.subject import Arguments, Subject, SubjectError
 
 
 def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:

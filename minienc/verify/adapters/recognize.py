@@ -11,6 +11,7 @@ from minienc.training.losses import Loss
 from minienc.verify.adapters.arguments import as_outputs, rewound
 from minienc.verify.adapters.devices import find_device, run_on
 from minienc.verify.adapters.functions import of_given_gradient, of_pair, of_returned_backward
+from minienc.verify.adapters.integers import with_integers
 from minienc.verify.adapters.jax import is_of_jax, of_jax
 from minienc.verify.adapters.layers import of_layer, of_model_with_loss
 from minienc.verify.adapters.objects import of_object
@@ -33,7 +34,10 @@ def make_subject(
     stopped = (stop_gradient,) if isinstance(stop_gradient, str) else tuple(stop_gradient)
     own = {} if targets is None else {"targets": targets}
     device = find_device(what, args, {**own, **options})
-    subject = _by_kind(what, args, gradient, targets, options, stopped)
+    build = lambda xs: _by_kind(what, xs, gradient, targets, options, stopped)  # noqa: E731
+    subject = build(args)
+    if not isinstance(what, (Layer, Loss)):
+        subject = with_integers(build, subject, args)
     subject.stopped = stopped
     for name in stopped:
         if name not in subject.arguments and name not in subject.unchecked:

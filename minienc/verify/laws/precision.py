@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minienc.verify.findings import FAIL, TensorResult
-from minienc.verify.noise import gradient_rounding
-from minienc.verify.subject import Trial
+from minienc.verify.line import Outputs
+from minienc.verify.noise import tensor_scale
+from minienc.verify.subject import Trial, own
 
 
 def compare_precision(results: list[TensorResult], trial: Trial) -> None:
@@ -15,9 +16,9 @@ def compare_precision(results: list[TensorResult], trial: Trial) -> None:
     subject, given = trial.subject, trial.given
     if {given[k].dtype for k in subject.differentiable} == {np.dtype(np.float64)}:
         return
-    y, cache = subject.forward(given)
+    y, _ = subject.forward(own(given))
     dys = tuple(c.astype(part.dtype) for c, part in zip(trial.v, y, strict=True))
-    native = subject.backward(dys, cache)
+    native = subject.gradients(given, dys)
     for result in results:
         exact, dtype = trial.gradients[result.name], given[result.name].dtype
         if exact is None or result.verdict == FAIL:
@@ -42,3 +43,11 @@ def _compare(
             f"in float64 the gradient is right, but in {dtype} it is off by "
             f"{result.precision_error:.0%} of its largest element",
         )
+
+
+def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:
+    """What rounding may leave of a gradient that is zero, as a bias's before a normalisation: the
+    size of a gradient that takes the function from its value to 0 over the size of x, times what
+    arithmetic of relative error eps leaves of a sum."""
+    size = sum(float(np.sum(np.abs(c * part))) for c, part in zip(v, y, strict=True))
+    return 8 * eps * size / tensor_scale(x)

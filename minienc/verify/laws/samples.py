@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from minienc.verify.examine import holds_along_a_direction
+from minienc.verify.line import Outputs
 from minienc.verify.measure import Meter
 from minienc.verify.subject import Arguments, Trial, try_out
 
 
-def check_one_sample(trial: Trial, rng: np.random.Generator) -> list[str] | None:
+def check_one_sample(trial: Trial, rng: np.random.Generator, eps: float) -> list[str] | None:
     """Check once more with N = 1, along one direction each; None where the function has no
     samples, or does not take one alone."""
     given = _one_sample(trial)
@@ -25,7 +26,7 @@ def check_one_sample(trial: Trial, rng: np.random.Generator) -> list[str] | None
         one = try_out(trial.subject, given, rng)
     except Exception as error:  # whatever it raises is what the student has to see
         return [f"with one sample (N = 1) the backward raises {type(error).__name__}: {error}"]
-    found, meter = [], Meter(one, rng)
+    found, meter = [], Meter(one, rng, eps)
     for name in trial.subject.differentiable:
         x, g = given[name], one.gradients[name]
         if g is None or name in trial.subject.stopped or x.size == 0:
@@ -62,11 +63,31 @@ def _one_sample(trial: Trial) -> Arguments | None:
             one, _ = subject.forward(cut)
         except Exception:  # a weight matrix was cut, or one sample is refused
             continue
-        if all(
-            a.shape == ((1, *b.shape[1:]) if b.ndim else ()) for a, b in zip(one, y, strict=True)
-        ):
+        if _have_samples(one, y, 1) and _takes_others(trial, names, n):
             return cut if all(np.isfinite(a).all() for a in one) else None
     return None
+
+
+def _have_samples(some: Outputs, y: Outputs, n: int) -> bool:
+    """Whether outputs are shaped like y with n samples."""
+    return all(
+        a.shape == ((n, *b.shape[1:]) if b.ndim else ()) for a, b in zip(some, y, strict=True)
+    )
+
+
+def _takes_others(trial: Trial, names: set[str], n: int) -> bool:
+    """Whether it takes other numbers of samples, too. One alone may be taken by broadcasting only:
+    labels that are no arguments are still as many as they were."""
+    for rows in (np.arange(n - 1), np.arange(n + 1) % n):
+        if len(rows) == 1:
+            continue
+        other = {k: a[rows] if k in names else a for k, a in trial.arguments.items()}
+        try:
+            if _have_samples(trial.subject.forward(other)[0], trial.y, len(rows)):
+                return True
+        except Exception:  # it knows how many they are
+            continue
+    return False
 
 
 def _which_to_cut(given: Arguments, n: int) -> Iterator[set[str]]:

@@ -31,6 +31,7 @@ def diagnose(result: TensorResult, trial: Trial, numeric: np.ndarray | None) -> 
         or _of_rows(name, yours, numeric, arguments)
         or _of_mask(name, yours, numeric)
         or _of_sums(name, yours, numeric)
+        or _of_epsilon(name, yours, numeric)
     )
 
 
@@ -116,6 +117,15 @@ def _of_sums(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     if yours.ndim == 1 and abs(yours.sum() - total) <= 1e-6 * np.abs(numeric).sum():
         return [f"your d{name} has the right total: is it summed over the wrong axis?"]
     return []
+
+
+def _of_epsilon(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
+    """Nearly right: log(p + 1e-7) with the gradient of log(p)."""
+    size = np.abs(numeric).max(initial=0)
+    gap = float(np.abs(yours - numeric).max(initial=0) / size) if size > 0 else 1.0
+    if not gap < 1e-3:
+        return []
+    return [f"your d{name} differs by {gap:.0e} only: an epsilon in the forward?"]
 
 
 def _of_rows(name: str, yours: np.ndarray, numeric: np.ndarray, arguments: Arguments) -> list[str]:

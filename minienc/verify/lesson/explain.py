@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc.verify.examine import DIRECTIONS
-from minienc.verify.findings import FAIL, Findings, TensorResult
+from minienc.verify.findings import FAIL, Element, Findings, TensorResult
 from minienc.verify.judge import is_wrong
 from minienc.verify.lesson.curves import taylor_remainder, v_curve
 from minienc.verify.lesson.diagnosis import diagnose
@@ -22,6 +22,7 @@ def explain(findings: Findings, meter: Meter) -> None:
     trial = meter.trial
     for result in findings.tensors:
         if result.verdict == FAIL:
+            _locate(result, meter)
             numeric = _numeric_gradient(result, meter)
             result.diagnosis = diagnose(result, trial, numeric)
         if _is_examined(result, meter):
@@ -35,6 +36,41 @@ def explain(findings: Findings, meter: Meter) -> None:
         # Along a normal direction an error is normal too, with its norm as standard deviation; it
         # escapes below the tolerance, with probability about sqrt(2/pi) tolerance / error.
         findings.miss_probability = (math.sqrt(2 / math.pi) * RTOL / 1e-2) ** DIRECTIONS
+
+
+def _locate(result: TensorResult, meter: Meter) -> None:
+    """Where a direction is wrong, find the wrong elements by bisection."""
+    if result.method != "directions" or not _is_examined(result, meter):
+        return
+    gradient = np.asarray(meter.trial.gradients[result.name])
+    for direction, d in tuple(meter.measured[result.name]):
+        if not is_wrong(direction.slope(gradient), d) or meter.sides(direction, d):
+            continue
+        result.wrong += _bisect(meter, direction, gradient)
+        if len(result.wrong) - result.n_wrong >= 5:
+            break
+    result.wrong.sort(key=lambda e: (not e.index, -abs(e.yours - e.numeric)))
+
+
+def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[Element]:
+    """Follow the halves in which a direction is wrong down to single elements."""
+    found: list[Element] = []
+    pending = [np.arange(gradient.size)]
+    while pending and len(found) < 3:
+        indices = pending.pop()
+        vector = np.zeros(gradient.size)
+        vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]
+        part = Direction(direction.name, vector.reshape(gradient.shape))
+        d, yours = meter.measure(part), part.slope(gradient)
+        if not is_wrong(yours, d):
+            continue
+        if len(indices) == 1:
+            index = tuple(int(i) for i in np.unravel_index(indices[0], gradient.shape))
+            found.append(Element(index, yours, *d[:5]))
+        else:
+            half = len(indices) // 2
+            pending += [indices[half:], indices[:half]]
+    return found
 
 
 def _is_examined(result: TensorResult, meter: Meter) -> bool:

@@ -10,6 +10,8 @@ RELATIVE_ERROR = "relative error = |yours - numeric| / max(|yours|, |numeric|)"
 def as_text(report: Findings) -> str:
     """The verdict first, then what is wrong and where, then what was covered."""
     lines = [f"{report.verdict.upper()}  {report.title}"]
+    if report.problems and report.numbers == PASS:
+        lines.append("  its numbers are right here; it breaks a law:")
     lines += [f"  ! {problem}" for problem in report.problems]
     for tensor in report.tensors:
         lines += _tensor_lines(tensor) if tensor.verdict != PASS else []

@@ -22,13 +22,33 @@ def dense(**options):
         "Fortran order": lambda dy, x: np.ravel(dy, "K").reshape(dy.shape, order="C").copy(),
         "negative strides": lambda dy, x: dy * np.sign(dy.strides[0]),
         "every second column": lambda dy, x: dy * (dy.strides[-1] == 8 or dy.strides[0] == 8),
-        "read-only": lambda dy, x: np.multiply(dy, 1, out=dy if dy.base is None else None).copy(),
     }.items(),
 )
 def test_a_layout_that_changes_the_result(problem, backward):
     report = gradcheck(lambda x: (x.copy(), x), backward, X)
     assert report.verdict == "fail"
     assert any(problem in sentence for sentence in report.problems), report.problems
+
+
+@pytest.mark.parametrize(
+    ("refused", "backward"),
+    {
+        "read-only": lambda dy, x: np.multiply(dy, 1, out=dy if dy.base is None else None).copy(),
+        "negative strides": lambda dy, x: torch_like(dy) * torch_like(x) / x,
+    }.items(),
+)
+def test_a_layout_that_is_refused_is_a_note(refused, backward):
+    """It says so by raising: no wrong number comes of it."""
+    report = gradcheck(lambda x: (x.copy(), x), backward, X)
+    assert report.verdict == "pass", report
+    assert any(refused in note and "raises" in note for note in report.notes)
+    assert not gradcheck(lambda x: (x.copy(), x), lambda dy, x: 2 * backward(dy, x), X)
+
+
+def torch_like(a):
+    if any(stride < 0 for stride in a.strides):
+        raise ValueError("negative strides are not supported")
+    return a
 
 
 def test_arrays_of_ones_rows_are_layouts_too():

@@ -15,6 +15,15 @@ def law(forward, backward, *args):
     return "; ".join(report.problems)
 
 
+def habit(forward, backward, *args):
+    """Told in a note beside a pass; and twice the gradient is wrong all the same."""
+    report = gradcheck(forward, backward, *args)
+    assert report.verdict == "pass" and not report.problems, report
+    twice = gradcheck(forward, lambda dy, c: 2 * backward(dy, c), *args)
+    assert [t.verdict for t in twice.tensors] == ["fail"] * len(twice.tensors)
+    return "; ".join(report.notes)
+
+
 def test_writing_into_arguments():
     def forward(x):
         y = x * 2
@@ -22,6 +31,10 @@ def test_writing_into_arguments():
         return y, None
 
     assert "writes into its argument x" in law(forward, lambda dy, c: 2 * dy, X)
+    told = str(gradcheck(forward, lambda dy, c: 2 * dy, X))
+    assert "its numbers are right here; it breaks a law" in told
+    told = str(gradcheck(forward, lambda dy, c: 3 * dy, X))
+    assert "its numbers are right" not in told
 
 
 def test_writing_into_the_cotangent():
@@ -29,14 +42,14 @@ def test_writing_into_the_cotangent():
         dy *= 2
         return dy.copy()
 
-    assert "writes into the cotangent" in law(lambda x: (2 * x, None), backward, X)
+    assert "writes into the cotangent" in habit(lambda x: (2 * x, None), backward, X)
 
 
 def test_sharing_memory():
-    assert "shares memory with the argument x" in law(
+    assert "shares memory with the argument x" in habit(
         lambda x: (x, None), lambda dy, c: dy.copy(), X
     )
-    assert "shares memory with the cotangent" in law(lambda x: (+x, None), lambda dy, c: dy, X)
+    assert "shares memory with the cotangent" in habit(lambda x: (+x, None), lambda dy, c: dy, X)
 
 
 def test_a_cache_of_one_slot():
@@ -95,4 +108,21 @@ def test_a_silent_upcast():
     def forward(x):
         return x * np.float64(2), None
 
-    assert "silently upcast" in law(forward, lambda dy, c: 2 * dy, X.astype("float32"))
+    assert "silently upcast" in habit(forward, lambda dy, c: 2 * dy, X.astype("float32"))
+
+
+def test_a_cache_that_the_backward_writes_into():
+    """As CS231n's softmax loss does: the cache is the backward's own."""
+    labels = np.array([0, 2, 1, 1, 0])
+
+    def forward(x):
+        p = np.exp(x)
+        p /= p.sum(axis=1, keepdims=True)
+        return -np.log(p[np.arange(5), labels]).mean(), p
+
+    def backward(dy, p):
+        p[np.arange(5), labels] -= 1
+        p *= dy / 5
+        return p
+
+    assert "a second backward with the same cache gives another" in habit(forward, backward, X)
