@@ -40,7 +40,7 @@ class Discriminator(Objective):
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         (x,) = batch
-        drawn, drawn_cache = self.D.forward(self.draw(len(x), rng))  # (1)
+        drawn, drawn_cache = self.D.forward(self.draw(x, rng))  # (1)
         coded, coded_cache = self.D.forward(self.encoder(x))  # (2)
         drawn_loss, is_drawn = answer_forward(drawn, True)  # (3)
         coded_loss, is_coded = answer_forward(coded, False)  # (4)
@@ -112,9 +112,10 @@ class AdversarialAutoencoder(SteppedPretrainer):
     adversarial_rate: float = 1e-3
     loss: str = "binary_crossentropy"
 
-    def _draw(self, n: int, rng: np.random.Generator) -> Array:
-        z = rng.standard_normal((n, self.code), dtype="float32").astype(self.dtype)
-        return to_device_of(z, self.encoder_.parameters.vector)
+    def _draw(self, x: Array, rng: np.random.Generator) -> Array:
+        """As many codes from N(0, 1) as there are samples."""
+        z = rng.standard_normal((len(x), self.code), dtype="float32")
+        return to_device_of(z.astype(self.dtype), x)
 
     # -- what learns
 

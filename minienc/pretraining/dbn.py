@@ -119,11 +119,20 @@ class DBN(Reconstruction):
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.rbms_ = self._machines()
-        h, run = X, self._run
+        run = self._run
+        h, h_validation = X, run.validation
         for i, rbm in enumerate(self.rbms_, 1):
             folder = None if run.folder is None else run.folder / f"rbm_{i}"
-            rbm.fit(h, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume)
+            rbm.fit(
+                h,
+                validation_data=h_validation,
+                callbacks=run.callbacks,
+                checkpoint_dir=folder,
+                resume=run.resume,
+            )
             h = rbm.transform(h)
+            if h_validation is not None:
+                h_validation = rbm.transform(h_validation)
             self._unroll(i, rbm)
         self.unrolled_, self.stack_ = clone_model(self.model_), clone_model(self.encoder_)
         self.model_.compile(self._new_optimizer(), self.loss)

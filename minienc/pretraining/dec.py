@@ -165,7 +165,11 @@ class DEC(SteppedPretrainer):
         run = self._run
         folder = None if run.folder is None else run.folder / "autoencoder"
         self.autoencoder_ = self._autoencoder().fit(
-            X, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume
+            X,
+            validation_data=run.validation,
+            callbacks=run.callbacks,
+            checkpoint_dir=folder,
+            resume=run.resume,
         )
         self._join(self._device(X))
         codes = to_numpy(self.encoder_.predict(X, batch_size=1000))

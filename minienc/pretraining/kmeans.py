@@ -61,10 +61,7 @@ class KMeans(SteppedPretrainer):
     algorithm: str = "lloyd"
     n_init: int = 4
     batch_size = 1000
-    without: ClassVar = (
-        "optimizer",
-        "learning_rate",
-    )
+    without: ClassVar = ("optimizer", "learning_rate")
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)

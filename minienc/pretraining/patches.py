@@ -79,10 +79,7 @@ class PatchFeatures(Pretrainer):
     whitening: float = 0.1
     image_shape: Sequence[int] | None = None
     batch_size = 1000
-    without: ClassVar = (
-        "optimizer",
-        "learning_rate",
-    )
+    without: ClassVar = ("optimizer", "learning_rate")
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
@@ -122,10 +119,12 @@ class PatchFeatures(Pretrainer):
 
     def _fit(self, X: Any) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
-        rng = np.random.default_rng([self.random_state_, 1])
-        patches = self._some_patches(X, rng)
+        run, held_out = self._run, None
+        patches = self._some_patches(X, np.random.default_rng([self.random_state_, 1]))
         W, b = whitening(patches, self.whitening)
-        run = self._run
+        if run.validation is not None:
+            rng = np.random.default_rng([self.random_state_, 2])
+            held_out = self._some_patches(run.validation, rng) @ W + b
         self.kmeans_ = KMeans(
             self.n_centroids,
             epochs=self.epochs,
@@ -136,6 +135,7 @@ class PatchFeatures(Pretrainer):
         )
         self.kmeans_.fit(
             (patches @ W + b).astype(self.dtype),
+            validation_data=held_out,
             callbacks=run.callbacks,
             checkpoint_dir=run.folder,
             resume=run.resume,
@@ -154,7 +154,7 @@ class PatchFeatures(Pretrainer):
         """(P, D) contrast-normalised patches, of samples and places at random."""
         rows, columns, size = self._normal.outputs[0].sample_shape
         each = max(1, -(-self.n_patches // len(X)))  # of one sample
-        found, total = [], 0
+        found = []
         for start in range(0, len(X), 500):
             x = to_numpy(X[start : start + 500]).astype(self.dtype)
             if self.n_patches < len(X):  # of some samples only
@@ -162,7 +162,6 @@ class PatchFeatures(Pretrainer):
             patches = self._normal.predict(x, batch_size=500).reshape(len(x), rows * columns, size)
             chosen = rng.integers(0, rows * columns, (len(x), each))
             found.append(np.take_along_axis(patches, chosen[:, :, None], axis=1).reshape(-1, size))
-            total += len(found[-1])
         return np.concatenate(found)[: max(self.n_patches, self.n_centroids)].astype(float)
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -135,7 +135,8 @@ class Learner:
         parameters = self.network.parameters
         parameters.vector[...] = to_device_of(weights[""], parameters.vector)
         parameters.touch()
-        self.arrays.update({name: a.copy() for name, a in weights.items() if name})
+        for name, old in self.arrays.items():
+            self.arrays[name] = to_device_of(weights[name], old).copy()
 
     def state(self) -> dict[str, dict[str, Any]]:
         """What steps change: {part: {name: number or array}}."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minienc.layers.parameters import Parameters
 from minienc.models import Model
 from minienc.pretraining import METHODS, VariationalAutoencoder
 from minienc.pretraining.stepped import SteppedPretrainer
@@ -52,6 +53,33 @@ def test_the_best_weights_come_back(name):
     for learner, weights in ends[-1].weights().items():
         for key, array in weights.items():
             np.testing.assert_array_equal(array, watch.weights[1][learner][key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_samples_held_out_are_watched_in_every_stage_and_not_learned_from(name):
+    stop = EarlyStopping(patience=9, restore_best_weights=False)  # of "val_loss"
+    watched = make(name).fit(X, validation_data=X[:20], callbacks=[stop])
+    found = watched.history_["val_loss"]
+    assert len(found) == 3 and np.isfinite(found).all()
+    plain = make(name).fit(X)
+    for a, b in zip(watched.model_.get_weights(), plain.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_weights_stay_where_they_are_from_step_to_step(name, monkeypatch):
+    """No step gathers them into another vector, which would cost a copy of all of them."""
+    gathered, gather = [], Parameters.__init__
+
+    def counted(self, named):
+        gathered.append(self)
+        gather(self, named)
+
+    monkeypatch.setattr(Parameters, "__init__", counted)
+    make(name, epochs=1).fit(X)
+    once = len(gathered)
+    make(name, epochs=5).fit(X)
+    assert len(gathered) == 2 * once
 
 
 @pytest.mark.parametrize("name", METHODS)

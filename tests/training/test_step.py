@@ -192,3 +192,18 @@ def test_an_objective_of_ones_own():
         numbers = learner.step((X, X @ W), rng())
     assert set(numbers) == {"loss", "largest"} and numbers["largest"] < 1e-3
     np.testing.assert_allclose(dense.W.value, W, atol=1e-2)
+
+
+def test_what_it_takes_back_lies_where_what_it_has_lies():
+    """Best weights out of a checkpoint come as NumPy's, wherever the learner computes."""
+    arrays = {"seen": to_guard(np.zeros(3))}
+    learner = learner_of(network(), SGD(0.1), arrays=arrays)
+    learner.network.to("guard")
+    kept = {"": np.ones(learner.parameters.vector.shape), "seen": np.arange(3.0)}
+    with on_device("guard"):
+        learner.set_weights(kept)
+    assert isinstance(learner.arrays["seen"], GuardArray) and learner.arrays is arrays
+    np.testing.assert_array_equal(to_numpy(learner.arrays["seen"]), kept["seen"])
+    np.testing.assert_array_equal(to_numpy(learner.network.parameters.vector), kept[""])
+    learner.arrays["seen"][...] = 7
+    assert kept["seen"][1] == 1, "what was given stays as it was"
