@@ -37,8 +37,8 @@ def reparameterize_forward(mean, log_variance, noise):
 def reparameterize_backward(dz, cache: ReparameterizeCache):
     """dmean = dz,  dlog_variance = dz 1/2 sigma noise, for d exp(v / 2) / dv = exp(v / 2) / 2."""
     check_shapes("reparameterize_backward", "z: ..., dz: ...", cache.z, dz)
-    dlog_variance = dz * cache.half  # (1)
-    dmean = dz.copy()  # (2) was a sum
+    dmean = dz.copy()  # (2) was z = mean + spread
+    dlog_variance = dz * cache.half  # (1) was spread = exp(log_variance / 2) noise
     return dmean, dlog_variance
 
 
@@ -68,6 +68,6 @@ def normal_kl_backward(dkl, cache: NormalKLCache):
     """dmean = dkl mean,  dlog_variance = dkl 1/2 (sigma^2 - 1)."""
     mean, variance = cache
     check_shapes("normal_kl_backward", "mean: ..., dkl: ...", mean, dkl)
-    dmean = dkl * mean  # (2)
-    dlog_variance = dkl * (variance - 1) / 2  # (1), (2)
+    dmean = dkl * mean  # (2) was kl = (mean^2 + variance - 1 - log_variance) / 2
+    dlog_variance = dkl * (variance - 1) / 2  # (1, 2) was variance = exp(log_variance)
     return dmean, dlog_variance

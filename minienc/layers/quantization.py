@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
-from minienc.functions.quantization import quantization_error_forward
+from minienc.arrays import Array
+from minienc.functions.quantization import nearest_code_backward, nearest_code_forward
 from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
 
 
@@ -53,17 +53,15 @@ class VectorQuantizer(Layer):
 
     def forward(self, x: Array) -> tuple[Array, LayerCache]:
         self.check_built()
-        _, cache = quantization_error_forward(x.reshape(-1, self.dim), self.C.value)
-        return cache.q.reshape(x.shape), self.stamp(cache)
+        y, cache = nearest_code_forward(x.reshape(-1, self.dim), self.C.value)
+        return y.reshape(x.shape), self.stamp(cache)
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         inner = self.check_stamp(cache)
         if grads is not None:
-            codes = get_array_module(dy).arange(self.units)
-            chosen = (inner.index[:, None] == codes).astype(dy.dtype)
             gradient = grads[self.C]
-            gradient += chosen.T @ dy.reshape(-1, self.dim)
-        return dy.copy()
+            gradient += nearest_code_backward(dy.reshape(-1, self.dim), inner)
+        return dy.copy()  # straight through
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] % self.dim:
