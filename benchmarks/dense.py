@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import machine
-from minienc.files import write_json
+from benchmarks import command, machine, timing
 from minienc.functions.dense import dense_backward, dense_forward
-from minienc.system import usable_cpus
+from minienc.kernel import usable_cpus
 
 
 class Row(NamedTuple):
@@ -207,21 +206,21 @@ def _at_kinks(x: np.ndarray, W: np.ndarray, b: np.ndarray, dy: np.ndarray) -> np
 def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Time both passes of a row: medians and quartiles, and ratios to minienc's."""
     p = problem(row)
-    made, missing = machine.build(candidates, p)
+    made, missing = timing.build(candidates, p)
     check(made, p)
     result: dict[str, Any] = {"shape": row, "missing": missing, "passes": {}}
     for which in PASSES:
         calls = {name: getattr(candidate, which) for name, candidate in made.items()}
-        samples = machine.interleaved(calls, seconds / len(PASSES))
+        samples = timing.interleaved(calls, seconds / len(PASSES))
         found: dict[str, Any] = {
             "flops": flops(row, which),
             "bytes": traffic(row, which),
             "rounds": len(next(iter(samples.values()))),
-            "seconds": {name: machine.spread(values) for name, values in samples.items()},
+            "seconds": {name: timing.spread(values) for name, values in samples.items()},
         }
         if "minienc" in samples:
             found["times_minienc"] = {
-                name: machine.ratio(values, samples["minienc"]) for name, values in samples.items()
+                name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
             }
         result["passes"][which] = found
     return result
@@ -240,7 +239,7 @@ def render(results: dict[str, Any]) -> str:
         header = [f"{which}, NxDxM", *names, "best peer / minienc", "minienc's GFLOP/s"]
         header += ["of the FMA peak", "of the copy bandwidth"]
         parts.append(
-            machine.table(header, [[name, *_cells(found, names, about)] for name, found in lines])
+            command.table(header, [[name, *_cells(found, names, about)] for name, found in lines])
         )
     rounds = [found["rounds"] for row in results["rows"] for found in row["passes"].values()]
     notes = [
@@ -254,7 +253,7 @@ def render(results: dict[str, Any]) -> str:
 
 def _cells(found: dict[str, Any], names: Sequence[str], about: dict[str, Any]) -> list[str]:
     medians = {name: spread["median"] for name, spread in found["seconds"].items()}
-    cells = [machine.time_text(medians[n]) if n in medians else "-" for n in names]
+    cells = [command.time_text(medians[n]) if n in medians else "-" for n in names]
     if "minienc" not in medians:
         return [*cells, "-", "-", "-", "-"]
     best = min((n for n in medians if n not in OWN), key=medians.__getitem__, default=None)
@@ -263,8 +262,8 @@ def _cells(found: dict[str, Any], names: Sequence[str], about: dict[str, Any]) -
         *cells,
         f"{found['times_minienc'][best]['median']:.2f}" if best else "-",
         f"{rate / 1e9:.1f}",
-        machine.share_text(rate, about["fma_peak"]["float32"]),
-        machine.share_text(found["bytes"] / medians["minienc"], about["copy_bandwidth"]),
+        command.share_text(rate, about["fma_peak"]["float32"]),
+        command.share_text(found["bytes"] / medians["minienc"], about["copy_bandwidth"]),
     ]
 
 
@@ -304,28 +303,13 @@ def _rate(found: dict[str, Any], name: str) -> float | None:
 
 def measure_all(given: Any) -> dict[str, Any]:
     """Every row, in this process and on the threads that it was given."""
-    candidates = machine.chosen(CANDIDATES, given.candidates)
-    results: dict[str, Any] = {"machine": machine.machine(given.threads[0]), "rows": []}
-    others = machine.OtherPrograms()
-    for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
-        results["rows"].append(measure(row, candidates, given.seconds))
-        machine.say(f"{row.name}, {given.threads[0]} threads")
-    machine.close(results["machine"], others)
-    return results
+    return command.measure_rows(given, ROWS, CANDIDATES, measure)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure in a process for each number of threads, print, and with ``--save`` keep."""
-    options = machine.parser("benchmarks.dense", __doc__ or "", [row.name for row in ROWS])
-    given = options.parse_args(arguments)
-    if given.child:
-        write_json(given.child, measure_all(given))
-        return
-    runs = machine.in_children("benchmarks.dense", given, sorted({1, usable_cpus()}))
-    text = "\n\n".join(render(run) for run in runs)
-    print(text)
-    if given.save:
-        machine.save("dense", {"runs": runs}, text, plot(runs))
+    threads = sorted({1, usable_cpus()})
+    command.main("dense", __doc__ or "", arguments, ROWS, measure_all, render, plot, threads)
 
 
 if __name__ == "__main__":

@@ -18,193 +18,34 @@ import os
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import machine, training
-from benchmarks.training import Row, Weights
-from minienc.arrays import is_array, to_device, to_numpy
+from benchmarks import command, timing, training, training_candidates
+from benchmarks.gpu_checks import TOLERANCE, check
+from benchmarks.training import Row
+from benchmarks.training_candidates import Weights
 from minienc.files import write_json, write_text
 from minienc.gpu import gpu_info
-from minienc.layers import Dense, Dropout, Input
-from minienc.models import Model, clone_model
-from minienc.primitive import REGISTRY
 
 ROWS = (*training.ROWS, Row((2048, 2048, 2048), 1024), Row((8192, 8192, 8192), 1024))
-TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # of the largest number that is compared
-
-# ------------------------------------------------------------------- does it compute the same?
-
-
-def check(device: str = "cuda") -> list[dict[str, Any]]:
-    """Every comparison: what it is of, its dtype, the largest difference, and whether it passes."""
-    results = []
-    for dtype, tolerance in TOLERANCE.items():
-        named = {**function_checks(dtype), **layer_checks(dtype), **training_checks(dtype)}
-        for name, compare in named.items():
-            try:
-                error, says = compare(device), ""
-            except Exception as exception:
-                error, says = float("nan"), f"{type(exception).__name__}: {exception}"
-            results.append(
-                {
-                    "of": name,
-                    "dtype": dtype,
-                    "error": error,
-                    "passed": bool(error <= tolerance),
-                    "says": says,
-                }
-            )
-    return results
-
-
-def difference(found: Any, expected: Any) -> float:
-    """The largest difference over all arrays, over the largest number of the expected one."""
-    if isinstance(expected, (tuple, list)):
-        pairs = zip(found, expected, strict=True)
-        return max([difference(*pair) for pair in pairs], default=0.0)
-    if expected is None:
-        return 0.0 if found is None else float("inf")
-    found, expected = to_numpy(found), np.asarray(expected)
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return float("inf")
-    scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    return float(np.abs(found - expected).max(initial=0)) / scale
-
-
-def over(x: Any, device: str) -> Any:
-    """Arrays, also those in a tuple, brought to a device."""
-    if isinstance(x, tuple):
-        return tuple([over(part, device) for part in x])
-    return to_device(x, device) if is_array(x) else x
-
-
-def cast(x: Any, dtype: str) -> Any:
-    return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-
-
-def function_checks(dtype: str) -> dict[str, Callable[[str], float]]:
-    """A comparison for each pair of ``minienc.functions``, on the cases of its tests."""
-    from tests.cases import FORWARDS
-
-    return {name.removesuffix("_forward"): partial(_pair, name, dtype) for name in FORWARDS}
-
-
-def _pair(name: str, dtype: str, device: str) -> float:
-    from tests.cases import all_cases, call
-
-    worst = 0.0
-    for arguments, options in all_cases(name):
-        arguments, results = tuple([cast(a, dtype) for a in arguments]), []
-        for place in (device, "cpu"):
-            y, cache = call(REGISTRY[name], over(arguments, place), options)
-            dy = _like(y, dtype)
-            results.append((y, REGISTRY[name].backward(over(dy, place), cache)))
-        worst = max(worst, difference(*results))
-    return worst
-
-
-def _like(y: Any, dtype: str) -> Any:
-    """A gradient for y, the same for every place."""
-    if isinstance(y, tuple):
-        return tuple([_like(part, dtype) for part in y])
-    rng = np.random.default_rng(1)
-    return np.asarray(rng.standard_normal(tuple(y.shape)), dtype=dtype)
-
-
-def layer_checks(dtype: str) -> dict[str, Callable[[str], float]]:
-    """A comparison for each layer, between two others in a model: y, dx, the gradients of the
-    weights, and what a layer's state becomes."""
-    from tests.layer_cases import LAYERS
-
-    return {f"layer {name}": partial(_layer, name, dtype) for name in LAYERS}
-
-
-def _layer(name: str, dtype: str, device: str) -> float:
-    from tests.layer_cases import model_with, shape_for
-
-    model = model_with(name, dtype)
-    x = np.random.default_rng(0).standard_normal((9, *shape_for(name))).astype(dtype)
-    results = []
-    for one in (clone_model(model).to(device), model):
-        noise, grads = np.random.default_rng(2), one.new_gradients()
-        y, cache = one.forward(over(x, one.device), rng=noise)
-        dx = one.backward(over(_like(y, dtype), one.device), cache, grads)
-        one.update_state(cache)
-        results.append((y, dx, grads.vector, tuple(one.get_weights())))
-    return difference(*results)
-
-
-def training_checks(dtype: str) -> dict[str, Callable[[str], float]]:
-    """Comparisons of the losses of runs: with an odd last batch, noise, clipping, labels."""
-    return {
-        "training, recorded": partial(_training, dtype, True),
-        "training, not recorded": partial(_training, dtype, False),
-    }
-
-
-def _training(dtype: str, recorded: bool, device: str) -> float:
-    from minienc.training import optimizers
-
-    worst = 0.0
-    x = np.random.default_rng(0).random((70, 12)).astype(dtype)
-    for noise, loss in ((0.0, "binary_crossentropy"), (0.2, "mse")):
-        for optimizer in ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"):
-            results = []
-            for place in (device, "cpu"):
-                inputs = Input(shape=(12,), dtype=dtype)
-                tensor = Dense(8, activation="tanh", seed=1)(inputs)
-                if noise:
-                    tensor = Dropout(noise)(tensor)
-                model = Model(inputs, Dense(12, activation="sigmoid", seed=2)(tensor))
-                made = getattr(optimizers, optimizer)(0.01, global_clipnorm=0.1)
-                model.compile(optimizer=made, loss=loss, metrics=["mae"])
-                with _recording(recorded), warnings.catch_warnings():
-                    warnings.simplefilter("error")  # a step that is not recorded says so
-                    history = model.to(place).fit(x, x, 16, epochs=4, verbose=0, seed=0).history
-                numbers = np.array([history[key] for key in sorted(history)])
-                results.append((numbers, to_numpy(model.parameters.vector)))
-            worst = max(worst, difference(*results))
-    return worst
-
-
-class _recording:  # noqa: N801  (used as a context)
-    """Within the block, steps are recorded, or are not."""
-
-    def __init__(self, wanted: bool) -> None:
-        self.wanted = wanted
-
-    def __enter__(self) -> None:
-        from minienc.fast import graphs
-
-        self.before = graphs.PLAIN_STEPS
-        graphs.PLAIN_STEPS = self.before if self.wanted else sys.maxsize
-
-    def __exit__(self, *_: object) -> None:
-        from minienc.fast import graphs
-
-        graphs.PLAIN_STEPS = self.before
-
-
 # ----------------------------------------------------------------------------------- candidates
 
 
-class Minienc(training.Minienc):
+class Minienc(training_candidates.Minienc):
     """What ``fit`` does for a batch, and looks at the loss of each."""
 
     def __init__(self, x: np.ndarray, weights: Weights, recorded: bool = True) -> None:
         super().__init__(x, weights, device="cuda")
-        self.trainer.device_loop.cannot_record = not recorded
-
         self.recorded = recorded
+        self.pipeline.cannot_record = not recorded
 
     def losses(self, n: int) -> list[float]:
         found = super().losses(n)
-        if self.recorded and not self.trainer.device_loop.records:
+        if self.recorded and not self.pipeline.records:
             raise RuntimeError("its step could not be recorded")
         return found
 
@@ -220,7 +61,7 @@ class GraphAlone(Minienc):
     def timed(self, n: int) -> float:
         import cupy
 
-        (record,) = self.trainer.device_loop.records.values()
+        (record,) = self.pipeline.records.values()
         launch = record.graph.launch
         return _between_events(cupy.cuda.Event, cupy.cuda.get_elapsed_time, launch, n)
 
@@ -233,15 +74,15 @@ class _TimedByTorch:
         return _between_events(event, lambda a, b: a.elapsed_time(b), self.step, n)  # type: ignore[attr-defined]
 
 
-class Torch(_TimedByTorch, training.Torch):
+class Torch(_TimedByTorch, training_candidates.Torch):
     """PyTorch as its tutorials train."""
 
 
-class TorchWholeStep(_TimedByTorch, training.TorchWholeStep):
+class TorchWholeStep(_TimedByTorch, training_candidates.TorchWholeStep):
     """All of a step in one compiled graph."""
 
 
-class TorchGraph(_TimedByTorch, training.Torch):
+class TorchGraph(_TimedByTorch, training_candidates.Torch):
     """PyTorch's step recorded as a CUDA graph, as its manual says: after some on another stream."""
 
     def __init__(self, x: np.ndarray, weights: Weights) -> None:
@@ -267,7 +108,7 @@ class TorchGraph(_TimedByTorch, training.Torch):
         return self.loss_of_step.detach()
 
 
-class Jax(training.Jax):
+class Jax(training_candidates.Jax):
     """The whole step jitted. Its stream is its own: its clock is the host's, from idle to idle."""
 
     def __init__(self, x: np.ndarray, weights: Weights) -> None:
@@ -340,7 +181,7 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
     """Time a row, after each candidate has shown the reference's losses."""
     x, weights = training.problem(row)
     made, missing = {}, {}
-    reference = training.NumpyByHand(x, weights, "float64").losses(training.STEPS)
+    reference = training_candidates.NumpyByHand(x, weights, "float64").losses(training.STEPS)
     for name, factory in candidates.items():
         try:
             candidate = factory(x, weights)
@@ -358,12 +199,12 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
         "batch": row.batch,
         "flops": training.flops(row),
         "bytes": training.traffic(row),
-        "seconds": {name: machine.spread(values) for name, values in samples.items()},
+        "seconds": {name: timing.spread(values) for name, values in samples.items()},
         "missing": missing,
     }
     if "minienc" in samples:
         result["times_minienc"] = {
-            name: machine.ratio(values, samples["minienc"]) for name, values in samples.items()
+            name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
         }
     return result
 
@@ -417,7 +258,7 @@ def render(results: dict[str, Any]) -> str:
         if (of := [c for c in checks if c["dtype"] == dtype])
     ]
     header = ["against the CPU", "comparisons", "largest difference", "pass"]
-    parts = [_describe(results["about"]), machine.table(header, worst)]
+    parts = [_describe(results["about"]), command.table(header, worst)]
     parts += [
         f"Fails: {c['of']}, {c['dtype']}, {c['error']:.1e} {c['says']}" for c in failed(checks)
     ]
@@ -453,13 +294,13 @@ def _times(rows: Sequence[dict[str, Any]]) -> str:
         [
             _title(row),
             *(
-                machine.time_text(row["seconds"][n]["median"]) if n in row["seconds"] else "-"
+                command.time_text(row["seconds"][n]["median"]) if n in row["seconds"] else "-"
                 for n in names
             ),
         ]
         for row in rows
     ]
-    return machine.table(["layers, batch", *names], cells)
+    return command.table(["layers, batch", *names], cells)
 
 
 def _shares(rows: Sequence[dict[str, Any]], card: dict[str, Any]) -> str:
@@ -475,12 +316,12 @@ def _shares(rows: Sequence[dict[str, Any]], card: dict[str, Any]) -> str:
             cells.append(
                 [
                     f"{_title(row)}: {name}",
-                    machine.share_text(row["flops"] / spread["median"], card["matrix_rate"]),
-                    machine.share_text(row["bytes"] / spread["median"], card["copy_rate"]),
+                    command.share_text(row["flops"] / spread["median"], card["matrix_rate"]),
+                    command.share_text(row["bytes"] / spread["median"], card["copy_rate"]),
                     ratio,
                 ]
             )
-    return machine.table(
+    return command.table(
         ["", "of the product's rate", "of the copy's rate", "best peer / this"], cells
     )
 
@@ -509,18 +350,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchmarks.gpu needs a GPU: {info['why_not']}", file=sys.stderr)
         return 2
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the memory is for all
-    candidates = machine.chosen(CANDIDATES, given.candidates)
+    candidates = timing.chosen(CANDIDATES, given.candidates)
     results: dict[str, Any] = {"about": about(not given.only_check), "checks": check(), "rows": []}
     if not given.only_check:
         for row in [ROWS[i - 1] for i in given.rows or range(1, len(ROWS) + 1)]:
             results["rows"].append(measure(row, candidates, given.seconds))
-            machine.say(row.name)
+            command.say(row.name)
     text = render(results)
     print(text)
     if given.save:
-        machine.RESULTS.mkdir(exist_ok=True)
-        write_json(machine.RESULTS / "gpu.json", results)
-        write_text(machine.RESULTS / "gpu.md", text + "\n")
+        command.RESULTS.mkdir(exist_ok=True)
+        write_json(command.RESULTS / "gpu.json", results)
+        write_text(command.RESULTS / "gpu.md", text + "\n")
     own = [name for name in candidates if name.startswith("minienc")]
     left_out = [row for row in results["rows"] if set(own) & set(row["missing"])]
     return 1 if failed(results["checks"]) or left_out else 0

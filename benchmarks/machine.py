@@ -1,134 +1,27 @@
-"""What the benchmarks share: the machine, its two limits, timing side by side, tables and files.
+"""The machine that is measured on: what it is, and its two limits, the arithmetic and the memory.
 
-A time alone says little, because machines differ and one machine differs from hour to hour. So
-three things are measured in one run: the candidates, taking turns; the arithmetic that the
-processor can do at most (``fma_peak``); and how fast it moves memory (``copy_bandwidth``).
+A time alone says little, because machines differ. So beside the candidates' times stand, from the
+same run, the arithmetic that the processor can do at most (``fma_peak``) and how fast it moves
+memory (``copy_bandwidth``).
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
-import gc
-import json
 import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minienc.files import write_json, write_text
-from minienc.system import THREAD_VARIABLES, system_info
-
-RESULTS = Path(__file__).parent / "results"
-
-# ------------------------------------------------------------------------------ timing in turns
-
-
-def interleaved(
-    candidates: Mapping[str, Callable[[], Any]],
-    seconds: float | None = None,
-    rounds: int | None = None,
-    *,
-    before: Mapping[str, Callable[[], Any]] | None = None,
-    sample: float = 5e-3,
-    settle: float = 30e-3,
-    seed: int = 0,
-) -> dict[str, list[float]]:
-    """Time the candidates in turns: one sample of each a round, in a new order every round.
-
-    So a machine that is slow for a while is slow for all, and ``ratio`` compares samples that were
-    taken side by side.
-
-    Parameters
-    ----------
-    candidates : dict of name to function without arguments
-    seconds, rounds : float, int
-        For how long, or how many rounds; one of them. Of ``seconds``, five rounds are the least.
-    before : dict of name to function, optional
-        Called before each sample, untimed: it brings a candidate back to where it began.
-    sample : float
-        A sample is as many calls as take this long (one at least); its time is their mean.
-    settle : float
-        Before its sample, a candidate runs untimed for so long. The caches become its own, and
-        the threads of the one before go to sleep: those of OpenBLAS look out for work for 2^26
-        ticks of the clock after their last, on cores that the next one needs.
-
-    Returns
-    -------
-    dict of name to list of seconds a call, one for each round
-    """
-    if (seconds is None) == (rounds is None):
-        raise ValueError("interleaved: give seconds or rounds, one of them")
-    rng = np.random.default_rng(seed)
-    before = before or {}
-    names = list(candidates)
-    calls = {name: _calls_in(candidates[name], sample) for name in names}
-    samples: dict[str, list[float]] = {name: [] for name in names}
-    started, done = time.perf_counter(), 0
-    while done < (5 if rounds is None else rounds) or (
-        seconds is not None and time.perf_counter() - started < seconds
-    ):
-        for i in rng.permutation(len(names)):
-            name, call = names[i], candidates[names[i]]
-            _run_for(call, settle)
-            if name in before:
-                before[name]()
-                _time(call, 2)  # what was brought back is in the cache again
-            samples[name].append(_time(call, calls[name]))
-        done += 1
-    return samples
-
-
-def _calls_in(call: Callable[[], Any], seconds: float) -> int:
-    """How many calls take so long. The first ones, which compile and allocate, do not count, and
-    of three measurements the least does: a call that was interrupted is not a long one."""
-    _time(call, 3)
-    n = 1
-    while (took := n * min(_time(call, n) for _ in range(3))) < seconds:
-        n = max(2 * n, min(round(n * seconds / max(took, 1e-9)), 16 * n))
-    return max(1, round(n * seconds / took)) if n > 1 else 1
-
-
-def _run_for(call: Callable[[], Any], seconds: float) -> None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        call()
-
-
-def _time(call: Callable[[], Any], n: int) -> float:
-    """Seconds a call, over ``n`` calls. The collector of garbage has its day another time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        start = time.perf_counter()
-        for _ in range(n):
-            call()
-        return (time.perf_counter() - start) / n
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75))
-    return {"median": float(median), "lower": float(lower), "upper": float(upper)}
-
-
-def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles of one candidate's time over another's, round by round."""
-    return spread([a / b for a, b in zip(above, below, strict=True)])
-
+from minienc.system import system_info
 
 # ------------------------------------------------------------------------- what the machine can do
 
@@ -271,19 +164,15 @@ def limits(threads: int) -> dict[str, Any]:
     }
 
 
-def close(about: dict[str, Any], others: OtherPrograms) -> None:
-    """Measure the limits again after a run, keep the larger, and say what other programs took."""
+def close(about: dict[str, Any], others: OtherPrograms) -> float:
+    """Measure the limits again after a run and keep the larger; return what others took."""
     now = limits(about["threads"])
     for kind, before in about["fma_peak"].items():
         if before is not None:
             about["fma_peak"][kind] = max(before, now["fma_peak"][kind])
     about["copy_bandwidth"] = max(about["copy_bandwidth"], now["copy_bandwidth"])
     about["others"] = others.share()
-    if (about["others"] or 0) > 0.05:
-        say(
-            f"other programs took {100 * about['others']:.0f} % of the processors: times on "
-            f"several threads mean little, measure again when the machine is idle"
-        )
+    return about["others"] or 0.0
 
 
 def describe(about: dict[str, Any]) -> str:
@@ -372,136 +261,3 @@ def _caches() -> dict[str, str]:
         if kind != "Instruction":
             sizes[f"L{level}"] = size
     return sizes
-
-
-# ------------------------------------------------------------------------ a process for n threads
-
-
-@contextmanager
-def _held_to(threads: int) -> Iterator[None]:
-    """Children started meanwhile see so many processors: JAX asks for nothing else."""
-    if not hasattr(os, "sched_getaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[:threads])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-
-
-def in_children(module: str, given: argparse.Namespace, threads: Sequence[int]) -> list[Any]:
-    """What ``python -m module --child FILE`` writes, for each number of threads in turn.
-
-    How many threads a library uses is settled when it is loaded, so each number has a process.
-    ``given`` holds the options of ``parser``; its own threads, if any, go before the default.
-    """
-    options = ["--seconds", str(given.seconds)]
-    options += ["--rows", *map(str, given.rows)] if given.rows else []
-    options += ["--candidates", *given.candidates] if given.candidates else []
-    results = []
-    for n in given.threads or threads:
-        variables = dict.fromkeys(THREAD_VARIABLES, str(n))
-        # Inductor compiles in processes of its own, which would run on beside what is timed.
-        variables |= {"JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        with tempfile.TemporaryDirectory() as folder, _held_to(n):
-            path = Path(folder, "results.json")
-            command = [sys.executable, "-m", module, *options, "--threads", str(n)]
-            command += ["--child", str(path)]
-            subprocess.run(command, check=True, env=os.environ | variables)
-            results.append(json.loads(path.read_text()))
-    return results
-
-
-def say(line: str) -> None:
-    """A word on how far it is: on stderr, for stdout holds the table."""
-    print(line, file=sys.stderr, flush=True)
-
-
-# ------------------------------------------------------------------- the peers, and the options
-
-
-def build(factories: Mapping[str, Callable[..., Any]], *args: Any) -> tuple[dict, dict[str, str]]:
-    """Make every candidate that can be made; name the others with the reason.
-
-    Without minienc or NumPy there is nothing to compare, so what they raise is raised.
-    """
-    made, missing = {}, {}
-    for name, factory in factories.items():
-        try:
-            made[name] = factory(*args)
-        except ImportError as error:
-            missing[name] = f"not installed ({error.name or error})"
-        except Exception as error:
-            if name.startswith(("minienc", "NumPy")):
-                raise
-            missing[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    return made, missing
-
-
-def parser(program: str, doc: str, rows: Sequence[str]) -> argparse.ArgumentParser:
-    """The options that the programs have in common."""
-    numbered = "".join(f"  {i} {row}\n" for i, row in enumerate(rows, 1))
-    options = argparse.ArgumentParser(
-        prog=f"python -m {program}",
-        description=doc.partition("\n")[0],
-        epilog=f"rows:\n{numbered}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = options.add_argument
-    add("--rows", type=int, nargs="+", metavar="I", choices=range(1, len(rows) + 1), help="(all)")
-    add("--seconds", type=float, default=20.0, help="for each row, all candidates together (20)")
-    add("--candidates", nargs="+", metavar="WORD", help="only those whose names hold such a word")
-    add("--threads", type=int, nargs="+", metavar="N", help="how many, in turn")
-    add("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    add("--child", metavar="FILE", help=argparse.SUPPRESS)
-    return options
-
-
-def chosen(factories: Mapping[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
-    """The candidates whose names hold one of the words."""
-    if words is None:
-        return dict(factories)
-    return {
-        name: factory
-        for name, factory in factories.items()
-        if any(word.lower() in name.lower() for word in words)
-    }
-
-
-# --------------------------------------------------------------------------------- tables and files
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, its columns aligned: the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        return f"| {first[0]:<{first[1]}} | " + " | ".join(f"{c:>{w}}" for c, w in others) + " |"
-
-    rule = "|" + "-" * (widths[0] + 2) + "|" + "|".join("-" * (w + 1) + ":" for w in widths[1:])
-    return "\n".join([line(header), rule + "|", *map(line, rows)])
-
-
-def time_text(seconds: float) -> str:
-    """Three digits, in the unit that suits."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
-    return f"{seconds * 1e6:.0f} us" if seconds >= 1e-5 else f"{seconds * 1e6:.2g} us"
-
-
-def share_text(part: float, whole: float | None) -> str:
-    """Per cent of what was measured to be the most."""
-    return "not measured" if whole is None else f"{100 * part / whole:.0f} %"
-
-
-def save(name: str, results: dict[str, Any], text: str, figure: Any) -> None:
-    """Write results/NAME.json, .md and .png."""
-    RESULTS.mkdir(exist_ok=True)
-    write_json(RESULTS / f"{name}.json", results)
-    write_text(RESULTS / f"{name}.md", text + "\n")
-    figure.savefig(RESULTS / f"{name}.png", dpi=150)
-    print(f"\nkept in {RESULTS / name}.json, .md, .png")

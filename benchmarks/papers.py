@@ -10,7 +10,7 @@ kept in benchmarks/results/papers.json as soon as it is done, with its exact con
 CPU seconds that it took; what is there is not run again, unless its configuration has changed. In
 between, pretraining keeps its checkpoints in runs/papers/, and goes on from them after a stop.
 
-The rows themselves, each on its half page, are in ``benchmarks.paper_rows``.
+The rows are in ``benchmarks.paper_rows``, what each of them runs in ``benchmarks.paper_runs``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import say, table
-from benchmarks.paper_rows import ROWS, Figure, Row, Task
+from benchmarks.command import say, table
+from benchmarks.paper_rows import ROWS, Figure, Row
+from benchmarks.paper_runs import Task
 from minienc import __version__
 from minienc.data import load_dataset
 from minienc.files import write_json, write_text

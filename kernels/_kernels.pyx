@@ -88,6 +88,8 @@ set_num_threads(_default_num_threads())
 
 # ---------------------------------------------------------------------------------- the functions
 
+include "arrays.pxi"
 include "dense.pxi"
-include "pointwise.pxi"
+include "sweep.pxi"
+include "rows.pxi"
 include "workspace.pxi"

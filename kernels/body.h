@@ -1,12 +1,19 @@
 /* The body: what one instruction set does with one type. No include guards: see isa.h. */
 #include "simd.h"
-#include "vmath.h"  /* exp, tanh, sigmoid, erf ... of a vector, and each activation with its slope */
-#include "pointwise.h" /* losses with their gradients, optimiser steps, plain activations */
+#include "vmath.h"     /* exp, tanh, sigmoid, log ... of a vector, and each activation with its slope */
+#include "sums.h"      /* the vectors of a row, and their sum */
+#include "sweep.h"     /* number by number: activations, optimisers' steps */
+#include "rows.h"      /* row by row: softmax, losses with their gradients */
 #include "staircase.h" /* the matrix product in two plain steps */
-#include "slope.h"  /* the slope of a dense layer's activation, as the product packs it */
-#include "gemm.h"   /* the matrix product with bias and activation in its last step */
-#include "dense.h"  /* the dense layer: its products, and the slope */
+#include "slope.h"     /* the slope of a dense layer's activation, as the product packs it */
+#include "tile.h"      /* the third step: the micro-kernel, */
+#include "packing.h"   /* what is copied for it, */
+#include "gemm.h"      /* the loops around it, with bias and activation in the last of them, */
+#include "grid.h"      /* and the threads that share them */
+#include "dense.h"     /* the dense layer: its products, and the slope */
 
+/* The names that these files leave behind would mean something else for the next type. */
+/* simd.h */
 #undef LANES
 #undef VEC
 #undef VEC_U
@@ -15,3 +22,39 @@
 #undef STORE
 #undef SPLAT
 #undef SELECT
+/* vmath.h */
+#undef EITHER
+#undef BITS_INT
+#undef BITS
+#undef MANTISSA
+#undef BIAS
+#undef SIGN_BIT
+#undef HALF_ROOT_BITS
+#undef MAGIC
+#undef MAGIC_BITS
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef EXP_HIGHEST
+#undef EXP_LOWEST
+#undef INTRINSIC
+#undef POLYNOMIAL
+/* sums.h */
+#undef EACH_VECTOR
+#undef PART
+#undef PUT
+/* rows.h */
+#undef P_LOW
+#undef P_HIGH
+/* slope.h */
+#undef STRIPE
+/* tile.h */
+#undef ROWS
+#undef PANEL
+/* packing.h */
+#undef SHUFFLE
+/* gemm.h */
+#undef DEPTH
+#undef WIDTH
+#undef GROUP
+#undef A_WIDTH
+#undef SKEW

@@ -130,14 +130,3 @@ static int NAME(dense_backward)(const struct dense_backward *p)
     free(scratch);
     return error;
 }
-
-/* gemm.h's names end here, where the last one that uses them does. */
-#undef ROWS
-#undef PANEL
-#undef DEPTH
-#undef WIDTH
-#undef SKEW
-#undef GROUP
-#undef A_WIDTH
-#undef STRIPE
-#undef SHUFFLE

@@ -18,13 +18,12 @@
 #define X86 0
 #endif
 
-#if defined(__clang__)
 #define PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
 #define BEGIN_TARGET(set) \
     PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
 #define END_TARGET PRAGMA(clang attribute pop)
 #else
-#define PRAGMA(text) _Pragma(#text)
 #define BEGIN_TARGET(set) PRAGMA(GCC push_options) PRAGMA(GCC target(set))
 #define END_TARGET PRAGMA(GCC pop_options)
 #endif

@@ -22,8 +22,8 @@ enum activation {
     ACT_GELU
 };
 
-#include "dense_api.h"     /* the structs of arguments of gemm.h, and DENSE_FUNCTIONS */
-#include "pointwise_api.h" /* those of pointwise.h, and POINTWISE_FUNCTIONS */
+#include "dense_api.h"     /* the structs of arguments of dense.h, and DENSE_FUNCTIONS */
+#include "pointwise_api.h" /* those of sweep.h and rows.h, and POINTWISE_FUNCTIONS */
 
 /* One table: a pointer for each function. The lists are macros, so that a function is named once:
    F(result, name, arguments) becomes a field here, and in kernels.c the field's value. Arrays come

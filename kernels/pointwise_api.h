@@ -1,4 +1,4 @@
-/* The functions of pointwise.h in the table of kernels.h, and their structs of arguments. */
+/* The functions of sweep.h and rows.h in the table of kernels.h, and their structs of arguments. */
 #ifndef MINIENC_POINTWISE_API_H
 #define MINIENC_POINTWISE_API_H
 
@@ -31,7 +31,7 @@ struct sweep {
     ptrdiff_t n;
     void *arrays[SWEEP_ARRAYS];
     double *sums; /* of each block: SWEEP_SQUARES */
-    double numbers[SWEEP_NUMBERS]; /* the operation's constants, in the order of pointwise.h */
+    double numbers[SWEEP_NUMBERS]; /* the operation's constants, in the order of sweep.h */
 };
 
 /* The functions that need whole rows: softmax and the losses. N rows of D numbers, contiguous. */

@@ -54,3 +54,27 @@ static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
     PIECE(8) PIECE(4) PIECE(2) PIECE(1)
 #undef PIECE
 }
+
+/* The last vector of an array or a row may reach past its end: so n <= LANES numbers are read by
+   way of a buffer, the others taken as `rest`. Where n is the constant LANES, the branch is gone. */
+static inline __attribute__((always_inline)) VEC NAME(load_part)(const REAL *p, ptrdiff_t n, REAL rest)
+{
+    if (n >= LANES)
+        return LOAD(p);
+    REAL buffer[LANES];
+    for (int l = 0; l < LANES; l++)
+        buffer[l] = l < n ? p[l] : rest;
+    return LOAD(buffer);
+}
+
+static inline __attribute__((always_inline)) void NAME(store_part)(REAL *p, VEC x, ptrdiff_t n)
+{
+    if (n >= LANES) {
+        STORE(p, x);
+        return;
+    }
+    REAL buffer[LANES];
+    STORE(buffer, x);
+    for (ptrdiff_t l = 0; l < n; l++)
+        p[l] = buffer[l];
+}

@@ -3,8 +3,8 @@
    by heart: the gradient of a pixel that is right shrinks towards 0 and past them, and so do Adam's
    averages of a unit that has died.
 
-   What leads backward takes them for 0: the losses' sums and gradients, the dense layer's backward,
-   the optimisers' steps. What that loses is 1e-38. The mode is the thread's own, and ends with
+   They are taken for 0 in the losses and their gradients, in the dense layer's backward, and in the
+   optimisers' steps. The error of that is 1e-38 at most. The mode is the thread's own, and ends with
    the task. (An arm64 processor is as fast with them, and needs no mode.) */
 #ifndef MINIENC_SUBNORMAL_H
 #define MINIENC_SUBNORMAL_H

@@ -1,12 +1,13 @@
-/* A pool of threads that waits for work, and shares n tasks among whoever comes.
+/* A pool of threads that waits for work, and shares n tasks among its threads and the caller.
 
    There is one job at a time. Its tasks are cut into shares, one for each thread, in the order of
    their numbers: the same numbers fall to the same thread at each step of a training, whose cache
-   then holds what they are about. Who is done with his own share takes from the others'. To take a
-   task means to lower its share's count by one, and as a job is over only when all that were taken
-   are done, whoever took one may read the job's other fields without a lock. The threads are started
-   at the first job. They spin for a moment when there is nothing to do, because the next job of a training step
-   follows within microseconds and waking a sleeping thread takes longer than that; then they sleep.
+   then holds the numbers that they need. A thread that is done with its own share takes tasks from the
+   others'. It takes one by lowering the share's count by one; and as a job is over only when all that
+   were taken are done, a thread that took one may read the job's other fields without a lock. The
+   threads are started at the first job. When there is nothing to do they spin for a moment, because
+   the next job of a training step follows within microseconds and waking a sleeping thread takes
+   longer than that; then they sleep.
 
    A process that forks keeps only the thread that forked. So the child forgets the pool, and starts
    one of its own at its first job. */

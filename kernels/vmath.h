@@ -13,7 +13,8 @@
    a smooth g, and g is what is approximated: exp(r) = 1 + r + r^2 g(r). The coefficients were fitted
    by least squares at Chebyshev's nodes (which comes within a fraction of a bit of the best possible
    maximum error), in 60 digits, from the lowest one up: one is rounded to the type, and the others
-   are fitted again to what it leaves. The error of g is told beside them; it counts r^2 or less.
+   are fitted again to what it leaves. The error of g stands beside them; in exp(r) it is multiplied
+   by r^2, which is small.
 
    THE ERRORS, in units of the last place, are measured in tests/test_kernel_pointwise.py. */
 
@@ -211,7 +212,7 @@ static inline VEC NAME(vtanh)(VEC x)
 
 /* log(1 + f) for sqrt(1/2) <= 1 + f < sqrt(2). With s = f / (2 + f), 1 + f = (1 + s) / (1 - s), so
    log(1 + f) = 2 artanh(s) = 2s + s^3 g(s^2); and as 2s = f - s f, that is f - s (f - s^2 g(s^2)),
-   where f is exact and the rest small. The error of g: 2^-22.3, 2^-51.5; it counts s^2 / 2 < 2^-6. */
+   where f is exact and the rest small. The error of g: 2^-22.3, 2^-51.5, times s^2 / 2 < 2^-6. */
 static inline VEC NAME(log_one_plus)(VEC f)
 {
 #if IS_F32
@@ -226,7 +227,7 @@ static inline VEC NAME(log_one_plus)(VEC f)
 }
 
 /* log(1 + e) for e = exp(-|x|), 0 <= e <= 1, where nothing has to be reduced: the same, with a g
-   for all s up to 1/3. Its error: 2^-25.6, 2^-53.3; it counts s^2 / 2 < 2^-4. */
+   for all s up to 1/3. Its error: 2^-25.6, 2^-53.3, times s^2 / 2 < 2^-4. */
 static inline VEC NAME(log_one_plus_exp)(VEC e)
 {
 #if IS_F32

@@ -14,8 +14,8 @@ _HOME = {  # public name -> where it is defined; loaded when it is asked for
     "get_array_module": "minienc.arrays",
     "load_model": "minienc.models",
     "gradcheck": "minienc.verify",
-    "kernel_info": "minienc.system",
-    "set_num_threads": "minienc.system",
+    "kernel_info": "minienc.kernel",
+    "set_num_threads": "minienc.kernel",
     "set_tf32": "minienc.gpu",
 }
 
@@ -40,6 +40,6 @@ def __dir__() -> list[str]:
 
 
 if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1":
-    from minienc.system import require_kernel
+    from minienc.kernel import require_kernel
 
     require_kernel()

@@ -175,6 +175,18 @@ def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
+def rows_of(arrays: tuple, dtypes: tuple, indices: Any) -> tuple:
+    """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
+    is the input) is taken once."""
+    taken: dict[tuple[int, Any], Any] = {}
+    rows = []
+    for a, dtype in zip(arrays, dtypes, strict=True):
+        if (id(a), dtype) not in taken:
+            taken[id(a), dtype] = rows_at(a, indices, dtype)
+        rows.append(taken[id(a), dtype])
+    return tuple(rows)
+
+
 def cuda_number(device: str) -> int:
     """The number of a GPU by its device's name: 0 of ``"cuda"``, 1 of ``"cuda:1"``."""
     name, colon, number = device.partition(":")

@@ -271,7 +271,7 @@ def _encode(**given: Any) -> None:
 
 
 def _gradcheck(where: str, shapes: str | None, json: bool, html: str | None, **options: Any) -> int:
-    from minienc.verify.files import check_file
+    from minienc.verify.adapters.files import check_file
 
     report = check_file(where, shapes, **options)
     if html is not None:

@@ -35,6 +35,14 @@ def _counted(ax: Any) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def image_shape(sample_shape: Sequence[int]) -> tuple[int, ...] | None:
+    """(H, W) or (H, W, C), if samples of this shape are images; everything that draws asks here."""
+    shape = tuple(sample_shape)
+    if len(shape) == 3 and shape[-1] == 1:
+        return shape[:2]
+    return shape if len(shape) == 2 or (len(shape) == 3 and shape[-1] == 3) else None
+
+
 def learning_curves(history: dict[str, list[float]]) -> Any:
     """Loss against epoch: training and, if there is one, validation."""
     figure = _figure(6.4, 3.4)

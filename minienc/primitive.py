@@ -1,4 +1,4 @@
-"""The decorator ``@primitive``: the registry, the recording, and the one door to speed.
+"""The decorator ``@primitive``: the registry, the one door to speed, and the recording.
 
 A primitive is a function written as in the textbook. Calling it does three more things than its
 body says, and they stand here so that they need not stand anywhere else:
@@ -7,10 +7,13 @@ body says, and they stand here so that they need not stand anywhere else:
    ``cache: DenseCache`` refuses the cache of any other function, and says so.
 2. *The door.* A function of the same name in ``minienc.fast`` runs in the body's place where it
    accepts these arrays; where it returns ``NotImplemented``, it declines and the body runs.
-   ``function.definition`` is always the body. Arrays of a GPU have functions of their own, which
-   are loaded when the module that such arrays come from is.
-3. *The recording.* Whoever entered ``recording(listener)`` hears of every call; while nobody
-   listens, that costs one test of an empty list.
+   ``function.definition`` is always the body, and within ``definitions_only()`` it is what runs.
+   Arrays of a GPU have functions of their own, which are loaded when the module that such arrays
+   come from is. For a backward, ``fast/`` may have a *second entry*, ``X_backward_into(dy, cache,
+   into, write, need_dx)``, which puts the gradients of the weights where they belong. Only
+   ``Layer.backward`` knows of it; a backward of ``functions/`` is ``(dy, cache)`` and nothing else.
+3. *The recording.* Whoever entered ``recording(listener)`` hears of every call of this thread, when
+   it is entered and when it is left; while nobody listens, that costs one test of a number.
 """
 
 from __future__ import annotations
@@ -19,21 +22,34 @@ import functools
 import importlib
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
-
-from minienc.arrays import to_device
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
 
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
 _fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
 _to_load: dict[str, Callable[[], Any]] = {}  # module -> what brings the functions for its arrays
-_workspace: Callable[[], Any] = nullcontext  # what workspace() makes, if fast/ has no better
-_device_loops: dict[str, Callable[[str], Any]] = {}  # kind of device -> what device_loop() makes
 _door_is_open = False  # becomes True when minienc.fast has been asked once
-_listeners: list[Callable] = []
+
+
+class Place(NamedTuple):
+    """Where in a model a call is made."""
+
+    path: str = ""  # of the layer, such as "encoder/dense_1"; "" outside of every layer
+    time: int | None = None  # the step of a sequence, where one is run through
+
+
+# Who listens, who wants the definitions alone, and where the calls are made: each thread has its
+# own. _n_watched counts the blocks that were entered, in all threads: while it is 0, nobody looks.
+_n_watched = 0
+_watching = threading.Lock()
+_listeners: ContextVar[tuple[Callable[[Call], None], ...]] = ContextVar("listeners", default=())
+_definitions_only: ContextVar[bool] = ContextVar("definitions_only", default=False)
+_place: ContextVar[Place] = ContextVar("place", default=Place())  # noqa: B039 (a tuple)
 
 
 class Primitive:
@@ -46,20 +62,32 @@ class Primitive:
     constants : tuple of str
         Names of the array arguments that the function does not differentiate (targets, weights
         of samples, labels): its backward returns no gradient for them.
+    overwrites : tuple of str
+        Names of the array arguments that it writes to: a step of an optimiser does, nothing else.
+    has_second_entry : bool
+        Whether ``fast/`` has registered one for this backward; then ``into`` asks it.
     """
 
     __name__: str
 
-    def __init__(self, definition: Callable, constants: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        definition: Callable,
+        constants: tuple[str, ...] = (),
+        overwrites: tuple[str, ...] = (),
+    ) -> None:
         functools.update_wrapper(self, definition)
         self.definition = definition
         self.constants = constants
+        self.overwrites = overwrites
+        self.has_second_entry = False
+        self._name_of_second = f"{definition.__name__}_into"
         parameters = list(inspect.signature(definition).parameters.values())
         self._takes_cache = len(parameters) > 1 and parameters[1].name == "cache"
         self._cache_annotation = parameters[1].annotation if self._takes_cache else None
-        self._cache_type: type | None = None
+        self._cache_type: Any = None  # a type, once it has been asked for
 
-    @property
+    @functools.cached_property
     def backward(self) -> Primitive:
         """The backward of a forward: ``dense_forward.backward is dense_backward``."""
         return REGISTRY[self.__name__.removesuffix("_forward") + "_backward"]
@@ -69,20 +97,72 @@ class Primitive:
             cache = args[1] if len(args) > 1 else kwargs.get("cache")
             if type(cache) is not self._cache_type:
                 self._check_cache(cache)
+        if _n_watched and (_listeners.get() or _definitions_only.get()):
+            return self._call_watched(args, kwargs)
         if not _door_is_open:
-            _open_the_door()
-        result = NotImplemented
+            open_the_door()
         fast = (_functions_for(args) if _fast_of_type else _fast).get(self.__name__)
         if fast is not None:
             result = fast(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        if _to_load and load_fast_of_arrays_met():
+            return self(*args, **kwargs)
+        return self.definition(*args, **kwargs)
+
+    def _call_watched(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The same call, while this thread records it or wants the definitions alone."""
+        listeners = _listeners.get()
+        before = self._before(args, kwargs) if listeners and self.overwrites else {}
+        call = Call("enter", self, args, kwargs, None, before, _place.get())
+        for listener in listeners:
+            listener(call)
+        result = NotImplemented
+        if not _definitions_only.get():
+            open_the_door()
+            load_fast_of_arrays_met()
+            fast = _functions_for(args).get(self.__name__)
+            result = NotImplemented if fast is None else fast(*args, **kwargs)
         if result is NotImplemented:
-            if _to_load and _load_what_is_met():
-                return self(*args, **kwargs)
             result = self.definition(*args, **kwargs)
-        if _listeners:
-            for listener in tuple(_listeners):
-                listener(self, args, kwargs, result)
+        for listener in listeners:
+            listener(call._replace(event="leave", result=result))
         return result
+
+    def _before(self, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Copies of the arguments that are about to be written to."""
+        given = inspect.signature(self.definition).bind(*args, **kwargs).arguments
+        return {n: given[n].copy() for n in self.overwrites if given.get(n) is not None}
+
+    def into(self, dy: Any, cache: Any, into: Any, write: bool, need_dx: bool) -> Any:
+        """Run this backward by its second entry.
+
+        Parameters
+        ----------
+        dy, cache
+            As of the backward.
+        into : sequence of (array or None), or None
+            Where the gradients behind dx go, in the backward's order; None in the place of what
+            there is not. None for all of it: only dx is wanted.
+        write : bool
+            True where the arrays of ``into`` hold nothing yet: they are written to, instead of
+            added to.
+        need_dx : bool
+
+        Returns
+        -------
+        dx, or None where it is not needed
+            ``NotImplemented`` where the backward itself must be called: nobody serves these
+            arrays, or this thread is recorded (who listens shall hear of the mathematics, not of
+            this) or wants the definitions alone.
+        """
+        if _n_watched and (_listeners.get() or _definitions_only.get()):
+            return NotImplemented
+        if type(cache) is not self._cache_type:
+            self._check_cache(cache)
+        functions = _functions_for((dy, cache)) if _fast_of_type else _fast
+        second = functions.get(self._name_of_second)
+        return NotImplemented if second is None else second(dy, cache, into, write, need_dx)
 
     def _check_cache(self, cache: Any) -> None:
         if self._cache_type is None:  # resolved late: annotations are strings until then
@@ -91,7 +171,7 @@ class Primitive:
             self._cache_type = (
                 vars(module)[annotation] if isinstance(annotation, str) else annotation
             )
-        if type(cache) is not self._cache_type:
+        if not isinstance(cache, self._cache_type):  # fast/ may have caches that carry more
             expected = getattr(self._cache_type, "__name__", self._cache_type)
             raise TypeError(
                 f"{self.__name__}: the cache is a {type(cache).__name__}, expected the "
@@ -103,7 +183,12 @@ class Primitive:
         return f"<primitive {self.__name__}{inspect.signature(self.definition)}>"
 
 
-def primitive(definition: Callable | None = None, *, constants: tuple[str, ...] = ()) -> Any:
+def primitive(
+    definition: Callable | None = None,
+    *,
+    constants: tuple[str, ...] = (),
+    overwrites: tuple[str, ...] = (),
+) -> Any:
     """Register a function of the textbook; see the module's docstring.
 
     Parameters
@@ -112,14 +197,19 @@ def primitive(definition: Callable | None = None, *, constants: tuple[str, ...] 
         The body. Its name must be new.
     constants : tuple of str
         Array arguments that its backward gives no gradient for.
+    overwrites : tuple of str
+        Array arguments that it writes to.
     """
     if definition is None:
-        return functools.partial(primitive, constants=constants)
+        return functools.partial(primitive, constants=constants, overwrites=overwrites)
     name = definition.__name__
     if name in REGISTRY and REGISTRY[name].definition.__module__ != definition.__module__:
         raise ValueError(f"a primitive named {name} exists already")
-    REGISTRY[name] = Primitive(definition, constants)
+    REGISTRY[name] = Primitive(definition, constants, overwrites)
     return REGISTRY[name]
+
+
+# ----------------------------------------------------------------------------------------- the door
 
 
 def _functions_for(args: tuple) -> dict[str, Callable]:
@@ -135,7 +225,7 @@ def _functions_for(args: tuple) -> dict[str, Callable]:
     return _fast
 
 
-def _load_what_is_met() -> bool:
+def load_fast_of_arrays_met() -> bool:
     """Load the functions for arrays of modules that have been imported meanwhile."""
     met = [module for module in _to_load if module in sys.modules]
     for module in met:
@@ -153,130 +243,84 @@ def register_fast(function: Callable, array_type: type | None = None) -> Callabl
     """Put a faster function before the definition of the same name and signature.
 
     The function returns ``NotImplemented`` for arrays that it does not serve. With ``array_type``,
-    it is asked about arrays of this type alone, and no other function is asked about them.
+    it is asked about arrays of this type alone, and no other function is asked about them. A second
+    entry is registered the same way, as ``X_backward_into(dy, cache, into, write, need_dx)``.
     """
     name = function.__name__
-    if name not in REGISTRY:
+    of = name.removesuffix("_into")
+    if of not in REGISTRY:
         raise ValueError(f"{name} in fast/ has no definition of that name in functions/")
-    definition = REGISTRY[name].definition
-    if list(inspect.signature(function).parameters) != list(
-        inspect.signature(definition).parameters
-    ):
+    expected = inspect.signature(REGISTRY[of].definition)
+    is_second = name.endswith("_backward_into")
+    names = [*expected.parameters, *(("into", "write", "need_dx") if is_second else ())]
+    if list(inspect.signature(function).parameters) != names:
         raise TypeError(
             f"{name}{inspect.signature(function)} in fast/ differs from its definition "
-            f"{name}{inspect.signature(definition)}"
+            f"{of}{expected}" + (", with into, write, need_dx behind" if is_second else "")
         )
+    REGISTRY[of].has_second_entry |= is_second
     table = _fast if array_type is None else _fast_of_type.setdefault(array_type, {})
     table[name] = function
     return function
 
 
-def register_workspace(make: Callable[[], Any]) -> None:
-    """Let ``workspace()`` enter the context that ``make()`` returns."""
-    global _workspace
-    _workspace = make
-
-
-def workspace() -> Any:
-    """A context in which a new array may take the memory of one that is gone.
-
-    A training step makes the arrays of the step before it over again. Nothing that anybody holds is
-    written to: memory changes hands when its array is dropped. Without a compiled kernel, the
-    context does nothing.
-    """
-    if not _door_is_open:
-        _open_the_door()
-    return _workspace()
-
-
-class DeviceLoop:
-    """What a training loop asks of the device that its model lives on; this one is for any.
-
-    Attributes
-    ----------
-    replays : bool
-        A computation may be recorded once and replayed: then nothing in it may look at a number
-        that it computes. A learning rate that is no number leaves all alone.
-    """
-
-    replays = False
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-
-    def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Bring arrays over; it may go on while the device computes. One that comes twice (a target
-        that is the input) is brought once. They may be overwritten by the third call after it."""
-        moved = {id(a): to_device(a, self.device) for a in arrays}
-        return tuple([moved[id(a)] for a in arrays])
-
-    def compute(
-        self,
-        function: Callable[..., Any],
-        arrays: tuple,
-        numbers: tuple,
-        noise: Any = None,
-        bound_to: tuple = (),
-    ) -> Any:
-        """``function(arrays, numbers, noise)``, which returns a dict of numbers.
-
-        ``arrays`` is a tuple of tuples of arrays, some of which may be the same. ``noise`` is a
-        ``numpy.random.Generator``, or none. Where a call is recorded to be replayed for arrays of
-        the same shapes, the numbers come to the function as arrays of no axes, and what it draws is
-        drawn again each time. A record serves as long as everything in ``bound_to``, which is what
-        the function uses beside its arguments, is the same object as then.
-        """
-        return function(arrays, numbers, noise)
-
-
-def register_device_loop(kind: str, make: Callable[[str], Any]) -> None:
-    """Let ``device_loop("cuda:0")`` be ``make("cuda:0")``, for ``kind`` "cuda"."""
-    _device_loops[kind] = make
-
-
-def device_loop(device: str) -> DeviceLoop:
-    """What a training loop needs of this device."""
-    if not _door_is_open:
-        _open_the_door()
-    _load_what_is_met()
-    return _device_loops.get(device.partition(":")[0], DeviceLoop)(device)
-
-
-def _open_the_door() -> None:
+def open_the_door() -> None:
     """Ask for the faster functions once, at the first call: by then every definition is known."""
     global _door_is_open
-    _door_is_open = True
-    importlib.import_module("minienc.fast")
+    if not _door_is_open:
+        _door_is_open = True
+        importlib.import_module("minienc.fast")
 
 
 @contextmanager
-def recording(listener: Callable[[Primitive, tuple, dict, Any], None]) -> Iterator[None]:
-    """Within the block, ``listener(primitive, args, kwargs, result)`` hears of every call."""
-    _listeners.append(listener)
+def definitions_only() -> Iterator[None]:
+    """Within the block, every primitive that this thread calls runs as it is written."""
+    with _watched(_definitions_only, True):
+        yield
+
+
+# ------------------------------------------------------------------------------------ the recording
+
+
+class Call(NamedTuple):
+    """What a listener hears."""
+
+    event: str  # "enter" or "leave"
+    primitive: Primitive
+    args: tuple
+    kwargs: dict[str, Any]
+    result: Any  # None on "enter"
+    before: dict[str, Any]  # copies of the arguments that the primitive overwrites
+    place: Place
+
+
+@contextmanager
+def recording(listener: Callable[[Call], None]) -> Iterator[None]:
+    """Within the block, ``listener(call)`` hears of every call that this thread makes: a ``Call``
+    when it is entered, and one when it is left, in between those that it makes itself."""
+    with _watched(_listeners, (*_listeners.get(), listener)):
+        yield
+
+
+def is_recording() -> bool:
+    """Whether somebody listens to this thread."""
+    return bool(_n_watched and _listeners.get())
+
+
+def at(path: str, time: int | None = None) -> None:
+    """Say where the calls that follow are made; a graph does, for those who listen."""
+    _place.set(Place(path, time))
+
+
+@contextmanager
+def _watched(variable: ContextVar, value: Any) -> Iterator[None]:
+    global _n_watched
+    token = variable.set(value)
+    with _watching:
+        _n_watched += 1
     try:
         yield
     finally:
-        _listeners.remove(listener)
-
-
-def accumulate(add_to: tuple | None, *gradients: Any, write: bool = False) -> tuple:
-    """End a backward: hand out its parameter gradients, or add them where the caller says.
-
-    Gradients add, because a parameter that is used twice (shared, tied, unrolled in time) has
-    the sum of both uses' gradients; so the arrays of ``add_to`` are added to.
-
-    With ``write`` the caller says that nothing has been added to them yet: they hold anything, and
-    are written to.
-
-    Returns the arrays of ``add_to`` themselves; new ones where arrays cannot be written to (JAX).
-    """
-    if add_to is None:
-        return gradients
-    sums = []
-    for total, gradient in zip(add_to, gradients, strict=True):
-        if total is not None and write:
-            total[...] = gradient
-        elif total is not None:
-            total += gradient  # in place: ``total`` is a view into the flat gradient vector
-        sums.append(total)
-    return tuple(sums)
+        with _watching:
+            _n_watched -= 1
+        variable.reset(token)

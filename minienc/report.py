@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -33,7 +34,7 @@ class RunReport:
         empty for a method that restores nothing
     pictures : list of Picture, measures : dict of numbers
         What the method alone has to show.
-    originals, restored, noisy : arrays (n, D) or None
+    originals, restored, noisy : arrays (n, ...) or None
     filters : array (D, M) or None
         Weights of the first layer.
     codes_2d : array (n, 2) or None; labels : integer array (n,) or None
@@ -47,11 +48,10 @@ class RunReport:
     source: str
     n_train: int
     n_test: int
-    n_features: int
+    sample_shape: tuple[int, ...]
     method: str
     history: dict[str, list[float]]
     errors: list[tuple[str, float]]
-    image_shape: tuple[int, ...] | None = None
     originals: np.ndarray | None = None
     restored: np.ndarray | None = None
     noisy: np.ndarray | None = None
@@ -64,6 +64,14 @@ class RunReport:
     few_label: Any = None
     seconds: float = 0.0
     summary_text: str = ""
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.sample_shape)
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        return plots.image_shape(self.sample_shape)
 
 
 def write_report(path: str | Path, run: RunReport) -> None:

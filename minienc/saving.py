@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minienc import layers as layer_classes
 from minienc.layers import initializers, regularizers
 from minienc.layers.base import Layer
-from minienc.layers.graph import Input
+from minienc.layers.symbolic import Input
 from minienc.training import optimizers, schedules
 from minienc.training.losses import LOSSES
 
@@ -113,10 +113,11 @@ def _all_strings(metrics: Any) -> bool:
 # ------------------------------------------------------------------------------------ and back
 
 
-def model_from_header(header: dict[str, Any], source: str) -> Model:
-    """Build the model anew; its weights are drawn, and are then to be read."""
-    from minienc.models import Model
+def graph_from_header(header: dict[str, Any], source: str) -> tuple[Any, Any]:
+    """Connect the layers anew: (inputs, outputs) for ``Model``. Their weights are drawn at random.
 
+    ``source`` is where the header was read, for messages.
+    """
     if header.get("format") != FORMAT:
         raise ValueError(
             f"{source}: it holds {header.get('format', 'something else')}, not a model"
@@ -134,23 +135,15 @@ def model_from_header(header: dict[str, Any], source: str) -> Model:
             y = made[path](x if made[path].takes_several else x[0])
             tensors.update(zip(slots_out, y if isinstance(y, list) else [y], strict=True))
         outputs = [tensors[s] for s in header["output_slots"]]
+        several_in, several_out = header["several"]
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{source}: the model's description is damaged: {error!r}") from error
-    several_in, several_out = header["several"]
-    model = Model(
-        inputs if several_in else inputs[0],
-        outputs if several_out else outputs[0],
-        name=header["name"],
-    )
-    if header["compiled"]:
-        how = header["compiled"]
-        model.compile(
-            optimizer=_from_table(how["optimizer"], optimizers),
-            loss=how["loss"],
-            metrics=how["metrics"],
-            loss_weights=how["loss_weights"],
-        )
-    return model
+    return inputs if several_in else inputs[0], outputs if several_out else outputs[0]
+
+
+def compile_arguments(compiled: dict[str, Any]) -> dict[str, Any]:
+    """What ``Model.compile`` was given, from the header's "compiled"."""
+    return {**compiled, "optimizer": _from_table(compiled["optimizer"], optimizers)}
 
 
 def _make_layer(description: dict[str, Any], made: dict[str, Layer]) -> Layer:

@@ -21,6 +21,12 @@ import numpy as np
 from minienc.arrays import device_of, is_array
 
 
+def is_whole(value: Any, least: int | None = None) -> bool:
+    """Whether ``value`` is a whole number of Python or NumPy (True is none), from ``least`` up."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and (least is None or value >= least)
+
+
 class Form(NamedTuple):
     """What a cache keeps of an array whose numbers nobody needs again, to be checked against."""
 

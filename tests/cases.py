@@ -95,6 +95,11 @@ def _several(rng: np.random.Generator) -> Iterator[Case]:
     yield (_normal(rng, 2, 3),), {}
 
 
+def _weighted(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 2, 3), _normal(rng, 2, 3)), {"weights": (0.5, -2.0)}
+    yield (_normal(rng, 4),), {"weights": (3.0,)}
+
+
 def _concatenate(rng: np.random.Generator) -> Iterator[Case]:
     yield (_normal(rng, 2, 3), _normal(rng, 2, 1)), {}
     yield (_normal(rng, 2, 3, 2), _normal(rng, 2, 1, 2), _normal(rng, 2, 2, 2)), {"axis": 1}
@@ -193,6 +198,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "salt_and_pepper_noise_forward": _noise(0.4),
     "gaussian_noise_forward": _noise(0.5),
     "add_forward": _several,
+    "weighted_sum_forward": _weighted,
     "concatenate_forward": _concatenate,
     "reshape_forward": lambda rng: iter([((_normal(rng, 2, 6), (3, 2)), {})]),
     "patches_forward": _patches,

@@ -125,6 +125,10 @@ class GuardArray:
         return self._values.nbytes
 
     @property
+    def flags(self) -> Any:
+        return self._values.flags
+
+    @property
     def T(self) -> GuardArray:
         return GuardArray(self._values.T)
 

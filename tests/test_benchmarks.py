@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import dense, machine, training
+from benchmarks import command, dense, machine, timing, training
+from benchmarks.training_candidates import Minienc, NumpyByHand
 
 TINY = training.Row((20, 60, 30, 20), 9)
 
@@ -20,7 +23,7 @@ def test_candidates_take_turns_in_a_new_order_each_round():
     log = []
     candidates = {name: lambda name=name: log.append(name) for name in "abc"}
     before = {name: lambda name=name: log.append(name.upper()) for name in "abc"}
-    samples = machine.interleaved(candidates, rounds=12, before=before, sample=0, settle=0)
+    samples = timing.interleaved(candidates, rounds=12, before=before, sample=0, settle=0)
     assert {name: len(values) for name, values in samples.items()} == dict.fromkeys("abc", 12)
     turns = [entry.lower() for entry in log if entry.isupper()]
     rounds = ["".join(turns[i : i + 3]) for i in range(0, len(turns), 3)]
@@ -39,7 +42,7 @@ def test_a_sample_is_the_mean_of_as_many_calls_as_fill_its_time():
             pass
 
     candidates = {"slow": lambda: call("slow", 2e-3), "quick": lambda: call("quick", 1e-5)}
-    samples = machine.interleaved(candidates, rounds=5, sample=1e-3, settle=0)
+    samples = timing.interleaved(candidates, rounds=5, sample=1e-3, settle=0)
     assert min(samples["slow"]) >= 2e-3
     assert 1e-5 <= min(samples["quick"]) < 1e-3
     assert calls["slow"] == 5 + 3 + 3  # a call a round, the warm-up, the first measurements
@@ -48,13 +51,13 @@ def test_a_sample_is_the_mean_of_as_many_calls_as_fill_its_time():
 
 def test_interleaved_wants_seconds_or_rounds():
     with pytest.raises(ValueError, match="seconds or rounds"):
-        machine.interleaved({"a": int})
+        timing.interleaved({"a": int})
 
 
 def test_ratios_are_taken_round_by_round():
     slowing = np.array([1.0, 2.0, 4.0, 8.0])  # the machine slows down, for both alike
-    assert machine.ratio(3 * slowing, slowing) == {"median": 3.0, "lower": 3.0, "upper": 3.0}
-    assert machine.spread([1, 2, 3, 4, 5]) == {"median": 3.0, "lower": 2.0, "upper": 4.0}
+    assert timing.ratio(3 * slowing, slowing) == {"median": 3.0, "lower": 3.0, "upper": 3.0}
+    assert timing.spread([1, 2, 3, 4, 5]) == {"median": 3.0, "lower": 2.0, "upper": 4.0}
 
 
 def test_the_peak_is_measured_and_float32_has_about_twice_that_of_float64():
@@ -89,8 +92,11 @@ def test_other_programs_are_told_from_this_one():
 @pytest.mark.parametrize("row", [TINY, training.ROWS[0]], ids=lambda row: row.name)
 def test_numpy_by_hand_and_minienc_train_the_same(row):
     x, weights = training.problem(row)
-    ours, by_hand = training.Minienc(x, weights), training.NumpyByHand(x, weights)
-    exact = training.NumpyByHand(x, weights, "float64")
+    ours, by_hand = (
+        Minienc(x, weights),
+        NumpyByHand(x, weights),
+    )
+    exact = NumpyByHand(x, weights, "float64")
     np.testing.assert_allclose(ours.losses(20), exact.losses(20), rtol=1e-4)
     np.testing.assert_allclose(by_hand.losses(20), exact.losses(20), rtol=1e-4)
     moved = exact.w - exact.first
@@ -100,7 +106,7 @@ def test_numpy_by_hand_and_minienc_train_the_same(row):
 
 def test_numpy_by_hand_follows_the_gradient():
     x, weights = training.problem(TINY)
-    by_hand = training.NumpyByHand(x, weights, "float64")
+    by_hand = NumpyByHand(x, weights, "float64")
     by_hand._forward()
     by_hand._backward()
     g = by_hand.g.copy()
@@ -117,12 +123,12 @@ def test_numpy_by_hand_follows_the_gradient():
 def test_peers_train_the_same(package, names):
     pytest.importorskip(package)
     x, weights = training.problem(TINY)
-    made, missing = machine.build(machine.chosen(training.CANDIDATES, names), x, weights)
+    made, missing = timing.build(timing.chosen(training.CANDIDATES, names), x, weights)
     assert made and not missing
     training.check(made, x, weights)
 
 
-class Sluggish(training.NumpyByHand):
+class Sluggish(NumpyByHand):
     """Trains at half the rate."""
 
     def _adam(self):
@@ -131,7 +137,7 @@ class Sluggish(training.NumpyByHand):
         self.w += 0.5 * (before - self.w)
 
 
-class Forgetful(training.NumpyByHand):
+class Forgetful(NumpyByHand):
     """Does not go back to the first weights."""
 
     def reset(self):
@@ -142,7 +148,7 @@ class Forgetful(training.NumpyByHand):
 @pytest.mark.parametrize("kind", [Sluggish, Forgetful])
 def test_what_trains_something_else_is_refused(kind):
     x, weights = training.problem(TINY)
-    training.check({"right": training.NumpyByHand(x, weights)}, x, weights)
+    training.check({"right": NumpyByHand(x, weights)}, x, weights)
     with pytest.raises(RuntimeError, match="wrong trains something else"):
         training.check({"wrong": kind(x, weights)}, x, weights)
 
@@ -166,7 +172,7 @@ def test_the_work_of_a_step_is_that_of_its_layers(row):
 @pytest.mark.parametrize("row", [dense.Row(7, 5, 3), dense.ROWS[0]], ids=lambda row: row.name)
 def test_dense_candidates_agree_with_float64(row):
     p = dense.problem(row)
-    made, _ = machine.build(machine.chosen(dense.CANDIDATES, ["minienc", "numpy"]), p)
+    made, _ = timing.build(timing.chosen(dense.CANDIDATES, ["minienc", "numpy"]), p)
     assert list(made) == ["minienc", "NumPy by hand"]
     dense.check(made, p)
 
@@ -202,15 +208,15 @@ def test_a_peer_that_is_missing_or_fails_is_named():
     def broken():
         raise RuntimeError("no compiler\nand more")
 
-    made, missing = machine.build({"here": dict, "absent": absent, "broken": broken})
+    made, missing = timing.build({"here": dict, "absent": absent, "broken": broken})
     assert made == {"here": {}}
     assert missing == {"absent": "not installed (peer)", "broken": "RuntimeError: no compiler"}
     with pytest.raises(RuntimeError, match="no compiler"):
-        machine.build({"minienc": broken})
+        timing.build({"minienc": broken})
 
 
 def test_tables_are_markdown():
-    text = machine.table(["a", "long header"], [["first row", "1"], ["b", "22"]])
+    text = command.table(["a", "long header"], [["first row", "1"], ["b", "22"]])
     assert text.splitlines() == [
         "| a         | long header |",
         "|-----------|------------:|",
@@ -230,7 +236,7 @@ def test_tables_are_markdown():
     ],
 )
 def test_times_have_the_unit_that_suits(seconds, text):
-    assert machine.time_text(seconds) == text
+    assert command.time_text(seconds) == text
 
 
 ABOUT = {
@@ -295,8 +301,8 @@ def test_a_run_without_peers_prints_and_keeps_its_figures(
             runs.append(json.loads(json.dumps(program.measure_all(given))))
         return runs
 
-    monkeypatch.setattr(machine, "in_children", here)
-    monkeypatch.setattr(machine, "RESULTS", tmp_path)
+    monkeypatch.setattr(command, "in_children", here)
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
     monkeypatch.setattr(machine, "fma_peak", lambda dtype, threads: None)
     monkeypatch.setattr(machine, "copy_bandwidth", lambda threads: 1e10)
     monkeypatch.setattr(program, "ROWS", (row,))
@@ -313,23 +319,23 @@ def test_a_run_without_peers_prints_and_keeps_its_figures(
 
 
 def test_a_number_of_threads_has_a_process_of_its_own(tmp_path, monkeypatch):
-    options = machine.parser("p", "What it does.", ["a row"])
+    options = command.parser("p", "What it does.", ["a row"])
     given = options.parse_args(["--rows", "1", "--seconds", "0.5", "--candidates", "minienc"])
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "program.py").write_text(
         "import json, os, sys\n"
-        "from minienc.system import usable_cpus\n"
+        "from minienc.kernel import usable_cpus\n"
         "seen = [sys.argv[1:-1], os.environ['OMP_NUM_THREADS'], usable_cpus()]\n"
         "open(sys.argv[-1], 'w').write(json.dumps(seen))\n"
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(machine.Path(machine.__file__).parents[1]))
-    (result,) = machine.in_children("package.program", given, [1])
+    monkeypatch.setenv("PYTHONPATH", str(Path(command.__file__).parents[1]))
+    (result,) = command.in_children("package.program", given, [1])
     arguments, threads, cpus = result
     assert " ".join(arguments) == (
         "--seconds 0.5 --rows 1 --candidates minienc --threads 1 --child"
     )
     assert threads == "1"
-    assert cpus == 1 or not hasattr(machine.os, "sched_setaffinity")
+    assert cpus == 1 or not hasattr(os, "sched_setaffinity")

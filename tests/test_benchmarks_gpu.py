@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import gpu, machine
+from benchmarks import gpu, gpu_checks, timing
 from minienc import primitive
 from tests import cuda_double as double
 from tests.layer_cases import LAYERS
@@ -24,20 +24,20 @@ def test_without_a_gpu_it_ends_with_one_line_and_exit_code_2(monkeypatch, capsys
 @pytest.mark.skipif(shutil.which("g++") is None or sys.platform != "linux", reason="no stand-in")
 def test_its_comparisons_pass_on_the_stand_in_and_find_what_is_wrong(monkeypatch):
     def some(dtype):
-        functions = gpu.function_checks(dtype)
+        functions = gpu_checks.function_checks(dtype)
         return {name: functions[name] for name in ("relu", "dropout", "patches", "l1_penalty")}
 
     with double.installed():
-        checks = {**some("float64"), **gpu.layer_checks("float64")}
+        checks = {**some("float64"), **gpu_checks.layer_checks("float64")}
         assert {f"layer {name}" for name in LAYERS} <= set(checks)
         assert {name: e for name, c in checks.items() if not (e := c("cuda")) <= 1e-10} == {}
-        in_float32 = gpu.layer_checks("float32")
+        in_float32 = gpu_checks.layer_checks("float32")
         assert {name: e for name, c in in_float32.items() if not (e := c("cuda")) <= 1e-4} == {}
         served = primitive._fast_of_type[double.ndarray]
         right = served["dense_forward"]
 
-        def dense_forward(*args):
-            y, cache = right(*args)
+        def dense_forward(*args, **options):
+            y, cache = right(*args, **options)
             return y * 1.01, cache
 
         monkeypatch.setitem(served, "dense_forward", dense_forward)
@@ -60,7 +60,7 @@ def test_candidates_take_turns_by_their_own_clock():
 
 
 def test_the_tables_say_shares_and_what_fails():
-    spreads = {name: machine.spread([t]) for name, t in {"minienc": 1e-3, "JAX jit": 2e-3}.items()}
+    spreads = {name: timing.spread([t]) for name, t in {"minienc": 1e-3, "JAX jit": 2e-3}.items()}
     row = {
         **{"layers": (2, 3), "batch": 4, "flops": 1e9, "bytes": 1e6},
         **{"seconds": spreads, "missing": {"PyTorch eager": "not installed (torch)"}},
@@ -79,7 +79,7 @@ def test_the_tables_say_shares_and_what_fails():
 @pytest.mark.parametrize(("missing", "code"), [({}, 0), ({"minienc": "not recorded"}, 1)])
 def test_the_card_is_said_and_to_be_left_out_is_no_success(monkeypatch, capsys, missing, code):
     found = {"devices": ("a card",), "why_not": None, "reason": "a card; CuPy 14"}
-    spreads = {"PyTorch eager": machine.spread([2e-3])}
+    spreads = {"PyTorch eager": timing.spread([2e-3])}
     checks = [{"of": "relu", "dtype": "float64", "error": 0.0, "passed": True, "says": ""}]
     row = {"layers": (2, 3), "batch": 4, "flops": 1e9, "bytes": 1e6, "seconds": spreads}
     monkeypatch.setattr(gpu, "gpu_info", lambda: found)
@@ -94,16 +94,16 @@ def test_the_card_is_said_and_to_be_left_out_is_no_success(monkeypatch, capsys, 
     assert capsys.readouterr().out.startswith("a card; CuPy 14. python ")
 
 
-class Loop:
-    """A device's loop that records nothing."""
+class Pipeline:
+    """One that records nothing."""
 
     records: dict = {}  # noqa: RUF012
 
 
 def test_a_step_that_was_not_recorded_is_not_timed_as_one(monkeypatch):
     candidate = object.__new__(gpu.Minienc)
-    candidate.recorded, candidate.trainer = True, type("Trainer", (), {"device_loop": Loop()})()
-    monkeypatch.setattr(gpu.training.Minienc, "losses", lambda self, n: [0.5] * n)
+    candidate.recorded, candidate.pipeline = True, Pipeline()
+    monkeypatch.setattr(gpu.training_candidates.Minienc, "losses", lambda self, n: [0.5] * n)
     with pytest.raises(RuntimeError, match="could not be recorded"):
         candidate.losses(3)
     candidate.recorded = False

@@ -1,6 +1,6 @@
 """The functions for a GPU are their definitions, and a recorded step is the step: on a stand-in.
 
-``cuda_double.py`` says what it stands in for, and how strict it is.
+``cuda_double`` says what it stands in for, and how strict it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minienc
-from minienc import plots
+from minienc import gallery, plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
@@ -25,9 +25,9 @@ from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
-from minienc.training.objective import NonFiniteError
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
+from minienc.training.step import NonFiniteError
 from tests import cuda_double as double
 from tests.cases import all_cases, call
 from tests.functions.test_gradients import cotangent
@@ -140,7 +140,9 @@ def test_a_pair_is_its_definition(name, dtype, on_host, monkeypatch):
 
 def test_every_function_that_is_registered_is_compared_here():
     steps = {name for name in served() if name.endswith("_step")} | {"sum_of_squares"}
-    assert set(served()) == steps | set(PAIRS) | {n.replace("forward", "backward") for n in PAIRS}
+    pairs = set(PAIRS) | {n.replace("forward", "backward") for n in PAIRS}
+    second = {n for n in served() if n.endswith("_into")}  # tests/test_second_entries.py
+    assert set(served()) == steps | pairs | second
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu", "identity"])
@@ -172,10 +174,10 @@ def test_gradients_are_added_where_they_lie_and_what_is_not_asked_for_is_left_ou
         for bring in (over, lambda a: a):
             totals = tuple([bring(a.copy()) for a in before])
             _, cache = dense_forward(bring(x), bring(W).T, bring(b), "tanh")  # W' of tied weights
-            add_to = totals[0].T, totals[1]
-            dx, *_ = dense_forward.backward(bring(dy), cache, add_to, True, True, write)
+            into, backward = (totals[0].T, totals[1]), dense_forward.backward
+            dx = backward.into(bring(dy), cache, into, write, True)
             found.append([back(dx), *map(back, totals)])
-            assert dense_forward.backward(bring(dy), cache, None, False, False) == (None,) * 3
+            assert backward.into(bring(dy), cache, None, write, False) is None
         for one, two in zip(*found, strict=True):
             np.testing.assert_allclose(one, two, atol=1e-13)
 
@@ -271,7 +273,8 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
     found = told(there, to_device(x[:2], "cuda:1"), y[:2])
     for key, values in told(here, x[:2], y[:2]).items():
         np.testing.assert_allclose(found[key], values, rtol=1e-6, atol=1e-8, err_msg=key)
-    for one, two in zip(*(m.pictures(x[:2], (4, 2)) for m in (there, here)), strict=True):
+    images = x[:2].reshape(2, 4, 2)
+    for one, two in zip(*(gallery.pictures(m, images) for m in (there, here)), strict=True):
         assert one.caption == two.caption
         if isinstance(two.figure, list):
             for (_, found), (_, expected) in zip(one.figure, two.figure, strict=True):
@@ -280,7 +283,7 @@ def test_pretraining_on_the_second_gpu(name, monkeypatch):
 
 def told(method: Any, x: Any, y: np.ndarray) -> dict[str, Any]:
     """What a method says of samples, and what it makes."""
-    found = dict(method.measures(x, y))
+    found = dict(gallery.measures(method, x, y))
     for name in ("predict", "memberships", "tokens", "free_energy", "kl_per_dimension", "jacobian"):
         if hasattr(method, name):
             found[name] = back(getattr(method, name)(x))
@@ -474,17 +477,27 @@ def test_data_that_is_on_the_gpu_already_stays_there():
 
 
 def test_the_next_batch_is_on_its_way_while_this_one_computes(monkeypatch):
-    from minienc.fast import graphs
-    from minienc.training import loop
+    from minienc.fast.graphs import GraphPipeline
 
     log = []
-    for owner, name in ((graphs.GraphLoop, "upload"), (graphs.GraphLoop, "compute")):
-        right = getattr(owner, name)
-        monkeypatch.setattr(
-            owner, name, lambda *a, right=right, name=name: (log.append(name), right(*a))[1]
-        )
-    look = loop._looked_at
-    monkeypatch.setattr(loop, "_looked_at", lambda values: (log.append("look"), look(values))[1])
+
+    class Watched:
+        """A number of the device that says when somebody looks at it."""
+
+        def __init__(self, number):
+            self.number = number
+
+        def __float__(self):
+            log.append("look")
+            return float(self.number)
+
+    upload, compute = GraphPipeline.upload, GraphPipeline.compute
+    monkeypatch.setattr(GraphPipeline, "upload", lambda *a: (log.append("upload"), upload(*a))[1])
+    monkeypatch.setattr(
+        GraphPipeline,
+        "compute",
+        lambda *a: (log.append("compute"), tuple(map(Watched, compute(*a))))[1],
+    )
     trained(MODELS["adam"], "cuda", data(15), epochs=1)
     assert " ".join(log) == "upload compute upload look compute upload look compute look"
 
@@ -512,7 +525,7 @@ class GathersAgain(Callback):
     def on_epoch_end(self, epoch, logs):
         model = self.trainer.model
         if epoch == 1:
-            encoder = Model(model.input, model.layers[0].nodes[0].outputs[0])
+            encoder = Model(model.input, model.output.node.inputs[0])
             assert encoder.parameters.vector is not None
         if epoch == 2:
             model.optimizer.load_state_dict(

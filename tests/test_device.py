@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 import minienc.layers
-from minienc import primitive
+from minienc import devices
 from minienc.arrays import get_array_module, to_numpy
 from minienc.data import load_digits
+from minienc.devices import Pipeline
+from minienc.fast.replayable import ReplayableStep
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
 from minienc.layers import Dense, Input, Layer
 from minienc.models import Model, clone_model
-from minienc.primitive import REGISTRY, DeviceLoop
+from minienc.primitive import REGISTRY
 from minienc.training import optimizers
 from minienc.training.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from minienc.training.losses import LOSSES
@@ -30,7 +32,7 @@ from tests.guard_array import GuardArray, counting, to_guard
 from tests.layer_cases import LAYERS, model_with, shape_for
 from tests.planting import places, planted
 from tests.pretraining.test_methods import METHODS, make
-from tests.verify import test_devices
+from tests.verify.adapters import test_devices
 
 RNG = np.random.default_rng(0)
 ROWS, IMAGES = RNG.random((12, 6)), RNG.random((12, 4, 6, 2))
@@ -148,22 +150,24 @@ ROOMS = ("functions", "layers", "training", "pretraining", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
 
-class Replaying(DeviceLoop):
+class Replaying(Pipeline):
     """As where steps are recorded: numbers come as arrays of no axes, and nobody looks at them."""
 
-    replays = True
+    def step_of(self, learner):
+        return ReplayableStep(learner, self.compute, lambda: None)
 
-    def compute(self, function, arrays, numbers, noise=None, bound_to=()):
+    @staticmethod
+    def compute(arithmetic, batch, numbers, noise, bound_to):
         numbers = tuple(to_guard(np.array(float(n))) for n in numbers)
         with counting() as counts:
-            found = function(arrays, numbers, noise)
+            found = arithmetic(batch, numbers, noise)
         assert (counts.waits, counts.uploads) == (0, 0)
         return found
 
 
 @pytest.fixture
 def replaying(monkeypatch):
-    monkeypatch.setitem(primitive._device_loops, "guard", Replaying)
+    monkeypatch.setitem(devices._pipelines, "guard", Replaying)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -201,7 +205,7 @@ def everything(place):
         test_every_loss(name)
     small().to("guard").predict(to_guard(ROWS), batch_size=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(primitive._device_loops, "guard", Replaying)
+        patch.setitem(devices._pipelines, "guard", Replaying)
         test_state_and_metrics_of_a_step_that_can_be_replayed(None)
 
 

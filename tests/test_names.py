@@ -259,7 +259,7 @@ def _takes(value: object) -> tuple[str, ...] | None:
 @needs_cupy
 @pytest.mark.parametrize("name", ["Stream", "Event", "Graph", "Device", "MemoryPool"])
 def test_what_the_stand_in_is_asked_for_the_real_one_has(name):
-    """What of a class of ``cuda_double.py`` the source uses, CuPy's class of that name has, too."""
+    """What of a class of ``cuda_double`` the source uses, CuPy's class of that name has, too."""
     cupy, stand_in = importlib.import_module("cupy"), getattr(cuda_double, name)
     used = {
         node.attr

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks import paper_rows, papers
+from benchmarks import paper_runs, papers
 from benchmarks.paper_rows import ROWS, Figure, Row
 from minienc.data import Dataset, load_digits
 
@@ -120,5 +120,5 @@ def test_pretraining_goes_on_from_its_checkpoint_and_counts_all_cpu_seconds(tmp_
 
 
 def test_a_falling_rate_ends_at_nothing():
-    rate = paper_rows.decaying(0.1, n=1000, epochs=3, batch_size=300)
+    rate = paper_runs.decaying(0.1, n=1000, epochs=3, batch_size=300)
     assert rate(0) == 0.1 and rate(3 * 4) == pytest.approx(0.0, abs=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from minienc import primitive as module
 from minienc.functions import (
+    adam_step,
     dense_backward,
     dense_forward,
     relu_forward,
@@ -16,7 +18,18 @@ from minienc.functions import (
     sigmoid_forward,
     tanh_forward,
 )
-from minienc.primitive import REGISTRY, accumulate, primitive, recording, register_fast
+from minienc.functions.activations import SigmoidCache
+from minienc.layers import Dense, Input
+from minienc.models import Model
+from minienc.primitive import (
+    REGISTRY,
+    Place,
+    at,
+    definitions_only,
+    primitive,
+    recording,
+    register_fast,
+)
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -155,52 +168,147 @@ def test_a_foreign_cache_does_not_reach_the_faster_function(door):
 def test_a_listener_hears_every_call_in_order_with_what_came_and_went():
     heard = []
     W = np.ones((4, 2), "float32")
-    with recording(lambda *call: heard.append(call)):
+    with recording(heard.append), definitions_only():
         y, cache = dense_forward(X, W, activation="relu")
         dense_backward(y, cache)
     relu_forward(X)  # nobody listens any more
-    names = [function.__name__ for function, *_ in heard]
-    if "dense_forward" not in module._fast:  # the definition asks the activation's own pair
-        assert names == ["relu_forward", "dense_forward", "relu_backward", "dense_backward"]
-    _, args, kwargs, result = next(c for c in heard if c[0] is dense_forward)
-    assert args[0] is X and args[1] is W and kwargs == {"activation": "relu"}
-    assert result[0] is y and result[1] is cache
-    assert "relu_forward" not in names[names.index("dense_backward") :]
+    assert [(call.event, call.primitive.__name__) for call in heard] == [
+        ("enter", "dense_forward"),
+        ("enter", "relu_forward"),
+        ("leave", "relu_forward"),
+        ("leave", "dense_forward"),
+        ("enter", "dense_backward"),
+        ("enter", "relu_backward"),
+        ("leave", "relu_backward"),
+        ("leave", "dense_backward"),
+    ]
+    for call in (heard[0], heard[3]):
+        assert call.args[0] is X and call.args[1] is W and call.kwargs == {"activation": "relu"}
+    assert heard[0].result is None
+    assert heard[3].result[0] is y and heard[3].result[1] is cache
 
 
 def test_recording_ends_when_the_block_fails():
     heard = []
-    with pytest.raises(ValueError, match="expected"), recording(lambda *call: heard.append(call)):
+    with pytest.raises(ValueError, match="expected"), recording(heard.append):
         dense_forward(X, X)
     relu_forward(X)
-    assert heard == []
+    assert [call.event for call in heard] == ["enter"]
 
 
 def test_two_may_listen():
     first, second = [], []
-    with recording(lambda *c: first.append(c)), recording(lambda *c: second.append(c)):
+    with recording(first.append), recording(second.append):
         relu_forward(X)
-    assert len(first) == len(second) == 1
+    assert len(first) == len(second) == 2
 
 
-# --------------------------------------------------------------------------------------- add_to
+def test_a_listener_hears_its_own_thread_alone():
+    heard, result = [], []
+    with recording(heard.append):
+        other = threading.Thread(target=lambda: result.append(relu_forward(X)))
+        other.start()
+        other.join()
+    assert result and not heard
 
 
-def test_gradients_add_to_the_arrays_of_the_caller():
-    total, nothing = np.ones(3), None
-    returned = accumulate((total, nothing), np.full(3, 2.0), None)
-    assert returned[0] is total and returned[1] is None
-    np.testing.assert_array_equal(total, 3)
+def test_what_a_step_overwrites_is_kept():
+    w, g, m, v = np.ones(3), np.full(3, 0.5), np.zeros(3), np.zeros(3)
+    heard = []
+    with recording(heard.append):
+        adam_step(w, g, m, v, 1, 0.1)
+    enter, leave = heard
+    assert set(leave.before) == {"w", "m", "v"} and enter.before is leave.before
+    np.testing.assert_array_equal(leave.before["w"], 1)
+    np.testing.assert_array_equal(leave.before["m"], 0)
+    assert leave.args[0] is w and (w != 1).all()
 
 
-def test_where_arrays_cannot_be_written_to_the_sum_is_returned():
-    class Immutable(tuple):  # += makes a new one, as with JAX's arrays
-        def __add__(self, other):
-            return Immutable(a + b for a, b in zip(self, other, strict=True))
+def test_a_call_says_in_which_layer_it_is_made():
+    x = Input((4,))
+    inner = Model(x, Dense(3, name="deep")(x), name="encoder")
+    model = Model(x, Dense(2, name="out")(inner(x)))
+    model.compile("sgd", "mse")
+    heard = []
+    with recording(heard.append):
+        y, cache = model.forward(X)
+        model.backward(y, cache, None)
+        relu_forward(X)
+    entered = [c for c in heard if c.event == "enter" and c.primitive.__name__.startswith("dense")]
+    places = [(c.primitive.__name__, c.place.path) for c in entered]
+    forward = [("dense_forward", "encoder/deep"), ("dense_forward", "out")]
+    backward = [("dense_backward", "out"), ("dense_backward", "encoder/deep")]
+    assert places == [*forward, *backward]
+    assert heard[-1].place == Place("", None)
 
-    assert accumulate((Immutable((1, 2)),), Immutable((10, 20))) == ((11, 22),)
+
+def test_a_place_may_have_a_time():
+    heard = []
+    with recording(heard.append):
+        at("cell", 3)
+        relu_forward(X)
+        at("")
+    assert heard[0].place == Place("cell", 3)
 
 
-def test_as_many_arrays_as_gradients():
-    with pytest.raises(ValueError, match="zip"):
-        accumulate((np.zeros(2),), np.zeros(2), np.zeros(2))
+def test_definitions_alone_run_where_they_are_asked_for(monkeypatch):
+    monkeypatch.setitem(module._fast, "relu_forward", lambda x: ("fast", None))
+    module.open_the_door()
+    assert relu_forward(X)[0] == "fast"
+    with definitions_only():
+        assert isinstance(relu_forward(X)[0], np.ndarray)
+        found = []
+        other = threading.Thread(target=lambda: found.append(relu_forward(X)[0]))
+        other.start()
+        other.join()
+        assert found == ["fast"]  # the other thread has not asked
+    assert relu_forward(X)[0] == "fast"
+
+
+# ------------------------------------------------------------------------------- the second entry
+
+
+def test_a_second_entry_has_its_backwards_signature_and_three_more(door):
+    def dense_backward_into(dy, cache, into, need_dx, write):
+        return NotImplemented
+
+    with pytest.raises(TypeError, match=r"dense_backward\(dy, cache.*, with into, write, need_dx"):
+        register_fast(dense_backward_into)
+
+    def unheard_of_backward_into(dy, cache, into, write, need_dx):
+        return NotImplemented
+
+    with pytest.raises(ValueError, match="unheard_of_backward_into in fast/ has no definition"):
+        register_fast(unheard_of_backward_into)
+
+
+def test_a_second_entry_is_asked_while_nobody_listens_and_refuses_a_foreign_cache(door):
+    asked = []
+
+    def sigmoid_backward_into(dy, cache, into, write, need_dx):
+        asked.append((into, write, need_dx))
+        return "dx"
+
+    second = sigmoid_backward.has_second_entry
+    y, cache = sigmoid_forward(X)
+    try:
+        register_fast(sigmoid_backward_into)
+        assert sigmoid_backward.has_second_entry
+        assert sigmoid_backward.into(y, cache, None, True, False) == "dx"
+        with recording(lambda call: None):
+            assert sigmoid_backward.into(y, cache, None, True, False) is NotImplemented
+        with pytest.raises(TypeError, match="the cache is a TanhCache, expected the SigmoidCache"):
+            sigmoid_backward.into(y, tanh_forward(X)[1], None, True, True)
+        del door["sigmoid_backward_into"]
+        assert sigmoid_backward.into(y, cache, None, True, True) is NotImplemented
+    finally:
+        sigmoid_backward.has_second_entry = second
+    assert asked == [(None, True, False)]
+
+
+def test_a_cache_may_carry_more_than_the_definitions():
+    class Carrying(SigmoidCache):
+        more = 1
+
+    y, cache = sigmoid_forward(X)
+    np.testing.assert_array_equal(sigmoid_backward(y, Carrying(*cache)), sigmoid_backward(y, cache))

@@ -14,6 +14,7 @@ import pytest
 import minienc
 import minienc.fast  # before a test changes a switch: what this registers outlives it
 from minienc import cli, primitive, system
+from minienc import kernel as kernel_room
 
 SWITCHES = ("MINIENC_KERNEL", "MINIENC_REQUIRE_KERNEL")
 
@@ -23,14 +24,14 @@ def fresh(monkeypatch):
     """No switch is set, and no number of threads was said."""
     for name in (*SWITCHES, *system.THREAD_VARIABLES):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(system, "_num_threads", None)
+    monkeypatch.setattr(kernel_room, "_num_threads", None)
 
 
 @pytest.fixture
 def kernel(monkeypatch, tmp_path):
     """Put a module in the kernel's place: its source, or None for no such module."""
     name = "kernel_of_this_test"
-    monkeypatch.setattr(system, "KERNEL", name)
+    monkeypatch.setattr(kernel_room, "KERNEL", name)
     monkeypatch.syspath_prepend(tmp_path)
 
     def install(source: str | None) -> None:
@@ -56,7 +57,7 @@ def set_num_threads(n):
 
 def test_no_kernel(kernel):
     kernel(None)
-    info = system.kernel_info()
+    info = kernel_room.kernel_info()
     assert (info["built"], info["loaded"], info["enabled"], info["required"]) == (0, 0, 1, 0)
     assert info["instruction_set"] is None
     assert "no compiled kernel is built" in info["reason"]
@@ -65,7 +66,7 @@ def test_no_kernel(kernel):
 def test_a_kernel_that_serves(kernel, monkeypatch):
     kernel(LOADABLE)
     monkeypatch.setattr(primitive, "_fast", {"dense_forward": None, "dense_backward": None})
-    info = system.kernel_info()
+    info = kernel_room.kernel_info()
     assert info["built"] and info["loaded"]
     assert info["instruction_set"] == "avx2"
     assert info["serves"] == ("dense_backward", "dense_forward")
@@ -75,7 +76,7 @@ def test_a_kernel_that_serves(kernel, monkeypatch):
 def test_a_kernel_that_serves_nothing_is_not_said_to_be_in_use(kernel, monkeypatch):
     kernel(LOADABLE)
     monkeypatch.setattr(primitive, "_fast", {})
-    info = system.kernel_info()
+    info = kernel_room.kernel_info()
     assert info["loaded"] and not info["serves"]
     assert "uses none of it" in info["reason"]
 
@@ -83,14 +84,14 @@ def test_a_kernel_that_serves_nothing_is_not_said_to_be_in_use(kernel, monkeypat
 def test_a_kernel_that_is_switched_off_is_not_even_loaded(kernel, monkeypatch):
     kernel("raise RuntimeError('nobody should have run this')")
     monkeypatch.setenv("MINIENC_KERNEL", "0")
-    info = system.kernel_info()
+    info = kernel_room.kernel_info()
     assert info["built"] and not info["enabled"] and not info["loaded"]
     assert "MINIENC_KERNEL=0" in info["reason"]
 
 
 def test_a_kernel_that_cannot_be_loaded_says_why(kernel):
     kernel("raise ImportError('undefined symbol: sgemm')")
-    info = system.kernel_info()
+    info = kernel_room.kernel_info()
     assert info["built"] and not info["loaded"]
     assert "undefined symbol: sgemm" in info["reason"]
 
@@ -100,12 +101,12 @@ def test_a_required_kernel_that_is_missing_or_broken_is_an_import_error(
     kernel, monkeypatch, source
 ):
     kernel(source)
-    system.require_kernel()  # it is not required yet
+    kernel_room.require_kernel()  # it is not required yet
     monkeypatch.setenv("MINIENC_REQUIRE_KERNEL", "1")
-    assert system.kernel_info()["required"]
+    assert kernel_room.kernel_info()["required"]
     reason = "undefined symbol" if source else "no compiled kernel is built"
     with pytest.raises(ImportError, match=f"MINIENC_REQUIRE_KERNEL=1, but .*{reason}"):
-        system.require_kernel()
+        kernel_room.require_kernel()
     with pytest.raises(ImportError, match="MINIENC_REQUIRE_KERNEL"):
         importlib.reload(minienc)
 
@@ -115,7 +116,7 @@ def test_a_required_kernel_that_is_there_will_do(kernel, monkeypatch, switch):
     kernel(LOADABLE)
     monkeypatch.setenv("MINIENC_REQUIRE_KERNEL", "1")
     monkeypatch.setenv("MINIENC_KERNEL", switch)
-    system.require_kernel()
+    kernel_room.require_kernel()
 
 
 # ------------------------------------------------------------------------------------ the threads
@@ -123,23 +124,23 @@ def test_a_required_kernel_that_is_there_will_do(kernel, monkeypatch, switch):
 
 def test_threads_are_what_was_set_else_the_variable_else_the_processors(kernel, monkeypatch):
     kernel(LOADABLE)
-    assert system.get_num_threads() == system.usable_cpus() >= 1
+    assert kernel_room.get_num_threads() == kernel_room.usable_cpus() >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert system.get_num_threads() == 3
+    assert kernel_room.get_num_threads() == 3
     for nonsense in ("", "0", "many", "-2"):
         monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
-        assert system.get_num_threads() == system.usable_cpus()
-    system.set_num_threads(np.int64(5))
-    assert system.get_num_threads() == 5
-    assert sys.modules[system.KERNEL].threads == 5
+        assert kernel_room.get_num_threads() == kernel_room.usable_cpus()
+    kernel_room.set_num_threads(np.int64(5))
+    assert kernel_room.get_num_threads() == 5
+    assert sys.modules[kernel_room.KERNEL].threads == 5
 
 
 def test_without_a_kernel_a_number_of_threads_is_kept_with_a_warning(kernel):
     kernel(None)
     with pytest.warns(UserWarning, match=r"nothing follows the 2 .*OMP_NUM_THREADS") as caught:
-        system.set_num_threads(2)
+        kernel_room.set_num_threads(2)
     assert caught[0].filename == __file__  # it points at the caller's line
-    assert system.get_num_threads() == 2
+    assert kernel_room.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(
@@ -147,8 +148,8 @@ def test_without_a_kernel_a_number_of_threads_is_kept_with_a_warning(kernel):
 )
 def test_a_number_of_threads_that_is_none_is_refused(n, error):
     with pytest.raises(error, match=r"set_num_threads: n is .*expected a whole number from 1"):
-        system.set_num_threads(n)
-    assert system.get_num_threads() == system.usable_cpus()
+        kernel_room.set_num_threads(n)
+    assert kernel_room.get_num_threads() == kernel_room.usable_cpus()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone")
@@ -156,10 +157,10 @@ def test_processors_are_those_that_may_be_used():
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
-        assert system.usable_cpus() == 1
+        assert kernel_room.usable_cpus() == 1
     finally:
         os.sched_setaffinity(0, allowed)
-    assert system.usable_cpus() == len(allowed)
+    assert kernel_room.usable_cpus() == len(allowed)
 
 
 # ------------------------------------------------------------------------------------- everything
@@ -180,7 +181,7 @@ def test_the_page_says_what_the_dictionary_holds(monkeypatch):
         sys.executable,
         np.__version__,
         info["machine"]["system"],
-        f"{system.usable_cpus()} usable",
+        f"{kernel_room.usable_cpus()} usable",
         info["kernel"]["reason"],
         info["gpu"]["reason"],
         "OPENBLAS_NUM_THREADS=7",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator
 
 import numpy as np
+
+from minienc.shapes import is_whole
 
 
 def batch_indices(
@@ -31,7 +32,7 @@ def batch_indices(
     TypeError, ValueError
         If ``batch_size`` is not a whole number from 1 to ``n``; at once, not at the first batch.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, numbers.Integral):
+    if not is_whole(batch_size):
         raise TypeError(f"batch_size is {batch_size!r}, expected a whole number")
     if n < 1:
         raise ValueError(f"n is {n}, expected at least one sample")

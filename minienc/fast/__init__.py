@@ -2,10 +2,11 @@
 
 A module here defines functions of the same name and signature as a primitive's and registers each
 with ``register_fast``; a function that does not serve the arrays it is given returns
-``NotImplemented``, and the definition runs.
+``NotImplemented``, and the definition runs. ``into.py`` has second entries, ``X_backward_into``.
 
-For arrays of NumPy, nothing is registered where ``minienc._kernels`` is not built; for arrays of
-CuPy, not before somebody has imported CuPy. With ``MINIENC_KERNEL=0`` the definitions serve alone.
+For arrays of NumPy, nothing else is registered where ``minienc._kernels`` is not built; for arrays
+of CuPy, not before somebody has imported CuPy. With ``MINIENC_KERNEL=0`` the definitions serve
+alone.
 """
 
 import importlib
@@ -13,6 +14,9 @@ import importlib.util
 import os
 
 from minienc.primitive import load_fast_with
+
+if os.environ.get("MINIENC_KERNEL") != "0":
+    from minienc.fast import into  # noqa: F401  (it registers what it has)
 
 if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
     try:
@@ -24,8 +28,8 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
 
         warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
     else:
+        from minienc.devices import register_workspace
         from minienc.fast import cpu, pointwise  # noqa: F401  (each registers what it has)
-        from minienc.primitive import register_workspace
 
         register_workspace(minienc._kernels.Workspace)
 

@@ -17,7 +17,9 @@ from typing import Any
 
 import cupy
 
-from minienc.fast import cuda_losses, cuda_steps, graphs  # noqa: F401  (they register what they have)
+from minienc.devices import register_pipeline
+from minienc.fast import cuda_losses, cuda_steps, graphs  # noqa: F401  (each registers)
+from minienc.fast import into as plain
 from minienc.fast.cublas import matmul
 from minienc.fast.cuda_launch import (
     are_here,
@@ -27,29 +29,17 @@ from minienc.fast.cuda_launch import (
     most_blocks,
     register_cuda,
 )
+from minienc.fast.fused import NAMES, fused_activations
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
-from minienc.primitive import register_device_loop
 
-register_device_loop("cuda", graphs.GraphLoop)
+register_pipeline("cuda", graphs.GraphPipeline)
 
 # ------------------------------------------------------------------------------------- activations
 
-_IDENTITY, _RELU, _LEAKY_RELU, _ELU, _SIGMOID, _TANH, _SOFTPLUS, _GELU = range(8)
-
-# name -> (code, the parameter of an activation that has one, the cache that its forward returns)
-_FUSED: dict[Any, tuple[int, float, Any]] = {
-    "identity": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["identity"]),
-    "linear": (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
-    None: (_IDENTITY, 0.0, f.CACHE_OF_OUTPUT["linear"]),
-    "relu": (_RELU, 0.0, f.ReluCache),
-    "leaky_relu": (_LEAKY_RELU, f.NEGATIVE_SLOPE, f.CACHE_OF_OUTPUT["leaky_relu"]),
-    "elu": (_ELU, f.ALPHA, f.CACHE_OF_OUTPUT["elu"]),
-    "sigmoid": (_SIGMOID, 0.0, f.SigmoidCache),
-    "tanh": (_TANH, 0.0, f.TanhCache),
-    "softplus": (_SOFTPLUS, 0.0, f.SoftplusCache),
-    "gelu": (_GELU, 0.0, None),
-}
+_CODES = {name: code for code, name in enumerate(NAMES)}
+_IDENTITY, _RELU, _LEAKY_RELU, _ELU, _SIGMOID, _TANH, _SOFTPLUS, _GELU = _CODES.values()
+_FUSED = fused_activations(_CODES)
 
 
 def _activate(x: Any, b: Any, y: Any, t: Any, code: int, alpha: float) -> None:
@@ -199,11 +189,6 @@ def _products_are_served(x: Any, W: Any) -> bool:
     )
 
 
-def _rows(a: Any) -> Any:
-    """(..., M) as (N, M)."""
-    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
-
-
 @register_cuda
 def dense_forward(x, W, b=None, activation="identity"):
     """``functions.dense.dense_forward``: a product, then one pass for bias and activation."""
@@ -214,7 +199,7 @@ def dense_forward(x, W, b=None, activation="identity"):
         return NotImplemented
     if activation not in _FUSED and activation not in f.ACTIVATIONS:
         return NotImplemented
-    z = matmul(_rows(x), W).reshape(*x.shape[:-1], M)
+    z = matmul(plain.rows(x), W).reshape(*x.shape[:-1], M)
     code, alpha, cache_type = _FUSED.get(activation, (_IDENTITY, 0.0, None))
     if activation not in _FUSED:  # softmax needs whole rows
         if b is not None:
@@ -233,15 +218,37 @@ def dense_forward(x, W, b=None, activation="identity"):
 
 
 @register_cuda
-def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True, write=False):
-    """``functions.dense.dense_backward``: the slope and db in one pass, dW added where it lies."""
-    x, W, has_bias, activation, kept = cache
+def dense_backward(dy, cache: DenseCache):
+    """``functions.dense.dense_backward``: the slope and db in one pass."""
+    W = cache.W
+    dW, db = cupy.empty_like(W), cupy.empty(W.shape[-1], W.dtype) if cache.has_bias else None
+    dx = _dense_backward(dy, cache, dW, db, True, True)
+    return NotImplemented if dx is NotImplemented else (dx, dW, db)
+
+
+@register_cuda
+def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
+    """Its second entry: dW and db are added where they lie, or written there."""
+    dW, db = (None, None) if into is None else into
+    dx = _dense_backward(dy, cache, dW, db, write, need_dx)
+    if dx is NotImplemented:
+        return plain.dense_backward_into(dy, cache, into, write, need_dx)
+    return dx
+
+
+register_cuda(plain.conv2d_backward_into)
+register_cuda(plain.conv2d_transpose_backward_into)
+
+
+def _dense_backward(
+    dy: Any, cache: DenseCache, dW: Any, db: Any, write: bool, need_dx: bool
+) -> Any:
+    x, W, _, activation, kept = cache
     M = W.shape[-1]
     if not _products_are_served(x, W) or type(dy) is not cupy.ndarray:
         return NotImplemented
     if dy.dtype != x.dtype or dy.shape != (*x.shape[:-1], M) or not are_here(dy):
         return NotImplemented
-    dW, db = (None, None) if add_to is None else add_to
     if db is not None and not is_served(db):
         return NotImplemented
     dy = cupy.ascontiguousarray(dy)
@@ -250,19 +257,13 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     code, alpha, _ = _FUSED[activation]
     if code in (_LEAKY_RELU, _ELU):
         alpha = kept[1]
-    if add_to is None:  # gradients of their own; an array that is not there asks for none
-        write = True
-        dW, db = cupy.empty_like(W), cupy.empty(M, dtype=x.dtype) if has_bias else None
-    if need_dW and db is not None:
+    if db is not None:
         dz = _slope_and_sums(dy, kept, db, write, code, alpha)
     else:
         dz = dy if code == _IDENTITY else _slope(dy, kept, code, alpha)
-    dx = matmul(_rows(dz), W.T).reshape(x.shape) if need_dx else None
-    if not need_dW:
-        return dx, None, None
     if dW is not None:
-        matmul(_rows(x).T, _rows(dz), dW, not write)
-    return dx, dW, db
+        matmul(plain.rows(x).T, plain.rows(dz), dW, not write)
+    return matmul(plain.rows(dz), W.T).reshape(x.shape) if need_dx else None
 
 
 def _slope_and_sums(dy: Any, kept: tuple, db: Any, write: bool, code: int, alpha: float) -> Any:

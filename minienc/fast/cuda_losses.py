@@ -116,7 +116,7 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
 
 @register_cuda
 def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
-    y, target, factor, loss, from_logits, _ = cache
+    y, target, factor, loss, from_logits = cache
     if not is_served(y, target):
         return NotImplemented
     return _gradient(dloss, y, target, factor, loss, _BINARY[bool(from_logits)])
@@ -136,7 +136,7 @@ def categorical_crossentropy_forward(
 
 @register_cuda
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
-    y, target, factor, loss, from_logits, _ = cache
+    y, target, factor, loss, from_logits = cache
     if not is_served(y, target):
         return NotImplemented
     return _gradient(dloss, y, target, factor, loss, _CATEGORICAL[bool(from_logits)])
@@ -159,7 +159,7 @@ def sparse_categorical_crossentropy_forward(
 
 @register_cuda
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits, _ = cache
+    y, labels, factor, loss, from_logits = cache
     if not is_served(y):
         return NotImplemented
     return _gradient(dloss, y, labels, factor, loss, _CATEGORICAL[bool(from_logits)])

@@ -10,7 +10,6 @@ from typing import Any
 import cupy
 
 from minienc.fast.cuda_launch import blocks_for, is_served, launch, most_blocks, register_cuda
-from minienc.training import optimizers  # noqa: F401  (it registers the definitions)
 
 
 @register_cuda

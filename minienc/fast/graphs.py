@@ -2,8 +2,8 @@
 
 A step of a small model is a hundred kernels of a few microseconds each, and Python takes longer to
 launch one than the GPU to run it. CUDA can record what is launched on a stream as a graph, and
-launch that as a whole. So ``GraphLoop`` runs a step plainly a few times, records it when batches of
-the same shapes come again, and from then on only launches the graph.
+launch that as a whole. So ``GraphPipeline`` runs a step plainly a few times, records it when
+batches of the same shapes come again, and from then on only launches the graph.
 
 A replay does the same things to the same addresses, and Python does not run. What follows from it:
 
@@ -16,8 +16,7 @@ memory, where they are put before each replay. Schedules and callbacks go on as 
 While a step is recorded, each draw is noted with its shape; before each replay the same draws are
 made in the same order, and copied to where the step reads them.
 
-*Nobody may look.* A step whose loss is not finite must change nothing, and its graph cannot ask:
-its learning rate becomes NaN, for which the kernels of the optimisers leave all as it is.
+*Nobody may look.* ``replayable.py`` has the step in which nobody does.
 
 *Memory.* An array that a recorded step made is forgotten by Python, and CuPy's pool would give its
 memory to the next who asks, under the eyes of a graph that goes on using it. So a recorded step
@@ -43,7 +42,7 @@ plainly, and a warning says why, once. Either way computes the same.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from operator import is_not
 from typing import Any
@@ -53,8 +52,9 @@ import cupyx
 import numpy as np
 
 from minienc.arrays import on_device
+from minienc.devices import Pipeline
 from minienc.fast import cublas
-from minienc.primitive import DeviceLoop
+from minienc.fast.replayable import ReplayableStep
 
 PLAIN_STEPS = 2  # before a shape is recorded: they compile kernels, and make what is made once
 MOST_RECORDS = (
@@ -63,10 +63,8 @@ MOST_RECORDS = (
 TURNS = 3  # arrays for one place of a batch: one computes, one arrives, one may still be looked at
 
 
-class GraphLoop(DeviceLoop):
-    """What a training loop asks of a GPU; see the module's docstring."""
-
-    replays = True
+class GraphPipeline(Pipeline):
+    """How batches come to a GPU, and how steps are made there; see the module's docstring."""
 
     def __init__(self, device: str) -> None:
         super().__init__(device)
@@ -80,8 +78,24 @@ class GraphLoop(DeviceLoop):
         self.places: dict[Any, list[Place]] = {}  # by position, shape and dtype
         self.place_of: dict[int, Place] = {}  # by the id of the array on the GPU
         self.arrived: Any = None  # the event after the last copy
+        self.taken: Iterator[tuple] = iter(())
+        self.following: tuple | None = None  # the batch that has set off
 
     # -- the next batch
+
+    def batches(self, taken: Iterable[tuple]) -> Iterator[tuple]:
+        self.taken = iter(taken)
+        self.set_off()
+        while (batch := self.following) is not None:
+            self.following = None
+            yield batch
+            if self.following is None:  # the step has not sent for it
+                self.set_off()
+
+    def set_off(self) -> None:
+        """Send the next batch on its way, if there is one."""
+        arrays = next(self.taken, None)
+        self.following = None if arrays is None else self.upload(arrays)
 
     def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         moved: dict[int, Any] = {}
@@ -107,6 +121,11 @@ class GraphLoop(DeviceLoop):
 
     # -- a step
 
+    def step_of(self, learner: Any) -> Callable[..., dict[str, float]]:
+        if learner.exchange is not None:  # with other processes: not from within a graph
+            return learner.step
+        return ReplayableStep(learner, self.compute, self.set_off)
+
     def compute(
         self,
         function: Callable[..., Any],
@@ -115,6 +134,7 @@ class GraphLoop(DeviceLoop):
         noise: Any = None,
         bound_to: tuple = (),
     ) -> Any:
+        """``function(arrays, numbers, noise)``, or a record of it: ``ReplayableStep``."""
         stream = cupy.cuda.get_current_stream()
         if self.arrived is not None:
             stream.wait_event(self.arrived)
@@ -173,7 +193,7 @@ class GraphLoop(DeviceLoop):
     def _note_read(self, arrays: tuple, stream: Any) -> None:
         """From here on, what this step read may be overwritten."""
         read = stream.record(_event())
-        for a in [a for group in arrays for a in group]:
+        for a in arrays:
             if id(a) in self.place_of:
                 self.place_of[id(a)].was_read = read
 
@@ -186,12 +206,7 @@ def _shapes(arrays: tuple) -> tuple:
     """What two batches must have in common to be computed by one record: shapes, dtypes, and which
     of the arrays are the same one."""
     seen: dict[int, int] = {}
-    return tuple(
-        [
-            tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype.str) for a in group])
-            for group in arrays
-        ]
-    )
+    return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype.str) for a in arrays])
 
 
 class Place:
@@ -220,7 +235,7 @@ class Record:
     Attributes
     ----------
     graph : cupy.cuda.Graph
-    values : dict of name to array of no axes
+    values : tuple of arrays of no axes
         What the step returned: each launch of the graph writes there.
     """
 
@@ -233,10 +248,10 @@ class Record:
     ) -> None:
         self.inputs: dict[int, Any] = {}  # by the position of an array's first use
         given: dict[int, Any] = {}
-        for a in [a for group in arrays for a in group]:
+        for a in arrays:
             if id(a) not in given:
                 given[id(a)] = self.inputs[len(self.inputs)] = cupy.empty_like(a)
-        own = tuple([tuple([given[id(a)] for a in group]) for group in arrays])
+        own = tuple([given[id(a)] for a in arrays])
         self.draws = Draws(noise)
         self.pool = cupy.cuda.MemoryPool()
         cublas.prepare()
@@ -253,7 +268,7 @@ class Record:
     def take(self, arrays: tuple, noise: Any) -> None:
         """Bring in another batch of the same shapes, and other noise."""
         seen: set[int] = set()
-        for a in [a for group in arrays for a in group]:
+        for a in arrays:
             if id(a) not in seen:
                 self.inputs[len(seen)][...] = a
                 seen.add(id(a))

@@ -1,7 +1,7 @@
 """Activations, losses and optimiser steps on the compiled kernel: one pass over memory each.
 
-What a forward here puts into its cache is what the definition puts there (but for ``dy``, the
-gradient that is made on the way), so that either's backward can follow either's forward. The
+What a forward here puts into its cache is what the definition puts there, so that either's backward
+can follow either's forward; a cache that carries a gradient which was made on the way says so. The
 kernel serves contiguous arrays of float32 or of float64; for all others it returns None, and the
 definition runs (or says what is wrong with them).
 """
@@ -23,7 +23,6 @@ from minienc.functions.losses import (
 )
 from minienc.primitive import register_fast
 from minienc.shapes import Form
-from minienc.training import optimizers  # the definitions of the steps stand there
 
 # ------------------------------------------------------------------------------------- activations
 
@@ -138,7 +137,24 @@ def softmax_backward(dy, cache: f.SoftmaxCache):
 # ------------------------------------------------------------------------------------------ losses
 #
 # A cross-entropy of logits and its gradient need the same exponentials. So where the loss is one
-# number, the forward makes both in one pass, and the backward only multiplies by dloss.
+# number, the forward makes both in one pass, and the backward only multiplies by dloss. In between,
+# the gradient travels as ``dy``, an attribute of a subclass of the definition's cache.
+
+
+def _carrying(cache_type):
+    """The class of caches with room for ``dy``: None, or dloss/dy for a dloss of 1."""
+    return type(cache_type.__name__, (cache_type,), {"__doc__": cache_type.__doc__, "dy": None})
+
+
+_BinaryCache = _carrying(BinaryCrossentropyCache)
+_CategoricalCache = _carrying(CategoricalCrossentropyCache)
+_SparseCategoricalCache = _carrying(SparseCategoricalCrossentropyCache)
+
+
+def _with_gradient(loss, cache, dy):
+    cache.dy = dy
+    return loss, cache
+
 
 _SQUARED, _SQUARED_SLOPE = _kernels.loss_codes["squared"]
 _BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [from_logits]
@@ -157,26 +173,19 @@ def _loss(function, y, target, operation, sample_weight, reduction):
 
 
 def _is_number(dloss, loss):
-    """Whether dloss is one number, fit for the loss."""
-    kind = type(dloss)
-    return (
-        kind is float
-        or kind is int
-        or (
-            kind is not np.ndarray
-            and isinstance(dloss, np.generic)
-            and not loss.shape
-            and dloss.dtype == loss.dtype
-        )
-    )
+    """Whether dloss is one number, fit for the loss of this form."""
+    if isinstance(dloss, np.generic):  # what NumPy makes of an array without axes
+        return loss == (dloss.shape, dloss.dtype)
+    return type(dloss) is float or type(dloss) is int
 
 
-def _backward(dloss, y, target, operation, factor, loss, dy):
+def _backward(dloss, y, target, operation, factor, loss, cache):
     """dy, from the gradient that the forward made or, without one, from y and the target."""
+    dy = getattr(cache, "dy", None)
     if dy is not None and _is_number(dloss, loss):
         return _kernels.scaled(dy, dloss)
     fits = _is_number(dloss, loss) or (
-        type(dloss) is np.ndarray and dloss.dtype == loss.dtype and dloss.shape == loss.shape
+        type(dloss) is np.ndarray and loss == (dloss.shape, dloss.dtype)
     )
     dy = _kernels.loss_backward(dloss * factor, y, target, operation) if fits else None
     return NotImplemented if dy is None else dy  # the definition looks at such a dloss
@@ -195,7 +204,7 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
 @register_fast
 def mean_squared_error_backward(dloss, cache: MeanSquaredErrorCache):
     shape, e, factor, loss = cache
-    dy = _backward(dloss, e, None, _SQUARED_SLOPE, factor, loss, None)
+    dy = _backward(dloss, e, None, _SQUARED_SLOPE, factor, loss, cache)
     return NotImplemented if dy is NotImplemented else dy.reshape(shape)
 
 
@@ -207,13 +216,13 @@ def binary_crossentropy_forward(y, target, sample_weight=None, from_logits=False
         return NotImplemented
     loss, factor, dy = result
     form = Form(loss.shape, loss.dtype)
-    return loss, BinaryCrossentropyCache(y, target, factor, form, from_logits, dy)
+    return _with_gradient(loss, _BinaryCache(y, target, factor, form, from_logits), dy)
 
 
 @register_fast
 def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
-    y, target, factor, loss, from_logits, dy = cache
-    return _backward(dloss, y, target, _BINARY[bool(from_logits)][1], factor, loss, dy)
+    y, target, factor, loss, from_logits = cache
+    return _backward(dloss, y, target, _BINARY[bool(from_logits)][1], factor, loss, cache)
 
 
 @register_fast
@@ -228,13 +237,13 @@ def categorical_crossentropy_forward(
         return NotImplemented
     loss, factor, dy = result
     form = Form(loss.shape, loss.dtype)
-    return loss, CategoricalCrossentropyCache(y, target, factor, form, from_logits, dy)
+    return _with_gradient(loss, _CategoricalCache(y, target, factor, form, from_logits), dy)
 
 
 @register_fast
 def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache):
-    y, target, factor, loss, from_logits, dy = cache
-    return _backward(dloss, y, target, _CATEGORICAL[bool(from_logits)][1], factor, loss, dy)
+    y, target, factor, loss, from_logits = cache
+    return _backward(dloss, y, target, _CATEGORICAL[bool(from_logits)][1], factor, loss, cache)
 
 
 def _as_labels(labels):
@@ -254,20 +263,19 @@ def sparse_categorical_crossentropy_forward(
         return NotImplemented
     loss, factor, dy = result
     form = Form(loss.shape, loss.dtype)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits, dy)
+    return _with_gradient(loss, _SparseCategoricalCache(y, labels, factor, form, from_logits), dy)
 
 
 @register_fast
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits, dy = cache
+    y, labels, factor, loss, from_logits = cache
     operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
-    return _backward(dloss, y, labels, operation, factor, loss, dy)
+    return _backward(dloss, y, labels, operation, factor, loss, cache)
 
 
 # ------------------------------------------------------------------------------------------- steps
 
 _STEP = _kernels.step_codes
-assert optimizers.adam_step  # the import is what registers the definitions
 
 
 def _step(operation, w, g, a, b, scale, *numbers):

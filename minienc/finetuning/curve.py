@@ -10,6 +10,7 @@ Source: Erhan et al. 2010, "Why does unsupervised pre-training help deep learnin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from minienc.arrays import rows_at, to_numpy
 from minienc.finetuning.classifier import check_labels, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
-from minienc.pretraining.base import as_samples
+from minienc.pretraining.base import samples_for
 from minienc.pretraining.baselines import PCA
 
 PRETRAINED = "pretrained, fine-tuned"
@@ -106,7 +107,7 @@ def few_label_curve(
     -------
     FewLabelCurve
     """
-    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
     n_classes = int(max(y.max(), y_test.max())) + 1
     for n in labels:
@@ -118,7 +119,7 @@ def few_label_curve(
     budget: dict[str, Any] = dict(
         batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
     )
-    pca = PCA(encoder.outputs[0].sample_shape[-1]).fit(X)
+    pca = PCA(math.prod(encoder.outputs[0].sample_shape)).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
     for i, n in enumerate(labels):

@@ -16,7 +16,7 @@ from minienc.finetuning.classifier import check_labels
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, iterate_samples
+from minienc.pretraining.base import as_rows, iterate_samples, samples_for
 
 
 def linear_probe(
@@ -50,9 +50,9 @@ def linear_probe(
     float
         The fraction of test samples that are classified right.
     """
-    X, X_test = as_samples(X), as_samples(X_test, "X_test")
+    X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
-    Z = encode(encoder, X)
+    Z = as_rows(encode(encoder, X))
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
     scale[scale < 1e-6 * max(scale.max(), 1e-30)] = 1.0  # a feature that never changes says nothing
     z = Input((Z.shape[1],), dtype=Z.dtype)
@@ -67,7 +67,8 @@ def linear_probe(
     model.fit(standardised, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=random_state)
     right = 0
     for start in range(0, len(X_test), 1000):  # the test set may be large
-        codes = (encode(encoder, X_test[start : start + 1000]) - mean) / scale
+        codes = as_rows(encode(encoder, X_test[start : start + 1000]))
+        codes = (codes - mean) / scale
         right += int((model.predict(codes).argmax(axis=1) == y_test[start : start + 1000]).sum())
     return right / len(X_test)
 
@@ -84,8 +85,8 @@ def knn_probe(encoder: Any, X: Any, y: Any, X_test: Any, y_test: Any, *, k: int 
     k : int
         At most the number of training samples.
     """
-    Z = encode(encoder, as_samples(X))
-    Z_test = encode(encoder, as_samples(X_test, "X_test"))
+    Z = as_rows(encode(encoder, samples_for(encoder, X)))
+    Z_test = as_rows(encode(encoder, samples_for(encoder, X_test, "X_test")))
     y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
     if not 1 <= k <= len(Z):
         raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")

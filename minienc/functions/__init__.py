@@ -18,6 +18,7 @@ from minienc.functions.losses import *
 from minienc.functions.merging import *
 from minienc.functions.noise import *
 from minienc.functions.normalization import *
+from minienc.functions.optimizers import *
 from minienc.functions.penalties import *
 from minienc.functions.pooling import *
 from minienc.functions.quantization import *

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
 # ------------------------------------------------------------------------------ squared distances
@@ -41,19 +41,13 @@ def squared_distances_forward(x, C):
 
 
 @primitive
-def squared_distances_backward(
-    dd, cache: SquaredDistancesCache, add_to=None, need_dx=True, write=False
-):
-    """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n).
-
-    ``add_to`` is (array,) that dC is added to, with ``write`` written to; without ``need_dx``, dx
-    is None.
-    """
+def squared_distances_backward(dd, cache: SquaredDistancesCache):
+    """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n)."""
     x, C, d = cache
     check_shapes("squared_distances_backward", "d: N K, dd: N K", d, dd)
-    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C) if need_dx else None  # (1) was |x - c|^2
+    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C)  # (1) was |x - c|^2
     dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)  # (1)
-    return dx, *accumulate(add_to, dC, write=write)
+    return dx, dC
 
 
 # ----------------------------------------------------------------------------------- triangle code

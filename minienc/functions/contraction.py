@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
 
@@ -32,14 +32,11 @@ def dense_contraction_forward(s, W):
 
 
 @primitive
-def dense_contraction_backward(dF, cache: DenseContractionCache, add_to=None):
-    """ds_nm = dF_n 2 s_nm |w_m|^2,  dW_dm = 2 W_dm sum_n dF_n s_nm^2.
-
-    ``add_to`` is (array,) that dW is added to.
-    """
+def dense_contraction_backward(dF, cache: DenseContractionCache):
+    """ds_nm = dF_n 2 s_nm |w_m|^2,  dW_dm = 2 W_dm sum_n dF_n s_nm^2."""
     s, W, square, F = cache
     check_shapes("dense_contraction_backward", "F: N, dF: N", F, dF)
     ds = 2 * dF[:, None] * s * square  # (2) was F = s^2 square
     dsquare = dF @ (s * s)  # (2)
     dW = 2 * W * dsquare  # (1) was square = sum W^2
-    return ds, *accumulate(add_to, dW)
+    return ds, dW

@@ -38,7 +38,7 @@ from minienc.functions.windows import (
     place_windows,
     zeros_with_margins,
 )
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
 # ---------------------------------------------------------------------------------------- patches
@@ -165,7 +165,7 @@ def conv2d_forward(x, W, b=None, strides=(1, 1), padding="valid", activation="id
 
 
 @primitive
-def conv2d_backward(dy, cache: Conv2DCache, add_to=None, need_dx=True, need_dW=True, write=False):
+def conv2d_backward(dy, cache: Conv2DCache):
     """The gradients of a convolution: those of the dense layer, and dx = the patches laid back.
 
     (3) is y = f(P W + b), with the patches as the rows of P, so
@@ -180,10 +180,6 @@ def conv2d_backward(dy, cache: Conv2DCache, add_to=None, need_dx=True, need_dW=T
     ----------
     dy : array (N, OH, OW, M)
     cache : Conv2DCache
-    add_to : (array (KH, KW, C, M), array (M,) or None), optional
-        Arrays that dW and db are added to instead of being returned anew.
-    need_dx, need_dW, write : bool
-        As in ``dense_backward``.
 
     Returns
     -------
@@ -193,12 +189,10 @@ def conv2d_backward(dy, cache: Conv2DCache, add_to=None, need_dx=True, need_dW=T
     patches, dense, kernel_shape, y = cache
     check_shapes("conv2d_backward", "y: N OH OW M, dy: N OH OW M", y, dy)
     drows = dy.reshape((-1, dy.shape[3]))  # (4) was y = rows
-    dP, dW, db = dense_backward(drows, dense, None, need_dx, need_dW)  # (3) was f(P W + b)
-    dseen = dP.reshape(patches.y.shape) if need_dx else None  # (2) was P = seen
-    dx = patches_backward(dseen, patches) if need_dx else None  # (1) was seen = patches of x
-    if not need_dW:
-        return dx, None, None
-    return dx, *accumulate(add_to, dW.reshape(kernel_shape), db, write=write)
+    dP, dW, db = dense_backward(drows, dense)  # (3) was f(P W + b)
+    dseen = dP.reshape(patches.y.shape)  # (2) was P = seen
+    dx = patches_backward(dseen, patches)  # (1) was seen = patches of x
+    return dx, dW.reshape(kernel_shape), db
 
 
 # ------------------------------------------------------------------------------- conv2d_transpose
@@ -267,9 +261,7 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
 
 
 @primitive
-def conv2d_transpose_backward(
-    dy, cache: Conv2DTransposeCache, add_to=None, need_dx=True, need_dW=True, write=False
-):
+def conv2d_transpose_backward(dy, cache: Conv2DTransposeCache):
     """dx is the convolution of dz: what a transpose is the transpose of.
 
     (5) laid patches over one another, and the gradient of laying patches is cutting them: each
@@ -280,10 +272,6 @@ def conv2d_transpose_backward(
     ----------
     dy : array (N, OH, OW, M)
     cache : Conv2DTransposeCache
-    add_to : (array (KH, KW, M, C), array (M,) or None), optional
-        Arrays that dW and db are added to instead of being returned anew.
-    need_dx, need_dW, write : bool
-        As in ``dense_backward``.
 
     Returns
     -------
@@ -292,17 +280,13 @@ def conv2d_transpose_backward(
     """
     dense, shape, windows, padding, kernel_shape, has_bias, activation, f = cache
     dz = get_activation(activation).backward(dy, f)  # (7) was y = f(z)
-    db = dz.sum(axis=(0, 1, 2)) if has_bias and need_dW else None  # (6) was z + b
-    dseen, _ = patches_forward(
-        dz, windows.size, windows.strides, padding
-    )  # (5) was z = seen, laid down
+    db = dz.sum(axis=(0, 1, 2)) if has_bias else None  # (6) was z + b
+    dseen, _ = patches_forward(dz, windows.size, windows.strides, padding)  # (5) was z = seen, laid
     dP = dseen.reshape((-1, dseen.shape[3]))  # (4) was seen = P
-    drows, dKt, _ = dense_backward(dP, dense, None, need_dx, need_dW)  # (3) was P = rows K'
-    dx = drows.reshape(shape) if need_dx else None  # (2) was rows = x
-    if not need_dW:
-        return dx, None, None
+    drows, dKt, _ = dense_backward(dP, dense)  # (3) was P = rows K'
+    dx = drows.reshape(shape)  # (2) was rows = x
     dW = dKt.T.reshape(kernel_shape)  # (1) was K' = W'
-    return dx, *accumulate(add_to, dW, db, write=write)
+    return dx, dW, db
 
 
 def transposed_size(owner, image, kernel_size, strides, padding):

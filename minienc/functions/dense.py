@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minienc.arrays import Array
 from minienc.functions.activations import get_activation
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
 
@@ -54,7 +54,7 @@ def dense_forward(x, W, b=None, activation="identity"):
 
 
 @primitive
-def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=True, write=False):
+def dense_backward(dy, cache: DenseCache):
     """The gradients of the dense layer: dz = f'(z) dy, then dx = dz W', dW = x' dz, db = sum dz.
 
     Write (1) for one sample n as z_nm = sum_d x_nd W_dm + b_m, and apply the chain rule:
@@ -67,13 +67,6 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     ----------
     dy : array (..., M)
     cache : DenseCache
-    add_to : (array (D, M), array (M,) or None), optional
-        Arrays that dW and db are added to instead of being returned anew.
-    need_dx, need_dW : bool
-        False leaves a gradient out (None in its place): the first layer of a network needs no
-        dx, a layer that is only passed through needs no dW and db.
-    write : bool
-        True where ``add_to`` holds nothing yet: it is written to, instead of added to.
 
     Returns
     -------
@@ -82,13 +75,11 @@ def dense_backward(dy, cache: DenseCache, add_to=None, need_dx=True, need_dW=Tru
     """
     x, W, has_bias, activation, f = cache
     dz = get_activation(activation).backward(dy, f)  # (2) was y = f(z)
-    dx = dz @ W.T if need_dx else None  # (1) was z = x W + b
-    if not need_dW:
-        return dx, None, None
+    dx = dz @ W.T  # (1) was z = x W + b
     x, dz = _rows(x), _rows(dz)
     dW = x.T @ dz  # (1)
     db = dz.sum(axis=0) if has_bias else None  # (1)
-    return dx, *accumulate(add_to, dW, db, write=write)
+    return dx, dW, db
 
 
 def _rows(a):

@@ -198,7 +198,6 @@ class BinaryCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Form  # () or (N, ...)
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=_CONSTANTS)
@@ -229,7 +228,7 @@ def binary_crossentropy_backward(dloss, cache: BinaryCrossentropyCache):
     Of logits: d/dz [log(1 + exp(z)) - t z] = sigmoid(z) - t. Of probabilities: the derivative is
     -t/p + (1 - t)/(1 - p), here brought to one denominator.
     """
-    y, target, factor, loss, from_logits, _ = cache
+    y, target, factor, loss, from_logits = cache
     check_shapes("binary_crossentropy_backward", "loss: ..., dloss: ... number", loss, dloss)
     xp = get_array_module(y)
     z, t = _as_rows(y), _as_rows(target)
@@ -253,7 +252,6 @@ class CategoricalCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Form  # () or (N, ...)
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=_CONSTANTS)
@@ -282,7 +280,7 @@ def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache
     Of logits: d log p_j / dz_k = [j = k] - p_k, so dl/dz_k = -sum_j t_j ([j = k] - p_k), which is
     p_k sum_j t_j - t_k.
     """
-    y, t, factor, loss, from_logits, _ = cache
+    y, t, factor, loss, from_logits = cache
     check_shapes("categorical_crossentropy_backward", "loss: ..., dloss: ... number", loss, dloss)
     xp = get_array_module(y)
     dl = dloss * factor  # (3) was loss = sum l factor
@@ -314,7 +312,6 @@ class SparseCategoricalCrossentropyCache(NamedTuple):
     factor: Array  # (N, ...)
     loss: Form  # () or (N, ...)
     from_logits: bool
-    dy: Array | None = None  # of y's shape: dloss/dy, where the kernel made it on the way
 
 
 @primitive(constants=("labels", "sample_weight"))
@@ -341,7 +338,7 @@ def sparse_categorical_crossentropy_forward(
 @primitive
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
     """dz_k = dl (p_k - [k = label]) of logits; dp_label = -dl / p_label of probabilities."""
-    y, labels, factor, loss, from_logits, _ = cache
+    y, labels, factor, loss, from_logits = cache
     name = "sparse_categorical_crossentropy_backward"
     check_shapes(name, "loss: ..., dloss: ... number", loss, dloss)
     xp = get_array_module(y, labels)

@@ -40,6 +40,34 @@ def add_backward(dy, cache: AddCache):
     return dxs
 
 
+# ----------------------------------------------------------------------------------- weighted sum
+
+
+class WeightedSumCache(NamedTuple):
+    weights: tuple[float, ...]
+
+
+@primitive
+def weighted_sum_forward(*xs, weights):
+    """y = w_1 x_1 + w_2 x_2 + ...: several losses become one. All are of one shape (...).
+
+    ``weights`` are plain numbers, one for each x.
+    """
+    _check_some("weighted_sum_forward", xs)
+    check_shapes("weighted_sum_forward", ", ".join(f"xs[{i}]: ..." for i in range(len(xs))), *xs)
+    y = weights[0] * xs[0]
+    for w, x in zip(weights[1:], xs[1:], strict=True):
+        y = y + w * x  # (1)
+    return y, WeightedSumCache(tuple(weights))
+
+
+@primitive
+def weighted_sum_backward(dy, cache: WeightedSumCache):
+    """dx_i = w_i dy."""
+    dxs = tuple(w * dy for w in cache.weights)  # (1) was y = y + w x
+    return dxs
+
+
 # ------------------------------------------------------------------------------------ concatenate
 
 

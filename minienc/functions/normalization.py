@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
 # --------------------------------------------------------------------------- batch normalisation
@@ -88,9 +88,7 @@ def batch_normalization_forward(
 
 
 @primitive
-def batch_normalization_backward(
-    dy, cache: BatchNormalizationCache, add_to=None, need_dW=True, write=False
-):
+def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     """dx = scale (dx_hat - mean dx_hat - x_hat mean(dx_hat x_hat)), the means over the batch.
 
     With n numbers in a channel, x_hat = scale (x - mean). Let g = dx_hat = gamma dy.
@@ -107,12 +105,6 @@ def batch_normalization_backward(
     ----------
     dy : array (..., C)
     cache : BatchNormalizationCache
-    add_to : (array (C,) or None, array (C,) or None), optional
-        Arrays that dgamma and dbeta are added to instead of being returned anew.
-    need_dW : bool
-        False leaves out dgamma and dbeta (None in their place).
-    write : bool
-        True where ``add_to`` holds nothing yet: it is written to, instead of added to.
 
     Returns
     -------
@@ -122,13 +114,13 @@ def batch_normalization_backward(
     x_hat, gamma, has_beta, scale, _, _, of_batch = cache
     check_shapes("batch_normalization_backward", "y: ..., dy: ...", x_hat, dy)
     axes = tuple(range(dy.ndim - 1))
-    dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta and need_dW, need_dW)  # (6)
+    dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
     if of_batch:  # (1) to (5) was x_hat = (x - mean) scale
         dx = scale * _without_mean_and_slope(dx_hat, x_hat, axes, keepdims=False)
     else:
         dx = scale * dx_hat  # (2, 5) was x_hat = (x - mean) scale
-    return dx, *accumulate(add_to if need_dW else None, dgamma, dbeta, write=write)
+    return dx, dgamma, dbeta
 
 
 # --------------------------------------------------------------------------- layer normalisation
@@ -182,9 +174,7 @@ def layer_normalization_forward(x, gamma=None, beta=None, epsilon=1e-3):
 
 
 @primitive
-def layer_normalization_backward(
-    dy, cache: LayerNormalizationCache, add_to=None, need_dW=True, write=False
-):
+def layer_normalization_backward(dy, cache: LayerNormalizationCache):
     """dx = scale (dx_hat - mean dx_hat - x_hat mean(dx_hat x_hat)), the means over a row.
 
     The derivation is that of ``batch_normalization_backward``, along the other axis.
@@ -193,8 +183,6 @@ def layer_normalization_backward(
     ----------
     dy : array (..., D)
     cache : LayerNormalizationCache
-    add_to, need_dW, write
-        As in ``batch_normalization_backward``.
 
     Returns
     -------
@@ -203,11 +191,11 @@ def layer_normalization_backward(
     """
     x_hat, gamma, has_beta, scale = cache
     check_shapes("layer_normalization_backward", "y: ..., dy: ...", x_hat, dy)
-    dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta and need_dW, need_dW)  # (6)
+    dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
     # (1) to (5) was x_hat = (x - mean) scale
     dx = scale * _without_mean_and_slope(dx_hat, x_hat, -1, keepdims=True)
-    return dx, *accumulate(add_to if need_dW else None, dgamma, dbeta, write=write)
+    return dx, dgamma, dbeta
 
 
 # ------------------------------------------------------------------------ spectral normalisation
@@ -322,11 +310,11 @@ def _affine(x_hat, gamma, beta):
     return y if beta is None else y + beta
 
 
-def _affine_gradients(dy, x_hat, gamma, need_dbeta, need_dgamma):
+def _affine_gradients(dy, x_hat, gamma, has_beta):
     """(dgamma, dbeta): sums over all axes but the last, for every row uses the same."""
     axes = tuple(range(dy.ndim - 1))
-    dgamma = (dy * x_hat).sum(axis=axes) if need_dgamma and gamma is not None else None
-    dbeta = dy.sum(axis=axes) if need_dbeta else None
+    dgamma = None if gamma is None else (dy * x_hat).sum(axis=axes)
+    dbeta = dy.sum(axis=axes) if has_beta else None
     return dgamma, dbeta
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.functions.clustering import squared_distances_forward
-from minienc.primitive import accumulate, primitive
+from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
 
@@ -45,17 +45,16 @@ def quantization_error_forward(z, C):
 
 
 @primitive
-def quantization_error_backward(de, cache: QuantizationErrorCache, add_to=None):
+def quantization_error_backward(de, cache: QuantizationErrorCache):
     """dz_n = 2 de_n (z_n - q_n),  dc_k = sum over the z_n whose code is k of 2 de_n (q_n - z_n).
 
-    Which code is nearest does not change with a small step. ``add_to`` is (array,) that dC is
-    added to.
+    Which code is nearest does not change with a small step.
     """
     z, index, q, e, n_codes = cache
     check_shapes("quantization_error_backward", "e: N, de: N", e, de)
     dz = 2 * de[:, None] * (z - q)  # (2) was e = |z - q|^2; of q it is -dz
     dC = -(_members(index, n_codes, z.dtype).T @ dz)  # (1) was q = C[index]
-    return dz, *accumulate(add_to, dC)
+    return dz, dC
 
 
 # ------------------------------------------------------------------------------- the nearest code

@@ -7,10 +7,10 @@ with the pixels of a window, not in where the windows stand, so that is written 
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.shapes import is_whole
 
 PADDINGS = ("valid", "same")
 
@@ -27,17 +27,11 @@ class Windows(NamedTuple):
 def pair_of(owner: str, name: str, value: Any) -> tuple[int, int]:
     """(rows, columns) of a positive integer, or of two; ``owner`` is who asks, for the message."""
     numbers = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    try:
-        if any(isinstance(n, bool) for n in numbers):
-            raise TypeError
-        rows, columns = map(operator.index, numbers)
-    except (TypeError, ValueError):
-        rows = columns = 0
-    if rows < 1 or columns < 1:
+    if len(numbers) != 2 or not all(is_whole(n, 1) for n in numbers):
         raise ValueError(
             f"{owner}: {name} is {value!r}, expected a positive integer, or two: (rows, columns)"
         )
-    return rows, columns
+    return int(numbers[0]), int(numbers[1])
 
 
 def check_padding(owner: str, padding: Any) -> str:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minienc.arrays import Array
 from minienc.functions.clustering import (
-    squared_distances_backward,
     squared_distances_forward,
-    student_t_backward,
     student_t_forward,
-    triangle_code_backward,
     triangle_code_forward,
 )
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.base import Layer, LayerCache
+from minienc.layers.parameters import Gradients, Parameter
+from minienc.shapes import is_whole
 
-CODES = {
-    "triangle": (triangle_code_forward, triangle_code_backward),
-    "student_t": (student_t_forward, student_t_backward),
-}
+CODES = {"triangle": triangle_code_forward, "student_t": student_t_forward}
+
+
+class CentroidsCache(NamedTuple):
+    distances: LayerCache
+    code: NamedTuple  # the cache of the code's forward
+    shape: tuple[int, ...]  # of x
 
 
 class Centroids(Layer):
@@ -36,6 +38,8 @@ class Centroids(Layer):
     name : str or None
     """
 
+    pair = squared_distances_forward
+    learned = ("C",)
     C: Parameter
 
     def __init__(
@@ -47,28 +51,27 @@ class Centroids(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
-        if not (isinstance(units, int) and units >= 1):
+        if not is_whole(units, 1):
             raise ValueError(f"Centroids: units is {units!r}, expected a whole number from 1")
         if code not in CODES:
             raise ValueError(f"Centroids: code is {code!r}, expected one of {', '.join(CODES)}")
-        self.units, self.code, self.seed = units, code, seed
+        self.units, self.code, self.seed = int(units), code, seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         self.C = self.add_parameter("C", (self.units, sample_shape[-1]), "lecun_normal", dtype, rng)
         super().build(sample_shape)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        d, d_cache = squared_distances_forward(x.reshape(-1, x.shape[-1]), self.C.value)
-        y, y_cache = CODES[self.code][0](d)
-        return y.reshape(*x.shape[:-1], self.units), self.stamp((d_cache, y_cache, x.shape))
+    def forward(self, x: Array, **given: Any) -> tuple[Array, CentroidsCache]:
+        d, distances = super().forward(x.reshape(-1, x.shape[-1]), **given)
+        y, code = CODES[self.code](d)
+        cache = CentroidsCache(distances, code, x.shape)
+        return y.reshape(*x.shape[:-1], self.units), cache
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        d_cache, y_cache, shape = self.check_stamp(cache)
-        dd = CODES[self.code][1](dy.reshape(-1, self.units), y_cache)
-        dC, write = ((None,), False) if grads is None else grads.claim(self.C)
-        dx = squared_distances_backward(dd, d_cache, dC, need_dx, write)[0]
+        distances, code, shape = cache
+        dd = CODES[self.code].backward(dy.reshape(-1, self.units), code)
+        dx = super().backward(dd, distances, grads, need_dx)
         return None if dx is None else dx.reshape(shape)
 
     def output_shape(self, sample_shape: Any) -> Any:

@@ -6,27 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
 from minienc.functions.activations import get_activation
 from minienc.functions.convolution import (
-    conv2d_backward,
     conv2d_forward,
-    conv2d_transpose_backward,
     conv2d_transpose_forward,
-    patches_backward,
     patches_forward,
     transposed_size,
 )
 from minienc.functions.windows import check_padding, pair_of, place_windows
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.base import Layer
 from minienc.layers.dense import _without_activation
+from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
 
 
 class _Convolution(Layer):
-    """What the two share: their arguments, a kernel, a bias, one pair."""
+    """What the two share: their arguments, a kernel, a bias."""
 
-    pair: tuple[Any, Any]
+    learned = ("W", "b")
+    options = ("strides", "padding", "activation")
     W: Parameter
     b: Parameter | None = None
 
@@ -49,7 +48,7 @@ class _Convolution(Layer):
     ) -> None:
         super().__init__(name, trainable)
         kind = type(self).__name__
-        if isinstance(filters, bool) or not isinstance(filters, (int, np.integer)) or filters < 1:
+        if not is_whole(filters, 1):
             raise ValueError(f"{kind}: filters is {filters!r}, expected a positive integer")
         get_activation(activation)
         self.filters = int(filters)
@@ -85,21 +84,6 @@ class _Convolution(Layer):
                 "b", (self.filters,), self.bias_initializer, dtype, rng, self.bias_regularizer
             )
         super().build(sample_shape)
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        forward, _ = self.pair
-        b = None if self.b is None else self.b.value
-        y, cache = forward(x, self.W.value, b, self.strides, self.padding, self.activation)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        _, backward = self.pair
-        cache = self.check_stamp(cache)
-        if grads is None:
-            return backward(dy, cache, None, need_dx, False)[0]
-        (dW, db), write = grads.claim(self.W, self.b)
-        return backward(dy, cache, (dW, db), need_dx, True, write)[0]
 
     def _check_channels(self, sample_shape: Any) -> tuple[int, int, int]:
         """(H, W, C), of as many channels as the kernel is for."""
@@ -143,7 +127,7 @@ class Conv2D(_Convolution):
     name : str or None
     """
 
-    pair = (conv2d_forward, conv2d_backward)
+    pair = conv2d_forward
 
     def output_shape(self, sample_shape: Any) -> Any:
         height, width, _ = self._check_channels(sample_shape)
@@ -172,7 +156,7 @@ class Conv2DTranspose(_Convolution):
         "same": strides times the image's size comes out. "valid": all that the kernels cover.
     """
 
-    pair = (conv2d_transpose_forward, conv2d_transpose_backward)
+    pair = conv2d_transpose_forward
 
     def kernel_channels(self, channels: int) -> tuple[int, int]:
         return self.filters, channels
@@ -219,6 +203,9 @@ class Patches(Layer):
     name : str or None
     """
 
+    pair = patches_forward
+    options = ("kernel_size", "strides", "padding")
+
     def __init__(
         self,
         kernel_size: int | tuple[int, int],
@@ -230,13 +217,6 @@ class Patches(Layer):
         self.kernel_size = pair_of("Patches", "kernel_size", kernel_size)
         self.strides = pair_of("Patches", "strides", strides)
         self.padding = check_padding("Patches", padding)
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = patches_forward(x, self.kernel_size, self.strides, self.padding)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return patches_backward(dy, self.check_stamp(cache))
 
     def output_shape(self, sample_shape: Any) -> Any:
         height, width, channels = check_image(self, sample_shape)

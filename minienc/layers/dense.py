@@ -7,39 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
 from minienc.functions.activations import get_activation
-from minienc.functions.dense import dense_backward, dense_forward
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.functions.dense import dense_forward
+from minienc.layers.base import Layer
+from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
 
 
 class _Affine(Layer):
     """What ``Dense`` and ``DenseTranspose`` share: y = f(x K + b), with K either W or W'."""
 
+    pair = dense_forward
+    learned = ("W", "b")
+    options = ("activation",)
     W: Parameter
     b: Parameter | None = None
     activation: str | None
 
-    def kernel(self, array: Array) -> Array:
-        """K as a view of W, or K's gradient as a view of W's gradient."""
-        return array
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        b = None if self.b is None else self.b.value
-        y, cache = dense_forward(x, self.kernel(self.W.value), b, self.activation)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        cache = self.check_stamp(cache)
-        if grads is None:
-            return dense_backward(dy, cache, None, need_dx, False)[0]
-        (dW, db), write = grads.claim(self.W, self.b)
-        return dense_backward(dy, cache, (self.kernel(dW), db), need_dx, True, write)[0]
+    def kernel_shape(self) -> tuple[int, int]:
+        """(D, M) of K."""
+        n_in, n_out = self.W.shape
+        return (n_out, n_in) if self.transposed else (n_in, n_out)
 
     def output_shape(self, sample_shape: Any) -> Any:
-        n_in, n_out = self.kernel(self.W.value).shape
+        n_in, n_out = self.kernel_shape()
         if sample_shape[-1] != n_in:
             raise ValueError(
                 f"{self.label}: its weights are for inputs of {n_in} features, and it was given "
@@ -50,7 +42,7 @@ class _Affine(Layer):
     def flops(self, sample_shape: Any) -> int:
         """2 D M for the product (a multiplication and an addition each), M for the bias."""
         rows = int(np.prod(sample_shape[:-1]))
-        n_in, n_out = self.kernel(self.W.value).shape
+        n_in, n_out = self.kernel_shape()
         return rows * (2 * n_in * n_out + (0 if self.b is None else n_out))
 
     def without_activation(self) -> Layer:
@@ -133,6 +125,8 @@ class DenseTranspose(_Affine):
     Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 2.3.
     """
 
+    transposed = ("W",)
+
     def __init__(
         self,
         tied_to: Dense,
@@ -161,6 +155,7 @@ class DenseTranspose(_Affine):
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         self.tied_to.check_built()
+        self.W = self.tied_to.W
         rng = np.random.default_rng(self.seed) if rng is None else rng
         if self.use_bias:
             n_out = self.tied_to.W.shape[0]
@@ -170,14 +165,7 @@ class DenseTranspose(_Affine):
         super().build(sample_shape)
 
     def parameters_used(self) -> tuple[Parameter, ...]:
-        return (self.tied_to.W, *self._own)
-
-    @property
-    def W(self) -> Parameter:  # type: ignore[override]
-        return self.tied_to.W
-
-    def kernel(self, array: Array) -> Array:
-        return array.T  # what is added to this view of W's gradient is added to W's gradient
+        return (self.W, *self._own)
 
 
 class Activation(Layer):
@@ -195,12 +183,9 @@ class Activation(Layer):
         self.activation = activation
         self.activity_regularizer = get_regularizer(activity_regularizer)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = get_activation(self.activation)(x)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return get_activation(self.activation).backward(dy, self.check_stamp(cache))
+    @property
+    def pair(self) -> Any:  # type: ignore[override]
+        return get_activation(self.activation)
 
     def without_activation(self) -> Layer:
         """The same place in the graph, passing x on."""
@@ -208,7 +193,7 @@ class Activation(Layer):
 
 
 def _check_units(layer: str, units: Any) -> int:
-    if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
+    if not is_whole(units, 1):
         raise ValueError(f"{layer}: units is {units!r}, expected a positive integer")
     return int(units)
 

@@ -1,4 +1,4 @@
-"""Graphs of layers: ``Input``, symbolic tensors, and the order in which a graph runs.
+"""Graphs of layers: the order in which they run.
 
 Applying a layer to a symbolic tensor computes nothing; it notes where the layer stands. A
 ``Graph`` reads those notes backwards from its outputs, puts the layers into an order in which
@@ -12,102 +12,22 @@ name. So there is one loop, one list of caches, and one place where gradients me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
-from minienc.layers.base import Gradients, Layer, default_name
-
-
-class SymbolicTensor:
-    """A place in a graph: what ``Input(shape=(64,))`` and ``layer(tensor)`` return.
-
-    Attributes
-    ----------
-    shape : tuple
-        (None, ...): None stands for the batch.
-    dtype : numpy.dtype
-    """
-
-    def __init__(self, sample_shape: Sequence[int], dtype: Any, node: Node, name: str = "") -> None:
-        self.sample_shape = tuple(int(s) for s in sample_shape)
-        self.dtype = np.dtype(dtype)
-        self.node = node
-        self.name = name
-
-    @property
-    def shape(self) -> tuple:
-        return (None, *self.sample_shape)
-
-    def __repr__(self) -> str:
-        return f"<SymbolicTensor {self.shape} {self.dtype}, output of {self.node.label}>"
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError(f"{self!r} has no numbers yet: make a Model of it and call that on arrays")
-
-
-class Node:
-    """One use of a layer: which tensors go in, which come out. Without a layer: an Input."""
-
-    def __init__(self, layer: Layer | None, inputs: tuple[SymbolicTensor, ...]) -> None:
-        self.layer = layer
-        self.inputs = inputs
-        self.outputs: tuple[SymbolicTensor, ...] = ()
-
-    @property
-    def label(self) -> str:
-        return "Input" if self.layer is None else self.layer.label
-
-
-def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:
-    """Return the symbolic tensor at which a model begins.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The shape of one sample, without the batch: ``Input(shape=(784,))``.
-    dtype : {"float32", "float64"}
-        What layers built on it compute in.
-    """
-    if isinstance(shape, (int, np.integer)):
-        raise TypeError(f"Input: shape is {shape}, expected a tuple: Input(shape=({shape},))")
-    if not all(isinstance(s, (int, np.integer)) and s > 0 for s in shape):
-        raise ValueError(f"Input: shape is {tuple(shape)}, expected positive integers")
-    if np.dtype(dtype).kind not in "fiu":
-        raise TypeError(f"Input: dtype is {np.dtype(dtype)}, expected a floating or integer type")
-    node = Node(None, ())
-    node.outputs = (SymbolicTensor(shape, dtype, node, name or ""),)
-    return node.outputs[0]
-
-
-def connect(layer: Layer, x: Any) -> Any:
-    """Note that ``layer`` stands behind the tensors ``x``; return the tensors behind it."""
-    several = isinstance(x, (list, tuple))
-    inputs = tuple(x) if several else (x,)
-    for tensor in inputs:
-        if not isinstance(tensor, SymbolicTensor):
-            raise TypeError(
-                f"{layer.label}: arrays and symbolic tensors are mixed in one call: "
-                f"a {type(tensor).__name__} beside a SymbolicTensor"
-            )
-    shapes = [t.sample_shape for t in inputs] if several else inputs[0].sample_shape
-    if layer.built_for is None:
-        layer.build(shapes, inputs[0].dtype)
-    out = layer.output_shape(shapes)
-    out_shapes = out if isinstance(out, list) else [out]
-    node = Node(layer, inputs)
-    node.outputs = tuple(SymbolicTensor(s, inputs[0].dtype, node) for s in out_shapes)
-    layer.nodes.append(node)
-    return list(node.outputs) if isinstance(out, list) else node.outputs[0]
-
+from minienc.arrays import Array
+from minienc.layers.base import Layer, default_name
+from minienc.layers.parameters import Gradients
+from minienc.layers.symbolic import Node, SymbolicTensor
+from minienc.primitive import at, is_recording
 
 # ------------------------------------------------------------------------------------------ Graph
 
 
 class Step(NamedTuple):
-    """One layer's turn."""
+    """One layer's place in the order."""
 
     layer: Layer
     path: str  # its name, below the names of the models that it stands in
@@ -118,6 +38,13 @@ class Step(NamedTuple):
     out_shapes: tuple[tuple[int, ...], ...]
 
 
+class Need(NamedTuple):
+    """What of a step's backward is needed where the gradient by the graph's inputs is not."""
+
+    learns: bool  # the layer has parameters, or something before it has
+    dx: bool  # something before it has
+
+
 class Graph:
     """The order in which the layers between some tensors run.
 
@@ -125,7 +52,11 @@ class Graph:
     ----------
     steps : list of Step
     input_slots, output_slots : list of int
+    wants_dx : bool
+        Whether ``backward`` returns the gradient by the inputs, where it is not told.
     """
+
+    wants_dx = True
 
     def __init__(self, inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> None:
         self.steps: list[Step] = []
@@ -139,7 +70,7 @@ class Graph:
             self._visit(tensor, "")
         self.output_slots = [self._slot[id(t)] for t in outputs]
         del self._slot
-        self._note_needs()
+        self.note_needs()
 
     # -- reading the notes
 
@@ -221,31 +152,17 @@ class Graph:
         names[name] = layer
         return name
 
-    def _note_needs(self) -> None:
-        """Which slots have a parameter before them: only those need a gradient in training."""
-        behind = [False] * self.n_slots
+    def note_needs(self) -> None:
+        """Look up once, whenever the steps have changed, what each of them needs."""
+        behind_parameters = [False] * self.n_slots
+        self.needs: list[Need] = []
         for step in self.steps:
-            needs = bool(step.layer.parameters_used()) or any(behind[s] for s in step.inputs)
+            dx = any(behind_parameters[s] for s in step.inputs)
+            learns = dx or bool(step.layer.parameters_used())
+            self.needs.append(Need(learns, dx))
             for s in step.outputs:
-                behind[s] = needs
-        self._behind_parameters = behind
-        # What a turn needs, looked up once: in a small model that takes as long as computing.
-        self._forward_turns: list[tuple[Any, ...]] = [
-            (step.layer.forward, step.inputs, step.outputs, step.several, _wishes(step.layer))
-            for step in self.steps
-        ]
-        self._stateful = [k for k, step in enumerate(self.steps) if step.layer.has_state]
-        self._backward_turns = {
-            need_dx: [self._backward_turn(step, need_dx) for step in reversed(self.steps)]
-            for need_dx in (False, True)
-        }
-
-    def _backward_turn(self, step: Step, need_dx: bool) -> tuple:
-        """(backward, slots, ..., whether its dx is needed), or with None where nothing learns."""
-        need_this_dx = need_dx or any(self._behind_parameters[s] for s in step.inputs)
-        learns = need_this_dx or bool(step.layer.parameters_used())
-        backward = step.layer.backward if learns else None
-        return backward, step.inputs, step.outputs, step.several, need_this_dx
+                behind_parameters[s] = learns
+        self.stateful = [k for k, step in enumerate(self.steps) if step.layer.has_state]
 
     # -- parameters
 
@@ -272,69 +189,68 @@ class Graph:
     ) -> tuple[tuple[Array, ...], list[Any]]:
         """Run every layer in its turn; return the outputs and each layer's cache.
 
-        ``training`` None means: if a generator is given.
+        Fewer arrays than inputs may come: the last inputs are then None. ``training`` None means:
+        if a generator is given.
         """
-        given = {"rng": rng, "training": rng is not None if training is None else training}
+        training = rng is not None if training is None else training
+        recorded = is_recording()
         values: list[Any] = [None] * self.n_slots
-        for slot, x in zip(self.input_slots, xs, strict=True):
+        for slot, x in zip(self.input_slots, xs, strict=False):
             values[slot] = x
         caches = []
-        for forward, inputs, outputs, several, wishes in self._forward_turns:
-            x = tuple([values[s] for s in inputs]) if several else values[inputs[0]]
-            y, cache = (
-                forward(x, **{name: given[name] for name in wishes}) if wishes else forward(x)
-            )
+        for layer, path, inputs, outputs, several, _, _ in self.steps:
+            x = tuple(map(values.__getitem__, inputs)) if several else values[inputs[0]]
+            if recorded:
+                at(path)
+            if layer.uses_rng:
+                y, cache = layer.forward(x, rng=rng)
+            elif layer.uses_training:
+                y, cache = layer.forward(x, training=training)
+            else:
+                y, cache = layer.forward(x)
             caches.append(cache)
             if len(outputs) == 1:
                 values[outputs[0]] = y
             else:
                 for slot, part in zip(outputs, y, strict=True):
                     values[slot] = part
-        return tuple([values[s] for s in self.output_slots]), caches
+        if recorded:
+            at("")
+        return tuple(map(values.__getitem__, self.output_slots)), caches
 
     def backward(
-        self,
-        dys: Sequence[Array | None],
-        caches: Sequence[Any],
-        grads: Gradients | None,
-        need_dx: bool = True,
+        self, dy: Any, caches: Sequence[Any], grads: Gradients | None, need_dx: bool | None = None
     ) -> tuple[Array | None, ...]:
         """Run every layer from the last to the first; gradients that meet in a tensor add up.
 
-        A dy may be None: nothing depends on that output. Returns a dx for each input, None where
-        it is not needed or no output depends on it.
+        Fewer gradients than outputs may come, or None among them: nothing depends on the others.
+        Returns a dx for each input, None where it is not needed or no output depends on it.
         """
+        need_dx = self.wants_dx if need_dx is None else need_dx
+        recorded = is_recording()
         d: list[Any] = [None] * self.n_slots
-        for slot, dy in zip(self.output_slots, dys, strict=True):
-            d[slot] = dy if d[slot] is None else d[slot] + dy
-        turns = self._backward_turns[bool(need_dx)]
-        for (backward, inputs, outputs, several, need_this_dx), cache in zip(
-            turns, reversed(caches), strict=True
-        ):
-            dy = d[outputs[0]] if len(outputs) == 1 else tuple([d[s] for s in outputs])
+        for slot, part in zip(self.output_slots, dy if type(dy) is tuple else (dy,), strict=False):
+            d[slot] = part if d[slot] is None else d[slot] + part
+        for k in range(len(self.steps) - 1, -1, -1):
+            layer, path, inputs, outputs, *_ = self.steps[k]
+            dy = d[outputs[0]] if len(outputs) == 1 else tuple(map(d.__getitem__, outputs))
             if dy is None or (len(outputs) > 1 and all(part is None for part in dy)):
                 continue  # no output depends on this layer
-            if backward is None:
+            learns, dx_learns = self.needs[k]
+            if not (learns or need_dx):
                 continue  # neither this layer nor anything before it learns
-            dx = backward(dy, cache, grads, need_dx=need_this_dx)
-            for slot, part in zip(inputs, dx if several else (dx,), strict=True):
+            if recorded:
+                at(path)
+            dx = layer.backward(dy, caches[k], grads, need_dx=need_dx or dx_learns)
+            for slot, part in zip(inputs, dx if type(dx) is tuple else (dx,), strict=False):
                 if part is not None:
                     d[slot] = part if d[slot] is None else d[slot] + part
-        return tuple([d[s] for s in self.input_slots])
+        if recorded:
+            at("")
+        return tuple(map(d.__getitem__, self.input_slots))
 
-    def update_state(self, caches: Sequence[Any], is_made: Any = True) -> None:
-        """Bring the layers' state up to date after the step that these caches are from.
-
-        ``is_made`` says whether there was a step: a Python bool, or an array of no axes where
-        nobody may look at it.
-        """
-        for k in self._stateful:
-            for p, new in self.steps[k].layer.updates(caches[k]):
-                if is_made is not True:
-                    new = get_array_module(new).where(is_made, new, p.value)
-                p.value = new
-
-
-def _wishes(layer: Layer) -> tuple[str, ...]:
-    """The options that a layer's forward takes beside x."""
-    return ("rng",) * layer.uses_rng + ("training",) * layer.uses_training
+    def updates(self, caches: Sequence[Any]) -> Iterator[tuple[Any, Array]]:
+        """(parameter, value) of each layer's state after the step that these caches are from; one
+        by one, for a layer that was used twice starts its second update from its first."""
+        for k in self.stateful:
+            yield from self.steps[k].layer.updates(caches[k])

@@ -6,77 +6,57 @@ Each draws only when ``forward`` is given a generator, as ``fit`` does; ``predic
 
 from __future__ import annotations
 
-from typing import Any
-
-from minienc.arrays import Array
 from minienc.functions.noise import (
-    dropout_backward,
     dropout_forward,
-    gaussian_noise_backward,
     gaussian_noise_forward,
-    masking_noise_backward,
     masking_noise_forward,
-    salt_and_pepper_noise_backward,
     salt_and_pepper_noise_forward,
 )
-from minienc.layers.base import Gradients, Layer, LayerCache
+from minienc.layers.base import Layer
 
 
-class _Noise(Layer):
-    """What the noises share: one strength, one pair."""
-
-    uses_rng = True
-    pair: tuple[Any, Any]
-    strength: str  # the name of the constructor's argument
-
-    def forward(self, x: Array, rng: Any = None) -> tuple[Array, LayerCache]:
-        forward, _ = self.pair
-        y, cache = forward(x, getattr(self, self.strength), rng=rng)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        _, backward = self.pair
-        return backward(dy, self.check_stamp(cache))
-
-
-class Dropout(_Noise):
+class Dropout(Layer):
     """In training, each number is zero with probability ``rate``, else divided by 1 - rate."""
 
-    pair = (dropout_forward, dropout_backward)
-    strength = "rate"
+    pair = dropout_forward
+    options = ("rate",)
+    uses_rng = True
 
     def __init__(self, rate: float, name: str | None = None) -> None:
         super().__init__(name)
         self.rate = _check_rate("Dropout", rate, below_one=True)
 
 
-class MaskingNoise(_Noise):
+class MaskingNoise(Layer):
     """In training, each number is zero with probability ``rate``."""
 
-    pair = (masking_noise_forward, masking_noise_backward)
-    strength = "rate"
+    pair = masking_noise_forward
+    options = ("rate",)
+    uses_rng = True
 
     def __init__(self, rate: float, name: str | None = None) -> None:
         super().__init__(name)
         self.rate = _check_rate("MaskingNoise", rate)
 
 
-class SaltAndPepperNoise(_Noise):
+class SaltAndPepperNoise(Layer):
     """In training, each number becomes 0 or 1, by equal chance, with probability ``rate``."""
 
-    pair = (salt_and_pepper_noise_forward, salt_and_pepper_noise_backward)
-    strength = "rate"
+    pair = salt_and_pepper_noise_forward
+    options = ("rate",)
+    uses_rng = True
 
     def __init__(self, rate: float, name: str | None = None) -> None:
         super().__init__(name)
         self.rate = _check_rate("SaltAndPepperNoise", rate)
 
 
-class GaussianNoise(_Noise):
+class GaussianNoise(Layer):
     """In training, normal noise of standard deviation ``stddev`` is added."""
 
-    pair = (gaussian_noise_forward, gaussian_noise_backward)
-    strength = "stddev"
+    pair = gaussian_noise_forward
+    options = ("stddev",)
+    uses_rng = True
 
     def __init__(self, stddev: float, name: str | None = None) -> None:
         super().__init__(name)

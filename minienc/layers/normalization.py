@@ -16,21 +16,22 @@ import numpy as np
 
 from minienc.arrays import Array
 from minienc.functions.normalization import (
-    batch_normalization_backward,
     batch_normalization_forward,
-    layer_normalization_backward,
     layer_normalization_forward,
     power_iteration,
     spectral_normalization_backward,
     spectral_normalization_forward,
 )
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.base import Layer, LayerCache
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.regularizers import get_regularizer
 
 
 class _Normalization(Layer):
     """What the first two share: gamma and beta, one of each for every number of the last axis."""
 
+    learned = ("gamma", "beta")
+    options = ("epsilon",)
     gamma: Parameter | None = None
     beta: Parameter | None = None
     axis: int
@@ -61,22 +62,6 @@ class _Normalization(Layer):
                 "beta", shape, self.beta_initializer, dtype, rng, self.beta_regularizer
             )
         super().build(sample_shape)
-
-    def affine(self) -> tuple[Array | None, Array | None]:
-        """The numbers of gamma and beta; None where there are none."""
-        gamma = None if self.gamma is None else self.gamma.value
-        beta = None if self.beta is None else self.beta.value
-        return gamma, beta
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        cache = self.check_stamp(cache)
-        if grads is None:
-            return self.pair_backward(dy, cache, None, False)[0]
-        add_to, write = grads.claim(self.gamma, self.beta)
-        return self.pair_backward(dy, cache, tuple(add_to), True, write)[0]
-
-    def pair_backward(self, *args: Any) -> Any:
-        raise NotImplementedError
 
     def output_shape(self, sample_shape: Any) -> Any:
         if self.built_for[-1] != sample_shape[-1]:
@@ -123,6 +108,7 @@ class BatchNormalization(_Normalization):
     Source: Ioffe and Szegedy 2015, "Batch normalization", algorithms 1 and 2.
     """
 
+    pair = batch_normalization_forward
     uses_training = True
     has_state = True
     moving_mean: Parameter
@@ -169,15 +155,12 @@ class BatchNormalization(_Normalization):
             state = self.add_parameter(name, shape, initializer, dtype, rng, is_state=True)
             setattr(self, name, state)
 
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, LayerCache]:
+    def forward(self, x: Array, training: bool = False, **given: Any) -> tuple[Array, LayerCache]:
         self.check_built()
-        of_batch = training and self.trainable
-        moments = (None, None) if of_batch else (self.moving_mean.value, self.moving_variance.value)
-        y, cache = batch_normalization_forward(x, *self.affine(), *moments, epsilon=self.epsilon)
-        return y, self.stamp(cache)
-
-    def pair_backward(self, *args: Any) -> Any:
-        return batch_normalization_backward(*args)
+        if not (training and self.trainable):
+            given["moving_mean"] = self.moving_mean.value
+            given["moving_variance"] = self.moving_variance.value
+        return super().forward(x, **given)
 
     def updates(self, cache: LayerCache) -> list[tuple[Parameter, Array]]:
         batch = cache.inner
@@ -211,6 +194,8 @@ class LayerNormalization(_Normalization):
     Source: Ba, Kiros and Hinton 2016, "Layer normalization".
     """
 
+    pair = layer_normalization_forward
+
     def __init__(
         self,
         axis: int = -1,
@@ -231,14 +216,6 @@ class LayerNormalization(_Normalization):
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
         self.beta_regularizer = get_regularizer(beta_regularizer)
         self.gamma_regularizer = get_regularizer(gamma_regularizer)
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        y, cache = layer_normalization_forward(x, *self.affine(), epsilon=self.epsilon)
-        return y, self.stamp(cache)
-
-    def pair_backward(self, *args: Any) -> Any:
-        return layer_normalization_backward(*args)
 
 
 class _SpectralCache(NamedTuple):
@@ -351,13 +328,15 @@ class SpectralNormalization(Layer):
         self.u = self.add_parameter("u", (n,), _random_direction, dtype, rng, is_state=True)
         super().build(sample_shape)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
+    def forward(self, x: Array) -> tuple[Array, LayerCache]:  # type: ignore[override]
         self.check_built()
         W: Parameter = self.layer.W  # type: ignore[attr-defined]
         kernel, normalized = spectral_normalization_forward(W.value, self.u.value)
         twin = self._twin(kernel)
         y, inner = twin.forward(x)
-        return y, self.stamp(_SpectralCache(normalized, twin, inner))
+        used = self.parameters_used()
+        cache = _SpectralCache(normalized, twin, inner)
+        return y, LayerCache(self, cache, used, [p.version for p in used])
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         normalized, twin, inner = self.check_stamp(cache)
@@ -369,8 +348,7 @@ class SpectralNormalization(Layer):
             gradient = of_twin[p]
             if p is not of:  # the kernel: dW of d(W / sigma)
                 gradient = spectral_normalization_backward(gradient, normalized)
-            total = grads[of]
-            total += gradient
+            grads.add(of, gradient)
         return dx
 
     def updates(self, cache: LayerCache) -> list[tuple[Parameter, Array]]:

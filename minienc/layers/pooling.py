@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from minienc.arrays import Array
 from minienc.functions.pooling import (
-    average_pooling2d_backward,
     average_pooling2d_forward,
-    global_average_pooling2d_backward,
     global_average_pooling2d_forward,
-    max_pool2d_backward,
     max_pool2d_forward,
-    up_sampling2d_backward,
     up_sampling2d_forward,
 )
 from minienc.functions.windows import check_padding, pair_of, place_windows
-from minienc.layers.base import Gradients, Layer, LayerCache
+from minienc.layers.base import Layer
 from minienc.layers.convolution import check_image
 
 
 class _Pooling(Layer):
-    """What the pools share: their windows, one pair."""
+    """What the pools share: their windows."""
 
-    pair: tuple[Any, Any]
+    options = ("pool_size", "strides", "padding")
 
     def __init__(
         self,
@@ -37,15 +32,6 @@ class _Pooling(Layer):
         self.pool_size = pair_of(kind, "pool_size", pool_size)
         self.strides = self.pool_size if strides is None else pair_of(kind, "strides", strides)
         self.padding = check_padding(kind, padding)
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        forward, _ = self.pair
-        y, cache = forward(x, self.pool_size, self.strides, self.padding)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        _, backward = self.pair
-        return backward(dy, self.check_stamp(cache))
 
     def output_shape(self, sample_shape: Any) -> Any:
         height, width, channels = check_image(self, sample_shape)
@@ -70,7 +56,7 @@ class MaxPool2D(_Pooling):
     name : str or None
     """
 
-    pair = (max_pool2d_forward, max_pool2d_backward)
+    pair = max_pool2d_forward
 
 
 class AveragePooling2D(_Pooling):
@@ -82,18 +68,13 @@ class AveragePooling2D(_Pooling):
         As in ``MaxPool2D``.
     """
 
-    pair = (average_pooling2d_forward, average_pooling2d_backward)
+    pair = average_pooling2d_forward
 
 
 class GlobalAveragePooling2D(Layer):
     """The mean of each channel over all pixels: (N, H, W, C) -> (N, C)."""
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = global_average_pooling2d_forward(x)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return global_average_pooling2d_backward(dy, self.check_stamp(cache))
+    pair = global_average_pooling2d_forward
 
     def output_shape(self, sample_shape: Any) -> Any:
         return check_image(self, sample_shape)[-1:]
@@ -109,16 +90,12 @@ class UpSampling2D(Layer):
     name : str or None
     """
 
+    pair = up_sampling2d_forward
+    options = ("size",)
+
     def __init__(self, size: int | tuple[int, int] = (2, 2), name: str | None = None) -> None:
         super().__init__(name)
         self.size = pair_of(type(self).__name__, "size", size)
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = up_sampling2d_forward(x, self.size)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return up_sampling2d_backward(dy, self.check_stamp(cache))
 
     def output_shape(self, sample_shape: Any) -> Any:
         height, width, channels = check_image(self, sample_shape)

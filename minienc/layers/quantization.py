@@ -8,7 +8,9 @@ import numpy as np
 
 from minienc.arrays import Array
 from minienc.functions.quantization import nearest_code_backward, nearest_code_forward
-from minienc.layers.base import Gradients, Layer, LayerCache, Parameter
+from minienc.layers.base import Layer, LayerCache
+from minienc.layers.parameters import Gradients, Parameter
+from minienc.shapes import is_whole
 
 
 class VectorQuantizer(Layer):
@@ -28,6 +30,8 @@ class VectorQuantizer(Layer):
     name : str or None
     """
 
+    pair = nearest_code_forward
+    learned = ("C",)
     C: Parameter
 
     def __init__(
@@ -40,27 +44,25 @@ class VectorQuantizer(Layer):
     ) -> None:
         super().__init__(name, trainable)
         for key, value in (("units", units), ("dim", dim)):
-            if not (isinstance(value, int) and value >= 1):
+            if not is_whole(value, 1):
                 raise ValueError(
                     f"VectorQuantizer: {key} is {value!r}, expected a whole number from 1"
                 )
-        self.units, self.dim, self.seed = units, dim, seed
+        self.units, self.dim, self.seed = int(units), int(dim), seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         self.C = self.add_parameter("C", (self.units, self.dim), "lecun_normal", dtype, rng)
         super().build(sample_shape)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        self.check_built()
-        y, cache = nearest_code_forward(x.reshape(-1, self.dim), self.C.value)
-        return y.reshape(x.shape), self.stamp(cache)
+    def forward(self, x: Array, **given: Any) -> tuple[Array, LayerCache]:
+        y, cache = super().forward(x.reshape(-1, self.dim), **given)
+        return y.reshape(x.shape), cache
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         inner = self.check_stamp(cache)
         if grads is not None:
-            gradient = grads[self.C]
-            gradient += nearest_code_backward(dy.reshape(-1, self.dim), inner)
+            grads.add(self.C, nearest_code_backward(dy.reshape(-1, self.dim), inner))
         return dy.copy()  # straight through
 
     def output_shape(self, sample_shape: Any) -> Any:

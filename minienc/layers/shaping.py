@@ -7,30 +7,21 @@ import math
 from typing import Any
 
 from minienc.arrays import Array
-from minienc.functions.merging import (
-    add_backward,
-    add_forward,
-    concatenate_backward,
-    concatenate_forward,
-    reshape_backward,
-    reshape_forward,
-)
-from minienc.layers.base import Gradients, Layer, LayerCache
+from minienc.functions.merging import add_forward, concatenate_forward, reshape_forward
+from minienc.layers.base import Layer, LayerCache
 
 
 class Reshape(Layer):
     """Each sample in another shape of the same size; ``target_shape`` is without the batch."""
 
+    pair = reshape_forward
+
     def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
         super().__init__(name)
         self.target_shape = tuple(target_shape)
 
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = reshape_forward(x, self.output_shape(x.shape[1:]))
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return reshape_backward(dy, self.check_stamp(cache))
+    def forward(self, x: Array, **given: Any) -> tuple[Array, LayerCache]:
+        return super().forward(x, shape=self.output_shape(x.shape[1:]), **given)
 
     def output_shape(self, sample_shape: Any) -> Any:
         if math.prod(sample_shape) != math.prod(self.target_shape):
@@ -55,6 +46,8 @@ class Flatten(Reshape):
 class Concatenate(Layer):
     """Several inputs side by side along ``axis`` (of the whole array; -1 is the last)."""
 
+    pair = concatenate_forward
+    options = ("axis",)
     takes_several = True
 
     def __init__(self, axis: int = -1, name: str | None = None) -> None:
@@ -62,13 +55,6 @@ class Concatenate(Layer):
         if axis == 0:
             raise ValueError("Concatenate: axis is 0, the batch; expected an axis of the samples")
         self.axis = axis
-
-    def forward(self, x: tuple[Array, ...]) -> tuple[Array, LayerCache]:
-        y, cache = concatenate_forward(*x, axis=self.axis)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return concatenate_backward(dy, self.check_stamp(cache))
 
     def output_shape(self, sample_shape: Any) -> Any:
         axis = self.axis if self.axis < 0 else self.axis - 1  # samples have no batch axis
@@ -88,14 +74,8 @@ class Concatenate(Layer):
 class Add(Layer):
     """The sum of several inputs of one shape."""
 
+    pair = add_forward
     takes_several = True
-
-    def forward(self, x: tuple[Array, ...]) -> tuple[Array, LayerCache]:
-        y, cache = add_forward(*x)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return add_backward(dy, self.check_stamp(cache))
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(set(map(tuple, sample_shape))) > 1:

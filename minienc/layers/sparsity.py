@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from minienc.arrays import Array
-from minienc.functions.sparsity import k_sparse_backward, k_sparse_forward
-from minienc.layers.base import Gradients, Layer, LayerCache
+from minienc.functions.sparsity import k_sparse_forward
+from minienc.layers.base import Layer
+from minienc.shapes import is_whole
 
 
 class KSparse(Layer):
     """Of each sample (K,), the ``k`` largest numbers as they are, and 0 for the others."""
 
+    pair = k_sparse_forward
+    options = ("k",)
+
     def __init__(self, k: int, name: str | None = None) -> None:
         super().__init__(name)
-        if not (isinstance(k, int) and not isinstance(k, bool) and k >= 1):
+        if not is_whole(k, 1):
             raise ValueError(f"KSparse: k is {k!r}, expected a whole number from 1")
-        self.k = k
-
-    def forward(self, x: Array) -> tuple[Array, LayerCache]:
-        y, cache = k_sparse_forward(x, self.k)
-        return y, self.stamp(cache)
-
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
-        return k_sparse_backward(dy, self.check_stamp(cache))
+        self.k = int(k)
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] < self.k:

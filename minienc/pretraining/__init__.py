@@ -7,13 +7,13 @@ this folder is found by itself: ``METHODS``, the command line and the tests take
 import importlib
 import pkgutil
 
-from minienc.pretraining.base import Picture, Pretrainer
+from minienc.pretraining.base import Pretrainer
 from minienc.pretraining.baselines import PCA, MeanSample
 from minienc.pretraining.stepped import SteppedPretrainer
 
 METHODS: dict[str, type[Pretrainer]] = {}
 
-__all__ = ["METHODS", "PCA", "MeanSample", "Picture", "Pretrainer", "SteppedPretrainer"]
+__all__ = ["METHODS", "PCA", "MeanSample", "Pretrainer", "SteppedPretrainer"]
 
 for _file in pkgutil.iter_modules(__path__):
     for _name, _class in vars(importlib.import_module(f"{__name__}.{_file.name}")).items():

@@ -13,24 +13,63 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey 2016, "Adversarial autoenc
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, get_array_module, to_numpy
-from minienc.data.checks import check_data
-from minienc.functions.losses import (
-    binary_crossentropy_backward,
-    binary_crossentropy_forward,
-)
+from minienc.arrays import Array, beside, to_numpy
 from minienc.layers import Dense, Input
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_widths, check_counts
-from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.losses import get_loss
+from minienc.pretraining.base import as_widths, check_counts
+from minienc.pretraining.gan import answer_backward, answer_forward
+from minienc.pretraining.stepped import Restoring, SteppedPretrainer
+from minienc.training.step import Learner, Objective
+
+
+class Discriminator(Objective):
+    """That draws of N(0, 1) are told from codes of a batch (x,)."""
+
+    names = ("discriminator",)
+
+    def __init__(self, encoder: Model, D: Model, draw: Callable[..., Array]) -> None:
+        self.encoder, self.D, self.draw = encoder, D, draw
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,) = batch
+        drawn, drawn_cache = self.D.forward(self.draw(len(x), rng))  # (1)
+        own, own_cache = self.D.forward(self.encoder(x))  # (2)
+        drawn_loss, is_drawn = answer_forward(drawn, True)  # (3)
+        own_loss, is_own = answer_forward(own, False)  # (4)
+        return (drawn_loss + own_loss,), (drawn_cache, own_cache, is_drawn, is_own)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        drawn_cache, own_cache, is_drawn, is_own = cache
+        self.D.backward(answer_backward(dloss, is_drawn), drawn_cache, grads, need_dx=False)  # (3)
+        self.D.backward(answer_backward(dloss, is_own), own_cache, grads, need_dx=False)  # (4)
+
+
+class Adversary(Objective):
+    """That the discriminator takes codes of a batch (x,) for draws, as far as the encoder can."""
+
+    names = ("encoder",)
+    uses_rng = False
+
+    def __init__(self, encoder: Model, D: Model) -> None:
+        self.encoder, self.D = encoder, D
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        z, z_cache = self.encoder.forward(batch[0])  # (1)
+        logits, logits_cache = self.D.forward(z)  # (2)
+        loss, answer = answer_forward(logits, True)  # (3)
+        return (loss,), (z_cache, logits_cache, answer)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        z_cache, logits_cache, answer = cache
+        dlogits = answer_backward(dloss, answer)  # (3)
+        dz = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D
+        self.encoder.backward(dz, z_cache, grads, need_dx=False)  # (1)
 
 
 class AdversarialAutoencoder(SteppedPretrainer):
@@ -61,6 +100,7 @@ class AdversarialAutoencoder(SteppedPretrainer):
     """
 
     method = "aae"
+    choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
 
     def __init__(
         self,
@@ -80,83 +120,19 @@ class AdversarialAutoencoder(SteppedPretrainer):
         self.adversarial_rate = adversarial_rate
         self.loss = loss
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (512, 256) if wide else (128,),
-            "code": 16 if wide else 10,
-        }
-
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        logs = {"loss": self._restore(x)}
-        return logs | self._regularise(x, rng)
-
-    def _restore(self, x: Array) -> Any:
-        encoder, decoder, loss = self.encoder_, self.decoder_, get_loss(self.loss)
-        assert decoder is not None
-        z, encoder_cache = encoder.forward(x)
-        x_hat, decoder_cache = decoder.forward(z)
-        restoring, loss_cache = loss.forward(x_hat, x)
-        up, down = decoder.new_gradients(), encoder.new_gradients()
-        dx_hat = loss.backward(x_hat.dtype.type(1), loss_cache)
-        dz = decoder.backward(dx_hat, decoder_cache, up)
-        encoder.backward(dz, encoder_cache, down, need_dx=False)
-        self.optimizers_["decoder"].step(decoder.parameters, up)
-        self.optimizers_["encoder"].step(encoder.parameters, down)
-        return restoring
-
-    def _regularise(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        encoder, D = self.encoder_, self.networks_["discriminator"]
-        z, encoder_cache = encoder.forward(x)
-        gradients = D.new_gradients()
-        total = 0.0
-        for codes, is_drawn in ((self._draw(len(x), rng), 1), (z, 0)):
-            logits, cache = D.forward(codes)
-            loss, dlogits = says(logits, is_drawn)
-            D.backward(dlogits, cache, gradients, need_dx=False)
-            total = total + loss
-        self.optimizers_["discriminator"].step(D.parameters, gradients)
-
-        logits, cache = D.forward(z)
-        loss, dlogits = says(logits, 1)  # the encoder would have its codes taken for draws
-        dz = D.backward(dlogits, cache, None)
-        gradients = encoder.new_gradients()
-        encoder.backward(dz, encoder_cache, gradients, need_dx=False)
-        self.optimizers_["adversary"].step(encoder.parameters, gradients)
-        return {"discriminator": total, "encoder": loss}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        z, D = self.encoder_(x), self.networks_["discriminator"]
-        drawn, own = D(self._draw(len(x), rng)), D(z)
-        return {
-            "loss": get_loss(self.loss).forward(self.model_(x), x)[0],
-            "discriminator": says(drawn, 1)[0] + says(own, 0)[0],
-            "encoder": says(own, 1)[0],
-        }
-
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.code), dtype="float32").astype(self.dtype)
         return beside(z, self.encoder_.parameters.vector)
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
-        name = "AdversarialAutoencoder"
-        check_counts(name, code=self.code)
-        if self.loss not in ("binary_crossentropy", "mean_squared_error"):
-            raise ValueError(
-                f"{name}: loss is {self.loss!r}, expected binary_crossentropy or mean_squared_error"
-            )
-        super().check_params(n_features)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        check_counts("AdversarialAutoencoder", code=self.code)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths = as_widths("AdversarialAutoencoder", self.hidden)
-        tensor = x = Input((n_features,), dtype=self.dtype)
+        tensor = x = Input(sample_shape, dtype=self.dtype)
         for i, units in enumerate(widths, 1):
             tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
         code = Dense(self.code, name="code")(tensor)
@@ -164,7 +140,7 @@ class AdversarialAutoencoder(SteppedPretrainer):
         for i, units in reversed(list(enumerate(widths, 1))):
             tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
         f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(n_features, activation=f, name="restored")(tensor)
+        x_hat = Dense(sample_shape[-1], activation=f, name="restored")(tensor)
         tensor = codes = Input((self.code,), dtype=self.dtype)
         for i, units in enumerate(as_widths("AdversarialAutoencoder", self.discriminator), 1):
             tensor = Dense(units, activation="leaky_relu", name=f"discriminator_{i}")(tensor)
@@ -172,18 +148,16 @@ class AdversarialAutoencoder(SteppedPretrainer):
         self.encoder_ = Model(x, code, name="encoder")
         self.decoder_ = Model(z, x_hat, name="decoder")
         self.model_ = Model(x, self.decoder_(code), name="adversarial_autoencoder")
-        networks = {"encoder": self.encoder_, "decoder": self.decoder_, "discriminator": D}
-        for network in networks.values():
+        for network in (self.encoder_, self.decoder_, D):
             network.initialize(rng)
-        # the encoder learns in two turns, each with an optimiser of its own
-        self.networks_ = {**networks, "adversary": self.encoder_}
-        self.optimizers_ = {name: self._new_optimizer() for name in self.networks_}
+        whole, knows = self.model_, Discriminator(self.encoder_, D, self._draw)
+        self.learners_ = {
+            "autoencoder": Learner(whole, Restoring(whole, self.loss), self._new_optimizer()),
+            "discriminator": Learner(D, knows, self._new_optimizer()),
+            "adversary": Learner(whole, Adversary(self.encoder_, D), self._new_optimizer()),
+        }
         for name in ("discriminator", "adversary"):
-            self.optimizers_[name].learning_rate = self.adversarial_rate
-
-    def _start(self, X: Any) -> None:
-        if self.loss == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
+            self.learners_[name].optimizer.learning_rate = self.adversarial_rate
 
     # -- samples
 
@@ -192,31 +166,3 @@ class AdversarialAutoencoder(SteppedPretrainer):
         self.check_fitted()
         z = np.random.default_rng(random_state).standard_normal((n, self.code)).astype(self.dtype)
         return to_numpy(self.inverse_transform(z))
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How the codes are distributed, and how that came; new samples."""
-        codes = to_numpy(self.transform(X))
-        caption = (
-            f"The numbers of the codes of test samples: mean {codes.mean():.2f}, standard "
-            f"deviation {codes.std():.2f}; the discriminator asks for 0 and 1."
-        )
-        figure = plots.histograms([("a number of a code", codes.ravel(), None)])
-        found = [Picture(caption, figure, is_drawing=True)]
-        turns = {
-            "discriminator, 1.39 by chance": self.history_["discriminator"],
-            "encoder, 0.69 by chance": self.history_["encoder"],
-        }
-        caption = "The losses of the two turns: by chance, where codes cannot be told from draws."
-        found.append(Picture(caption, plots.lines(turns, "epoch", "loss"), is_drawing=True))
-        if image_shape is not None:
-            rows = [("", row) for row in np.split(self.sample(30), 3)]
-            caption = "New samples: the decoder's answer to draws from the normal distribution."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found
-
-
-def says(logits: Array, answer: int) -> tuple[Any, Array]:
-    """(cross-entropy of the discriminator's logits with this answer, its gradient)."""
-    target = get_array_module(logits).full_like(logits, answer)
-    loss, cache = binary_crossentropy_forward(logits, target, from_logits=True)
-    return loss, binary_crossentropy_backward(logits.dtype.type(1), cache)

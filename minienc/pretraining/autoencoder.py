@@ -13,22 +13,22 @@ networks".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc.data.checks import check_data
 from minienc.layers import Dense, DenseTranspose, Input
 from minienc.models import Model
-from minienc.pretraining.base import Pretrainer, as_widths, check_counts
+from minienc.pretraining.base import Pretrainer, as_widths
 from minienc.training.losses import get_loss
 
 
 class Reconstruction(Pretrainer):
     """What is common to methods that ``compile`` can train to restore their input.
 
-    A subclass gives ``_build(n_features)``, which makes ``model_``, ``encoder_`` and ``decoder_``.
+    A subclass gives ``build``, which makes ``model_``, ``encoder_`` and ``decoder_``.
 
     Parameters
     ----------
@@ -46,13 +46,8 @@ class Reconstruction(Pretrainer):
         super().__init__(**params)
         self.loss = loss
 
-    def _build(self, n_features: int) -> None:
-        raise NotImplementedError
-
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._check_domain(X)
-        self._build(X.shape[1])
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.model_.compile(self._new_optimizer(), self.loss)
         self.history_ = self._train(
@@ -64,28 +59,21 @@ class Reconstruction(Pretrainer):
             stage="checkpoint",
         )
 
-    def check_params(self, n_features: int) -> None:
-        """Refuse parameters that ``fit`` would refuse, by building what it would train."""
-        super().check_params(n_features)
-        check_counts(type(self).__name__, epochs=self.epochs, batch_size=self.batch_size)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         if get_loss(self.loss).takes_labels:
             raise ValueError(
                 f"{type(self).__name__}: loss {self.loss!r} is for labels, not samples"
             )
-        trial = type(self)(**self.get_params())
-        trial.random_state_ = 0
-        trial._build(n_features)
-        trial.model_.compile(trial._new_optimizer(), trial.loss)
+
+    def takes_probabilities(self) -> bool:
+        """Cross-entropy restores probabilities: samples must be some."""
+        return get_loss(self.loss).name == "binary_crossentropy"
 
     def _output_activation(self) -> str:
         if self.output_activation is not None:
             return self.output_activation
         return "sigmoid" if get_loss(self.loss).name == "binary_crossentropy" else "linear"
-
-    def _check_domain(self, X: Any) -> None:
-        """Cross-entropy restores probabilities: X must be some."""
-        if get_loss(self.loss).name == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
 
 
 class Autoencoder(Reconstruction):
@@ -134,10 +122,11 @@ class Autoencoder(Reconstruction):
         self.output_activation = output_activation
         self.tied = tied
 
-    def _build(self, n_features: int) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         """The graph: x, (noise,) the encoder's layers, the decoder's."""
+        n_features = math.prod(sample_shape)
         widths = as_widths(type(self).__name__, self.hidden)
-        x = Input((n_features,), dtype=self.dtype)
+        x = Input(sample_shape, dtype=self.dtype)
         start = self._disturb(x)
         tensor = start
         encoders = []
@@ -152,7 +141,7 @@ class Autoencoder(Reconstruction):
         self.model_ = Model(x, tensor, name="autoencoder")
         self.encoder_ = Model(start, code, name="encoder")
         self.decoder_ = Model(code, tensor, name="decoder")
-        self.model_.initialize(np.random.default_rng(self.random_state_))
+        self.model_.initialize(rng)
 
     def _encoder_layer(self, units: int, f: str, name: str) -> Dense:
         return Dense(units, activation=f, name=name)

@@ -16,51 +16,59 @@ import math
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
 from minienc.models import Model
+from minienc.shapes import is_whole
 from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
 from minienc.training.optimizers import Optimizer, get_optimizer
 
 
-def as_samples(X: Any, name: str = "X", minimum: int = 1) -> Any:
+def as_samples(X: Any, name: str = "X", minimum: int = 1, keep_shape: bool = False) -> Any:
     """Return ``X`` as (N, D): images are laid out as rows, uint8 pixels stay uint8.
+
+    With ``keep_shape`` samples stay as they came, (N, ...).
 
     Raises
     ------
     ValueError, TypeError
         For fewer than ``minimum`` samples, NaN or infinity (it says which rows), or no numbers.
     """
-    if hasattr(X, "flatten_samples"):
-        X = X.flatten_samples()
-    elif not hasattr(X, "shape"):
+    if not hasattr(X, "shape"):
         X = np.asarray(X)
+    if hasattr(X, "flatten_samples") and not keep_shape:
+        X = X.flatten_samples()
     check_data(X, name=name, minimum=minimum)
     if is_array(X):
         if X.ndim == 1:
             raise ValueError(
                 f"{name} is {X.shape}, expected samples in rows; use {name}.reshape(-1, 1)"
             )
-        X = X.reshape(len(X), -1)
+        if not keep_shape:
+            X = as_rows(X)
     return X
+
+
+def samples_for(encoder: Any, X: Any, name: str = "X", minimum: int = 1) -> Any:
+    """``X`` as a model or a method takes it: samples in their shape, or rows; rows for None."""
+    inputs = getattr(encoder, "inputs", None)  # of a model
+    keep = len(inputs[0].sample_shape) > 1 if inputs else getattr(encoder, "takes_shape", False)
+    return as_samples(X, name, minimum, keep)
+
+
+def as_rows(x: Any) -> Any:
+    """x (N, ...) laid out as (N, D)."""
+    return x.reshape(len(x), -1)
 
 
 def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
     """Yield ``X`` in batches of floats, so that no whole copy is ever made."""
     for start in range(0, len(X), batch_size):
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
-
-
-class Picture(NamedTuple):
-    """A figure of a report, and what it shows in a sentence or two."""
-
-    caption: str
-    figure: Any  # of matplotlib
-    is_drawing: bool = False  # kept as lines (SVG), not as pixels
 
 
 class Pretrainer:
@@ -93,6 +101,8 @@ class Pretrainer:
     """
 
     method: str  # the name on the command line
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the words that an argument may be
+    takes_shape = False  # whether samples reach _fit and the encoder as they come, not as rows
     model_: Model
     encoder_: Model
     decoder_: Model | None = None
@@ -117,6 +127,11 @@ class Pretrainer:
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def kinds(cls) -> list[str]:
+        """The method's name, then those of the methods that it is a kind of."""
+        return [vars(owner)["method"] for owner in cls.__mro__ if "method" in vars(owner)]
 
     # -- parameters, as scikit-learn has them
 
@@ -183,13 +198,16 @@ class Pretrainer:
         resume : bool
             Go on from ``checkpoint_dir`` where it holds a state; the end has the same bits.
         """
-        X = as_samples(X, minimum=2)
+        X = self.samples(X, minimum=2)
         if validation_data is not None:
-            validation_data = as_samples(validation_data, "validation_data")
+            validation_data = self.samples(validation_data, "validation_data")
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
-        self.n_features_in_ = X.shape[1]
+        self.n_features_in_ = math.prod(X.shape[1:])
+        self.check_params(X.shape[1:])
+        if self.takes_probabilities():
+            check_data(X, domain=(0, 1))
         self._fit(X)
         del self._run
         return self
@@ -197,9 +215,36 @@ class Pretrainer:
     def _fit(self, X: Any) -> None:
         raise NotImplementedError
 
-    def check_params(self, n_features: int) -> None:
-        """Refuse parameters that ``fit`` would refuse for samples of so many features."""
+    def samples(self, X: Any, name: str = "X", minimum: int = 1) -> Any:
+        """``X`` as this method takes it: rows (N, D), or with ``takes_shape`` as it came."""
+        return samples_for(self, X, name, minimum)
+
+    # -- what a method gives beside ``_fit``
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        """Refuse values that ``fit`` would refuse for such samples. Nothing is built for it."""
+        name = type(self).__name__
         check_device(self.device or "cpu")
+        check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
+        for option, choices in self.choices.items():
+            value = getattr(self, option)
+            if value not in choices:
+                expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ValueError(f"{name}: {option} is {value!r}, expected {expected}")
+
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        """Make what learns, all drawn from ``rng``: ``model_``, ``encoder_``, ``decoder_``."""
+        raise NotImplementedError
+
+    def takes_probabilities(self) -> bool:
+        """Whether samples must lie in [0, 1]."""
+        return getattr(self, "loss", None) == "binary_crossentropy"
+
+    def check(self, sample_shape: Sequence[int]) -> None:
+        """Refuse what ``fit`` would refuse for such samples, by building what it would train: for
+        a caller who wants to know before anything is written."""
+        self.check_params(sample_shape)
+        type(self)(**self.get_params()).build(sample_shape, np.random.default_rng(0))
 
     def _device(self, X: Any) -> str:
         """Where to train: what was said, or where the samples live."""
@@ -210,45 +255,10 @@ class Pretrainer:
         optimizer.learning_rate = self.learning_rate
         return optimizer
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        """Good parameters for such data, where nothing else is said on the command line."""
-        large = n_samples >= 10_000
-        wide = math.prod(sample_shape) >= 256
-        return {
-            "hidden": (512, 128, 30) if wide else (128, 64, 10),
-            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
-            "epochs": 20 if large else 100,
-            "batch_size": 128 if large else min(32, n_samples),
-        }
-
-    def filter_matrix(self) -> np.ndarray | None:
-        """What the first units look for: (D, M), a column for each, on the host."""
-        W = getattr(self.encoder_.layers[0], "W", None) if self.encoder_.layers else None
-        if W is None or W.shape[:1] != self.encoder_.inputs[0].sample_shape:
-            return None
-        return to_numpy(W.value)
-
     @property
     def restores(self) -> bool:
         """Whether there is a way back from codes to samples."""
         return self.decoder_ is not None
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """What else can be said of test samples in numbers; ``y`` are their labels, if known."""
-        return {}
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """What this method has to show in a report, beyond what all have.
-
-        Parameters
-        ----------
-        X : (n, D), some test samples
-        image_shape : (H, W) or (H, W, C), or None where the samples are not images
-        """
-        return []
 
     def _train(
         self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
@@ -281,7 +291,7 @@ class Pretrainer:
     def transform(self, X: Any) -> np.ndarray:
         """Return the codes (N, K) of samples (N, D)."""
         self.check_fitted()
-        return self.encoder_.predict(as_samples(X), batch_size=1000)
+        return self.encoder_.predict(self.samples(X), batch_size=1000)
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         return self.fit(X).transform(X)
@@ -300,7 +310,7 @@ class Pretrainer:
 
     def reconstruction_error(self, X: Any) -> float:
         """Squared error per sample, summed over the features, averaged over the samples."""
-        X = as_samples(X)
+        X = self.samples(X)
         total = 0.0
         for batch in iterate_samples(X):
             difference = batch - self.reconstruct(batch)
@@ -329,15 +339,14 @@ class _Run:
 def check_counts(owner: str, **counts: Any) -> None:
     """Refuse hyper-parameters that are not whole numbers from 1."""
     for name, value in counts.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not (whole and value >= 1):
+        if not is_whole(value, 1):
             raise ValueError(f"{owner}: {name} is {value!r}, expected a whole number from 1")
 
 
 def as_widths(owner: str, hidden: Any) -> list[int]:
     """The widths of an encoder's layers; one number is one layer."""
-    widths = [hidden] if isinstance(hidden, (int, np.integer)) else list(hidden)
-    if not widths or not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
+    widths = [hidden] if is_whole(hidden) else list(hidden)
+    if not widths or not all(is_whole(w, 1) for w in widths):
         raise ValueError(
             f"{owner}: hidden is {hidden!r}, expected widths of at least one layer, such as "
             f"(512, 128, 30)"

@@ -18,24 +18,86 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, on_device, to_numpy
-from minienc.data.checks import check_data
+from minienc.arrays import Array, beside, get_array_module, on_device, to_numpy
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
 from minienc.functions.slopes import (
     SLOPES,
     activation_slope_backward,
     activation_slope_forward,
 )
+from minienc.layers.parameters import Gradients
+from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
-from minienc.pretraining.second_order import InputGradient, affine_layers, contraction
-from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.losses import get_loss
+from minienc.pretraining.base import as_samples, check_counts
+from minienc.pretraining.second_order import (
+    InputGradient,
+    affine_layers,
+    contraction_backward,
+    contraction_forward,
+)
+from minienc.pretraining.stepped import Restoring, SteppedPretrainer
+from minienc.training.step import Learner, Objective
+
+
+class Contraction(Objective):
+    """L of a batch (x,), and its gradient."""
+
+    names = ("loss", "contraction")
+
+    def __init__(
+        self, network: Model, encoder: Model, loss: str, strength: float, projections: int | None
+    ) -> None:
+        self.restoring, self.encoder = Restoring(network, loss), encoder
+        self.strength, self.projections = strength, projections
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (restored,), cache = self.restoring.forward(batch)  # (1)
+        (x,), layers = batch, affine_layers(self.encoder)
+        if len(layers) == 1:
+            norm, norm_cache = dense_norm_forward(layers[0], x)  # (2)
+        else:
+            V = beside(self._directions(x.dtype, rng), x)
+            norm, norm_cache = contraction_forward(self.encoder, x, V)  # (2)
+        return (restored + self.strength * norm, norm), (cache, norm_cache)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, norm_cache = cache
+        self.restoring.backward(dloss, cache, grads)  # (1)
+        layers = affine_layers(self.encoder)
+        if len(layers) == 1:
+            dense_norm_backward(dloss * self.strength, norm_cache, layers[0], grads)  # (2)
+        else:
+            contraction_backward(dloss * self.strength, norm_cache, grads)  # (2)
+
+    def _directions(self, dtype: Any, rng: np.random.Generator) -> np.ndarray:
+        """V (P, K), signs at random, or the unit vectors."""
+        width = self.encoder.outputs[0].sample_shape[-1]
+        if self.projections is None:
+            return np.eye(width, dtype=dtype)
+        signs = rng.integers(0, 2, (self.projections, width)) * 2 - 1
+        return (signs / math.sqrt(self.projections)).astype(dtype)
+
+
+def dense_norm_forward(layer: Any, x: Array) -> tuple[Any, Any]:
+    """The mean of |J|^2 in closed form, of one layer; and the cache."""
+    y, cache = layer.forward(x)  # (1)
+    s, slope_cache = activation_slope_forward(y, layer.activation)  # (2)
+    F, norm_cache = dense_contraction_forward(s, layer.W.value)  # (3)
+    return F.mean(), (cache, slope_cache, norm_cache, F)  # (4)
+
+
+def dense_norm_backward(dnorm: Any, cache: Any, layer: Any, grads: Gradients) -> None:
+    """Add the gradient by the layer's parameters to ``grads``."""
+    cache, slope_cache, norm_cache, F = cache
+    dF = get_array_module(F).full_like(F, dnorm / len(F))  # (4)
+    ds, dW = dense_contraction_backward(dF, norm_cache)  # (3)
+    grads.add(layer.W, dW)
+    dy = activation_slope_backward(ds, slope_cache)  # (2)
+    layer.backward(dy, cache, grads, need_dx=False)  # (1)
 
 
 class ContractiveAutoencoder(SteppedPretrainer):
@@ -64,6 +126,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
     """
 
     method = "contractive"
+    choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
 
     def __init__(
         self,
@@ -81,64 +144,10 @@ class ContractiveAutoencoder(SteppedPretrainer):
         self.strength = strength
         self.projections = projections
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (256,) if wide else (64,)
-        }
-
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        loss = get_loss(self.loss)
-        gradients = self.model_.new_gradients()
-        x_hat, cache = self.model_.forward(x)
-        restoring, loss_cache = loss.forward(x_hat, x)
-        self.model_.backward(
-            loss.backward(x_hat.dtype.type(1), loss_cache), cache, gradients, need_dx=False
-        )
-        norm = self._contract(x, rng, gradients)
-        self.optimizers_["autoencoder"].step(self.model_.parameters, gradients)
-        return {"loss": restoring + self.strength * norm, "contraction": norm}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        norm = self._contract(x, rng, None)
-        restoring, _ = get_loss(self.loss).forward(self.model_(x), x)
-        return {"loss": restoring + self.strength * norm, "contraction": norm}
-
-    def _contract(self, x: Array, rng: np.random.Generator, gradients: Any) -> Any:
-        """The mean of |J|^2; the gradient of ``strength`` times it is added to ``gradients``."""
-        layers = affine_layers(self.encoder_)
-        if len(layers) == 1:
-            return self._contract_one(layers[0], x, gradients)
-        V = beside(self._directions(rng), x)
-        return contraction(self.encoder_, x, V, gradients, self.strength) / (self.strength or 1)
-
-    def _contract_one(self, layer: Any, x: Array, gradients: Any) -> Any:
-        """In closed form, of one layer."""
-        y, cache = layer.forward(x)
-        s, slope_cache = activation_slope_forward(y, layer.activation)
-        F, norm_cache = dense_contraction_forward(s, layer.W.value)
-        if gradients is not None:
-            dF = 0 * F + self.strength / len(x)
-            ds, _ = dense_contraction_backward(dF, norm_cache, (gradients[layer.W],))
-            layer.backward(activation_slope_backward(ds, slope_cache), cache, gradients, False)
-        return F.mean()
-
-    def _directions(self, rng: np.random.Generator) -> np.ndarray:
-        """V (P, K), signs at random, or the unit vectors."""
-        width = as_widths("ContractiveAutoencoder", self.hidden)[-1]
-        if self.projections is None:
-            return np.eye(width, dtype=self.dtype)
-        signs = rng.integers(0, 2, (self.projections, width)) * 2 - 1
-        return (signs / math.sqrt(self.projections)).astype(self.dtype)
-
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         name = "ContractiveAutoencoder"
         if self.projections is not None:
             check_counts(name, projections=self.projections)
@@ -148,30 +157,18 @@ class ContractiveAutoencoder(SteppedPretrainer):
             raise ValueError(
                 f"{name}: activation is {self.activation!r}, expected one of {', '.join(SLOPES)}"
             )
-        if self.loss not in ("binary_crossentropy", "mean_squared_error"):
-            raise ValueError(
-                f"{name}: loss is {self.loss!r}, expected binary_crossentropy or mean_squared_error"
-            )
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        autoencoder = Autoencoder(
-            hidden=self.hidden,
-            activation=self.activation,
-            code_activation=self.activation,
-            loss=self.loss,
-            dtype=self.dtype,
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        f = self.activation
+        networks = Autoencoder(
+            self.hidden, activation=f, code_activation=f, loss=self.loss, dtype=self.dtype
         )
-        autoencoder.random_state_ = int(rng.integers(2**31))
-        autoencoder._build(n_features)
-        self.model_, self.encoder_ = autoencoder.model_, autoencoder.encoder_
-        self.decoder_ = autoencoder.decoder_
-        self.networks_ = {"autoencoder": self.model_}
-        self.optimizers_ = {"autoencoder": self._new_optimizer()}
-
-    def _start(self, X: Any) -> None:
-        if self.loss == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
+        networks.build(sample_shape, np.random.default_rng(int(rng.integers(2**31))))
+        self.model_, self.encoder_ = networks.model_, networks.encoder_
+        self.decoder_ = networks.decoder_
+        loss = Contraction(self.model_, self.encoder_, self.loss, self.strength, self.projections)
+        learner = Learner(self.model_, loss, self._new_optimizer())
+        self.learners_ = {"autoencoder": learner}
 
     # -- what is shown
 
@@ -184,15 +181,3 @@ class ContractiveAutoencoder(SteppedPretrainer):
             units = np.eye(gradient.y.shape[1], dtype=self.dtype)
             rows = [to_numpy(gradient.forward(beside(np.tile(v, (len(x), 1)), x))) for v in units]
         return np.stack(rows, axis=1)
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The singular values of the Jacobian: in how many directions the code follows."""
-        values = np.linalg.svd(self.jacobian(X[:50]), compute_uv=False)
-        mean = values.mean(axis=0)
-        half = int(np.searchsorted(np.cumsum(mean**2), 0.9 * (mean**2).sum())) + 1
-        caption = (
-            f"Singular values of the encoder's Jacobian, the mean over test samples: "
-            f"{half} of {len(mean)} directions hold nine tenths of its squared norm."
-        )
-        figure = plots.bars(mean, "direction", "singular value")
-        return [Picture(caption, figure, is_drawing=True)]

@@ -19,12 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import beside, on_device, to_numpy
 from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Reconstruction
-from minienc.pretraining.base import Picture, as_image_shape, check_counts
+from minienc.pretraining.base import as_image_shape, check_counts
 
 
 class ConvolutionalAutoencoder(Reconstruction):
@@ -63,27 +61,17 @@ class ConvolutionalAutoencoder(Reconstruction):
         self.activation = activation
         self.image_shape = image_shape
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        large = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "code": 30 if large else 10,
-            "epochs": 10 if n_samples >= 10_000 else 100,
-        }
-
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts(type(self).__name__, kernel_size=self.kernel_size, code=self.code)
         check_counts(
             type(self).__name__, **{f"filters[{i}]": n for i, n in enumerate(self.filters)}
         )
-        super().check_params(n_features)
+        self._checked_image_shape(math.prod(sample_shape))
 
-    def _build(self, n_features: int) -> None:
-        x = Input((n_features,), dtype=self.dtype)
-        tensor = Reshape(self._checked_image_shape(n_features))(x)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        x = Input(sample_shape, dtype=self.dtype)
+        tensor = Reshape(self._checked_image_shape(math.prod(sample_shape)))(x)
         shapes = [tensor.sample_shape]
         for i, n in enumerate(self.filters, 1):
             tensor = self._layer(Conv2D, n, self.activation, f"encoder_{i}")(tensor)
@@ -98,7 +86,7 @@ class ConvolutionalAutoencoder(Reconstruction):
         self.model_ = Model(x, x_hat, name="autoencoder")
         self.encoder_ = Model(x, code, name="encoder")
         self.decoder_ = Model(code, x_hat, name="decoder")
-        self.model_.initialize(np.random.default_rng(self.random_state_))
+        self.model_.initialize(rng)
 
     def _layer(self, kind: Any, filters: int, activation: str | None, name: str) -> Any:
         size = self.kernel_size
@@ -114,32 +102,3 @@ class ConvolutionalAutoencoder(Reconstruction):
                 f"{len(self.filters)} times, and {height} x {width} cannot be; give fewer filters"
             )
         return height, width, channels
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The kernels of the first convolution, and what the strongest of them answer."""
-        first: Any = self.encoder_.get_layer("encoder_1")
-        W = to_numpy(first.W.value)  # (KH, KW, C, M)
-        figure = plots.filters(W.reshape(-1, W.shape[-1]), W.shape[:3])
-        caption = "The kernels of the first convolution: red excites, blue inhibits."
-        found = [Picture(caption, figure)]
-        if image_shape is not None:
-            caption = (
-                "What the five kernels that answer most find in test samples, whose image they "
-                "have halved: bright where it looks like them."
-            )
-            grid = plots.image_grid(self._answers(X[:10], first), image_shape)
-            found.append(Picture(caption, grid))
-        return found
-
-    def _answers(self, x: np.ndarray, layer: Any) -> list[tuple[str, np.ndarray]]:
-        """The samples, and under them a kernel's answers in a row, drawn as large as they."""
-        height, width, channels = self._checked_image_shape(x.shape[1])
-        images = beside(x.astype(self.dtype).reshape(-1, height, width, channels), layer.W.value)
-        with on_device(self.model_.device):
-            answers = to_numpy(layer(images))
-        answers = np.maximum(answers, 0) / max(float(answers.max()), 1e-30)
-        rows = [("sample", x)]
-        for k in np.argsort(-answers.mean(axis=(0, 1, 2)), kind="stable")[:5]:
-            large = answers[..., k].repeat(2, axis=1).repeat(2, axis=2)[..., None]
-            rows.append((f"kernel {k + 1}", large.repeat(channels, axis=3).reshape(len(x), -1)))
-        return rows

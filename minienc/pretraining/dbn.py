@@ -15,17 +15,15 @@ Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks" (
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import beside, to_numpy
 from minienc.models import clone_model
 from minienc.pretraining.autoencoder import Autoencoder, Reconstruction
-from minienc.pretraining.base import Picture, as_widths, check_counts
+from minienc.pretraining.base import as_widths, check_counts
 from minienc.pretraining.rbm import RBM
 
 
@@ -86,26 +84,13 @@ class DBN(Reconstruction):
         self.weight_decay = weight_decay
         self.tied = tied
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (500, 250, 30) if wide else (128, 64, 10),
-            "visible": "binary" if in_unit_interval else "gaussian",
-            "epochs_per_layer": 10 if n_samples >= 10_000 else 100,
-        }
-
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("DBN", epochs_per_layer=self.epochs_per_layer)
-        width = n_features
         for rbm in self._machines():
-            rbm.check_params(width)
-            width = rbm.n_components
-        super().check_params(n_features)
+            rbm.check_params(sample_shape)
 
-    def _build(self, n_features: int) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         autoencoder = Autoencoder(
             hidden=self.hidden,
             activation="sigmoid",
@@ -114,8 +99,7 @@ class DBN(Reconstruction):
             loss=self.loss,
             dtype=self.dtype,
         )
-        autoencoder.random_state_ = self.random_state_
-        autoencoder._build(n_features)
+        autoencoder.build(sample_shape, rng)
         self.model_, self.encoder_ = autoencoder.model_, autoencoder.encoder_
         self.decoder_ = autoencoder.decoder_
 
@@ -145,9 +129,7 @@ class DBN(Reconstruction):
         return found
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._check_domain(X)
-        self._build(X.shape[1])
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.rbms_ = self._machines()
         h, run = X, self._run
@@ -169,7 +151,7 @@ class DBN(Reconstruction):
 
     def _unroll(self, i: int, rbm: RBM) -> None:
         """The machine's weights become those of the i-th layer up and, transposed, down."""
-        W, b, c = (to_numpy(p.value) for p in rbm._parameters_of_energy())
+        W, b, c = (to_numpy(p.value) for p in rbm.machine_.parameters())
         up: Any = self.model_.get_layer(f"encoder_{i}")
         down: Any = self.model_.get_layer(f"decoder_{i}")
         pairs = [(up.W, W), (up.b, c), (down.b, b)]
@@ -177,25 +159,3 @@ class DBN(Reconstruction):
             pairs.append((down.W, W.T))
         for parameter, values in pairs:
             parameter.value = beside(np.ascontiguousarray(values), parameter.value)
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """Samples as the stack restored them before it was fine-tuned, and after."""
-        curves: dict[str, Sequence[float]] = {}
-        for i, rbm in enumerate(self.rbms_, 1):
-            name = "pseudo_likelihood" if rbm.visible == "binary" else "reconstruction"
-            curves[f"machine {i}"] = rbm.history_[name]
-        caption = "The pseudo-likelihood of each machine while it learned (of its own input)."
-        found = [Picture(caption, plots.lines(curves, "epoch", ""), is_drawing=True)]
-        if image_shape is not None:
-            x = X[:10].astype(self.dtype)
-            rows = [
-                ("sample", x),
-                ("unrolled", to_numpy(self.unrolled_.predict(beside(x, self._anchor())))),
-                ("fine-tuned", to_numpy(self.model_.predict(beside(x, self._anchor())))),
-            ]
-            caption = "Restored by the machines' weights alone, and after fine-tuning."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found
-
-    def _anchor(self) -> Any:
-        return self.model_.parameters.vector

@@ -19,22 +19,45 @@ eq. 1 to 5 and section 3.2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, to_numpy
+from minienc.arrays import beside, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, as_widths, check_counts
 from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.clustering_metrics import clustering_measures
+from minienc.training.step import Learner, Objective
+
+
+class Sharpening(Objective):
+    """KL(p || q) of a batch (x,): q its memberships, p sharper ones, which are held.
+
+    ``arrays["sizes"]`` (K,) are the sizes of the clusters, sum_n q_nk over all samples.
+    """
+
+    uses_rng = False
+
+    def __init__(self, network: Model, arrays: dict[str, Any]) -> None:
+        self.network, self.arrays = network, arrays
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        q, cache = self.network.forward(batch[0])  # (1)
+        p = q * q / beside(self.arrays["sizes"], q)
+        p = p / p.sum(axis=1)[:, None]
+        loss, loss_cache = kl_divergence_forward(q, p)  # (2)
+        return (loss,), (cache, loss_cache)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache = cache
+        dq = kl_divergence_backward(dloss, loss_cache)  # (2)
+        self.network.backward(dq, cache, grads, need_dx=False)  # (1)
 
 
 class DEC(SteppedPretrainer):
@@ -94,57 +117,30 @@ class DEC(SteppedPretrainer):
         self.pretraining_rate = pretraining_rate
         self.update_every = update_every
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        if math.prod(sample_shape) >= 256:
-            return {}
-        return {
-            "hidden": (128, 10),
-            "loss": "binary_crossentropy" if in_unit_interval else "mean_squared_error",
-            "pretraining_epochs": 60,
-            "epochs": 60,
-            "batch_size": 128,
-            "update_every": 12,
-            "learning_rate": 1e-3,
-        }
+    # -- the clusters, and how sharp they shall be
 
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        network, optimizer = self.networks_["clusters"], self.optimizers_["clusters"]
-        if optimizer.iterations % self.update_every == 0:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        learner = self.learners_["clusters"]
+        if learner.optimizer.iterations % self.update_every == 0:
             self._sharpen()
-        q, cache = network.forward(x)
-        p = q * q / beside(self.arrays_["sizes"], q)
-        p = p / p.sum(axis=1)[:, None]
-        loss, loss_cache = kl_divergence_forward(q, p)
-        gradients = network.new_gradients()
-        dq = kl_divergence_backward(q.dtype.type(1), loss_cache)
-        network.backward(dq, cache, gradients, need_dx=False)
-        optimizer.step(network.parameters, gradients)
-        return {"loss": loss, "changed": float(self.arrays_["changed"][0])}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        q = self.networks_["clusters"](x)
-        p = q * q / beside(self.arrays_["sizes"], q)
-        return {"loss": kl_divergence_forward(q, p / p.sum(axis=1)[:, None])[0]}
+        changed = float(learner.arrays["changed"][0])
+        return {**learner.step(batch, rng), "changed": changed}
 
     def _sharpen(self) -> None:
         """The sizes of the clusters, sum_n q_nk: all that p needs to know of other samples."""
-        q = to_numpy(self.networks_["clusters"].predict(self._X, batch_size=1000))
-        clusters, before = q.argmax(axis=1), self.arrays_["clusters"]
-        self.arrays_["changed"] = np.array([float((clusters != before).mean())])
-        self.arrays_["clusters"] = clusters
-        self.arrays_["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
+        arrays = self.learners_["clusters"].arrays
+        q = to_numpy(self.model_.predict(self._X, batch_size=1000))
+        clusters, before = q.argmax(axis=1), arrays["clusters"]
+        arrays["changed"] = np.array([float((clusters != before).mean())])
+        arrays["clusters"] = clusters
+        arrays["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("DEC", n_clusters=self.n_clusters, update_every=self.update_every)
-        self._autoencoder().check_params(n_features)
-        super().check_params(n_features)
+        self._autoencoder().check_params(sample_shape)
 
     def _autoencoder(self) -> StackedAutoencoder:
         return StackedAutoencoder(
@@ -162,39 +158,43 @@ class DEC(SteppedPretrainer):
             verbose=self.verbose,
         )
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         self.autoencoder_ = self._autoencoder()
-        self.autoencoder_.random_state_ = int(rng.integers(2**31))
-        self.autoencoder_._build(n_features)
+        self.autoencoder_.build(sample_shape, rng)
         self._join()
 
-    def _join(self) -> None:
-        """The encoder, and behind it the centroids."""
+    def _join(self, device: str = "cpu") -> None:
+        """The autoencoder's encoder, and behind it the centroids."""
         self.encoder_, self.decoder_ = self.autoencoder_.encoder_, self.autoencoder_.decoder_
         self._layer = Centroids(self.n_clusters, "student_t", name="centroids")
         code = self.encoder_.outputs[0]
         self.model_ = Model(self.encoder_.inputs[0], self._layer(code), name="clusters")
-        self.networks_ = {"clusters": self.model_}
-        self.optimizers_ = {"clusters": self._new_optimizer()}
+        self.model_.to(device)
+        arrays: dict[str, Any] = {}
+        loss = Sharpening(self.model_, arrays)
+        learner = Learner(self.model_, loss, self._new_optimizer(), arrays)
+        self.learners_ = {"clusters": learner}
 
-    def _start(self, X: Any) -> None:
+    def _fit(self, X: Any) -> None:
         """Pretrain the autoencoder; put the centroids where k-means finds them among the codes."""
-        run, device = self._run, self.model_.device
+        run = self._run
         folder = None if run.folder is None else run.folder / "autoencoder"
         self.autoencoder_ = self._autoencoder().fit(
             X, callbacks=run.callbacks, checkpoint_dir=folder, resume=run.resume
         )
-        self._join()
-        self.model_.to(device)
+        self._join(self._device(X))
         codes = to_numpy(self.encoder_.predict(X, batch_size=1000))
         kmeans = KMeans(
             self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
         ).fit(codes)
         self._layer.C.value = beside(kmeans.centroids_, self._layer.C.value)
         self._X = X
-        self.arrays_["clusters"] = kmeans.predict(codes)
-        self.arrays_["changed"] = np.zeros(1)
-        self.arrays_["sizes"] = np.ones(self.n_clusters, self.dtype)
+        self.learners_["clusters"].arrays.update(
+            clusters=kmeans.predict(codes),
+            changed=np.zeros(1),
+            sizes=np.ones(self.n_clusters, self.dtype),
+        )
+        self.history_ = self._run_steps(X, "checkpoint", self.epochs)
 
     # -- what it is for
 
@@ -211,27 +211,3 @@ class DEC(SteppedPretrainer):
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each sample (N,)."""
         return self.memberships(X).argmax(axis=1)
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """How well the clusters agree with the labels."""
-        return {} if y is None else clustering_measures(y, self.predict(X))
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The surest samples of each cluster; how large the clusters are."""
-        q = self.memberships(X)
-        clusters = q.argmax(axis=1)
-        sizes = np.bincount(clusters, minlength=self.n_clusters)
-        caption = "Test samples in each cluster."
-        names = [str(k) for k in range(self.n_clusters)] if self.n_clusters <= 20 else None
-        found = [Picture(caption, plots.bars(sizes, "cluster", "samples", names), is_drawing=True)]
-        if image_shape is not None:
-            rows = []
-            for k in np.argsort(-sizes, kind="stable")[:10]:
-                members = np.flatnonzero(clusters == k)
-                surest = members[np.argsort(-q[members, k], kind="stable")][:10]
-                if len(surest) == 10:
-                    rows.append((f"cluster {k}", X[surest]))
-            if rows:
-                caption = "The test samples that belong to each cluster most surely."
-                found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found

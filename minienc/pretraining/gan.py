@@ -22,15 +22,15 @@ deep convolutional generative adversarial networks" (DCGAN), section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.losses import (
+    BinaryCrossentropyCache,
     binary_crossentropy_backward,
     binary_crossentropy_forward,
 )
@@ -44,21 +44,94 @@ from minienc.layers import (
     Input,
     Reshape,
 )
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import (
-    Picture,
     as_image_shape,
-    as_samples,
     as_widths,
     check_counts,
 )
-from minienc.pretraining.kmeans import plus_plus
-from minienc.pretraining.second_order import gradient_penalty
+from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
+from minienc.training.step import Learner, Objective
 
 N_SHOWN = 10  # samples of each snapshot
 N_KEPT = 5000  # training samples that are compared with, at most
+PARTS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the training, after which a snapshot is taken
+
+
+def answer_forward(logits: Array, is_real: bool, loss: str = "non_saturating") -> tuple[Any, Any]:
+    """The loss of logits (N, 1) that shall say real, or made; and the cache."""
+    if loss == "wasserstein":
+        sign = -1 if is_real else 1
+        return sign * logits.mean(), (sign, logits)
+    target = get_array_module(logits).full_like(logits, is_real)
+    return binary_crossentropy_forward(logits, target, from_logits=True)
+
+
+def answer_backward(dloss: Any, cache: Any) -> Array:
+    """dlogits."""
+    if isinstance(cache, BinaryCrossentropyCache):
+        return binary_crossentropy_backward(dloss, cache)
+    sign, logits = cache
+    return get_array_module(logits).full_like(logits, dloss * sign / len(logits))
+
+
+class DiscriminatorObjective(Objective):
+    """That the discriminator knows real samples from made ones; of Wasserstein's with a penalty."""
+
+    names = ("loss", "real", "made")
+
+    def __init__(self, D: Model, make: Callable[..., Any], loss: str, penalty: float) -> None:
+        self.D, self.make, self.loss, self.penalty = D, make, loss, penalty
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,) = batch
+        made, _ = self.make(len(x), rng)
+        real_logits, real_cache = self.D.forward(x)  # (1)
+        made_logits, made_cache = self.D.forward(made)  # (2)
+        real_loss, real = answer_forward(real_logits, True, self.loss)  # (3)
+        made_loss, fake = answer_forward(made_logits, False, self.loss)  # (4)
+        loss, penalty = real_loss + made_loss, None
+        if self.loss == "wasserstein":
+            t = beside(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
+            between = t * x + (1 - t) * made
+            value, penalty = gradient_penalty_forward(self.D, between, self.penalty)  # (5)
+            loss = loss + value
+        cache = real_cache, made_cache, real, fake, penalty
+        return (loss, real_logits.mean(), made_logits.mean()), cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        real_cache, made_cache, real, fake, penalty = cache
+        self.D.backward(answer_backward(dloss, real), real_cache, grads, need_dx=False)  # (3), (1)
+        self.D.backward(answer_backward(dloss, fake), made_cache, grads, need_dx=False)  # (4), (2)
+        if penalty is not None:
+            gradient_penalty_backward(dloss, penalty, grads)  # (5)
+
+
+class GeneratorObjective(Objective):
+    """That the discriminator takes made samples for real, as far as they can bring it to."""
+
+    names = ("generator_loss",)
+
+    def __init__(self, G: Model, D: Model, make: Callable[..., Any], loss: str) -> None:
+        self.G, self.D, self.make, self.loss = G, D, make, loss
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        made, made_cache = self.make(len(batch[0]), rng)  # (1)
+        logits, logits_cache = self.D.forward(made)  # (2)
+        loss, answer = answer_forward(logits, True, self.loss)  # (3)
+        return (loss,), (made_cache, logits_cache, answer)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        made_cache, logits_cache, answer = cache
+        dlogits = answer_backward(dloss, answer)  # (3)
+        dmade = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D
+        self.G.backward(dmade, made_cache, grads, need_dx=False)  # (1)
+
+    def updates(self, cache: Any) -> list[Any]:
+        return self.G.graph.updates(cache[0].layers)
 
 
 class GAN(SteppedPretrainer):
@@ -99,6 +172,10 @@ class GAN(SteppedPretrainer):
     """
 
     method = "gan"
+    choices: ClassVar = {
+        "loss": ("non_saturating", "wasserstein"),
+        "architecture": ("dense", "conv"),
+    }
 
     def __init__(
         self,
@@ -140,100 +217,35 @@ class GAN(SteppedPretrainer):
         self.beta_1 = beta_1
         self.output_activation = output_activation
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        large = n_samples >= 10_000
-        return {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "output_activation": "sigmoid" if in_unit_interval else "linear",
-            "hidden": (512, 256) if math.prod(sample_shape) >= 256 else (128, 64),
-            "epochs": 20 if large else 300,
-            "learning_rate": 2e-4 if large else 5e-4,
-            "batch_size": 64 if large else 32,
-        }
+    # -- the turns
 
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         for _ in range(self.n_critic):
-            logs = self._discriminator_turn(x, rng)
-        logs |= self._generator_turn(x, rng)
+            numbers = self.learners_["discriminator"].step(batch, rng)
+        numbers |= self.learners_["generator"].step(batch, rng)
         self._take_snapshot()
-        return logs
-
-    def _discriminator_turn(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        D, made = self.discriminator_, self._make_samples(len(x), rng)
-        gradients = D.new_gradients()
-        real_logits, real_cache = D.forward(x)
-        made_logits, made_cache = D.forward(made)
-        real_loss, dreal = self._loss_of(real_logits, 1)
-        made_loss, dmade = self._loss_of(made_logits, 0)
-        D.backward(dreal, real_cache, gradients, need_dx=False)
-        D.backward(dmade, made_cache, gradients, need_dx=False)
-        loss = real_loss + made_loss
-        if self.loss == "wasserstein":
-            t = beside(rng.random((len(x), 1), dtype="float32").astype(self.dtype), x)
-            between = t * x + (1 - t) * made
-            loss = loss + gradient_penalty(D, between, gradients, self.penalty)
-        self.optimizers_["discriminator"].step(D.parameters, gradients)
-        return {"loss": loss, "real": real_logits.mean(), "made": made_logits.mean()}
-
-    def _generator_turn(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        """What would make the discriminator take the samples for real, as far as they can."""
-        G, D = self.generator_, self.discriminator_
-        made, cache = G.forward(self._draw(len(x), rng), training=True)
-        logits, logits_cache = D.forward(made)
-        loss, dlogits = self._loss_of(logits, 1)
-        dmade = D.backward(dlogits, logits_cache, None)
-        gradients = G.new_gradients()
-        G.backward(dmade, cache, gradients, need_dx=False)
-        self.optimizers_["generator"].step(G.parameters, gradients)
-        G.update_state(cache)
-        return {"generator_loss": loss}
-
-    def _loss_of(self, logits: Array, is_real: int) -> tuple[Any, Array]:
-        """(the loss where ``logits`` shall say real, or made; its gradient)."""
-        xp = get_array_module(logits)
-        if self.loss == "wasserstein":
-            sign = -1 if is_real else 1
-            return sign * logits.mean(), xp.full_like(logits, sign / len(logits))
-        target = xp.full_like(logits, is_real)
-        loss, cache = binary_crossentropy_forward(logits, target, from_logits=True)
-        return loss, binary_crossentropy_backward(logits.dtype.type(1), cache)
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        real, made = self.discriminator_(x), self.discriminator_(self._make_samples(len(x), rng))
-        loss = self._loss_of(real, 1)[0] + self._loss_of(made, 0)[0]
-        return {"loss": loss, "real": real.mean(), "made": made.mean()}
+        return numbers
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         z = rng.standard_normal((n, self.noise), dtype="float32").astype(self.dtype)
         return beside(z, self.generator_.parameters.vector)
 
-    def _make_samples(self, n: int, rng: np.random.Generator) -> Array:
-        return self.generator_.forward(self._draw(n, rng), training=True)[0]
+    def _make_samples(self, n: int, rng: np.random.Generator) -> tuple[Array, Any]:
+        """n samples as they are made in training, and the generator's cache."""
+        return self.generator_.forward(self._draw(n, rng), training=True)
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("GAN", noise=self.noise, n_critic=self.n_critic)
-        for name, options in (
-            ("loss", ("non_saturating", "wasserstein")),
-            ("architecture", ("dense", "conv")),
-        ):
-            if getattr(self, name) not in options:
-                raise ValueError(
-                    f"GAN: {name} is {getattr(self, name)!r}, expected {' or '.join(options)}"
-                )
-        super().check_params(n_features)
 
     def _new_optimizer(self) -> Optimizer:
         return Adam(self.learning_rate, beta_1=self.beta_1)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        z, x = Input((self.noise,), dtype=self.dtype), Input((n_features,), dtype=self.dtype)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        z, x = Input((self.noise,), dtype=self.dtype), Input(sample_shape, dtype=self.dtype)
+        n_features = math.prod(sample_shape)
         widths = as_widths("GAN", self.hidden)
         if self.architecture == "conv":
             made, features = self._convolutional(z, x, n_features, widths[-1])
@@ -251,10 +263,16 @@ class GAN(SteppedPretrainer):
         self.discriminator_ = Model(x, Dense(1, name="logit")(features), name="discriminator")
         self.encoder_ = Model(x, features, name="encoder")
         self.model_, self.decoder_ = self.discriminator_, None
-        self.networks_ = {"generator": self.generator_, "discriminator": self.discriminator_}
-        for name, network in self.networks_.items():
+        for network in (self.generator_, self.discriminator_):
             network.initialize(rng)
-            self.optimizers_[name] = self._new_optimizer()
+        self.arrays_: dict[str, Array] = {}
+        G, D, make = self.generator_, self.discriminator_, self._make_samples
+        of_D = DiscriminatorObjective(D, make, self.loss, self.penalty)
+        of_G = GeneratorObjective(G, D, make, self.loss)
+        self.learners_ = {
+            "discriminator": Learner(D, of_D, self._new_optimizer()),
+            "generator": Learner(G, of_G, self._new_optimizer(), self.arrays_),
+        }
 
     def _convolutional(self, z: Any, x: Any, n_features: int, code: int) -> tuple[Any, Any]:
         """(what the generator makes, the discriminator's features), of images."""
@@ -282,20 +300,20 @@ class GAN(SteppedPretrainer):
     def _start(self, X: Any) -> None:
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:N_KEPT])
-        self._some = to_numpy(rows_at(X, chosen)).astype(self.dtype)
+        self.some_samples_ = to_numpy(rows_at(X, chosen)).astype(self.dtype)
         steps = self.epochs * -(-len(X) // min(self.batch_size, len(X)))
-        self._at = [max(1, round(steps * part)) for part in (0.01, 0.03, 0.1, 0.3, 1.0)]
+        self._at = [max(1, round(steps * part)) for part in PARTS]
         self.arrays_["fixed_noise"] = rng.standard_normal((N_SHOWN, self.noise)).astype(self.dtype)
         self.arrays_["snapshots"] = np.zeros((len(self._at), N_SHOWN, X.shape[1]), self.dtype)
 
     def _take_snapshot(self) -> None:
-        done = self.optimizers_["generator"].iterations
+        done = self.learners_["generator"].optimizer.iterations
         for i, at in enumerate(self._at):
             if done == at:
                 z = beside(self.arrays_["fixed_noise"], self.generator_.parameters.vector)
                 self.arrays_["snapshots"][i] = to_numpy(self.generator_(z))
 
-    # -- samples, and what they are worth
+    # -- samples
 
     def sample(self, n: int, random_state: int = 0) -> np.ndarray:
         """(n, D) new samples."""
@@ -307,86 +325,6 @@ class GAN(SteppedPretrainer):
         """Minus the mean distance of samples X from the nearest of 1,000 made ones."""
         made = self.sample(1000)
         return -float(np.mean(nearest(to_numpy(X).reshape(len(X), -1).astype(self.dtype), made)[1]))
-
-    def mode_coverage(self, n: int = 1000, n_modes: int = 20) -> tuple[np.ndarray, np.ndarray]:
-        """The share of training samples, and of made ones, near each of 20 training samples.
-
-        The 20 lie far from each other (k-means++). A generator that has given up a kind of samples
-        makes none near some of them.
-        """
-        modes = plus_plus(self._some, min(n_modes, len(self._some)), np.random.default_rng(0))
-        return tuple(  # type: ignore[return-value]
-            np.bincount(nearest(x, modes)[0], minlength=len(modes)) / len(x)
-            for x in (self._some, self.sample(n))
-        )
-
-    def memorisation(self, X: Any, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
-        """Distances to the nearest training sample: of made samples, and of test samples X.
-
-        Made ones that are much nearer than test samples are copies.
-        """
-        X = to_numpy(X).reshape(len(X), -1).astype(self.dtype)
-        return nearest(self.sample(n), self._some)[1], nearest(X, self._some)[1]
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """Whether every kind of sample is made, and whether what is made are copies."""
-        real, made = self.mode_coverage()
-        of_made, of_test = self.memorisation(as_samples(X)[:N_KEPT])
-        return {
-            f"kinds of samples that are made, of {len(real)}": covered(real, made),
-            "distance of made samples from the nearest training sample": float(np.median(of_made)),
-            "of test samples from it": float(np.median(of_test)),
-        }
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        found = []
-        if image_shape is not None:
-            parts = ("1 %", "3 %", "10 %", "30 %", "100 %")
-            snapshots = to_numpy(self.arrays_["snapshots"])
-            rows = list(zip(parts, snapshots, strict=True))
-            caption = "What the generator made of the same noise, after parts of the training."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-            made = self.sample(N_SHOWN, 1)
-            neighbours = self._some[nearest(made, self._some)[0]]
-            rows = [("made", made), ("nearest real", neighbours)]
-            caption = "Made samples above the training samples that are nearest to them."
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        of_made, of_test = self.memorisation(X)
-        figure = plots.histograms(
-            [
-                ("from made to nearest training sample", of_made, np.median(of_made)),
-                ("from test to nearest training sample", of_test, np.median(of_test)),
-            ],
-            same_x=True,
-        )
-        caption = (
-            f"A generator that copies makes samples nearer to training samples than new ones are. "
-            f"Here the median distance (line) is {np.median(of_made):.2f}, of test samples "
-            f"{np.median(of_test):.2f}."
-        )
-        found.append(Picture(caption, figure, is_drawing=True))
-        real, made_share = self.mode_coverage()
-        caption = (
-            f"The shares of training samples and of made ones near each of {len(real)} training "
-            f"samples that lie far from each other; {covered(real, made_share)} of them are "
-            f"covered (by more than a tenth of what is near them in reality)."
-        )
-        order = np.argsort(-real, kind="stable")
-        shares = {"training samples": real[order], "made ones": made_share[order]}
-        figure = plots.bars(shares, "kind of sample", "share")
-        found.append(Picture(caption, figure, is_drawing=True))
-        logits = {f"{name} samples": self.history_[name] for name in ("real", "made")}
-        caption = (
-            "What the discriminator answered to real and to made samples while it learned, as mean "
-            "logits: the further apart, the surer it was."
-        )
-        found.append(Picture(caption, plots.lines(logits, "epoch", "logit"), is_drawing=True))
-        return found
-
-
-def covered(real: np.ndarray, made: np.ndarray) -> int:
-    """Near how many modes lies more than a tenth of the share that lies there in reality."""
-    return int((made > 0.1 * real).sum())
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,29 +11,27 @@ that lies far from its own.
 An encoder it becomes by the triangle code: how much nearer than the average one each centroid is.
 
 Sources: Lloyd 1982, "Least squares quantization in PCM"; Sculley 2010, "Web-scale k-means
-clustering", algorithm 1 (mini-batches); Arthur and Vassilvitskii 2007, "k-means++: the advantages
-of careful seeding", section 2.2; Coates, Lee and Ng 2011 (the code).
+clustering", algorithm 1 (mini-batches); Coates, Lee and Ng 2011 (the code). How the beginning is
+found has a file of its own, ``seeding.py``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, check_counts, iterate_samples
+from minienc.pretraining.base import as_samples, check_counts, iterate_samples
+from minienc.pretraining.seeding import best_beginning
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.clustering_metrics import clustering_measures
+from minienc.training.step import Learner
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
-MAX_ROUNDS = 100  # of each beginning
 
 
 class KMeans(SteppedPretrainer):
@@ -58,6 +56,7 @@ class KMeans(SteppedPretrainer):
     """
 
     method = "kmeans"
+    choices: ClassVar = {"algorithm": ("lloyd", "minibatch")}
 
     def __init__(
         self,
@@ -83,28 +82,18 @@ class KMeans(SteppedPretrainer):
         self.algorithm = algorithm
         self.n_init = n_init
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return {"n_clusters": min(400 if wide else 100, n_samples // 2 or 1), "epochs": 20}
-
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("KMeans", n_clusters=self.n_clusters, n_init=self.n_init)
-        if self.algorithm not in ("lloyd", "minibatch"):
-            raise ValueError(
-                f"KMeans: algorithm is {self.algorithm!r}, expected lloyd or minibatch"
-            )
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        x = Input((n_features,), dtype=self.dtype)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        x = Input(sample_shape, dtype=self.dtype)
         self._layer = Centroids(self.n_clusters, name="centroids")
         self.model_ = self.encoder_ = Model(x, self._layer(x))
         self.decoder_ = None
         self.model_.initialize(rng)
-        self.networks_ = {"centroids": self.model_}
+        self.arrays_: dict[str, Array] = {}
+        self.learners_ = {"centroids": Learner(self.model_, None, None, self.arrays_)}
 
     def _start(self, X: Any) -> None:
         if self.n_clusters > len(X):
@@ -123,8 +112,9 @@ class KMeans(SteppedPretrainer):
 
     # -- the two halves
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        xp, arrays = get_array_module(x), self.arrays_
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        (x,), arrays = batch, self.arrays_
+        xp = get_array_module(x)
         d, _ = squared_distances_forward(x, self._C)
         nearest = d.argmin(axis=1)
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
@@ -158,7 +148,8 @@ class KMeans(SteppedPretrainer):
         if self.algorithm == "lloyd":
             arrays["sums"], arrays["counts"] = xp.zeros_like(C), xp.zeros_like(counts)
 
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        (x,) = batch
         d, _ = squared_distances_forward(x, self._C)
         return {"loss": d.min(axis=1).mean()}
 
@@ -194,69 +185,3 @@ class KMeans(SteppedPretrainer):
         """The centroid that each code (N, K) puts first."""
         self.check_fitted()
         return self.centroids_[to_numpy(Z).argmax(axis=1)]
-
-    def filter_matrix(self) -> None:
-        """None: what the input meets first are centroids, and shown as such."""
-        return None
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """How well the clusters agree with the labels."""
-        return {} if y is None else clustering_measures(y, self.predict(X))
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The centroids, those of most samples first, and how many samples each has."""
-        sizes = np.bincount(self.predict(X), minlength=self.n_clusters)
-        order = np.argsort(-sizes, kind="stable")
-        caption = f"Test samples of each of the {self.n_clusters} clusters, the largest first."
-        figure = plots.bars(sizes[order], "cluster", "samples")
-        found = [Picture(caption, figure, is_drawing=True)]
-        if image_shape is not None:
-            shown = self.centroids_[order[:40]]
-            rows = [("", shown[i : i + 10]) for i in range(0, len(shown) // 10 * 10, 10)]
-            rows = rows or [("", shown)]
-            found.append(
-                Picture(
-                    "The centroids of the largest clusters: each is the mean of its samples.",
-                    plots.image_grid(rows, image_shape),
-                )
-            )
-        return found
-
-
-# -- the beginning
-
-
-def best_beginning(x: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> np.ndarray:
-    """Of ``n_init`` times k-means++ and Lloyd's algorithm, the centroids of the least inertia.
-
-    Each goes on until it rests: which one is best cannot be told from the first rounds.
-    """
-    best, least = None, np.inf
-    for _ in range(n_init):
-        C, before = plus_plus(x, k, rng), np.full(len(x), -1)
-        for _ in range(MAX_ROUNDS):
-            d, _ = squared_distances_forward(x, C)
-            nearest = d.argmin(axis=1)
-            if (nearest == before).all():
-                break
-            member = (nearest[:, None] == np.arange(k)).astype(x.dtype)  # (N, K)
-            counts, before = member.sum(axis=0)[:, None], nearest
-            C = np.where(counts > 0, (member.T @ x) / np.maximum(counts, 1), C)
-        inertia = float(squared_distances_forward(x, C)[0].min(axis=1).sum(dtype=float))
-        if best is None or inertia < least:
-            best, least = C, inertia
-    assert best is not None
-    return best
-
-
-def plus_plus(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """k samples, each drawn in proportion to its squared distance from those before it."""
-    chosen = [int(rng.integers(len(x)))]
-    d = np.full(len(x), np.inf)
-    for _ in range(k - 1):
-        d = np.minimum(d, squared_distances_forward(x, x[chosen[-1:]])[0][:, 0])
-        total = d.sum(dtype=float)
-        p = d / total if total > 0 else np.full(len(x), 1 / len(x))
-        chosen.append(int(np.searchsorted(np.cumsum(p), rng.random() * p.sum())))
-        chosen[-1] = min(chosen[-1], len(x) - 1)
-    return x[chosen].copy()

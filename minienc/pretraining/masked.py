@@ -16,19 +16,42 @@ eq. 1. Their networks are transformers and convolutions; these layers are dense.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, to_numpy
-from minienc.data.checks import check_data
+from minienc.arrays import Array, beside
 from minienc.layers import Dense, Input
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_image_shape, as_widths, check_counts
+from minienc.pretraining.base import as_image_shape, as_widths, check_counts
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
+from minienc.training.step import Learner, Objective
+
+
+class Restoration(Objective):
+    """L of a batch (x,): how well what is hidden from the network is restored."""
+
+    def __init__(self, network: Model, loss: str, draw_mask: Callable[..., Array]) -> None:
+        self.network, self.loss, self.draw_mask = network, get_loss(loss), draw_mask
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,) = batch
+        m = self.draw_mask(x, rng)
+        x_hat, cache = self.network.forward((1 - m) * x)  # (1)
+        # every number is a sample of one feature, whose weight is m
+        each = x_hat[..., None], x[..., None], m
+        total, loss_cache = self.loss.pair(*each, reduction="sum")  # (2)
+        n_hidden = m.sum()
+        return (total / n_hidden,), (cache, loss_cache, n_hidden, x)  # (3)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache, n_hidden, x = cache
+        dtotal = x.dtype.type(dloss)
+        dx_hat = self.loss.backward(dtotal, loss_cache)[..., 0] / n_hidden  # (3), (2)
+        self.network.backward(dx_hat, cache, grads, need_dx=False)  # (1)
 
 
 class MaskedAutoencoder(SteppedPretrainer):
@@ -55,6 +78,7 @@ class MaskedAutoencoder(SteppedPretrainer):
     """
 
     method = "masked"
+    choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
 
     def __init__(
         self,
@@ -74,39 +98,7 @@ class MaskedAutoencoder(SteppedPretrainer):
         self.patch_size = patch_size
         self.image_shape = image_shape
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "patch_size": 4 if wide else 2,
-        }
-
     # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        network, optimizer = self.networks_["autoencoder"], self.optimizers_["autoencoder"]
-        m = self.draw_mask(x, rng)
-        x_hat, cache = network.forward((1 - m) * x, rng=rng, training=True)
-        loss, dx_hat = self._hidden_loss(x_hat, x, m)
-        gradients = network.new_gradients()
-        network.backward(dx_hat, cache, gradients)
-        optimizer.step(network.parameters, gradients)
-        return {"loss": loss}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        m = self.draw_mask(x, rng)
-        return {"loss": self._hidden_loss(self.model_((1 - m) * x), x, m)[0]}
-
-    def _hidden_loss(self, x_hat: Array, x: Array, m: Array) -> tuple[Any, Array]:
-        """L and dL/dx_hat. Every number is a sample of one feature, whose weight is m."""
-        loss = get_loss(self.loss)
-        each, cache = loss.pair(x_hat[..., None], x[..., None], m, reduction="sum")
-        n_hidden = m.sum()
-        dx_hat = loss.pair_backward(x_hat.dtype.type(1), cache)[..., 0] / n_hidden
-        return each / n_hidden, dx_hat
 
     def draw_mask(self, x: Array, rng: np.random.Generator) -> Array:
         """m (N, D) for samples x (N, D): 1 where a number is hidden."""
@@ -130,28 +122,24 @@ class MaskedAutoencoder(SteppedPretrainer):
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
-        check_counts(type(self).__name__, patch_size=self.patch_size)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        name, n_features = type(self).__name__, math.prod(sample_shape)
+        check_counts(name, patch_size=self.patch_size)
         if not 0 < self.mask_ratio < 1:
             raise ValueError(
-                f"{type(self).__name__}: mask_ratio is {self.mask_ratio!r}, expected a part of the "
-                f"patches, between 0 and 1"
+                f"{name}: mask_ratio is {self.mask_ratio!r}, expected a part of the patches, "
+                f"between 0 and 1"
             )
-        if self.loss not in ("binary_crossentropy", "mean_squared_error"):
-            raise ValueError(
-                f"{type(self).__name__}: loss is {self.loss!r}, expected binary_crossentropy or "
-                f"mean_squared_error"
-            )
-        super().check_params(n_features)
-
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
         if self._patch_of(n_features)[-1] == 0:
             raise ValueError(
-                f"{type(self).__name__}: samples of {n_features} numbers are one patch of "
-                f"{self.patch_size}; give a smaller patch_size"
+                f"{name}: samples of {n_features} numbers are one patch of {self.patch_size}; give "
+                f"a smaller patch_size"
             )
+
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths = as_widths(type(self).__name__, self.hidden)
-        tensor = x = Input((n_features,), dtype=self.dtype)
+        tensor = x = Input(sample_shape, dtype=self.dtype)
         for i, units in enumerate(widths, 1):
             f = self.activation if i < len(widths) else "linear"
             tensor = Dense(units, activation=f, name=f"encoder_{i}")(tensor)
@@ -159,34 +147,11 @@ class MaskedAutoencoder(SteppedPretrainer):
         for i, units in reversed(list(enumerate(widths[:-1], 2))):
             tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
         f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(n_features, activation=f, name="decoder_1")(tensor)
+        x_hat = Dense(math.prod(sample_shape), activation=f, name="decoder_1")(tensor)
         self.model_ = Model(x, x_hat, name="autoencoder")
         self.encoder_, self.decoder_ = Model(x, code, name="encoder"), Model(code, x_hat)
         self.model_.initialize(rng)
-        self.networks_ = {"autoencoder": self.model_}
-        self.optimizers_ = {"autoencoder": self._new_optimizer()}
-
-    def _start(self, X: Any) -> None:
-        if self.loss == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
-
-    # -- what is shown
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """Samples, what was left of them, and what the network made of that."""
-        if image_shape is None:
-            return []
-        x = X[:10].astype(self.dtype)
-        m = self.draw_mask(x, np.random.default_rng(0))
-        seen = beside((1 - m) * x, self.encoder_.parameters.vector)
-        restored = to_numpy(self.model_.predict(seen))
-        rows = [
-            ("sample", x),
-            ("what was left", np.where(m > 0, 0.5, x)),
-            ("restored", np.where(m > 0, restored, x)),
-        ]
-        caption = (
-            f"Patches of {self.patch_size} x {self.patch_size} are hidden (grey), "
-            f"{self.mask_ratio:.0%} of them, and restored from the others."
+        learner = Learner(
+            self.model_, Restoration(self.model_, self.loss, self.draw_mask), self._new_optimizer()
         )
-        return [Picture(caption, plots.image_grid(rows, image_shape))]
+        self.learners_ = {"autoencoder": learner}

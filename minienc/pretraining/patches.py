@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import beside, to_numpy
 from minienc.layers import (
     AveragePooling2D,
@@ -37,7 +36,6 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import (
-    Picture,
     Pretrainer,
     as_image_shape,
     as_samples,
@@ -109,37 +107,23 @@ class PatchFeatures(Pretrainer):
         self.whitening = whitening
         self.image_shape = image_shape
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return {
-            "image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None,
-            "patch_size": 6 if wide else 4,
-            "stride": 2 if wide else 1,
-            "n_centroids": 100 if wide else 64,
-        }
-
-    def check_params(self, n_features: int) -> None:
-        super().check_params(n_features)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts(
             "PatchFeatures",
             n_centroids=self.n_centroids,
             patch_size=self.patch_size,
             stride=self.stride,
             n_patches=self.n_patches,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
         )
         if not (math.isfinite(self.whitening) and self.whitening > 0):
             raise ValueError(f"PatchFeatures: whitening is {self.whitening!r}, expected above 0")
-        self._build(n_features)
+        as_image_shape(self.image_shape, math.prod(sample_shape))
 
-    def _build(self, n_features: int) -> None:
-        height, width, channels = as_image_shape(self.image_shape, n_features)
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        height, width, channels = as_image_shape(self.image_shape, math.prod(sample_shape))
         size = self.patch_size**2 * channels
-        x = Input((n_features,), dtype=self.dtype)
+        x = Input(sample_shape, dtype=self.dtype)
         image = Reshape((height, width, channels))(x)
         patches = Patches(self.patch_size, self.stride, name="patches")(image)
         normal = LayerNormalization(epsilon=CONTRAST, name="contrast")(patches)
@@ -152,11 +136,10 @@ class PatchFeatures(Pretrainer):
         self._normal = Model(x, normal, name="normalised_patches")
         self.model_ = self.encoder_ = Model(x, Flatten()(pooled), name="encoder")
         self.decoder_ = None
+        self.encoder_.initialize(rng)
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._build(X.shape[1])
-        self.encoder_.initialize(np.random.default_rng(self.random_state_))
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         rng = np.random.default_rng([self.random_state_, 1])
         patches = self._some_patches(X, rng)
         W, b = whitening(patches, self.whitening)
@@ -207,17 +190,6 @@ class PatchFeatures(Pretrainer):
         patches = self._some_patches(X, np.random.default_rng(0))
         W, b = (to_numpy(p.value) for p in self._whiten.parameters_used())
         return self.kmeans_.score((patches @ W + b).astype(self.dtype))
-
-    def filter_matrix(self) -> None:
-        """None: the weights that the input meets first are of patches, and shown as such."""
-        return None
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The centroids, as patches."""
-        channels = as_image_shape(self.image_shape, X.shape[1])[2]
-        shape = (self.patch_size, self.patch_size, *((channels,) if channels > 1 else ()))
-        caption = "Centroids of whitened patches: bright is red, dark is blue."
-        return [Picture(caption, plots.filters(self.kmeans_.centroids_.T, shape))]
 
 
 def whitening(patches: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:

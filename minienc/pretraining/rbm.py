@@ -17,32 +17,147 @@ the chance of a pixel given all the others; Z is estimated by annealed importanc
 
 Sources: Hinton 2002, "Training products of experts by minimizing contrastive divergence", eq. 5;
 Tieleman 2008, "Training restricted Boltzmann machines using approximations to the likelihood
-gradient", section 2.2 (PCD); Salakhutdinov and Murray 2008, "On the quantitative analysis of deep
-belief networks", section 3 (AIS); Besag 1975 (pseudo-likelihood).
+gradient", section 2.2 (PCD); Besag 1975 (pseudo-likelihood).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, get_array_module, on_device, rows_at, to_numpy
-from minienc.data.checks import check_data
 from minienc.functions.dense import dense_forward
 from minienc.functions.energy import UNITS, free_energy_backward, free_energy_forward
 from minienc.layers import Dense, DenseTranspose, Input
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, check_counts, iterate_samples
+from minienc.pretraining.annealing import log_partition
+from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import SGD, Optimizer
+from minienc.training.step import Learner, Objective
 
 MEANS = {"binary": "sigmoid", "gaussian": None}  # E[unit | the other layer], as an activation
-N_ANNEALING = 200  # steps for the likelihood in a report
+QUALITY = {"binary": "pseudo_likelihood", "gaussian": "reconstruction"}  # what is logged
+
+
+class Machine:
+    """The two layers: the free energy of samples, and each layer drawn from the other."""
+
+    def __init__(self, up: Dense, down: DenseTranspose, visible: str, hidden_units: str) -> None:
+        self.up, self.down, self.visible, self.hidden_units = up, down, visible, hidden_units
+
+    def parameters(self) -> tuple[Parameter, Parameter, Parameter]:
+        """W, b, c."""
+        assert self.down.b is not None and self.up.b is not None
+        return self.up.W, self.down.b, self.up.b
+
+    def free_energy(self, v: Array) -> tuple[Array, Any]:
+        """F (N,), and the cache."""
+        W, b, c = (p.value for p in self.parameters())
+        return free_energy_forward(v, W, b, c, self.visible, self.hidden_units)
+
+    def draw_hidden(self, v: Array, rng: np.random.Generator) -> Array:
+        W, _, c = self.parameters()
+        mean, _ = dense_forward(v, W.value, c.value, MEANS[self.hidden_units])
+        return drawn(mean, self.hidden_units, rng)
+
+    def draw_visible(self, h: Array, rng: np.random.Generator) -> Array:
+        W, b, _ = self.parameters()
+        mean, _ = dense_forward(h, W.value.T, b.value, MEANS[self.visible])
+        return drawn(mean, self.visible, rng)
+
+    def quality(self, x: Array, restored: Array, rng: np.random.Generator) -> Any:
+        """The pseudo-likelihood of binary samples; how well Gaussian ones are restored."""
+        if self.visible == "gaussian":
+            difference = x - restored
+            return (difference * difference).sum(axis=1).mean()
+        return self.pseudo_likelihood(x, int(rng.integers(x.shape[1])))
+
+    def pseudo_likelihood(self, x: Array, i: int) -> Any:
+        """D log p(v_i | all others), for one i of each sample; of samples rounded to 0 and 1.
+
+        p(v_i | others) = exp(-F(v)) / (exp(-F(v)) + exp(-F(v~))) = sigmoid(F(v~) - F(v)), v~ being
+        v with v_i turned over. The first sample's i is given, those of the others are spread evenly
+        over the features: so the mean over a batch stands for all of them.
+        """
+        xp = get_array_module(x)
+        n, n_features = x.shape
+        v = (x > 0.5).astype(x.dtype)
+        bits = (i + max(1, n_features // n) * xp.arange(n)) % n_features
+        turned = xp.where(xp.arange(n_features) == bits[:, None], 1 - v, v)
+        gain = self.free_energy(turned)[0] - self.free_energy(v)[0]
+        log_sigmoid = xp.minimum(gain, 0) - xp.log1p(xp.exp(-xp.abs(gain)))
+        return x.shape[1] * log_sigmoid.mean()
+
+
+def drawn(mean: Array, units: str, rng: np.random.Generator) -> Array:
+    """Units of these means: zeros and ones, or normal numbers of variance 1."""
+    if units == "binary":
+        level = beside(rng.random(mean.shape, dtype="float32"), mean)
+        return (level < mean).astype(mean.dtype)
+    noise = rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype)
+    return mean + beside(noise, mean)
+
+
+class ContrastiveDivergence(Objective):
+    """mean F(samples) - mean F(what the machine made of them in k steps).
+
+    Its gradient takes what was made for given: how W moves the end of the chain is left out. What
+    is left has no function that it is the gradient of (Sutskever and Tieleman 2010), but it is the
+    likelihood's gradient, where the chain is long.
+
+    Parameters
+    ----------
+    machine : Machine
+    network : Model
+        v to E[v | E[h | v]].
+    k, weight_decay
+        As of ``RBM``.
+    arrays : dict
+        ``arrays["particles"]``, where it is there, are the ends of the chains of the last batch,
+        and those of this batch begin there.
+    """
+
+    def __init__(
+        self, machine: Machine, network: Model, k: int, weight_decay: float, arrays: dict[str, Any]
+    ) -> None:
+        self.machine, self.network, self.arrays = machine, network, arrays
+        self.k, self.weight_decay = k, weight_decay
+        self.names = ("loss", QUALITY[machine.visible])
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,), machine = batch, self.machine
+        v = self.arrays.get("particles", x)
+        for _ in range(self.k):
+            v = machine.draw_visible(machine.draw_hidden(v, rng), rng)
+        F, cache = machine.free_energy(x)  # (1)
+        F_made, cache_made = machine.free_energy(v)  # (2)
+        loss = F.mean() - F_made.mean()  # (3)
+        restored = self.network(x) if machine.visible == "gaussian" else x
+        return (loss, machine.quality(x, restored, rng)), (F, cache, F_made, cache_made, v)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        F, cache, F_made, cache_made, _ = cache
+        xp = get_array_module(F)
+        dF = xp.full_like(F, dloss / len(F))  # (3)
+        dF_made = xp.full_like(F_made, -dloss / len(F_made))  # (3)
+        _, *up = free_energy_backward(dF, cache)  # (1)
+        _, *down = free_energy_backward(dF_made, cache_made)  # (2)
+        for p, one, two in zip(self.machine.parameters(), up, down, strict=True):
+            gradient = grads[p]
+            gradient += one + two
+        W = self.machine.up.W
+        gradient = grads[W]
+        gradient += self.weight_decay * W.value
+
+    def updates(self, cache: Any) -> list[Any]:
+        if "particles" in self.arrays:
+            self.arrays["particles"] = cache[-1]
+        return []
 
 
 class RBM(SteppedPretrainer):
@@ -75,6 +190,7 @@ class RBM(SteppedPretrainer):
     """
 
     method = "rbm"
+    choices: ClassVar = {"visible": UNITS, "hidden_units": UNITS}
 
     def __init__(
         self,
@@ -110,151 +226,60 @@ class RBM(SteppedPretrainer):
         self.momentum = momentum
         self.weight_decay = weight_decay
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        large = n_samples >= 10_000
-        return {
-            "n_components": 500 if large else 100,
-            "visible": "binary" if in_unit_interval else "gaussian",
-            "learning_rate": 0.05 if in_unit_interval else 0.005,
-            "epochs": 15 if large else 60,
-        }
-
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        n = len(x)
-        start = self.arrays_["particles"] if self.persistent else x
-        v = start
-        for _ in range(self.k):
-            v = self._to_visible(self._draw_hidden(v, rng), rng)
-        if self.persistent:
-            self.arrays_["particles"] = v
-
-        F, cache = self._free_energy(x)
-        F_model, cache_model = self._free_energy(v)
-        up = free_energy_backward(get_array_module(x).full_like(F, 1 / n), cache)
-        down = free_energy_backward(
-            get_array_module(x).full_like(F_model, -1 / len(v)), cache_model
-        )
-        gradients = self.model_.new_gradients()
-        W, b, c = self._parameters_of_energy()
-        for parameter, one, two in zip((W, b, c), up[1:], down[1:], strict=True):
-            gradients[parameter][...] = one + two
-        gradients[W][...] += self.weight_decay * W.value
-        self.optimizers_["machine"].step(self.model_.parameters, gradients)
-        return {"loss": F.mean() - F_model.mean(), **self._quality(x, rng)}
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        v = self._to_visible(self._draw_hidden(x, rng), rng)
-        loss = self._free_energy(x)[0].mean() - self._free_energy(v)[0].mean()
-        return {"loss": loss, **self._quality(x, rng)}
-
-    def _free_energy(self, v: Array) -> tuple[Array, Any]:
-        W, b, c = (p.value for p in self._parameters_of_energy())
-        return free_energy_forward(v, W, b, c, self.visible, self.hidden_units)
-
-    def _draw_hidden(self, v: Array, rng: np.random.Generator) -> Array:
-        W, _, c = self._parameters_of_energy()
-        mean, _ = dense_forward(v, W.value, c.value, MEANS[self.hidden_units])
-        return self._drawn(mean, self.hidden_units, rng)
-
-    def _to_visible(self, h: Array, rng: np.random.Generator) -> Array:
-        W, b, _ = self._parameters_of_energy()
-        mean, _ = dense_forward(h, W.value.T, b.value, MEANS[self.visible])
-        return self._drawn(mean, self.visible, rng)
-
-    def _drawn(self, mean: Array, units: str, rng: np.random.Generator) -> Array:
-        """Units of these means: zeros and ones, or normal numbers of variance 1."""
-        if units == "binary":
-            level = beside(rng.random(mean.shape, dtype="float32"), mean)
-            return (level < mean).astype(mean.dtype)
-        noise = rng.standard_normal(mean.shape, dtype="float32").astype(self.dtype)
-        return mean + beside(noise, mean)
-
-    def _quality(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        if self.visible == "gaussian":
-            difference = x - self.model_(x)
-            return {"reconstruction": (difference * difference).sum(axis=1).mean()}
-        return {"pseudo_likelihood": self._pseudo_likelihood(x, int(rng.integers(x.shape[1])))}
-
-    def _pseudo_likelihood(self, x: Array, i: int) -> Any:
-        """D log p(v_i | all others), for one i of each sample; of samples rounded to 0 and 1.
-
-        p(v_i | others) = exp(-F(v)) / (exp(-F(v)) + exp(-F(v~))) = sigmoid(F(v~) - F(v)), v~ being
-        v with v_i turned over. The first sample's i is given, those of the others are spread evenly
-        over the features: so the mean over a batch stands for all of them.
-        """
-        xp = get_array_module(x)
-        n, n_features = x.shape
-        v = (x > 0.5).astype(x.dtype)
-        bits = (i + max(1, n_features // n) * xp.arange(n)) % n_features
-        turned = xp.where(xp.arange(n_features) == bits[:, None], 1 - v, v)
-        gain = self._free_energy(turned)[0] - self._free_energy(v)[0]
-        log_sigmoid = xp.minimum(gain, 0) - xp.log1p(xp.exp(-xp.abs(gain)))
-        return x.shape[1] * log_sigmoid.mean()
-
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("RBM", n_components=self.n_components, k=self.k)
-        for name in ("visible", "hidden_units"):
-            if getattr(self, name) not in UNITS:
-                raise ValueError(
-                    f"RBM: {name} is {getattr(self, name)!r}, expected one of {', '.join(UNITS)}"
-                )
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"RBM: weight_decay is {self.weight_decay!r}, expected a number >= 0")
-        super().check_params(n_features)
 
     def _new_optimizer(self) -> Optimizer:
         return SGD(self.learning_rate, momentum=self.momentum)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
-        v, h = Input((n_features,), dtype=self.dtype), Input((self.n_components,), dtype=self.dtype)
-        self._up = Dense(self.n_components, activation=MEANS[self.hidden_units], name="hidden")
-        code = self._up(v)
-        self._down = DenseTranspose(self._up, activation=MEANS[self.visible], name="visible")
-        self.model_ = Model(v, self._down(code), name="rbm")
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        v, h = Input(sample_shape, dtype=self.dtype), Input((self.n_components,), dtype=self.dtype)
+        up = Dense(self.n_components, activation=MEANS[self.hidden_units], name="hidden")
+        code = up(v)
+        down = DenseTranspose(up, activation=MEANS[self.visible], name="visible")
+        self.model_ = Model(v, down(code), name="rbm")
         self.encoder_ = Model(v, code, name="encoder")
-        self.decoder_ = Model(h, self._down(h), name="decoder")
+        self.decoder_ = Model(h, down(h), name="decoder")
         self.model_.initialize(rng)
-        W = 0.01 * rng.standard_normal((n_features, self.n_components))  # Hinton 2012, section 8
-        self._up.W.value = W.astype(self.dtype)
-        self.networks_ = {"machine": self.model_}
-        self.optimizers_ = {"machine": self._new_optimizer()}
+        W = 0.01 * rng.standard_normal(up.W.shape)  # Hinton 2012, section 8
+        up.W.value = W.astype(self.dtype)
+        self.machine_ = Machine(up, down, self.visible, self.hidden_units)
+        arrays: dict[str, Any] = {}
+        loss = ContrastiveDivergence(self.machine_, self.model_, self.k, self.weight_decay, arrays)
+        learner = Learner(self.model_, loss, self._new_optimizer(), arrays)
+        self.learners_ = {"machine": learner}
+
+    def takes_probabilities(self) -> bool:
+        return self.visible == "binary"
 
     def _start(self, X: Any) -> None:
         """The visible biases make the mean of the samples probable (Hinton 2012, section 8)."""
-        if self.visible == "binary":
-            check_data(X, domain=(0, 1))
         mean = sum(batch.sum(axis=0) for batch in iterate_samples(X)) / len(X)
         if self.visible == "binary":
             p = np.clip(mean, 0.01, 0.99)
             mean = np.log(p / (1 - p))
-        W, b, _ = self._parameters_of_energy()
+        W, b, _ = self.machine_.parameters()
         b.value = beside(mean.astype(self.dtype), W.value)
         if self.persistent:
             rng = np.random.default_rng([self.random_state_, 1])
             first = rows_at(X, np.sort(rng.permutation(len(X))[: min(self.batch_size, len(X))]))
             first = to_numpy(first).astype(self.dtype)
-            self.arrays_["particles"] = beside(first, W.value)
-
-    def _parameters_of_energy(self) -> tuple[Any, Any, Any]:
-        """W, b, c."""
-        return self._up.W, self._down.b, self._up.b
+            self.learners_["machine"].arrays["particles"] = beside(first, W.value)
 
     # -- the machine as a model of the samples
 
     def free_energy(self, X: Any) -> np.ndarray:
         """F of each sample (N,)."""
         self.check_fitted()
-        like = self._up.W.value
+        like = self.machine_.up.W.value
         with on_device(self.model_.device):
             found = [
-                to_numpy(self._free_energy(beside(x, like))[0])
+                to_numpy(self.machine_.free_energy(beside(x, like))[0])
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
         return np.concatenate(found)
@@ -262,42 +287,13 @@ class RBM(SteppedPretrainer):
     def log_partition(
         self, n_chains: int = 100, n_steps: int = 1000, random_state: int = 0
     ) -> float:
-        """log Z of a binary machine, by annealed importance sampling.
-
-        From a machine of which Z is known (all energies 0: Z = 2^(D + M)) to this one in small
-        steps: at each, a chain is weighted by how much more probable its state became, and moves.
-        """
+        """log Z of a binary machine, by annealed importance sampling (``annealing.py``)."""
         self.check_fitted()
         if (self.visible, self.hidden_units) != ("binary", "binary"):
             raise TypeError("log_partition is for binary visible and hidden units")
         check_counts("log_partition", n_chains=n_chains, n_steps=n_steps)
-        W, b, c = (to_numpy(p.value).astype(float) for p in self._parameters_of_energy())
-        rng = np.random.default_rng(random_state)
-        v = (rng.random((n_chains, len(b))) < 0.5).astype(float)
-        log_weight = np.zeros(n_chains)
-        betas = np.linspace(0, 1, n_steps + 1)
-        for before, beta in itertools.pairwise(betas):
-            a = v @ W + c
-            for t, sign in ((beta, 1), (before, -1)):  # -F(v) of the machine with t W, t b, t c
-                log_weight += sign * (t * (v @ b) + np.logaddexp(0, t * a).sum(axis=1))
-            h = rng.random(a.shape) < _sigmoid(beta * a)
-            v = (rng.random(v.shape) < _sigmoid(beta * (h @ W.T + b))).astype(float)
-        greatest = log_weight.max()
-        mean = np.log(np.exp(log_weight - greatest).mean()) + greatest
-        return float(mean + (len(b) + len(c)) * math.log(2))
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """The likelihood of samples rounded to 0 and 1, where Z can be estimated.
-
-        By 100 chains of 200 steps, a fifth of what ``log_partition`` takes, so that it ends within
-        seconds for 784 x 500 units. Too few steps make Z too small, mostly, and so the likelihood
-        too large; for a machine of the digits log Z comes out the same within 0.2 nats.
-        """
-        if (self.visible, self.hidden_units) != ("binary", "binary"):
-            return {}
-        v = (to_numpy(as_samples(X)[:1000]) > 0.5).astype(self.dtype)
-        likelihood = -float(self.free_energy(v).mean()) - self.log_partition(100, N_ANNEALING)
-        return {f"log-likelihood, nats (Z by annealing in {N_ANNEALING} steps)": likelihood}
+        W, b, c = (to_numpy(p.value).astype(float) for p in self.machine_.parameters())
+        return log_partition(W, b, c, n_chains, n_steps, np.random.default_rng(random_state))
 
     def sample(self, n: int, n_steps: int = 1000, random_state: int = 0) -> np.ndarray:
         """(n, D) means of the visible units after so many steps of n chains."""
@@ -308,40 +304,13 @@ class RBM(SteppedPretrainer):
     ) -> list[np.ndarray]:
         """Means of the visible units (n, D) of n chains, after each number of steps in ``at``."""
         self.check_fitted()
-        rng, like = np.random.default_rng(random_state), self._up.W.value
+        rng, like = np.random.default_rng(random_state), self.machine_.up.W.value
         v = rng.random((n, like.shape[0])) if start is None else np.asarray(start)
         v, found = beside(v.astype(self.dtype), like), []
         with on_device(self.model_.device):
             for step in range(1, max(at) + 1):
-                h = self._draw_hidden(v, rng)
+                h = self.machine_.draw_hidden(v, rng)
                 if step in at:
                     found.append(to_numpy(self.decoder_(h)))  # type: ignore[misc]
-                v = self._to_visible(h, rng)
+                v = self.machine_.draw_visible(h, rng)
         return found
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """The course of learning, and chains that begin at test samples."""
-        found = []
-        name = "pseudo_likelihood" if self.visible == "binary" else "reconstruction"
-        if name in self.history_:
-            figure = plots.lines({name.replace("_", "-"): self.history_[name]}, "epoch", "")
-            caption = "Of each epoch, the mean over its batches while they were learned."
-            found.append(Picture(caption, figure, is_drawing=True))
-        if image_shape is not None:
-            at = (1, 10, 100, 1000)
-            start = X[:10].astype(self.dtype)
-            rows = [("sample", start)]
-            for step, images in zip(at, self.chains(len(start), at, start=start), strict=True):
-                rows.append((f"after {step}", images))
-            found.append(
-                Picture(
-                    "Chains that begin at test samples, after so many steps to and fro between the "
-                    "two layers: what the machine itself finds probable.",
-                    plots.image_grid(rows, image_shape),
-                )
-            )
-        return found
-
-
-def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(a, -500, 500)))

@@ -29,7 +29,7 @@ GANs", eq. 3; Rifai, Vincent, Muller, Glorot and Bengio 2011, "Contractive auto-
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.functions.slopes import (
@@ -47,7 +47,8 @@ from minienc.layers import (
     Reshape,
     UpSampling2D,
 )
-from minienc.layers.base import Gradients, Layer
+from minienc.layers.base import Layer
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 
 # f(A x + b), or A x alone
@@ -123,23 +124,24 @@ def linear_part(layer: Layer) -> Layer:
     return twin
 
 
-def gradient_penalty(
-    critic: Model, x: Array, gradients: Gradients | None = None, strength: float = 10.0
-) -> Any:
-    """strength / N sum_n (|dC(x_n) / dx_n| - 1)^2; its gradient is added to ``gradients``.
+class GradientPenaltyCache(NamedTuple):
+    slope: InputGradient
+    r: Array  # (N, ...)  dC/dx
+    norm: Array  # (N,)  |r|
+    strength: float
+
+
+def gradient_penalty_forward(
+    critic: Model, x: Array, strength: float = 10.0
+) -> tuple[Any, GradientPenaltyCache]:
+    """strength / N sum_n (|dC(x_n) / dx_n| - 1)^2, a number.
 
     Parameters
     ----------
     critic : Model
         Layers of ``AFFINE``, one behind the other, the last Dense, of one unit, no activation.
     x : array (N, ...)
-    gradients : Gradients or None
-        Of the critic's parameters.
     strength : float
-
-    Returns
-    -------
-    float, or array of no axes on a device
     """
     layers: list[Any] = affine_layers(critic)
     last = layers[-1]
@@ -152,29 +154,44 @@ def gradient_penalty(
     r = slope.forward(xp.ones_like(slope.y))
     flat = r.reshape((len(x), -1))
     norm = xp.sqrt((flat * flat).sum(axis=1) + 1e-12)  # |r|, with a slope at 0
-    if gradients is not None:
-        dflat = (2 * strength / len(x)) * ((norm - 1) / norm)[:, None] * flat
-        slope.backward(dflat.reshape(r.shape), gradients)
-    return strength * ((norm - 1) * (norm - 1)).mean()
+    penalty = strength * ((norm - 1) * (norm - 1)).mean()
+    return penalty, GradientPenaltyCache(slope, r, norm, strength)
 
 
-def contraction(
-    encoder: Model, x: Array, V: Array, gradients: Gradients | None = None, strength: float = 1.0
-) -> Any:
+def gradient_penalty_backward(dpenalty: Any, cache: GradientPenaltyCache, grads: Gradients) -> None:
+    """Add the gradient by the critic's parameters to ``grads``."""
+    slope, r, norm, strength = cache
+    each = (2 * strength * dpenalty / len(norm)) * ((norm - 1) / norm)
+    slope.backward((each[:, None] * r.reshape((len(norm), -1))).reshape(r.shape), grads)
+
+
+class ContractionCache(NamedTuple):
+    jacobian: InputGradient
+    r: Array  # (N P, ...)  v J
+    factor: float  # strength / N
+
+
+def contraction_forward(
+    encoder: Model, x: Array, V: Array, strength: float = 1.0
+) -> tuple[Any, ContractionCache]:
     """strength / N sum_n sum_v |v J(x_n)|^2, for the rows v of V (P, K), J = dy / dx (K, D).
 
     With the K unit vectors for V it is strength times the mean of |J|^2, all of its numbers
     squared; with P vectors whose numbers have mean 0, variance 1 / P and nothing to do with each
-    other, it is that on average (Hutchinson 1990). The gradient is added to ``gradients``.
+    other, it is that on average (Hutchinson 1990).
     """
     layers = affine_layers(encoder)
     xp = get_array_module(x)
     n, p = len(x), len(V)
     jacobian = InputGradient(layers, xp.repeat(x, p, axis=0))
     r = jacobian.forward(xp.concatenate([V] * n, axis=0))
-    if gradients is not None:
-        jacobian.backward((2 * strength / n) * r, gradients)
-    return strength / n * (r * r).sum()
+    return strength / n * (r * r).sum(), ContractionCache(jacobian, r, strength / n)
+
+
+def contraction_backward(dcontraction: Any, cache: ContractionCache, grads: Gradients) -> None:
+    """Add the gradient by the encoder's parameters to ``grads``."""
+    jacobian, r, factor = cache
+    jacobian.backward((2 * factor * dcontraction) * r, grads)
 
 
 def affine_layers(model: Model) -> list[Layer]:

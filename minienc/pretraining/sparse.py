@@ -15,18 +15,13 @@ autoencoders", section 2.1 (k). The gradients stand in ``functions/sparsity.py``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minienc import plots
-from minienc.arrays import to_numpy
 from minienc.layers import Dense, DenseTranspose, KSparse
 from minienc.layers.regularizers import L1, L2, KLSparsity
 from minienc.pretraining.autoencoder import Autoencoder
-from minienc.pretraining.base import Picture, as_widths, check_counts
+from minienc.pretraining.base import as_widths, check_counts
 
 ACTIVATIONS = {"kl": "sigmoid", "l1": "relu", "k": "linear"}  # of the code, under each penalty
 
@@ -81,16 +76,8 @@ class SparseAutoencoder(Autoencoder):
         self.k = k
         self.weight_decay = weight_decay
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (400,) if wide else (100,)
-        }
-
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         if self.penalty not in ACTIVATIONS:
             raise ValueError(
                 f"SparseAutoencoder: penalty is {self.penalty!r}, expected one of "
@@ -106,7 +93,6 @@ class SparseAutoencoder(Autoencoder):
                 "SparseAutoencoder: the penalty kl is on activities in [0, 1]; choose the "
                 "activation sigmoid, or the penalty l1 or k"
             )
-        super().check_params(n_features)
 
     def _f(self) -> str:
         """The activation of the layers before the code."""
@@ -135,21 +121,3 @@ class SparseAutoencoder(Autoencoder):
 
     def _restrain(self, code: Any) -> Any:
         return KSparse(self.k, name="largest")(code) if self.penalty == "k" else code
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How many units speak for a sample, and how often each does."""
-        H = to_numpy(self.transform(X))
-        at_work = np.abs(H) > 0.1 * np.abs(H).max(initial=1e-30)
-        mean = np.abs(H).mean(axis=0)
-        figure = plots.histograms(
-            [
-                ("mean activity of a unit", mean, self.sparsity if self.penalty == "kl" else None),
-                ("units at work for a sample", at_work.sum(axis=1), None),
-            ]
-        )
-        caption = (
-            f"Of {H.shape[1]} units, {at_work.sum(axis=1).mean():.1f} are at work for a sample on "
-            f"average (above a tenth of the greatest activity); {int((mean < 1e-3).sum())} never "
-            f"speak. The line is the mean activity that was asked for, where one was."
-        )
-        return [Picture(caption, figure, is_drawing=True)]

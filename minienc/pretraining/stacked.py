@@ -13,7 +13,10 @@ networks"; Vincent et al. 2010, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from minienc.layers import Input
 from minienc.models import Model
@@ -55,16 +58,14 @@ class StackedAutoencoder(Autoencoder):
         self.noise_level = noise_level
         self.epochs_per_layer = epochs_per_layer
 
-    def check_params(self, n_features: int) -> None:
-        super().check_params(n_features)
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         check_counts("StackedAutoencoder", epochs_per_layer=self.epochs_per_layer)
         if self.noise is not None:
             noise_layer(self.noise, self.noise_level)
 
     def _fit(self, X: Any) -> None:
-        self.check_params(X.shape[1])
-        self._check_domain(X)
-        self._build(X.shape[1])
+        self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.stage_histories_ = []
         h, h_validation = X, self._run.validation

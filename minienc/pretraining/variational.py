@@ -15,20 +15,18 @@ are active.
 
 Sources: Kingma and Welling 2014, "Auto-encoding variational Bayes", eq. 10 and appendix C; Higgins
 et al. 2017, "beta-VAE", eq. 4; Burda, Grosse and Salakhutdinov 2016, "Importance weighted
-autoencoders", eq. 8 (the likelihood) and section 5.2 (active units).
+autoencoders", section 5.2 (active units).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
 from minienc.arrays import Array, beside, device_of, get_array_module, on_device, to_numpy
-from minienc.data.checks import check_data
 from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -42,11 +40,94 @@ from minienc.functions.variational import (
     reparameterize_forward,
 )
 from minienc.layers import Activation, Dense, Input
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts
+from minienc.pretraining.base import as_samples, as_widths, check_counts
+from minienc.pretraining.importance import log_likelihood
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.step import Learner, Objective
 
 ACTIVE = 0.01  # the variance of a code's mean over samples, above which it is active
+
+
+class VariationalObjective(Objective):
+    """L of a batch (x,), and its gradient.
+
+    Parameters
+    ----------
+    encoder : Model
+        x to (mean, log sigma^2).
+    decoder : Model
+        z to logits, or means.
+    likelihood, stddev, binarize, beta
+        As of ``VariationalAutoencoder``.
+    """
+
+    def __init__(
+        self,
+        encoder: Model,
+        decoder: Model,
+        likelihood: str = "bernoulli",
+        stddev: float = 0.5,
+        binarize: bool = False,
+        beta: float = 1.0,
+    ) -> None:
+        self.encoder, self.decoder = encoder, decoder
+        self.likelihood, self.stddev, self.binarize = likelihood, stddev, binarize
+        self.beta = beta
+        K = encoder.outputs[0].sample_shape[-1]
+        self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        x = self.binarized(batch[0], rng)
+        (mean, log_variance), encoder_cache = self.encoder.forward(x)  # (1)
+        z, z_cache = reparameterize_forward(mean, log_variance, self._noise(mean, rng))  # (2)
+        y, decoder_cache = self.decoder.forward(z)  # (3)
+        surprise, surprise_cache = self.surprise(y, x)  # (4)
+        kl, kl_cache = normal_kl_forward(mean, log_variance)  # (5)
+        each = to_numpy(kl).mean(axis=0)
+        active = int((to_numpy(mean).var(axis=0) > ACTIVE).sum())
+        loss = float(surprise.mean()) + self.beta * each.sum()  # (6)
+        cache = encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, x.shape
+        return (loss, each.sum(), active, *each), cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, (n, D) = cache
+        dsurprise, dkl = dloss / n, get_array_module(kl).full_like(kl, dloss * self.beta / n)  # (6)
+        dmean_of_kl, dlog_variance_of_kl = normal_kl_backward(dkl, kl_cache)  # (5)
+        dy = self._surprise_backward(dsurprise, surprise_cache, (n, D))  # (4)
+        dz = self.decoder.backward(dy, decoder_cache, grads)  # (3)
+        dmean, dlog_variance = reparameterize_backward(dz, z_cache)  # (2)
+        both = dmean + dmean_of_kl, dlog_variance + dlog_variance_of_kl
+        self.encoder.backward(both, encoder_cache, grads, need_dx=False)  # (1)
+
+    def surprise(self, y: Array, x: Array) -> tuple[Array, Any]:
+        """-log p(x | z) (N,), in nats, from the decoder's outputs y; and the cache."""
+        D = x.shape[1]
+        if self.likelihood == "bernoulli":
+            mean, cache = binary_crossentropy_forward(y, x, from_logits=True, reduction="none")
+            return D * mean, cache
+        mean, cache = mean_squared_error_forward(y, x, reduction="none")
+        constant = math.log(2 * math.pi * self.stddev**2) / 2
+        return D * (mean / (2 * self.stddev**2) + constant), cache
+
+    def _surprise_backward(self, dsurprise: float, cache: Any, shape: tuple[int, int]) -> Array:
+        """dy; ``dsurprise`` is the same number for every sample."""
+        N, D = shape
+        each = get_array_module(cache.y).full_like(cache.y, dsurprise * D, shape=(N,))
+        if self.likelihood == "bernoulli":
+            return binary_crossentropy_backward(each, cache)
+        return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
+
+    def binarized(self, x: Array, rng: np.random.Generator) -> Array:
+        """Zeros and ones, drawn with the probabilities x; or x itself, where it is not asked."""
+        if not self.binarize:
+            return x
+        level = beside(rng.random(x.shape, dtype="float32").astype(x.dtype), x)
+        return (level < x).astype(x.dtype)
+
+    def _noise(self, mean: Array, rng: np.random.Generator) -> Array:
+        return beside(rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype), mean)
 
 
 class VariationalAutoencoder(SteppedPretrainer):
@@ -83,6 +164,7 @@ class VariationalAutoencoder(SteppedPretrainer):
     """
 
     method = "variational"
+    choices: ClassVar = {"likelihood": ("bernoulli", "gaussian")}
 
     def __init__(
         self,
@@ -106,132 +188,41 @@ class VariationalAutoencoder(SteppedPretrainer):
         self.beta = beta
         self.warm_up = warm_up
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (400,) if wide else (128,),
-            "code": 40 if wide else 10,
-            "likelihood": "bernoulli" if in_unit_interval else "gaussian",
-        }
+    # -- what it makes small: its objective's beta grows while it warms up
 
-    # -- the mathematics
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        done = self.learners_["autoencoder"].optimizer.iterations
+        warmth = min(1.0, done / (self.warm_up * self._steps_per_epoch)) if self.warm_up else 1.0
+        self.objective_.beta = self.beta * warmth
+        return super()._step(batch, rng)
 
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
-        x = self._binarized(x, rng)
-        beta = self.beta * self._warmth()
-        n = len(x)
-
-        (mean, log_variance), encoder_cache = encoder.forward(x)
-        noise = beside(rng.standard_normal(mean.shape, dtype="float32").astype(self.dtype), x)
-        z, z_cache = reparameterize_forward(mean, log_variance, noise)
-        y, decoder_cache = decoder.forward(z)
-        surprise, surprise_cache = self._surprise(y, x)
-        kl, kl_cache = normal_kl_forward(mean, log_variance)
-
-        gradients = decoder.new_gradients()
-        dy = self._surprise_backward(1 / n, surprise_cache, x.shape[1])
-        dz = decoder.backward(dy, decoder_cache, gradients)
-        self.optimizers_["decoder"].step(decoder.parameters, gradients)
-        dmean, dlog_variance = reparameterize_backward(dz, z_cache)
-        more = normal_kl_backward(get_array_module(x).full_like(kl, beta / n), kl_cache)
-        gradients = encoder.new_gradients()
-        encoder.backward((dmean + more[0], dlog_variance + more[1]), encoder_cache, gradients)
-        self.optimizers_["encoder"].step(encoder.parameters, gradients)
-        return self._logs(surprise, kl, mean, beta)
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        x = self._binarized(x, rng)
-        mean, log_variance = self.networks_["encoder"](x)
-        noise = beside(rng.standard_normal(mean.shape, dtype="float32").astype(self.dtype), x)
-        z, _ = reparameterize_forward(mean, log_variance, noise)
-        surprise, _ = self._surprise(self.networks_["decoder"](z), x)
-        return self._logs(surprise, normal_kl_forward(mean, log_variance)[0], mean, self.beta)
-
-    def _logs(self, surprise: Array, kl: Array, mean: Array, beta: float) -> dict[str, Any]:
-        each = to_numpy(kl).mean(axis=0)
-        active = int((to_numpy(mean).var(axis=0) > ACTIVE).sum())
-        logs = {"loss": float(surprise.mean()) + beta * each.sum(), "kl": each.sum()}
-        return logs | {
-            "active": active,
-            **{f"kl_{k}": each[k - 1] for k in range(1, len(each) + 1)},
-        }
-
-    def _surprise(self, y: Array, x: Array) -> tuple[Array, Any]:
-        """-log p(x | z) (N,), in nats, from the decoder's outputs y; and the cache."""
-        n_features = x.shape[1]
-        if self.likelihood == "bernoulli":
-            mean, cache = binary_crossentropy_forward(y, x, from_logits=True, reduction="none")
-            return n_features * mean, cache
-        mean, cache = mean_squared_error_forward(y, x, reduction="none")
-        constant = math.log(2 * math.pi * self.stddev**2) / 2
-        return n_features * (mean / (2 * self.stddev**2) + constant), cache
-
-    def _surprise_backward(self, dsurprise: float, cache: Any, n_features: int) -> Array:
-        """dy; ``dsurprise`` is the same number for every sample."""
-        each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * n_features)
-        if self.likelihood == "bernoulli":
-            return binary_crossentropy_backward(each, cache)
-        return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
-
-    def _binarized(self, x: Array, rng: np.random.Generator) -> Array:
-        if not self.binarize:
-            return x
-        level = beside(rng.random(x.shape, dtype="float32").astype(self.dtype), x)
-        return (level < x).astype(self.dtype)
-
-    def _warmth(self) -> float:
-        """What part of beta counts at this step."""
-        if not self.warm_up:
-            return 1.0
-        optimizer = self.optimizers_["encoder"]
-        return min(1.0, optimizer.iterations / (self.warm_up * self._steps_per_epoch))
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        self.objective_.beta = self.beta
+        return super()._numbers(batch, rng)
 
     # -- the model of the samples
 
     def log_likelihood(self, X: Any, n_samples: int = 200, random_state: int = 0) -> np.ndarray:
         """log p(x) of each sample (N,), in nats, estimated by importance sampling.
 
-            log p(x) ~ log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x),   z_s ~ q(z | x)
-
-        On average a lower bound, that rises with S. With ``binarize``, samples are binarised first.
+        On average a lower bound, that rises with S (``importance.py``). With ``binarize``, samples
+        are binarised first.
         """
         self.check_fitted()
         check_counts("log_likelihood", n_samples=n_samples)
         X, rng = as_samples(X), np.random.default_rng(random_state)
-        batch = max(1, 4000 // n_samples)
+        L = self.objective_
+        found, batch = [], max(1, 4000 // n_samples)
         with on_device(self.model_.device):
-            found = [
-                self._importance(to_numpy(X[i : i + batch]), n_samples, rng)
-                for i in range(0, len(X), batch)
-            ]
+            for i in range(0, len(X), batch):
+                x = L.binarized(to_numpy(X[i : i + batch]).astype(self.dtype), rng)
+                found.append(log_likelihood(x, L.encoder, L.decoder, L.surprise, n_samples, rng))
         return np.concatenate(found)
-
-    def _importance(self, x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Of a few samples; all their S draws are one batch."""
-        x = self._binarized(x.astype(self.dtype), rng)
-        encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
-        mean, log_variance = (to_numpy(a) for a in encoder(beside(x, self._anchor())))
-        noise = rng.standard_normal((len(x), n, mean.shape[1]))
-        z = mean[:, None] + np.exp(log_variance / 2)[:, None] * noise
-        flat = beside(z.reshape(-1, mean.shape[1]).astype(self.dtype), self._anchor())
-        surprise, _ = self._surprise(decoder(flat), beside(np.repeat(x, n, axis=0), flat))
-        log_prior = -(z**2).sum(axis=2) / 2  # the constants of the two normals cancel
-        log_posterior = -(noise**2).sum(axis=2) / 2 - log_variance.sum(axis=1)[:, None] / 2
-        log_weight = log_prior - log_posterior - to_numpy(surprise).reshape(len(x), n)
-        greatest = log_weight.max(axis=1)
-        return greatest + np.log(np.exp(log_weight - greatest[:, None]).mean(axis=1))
-
-    def _anchor(self) -> Array:
-        return self.networks_["decoder"].parameters.vector
 
     def kl_per_dimension(self, X: Any) -> np.ndarray:
         """(K,) the mean KL of each number of the code, in nats."""
         self.check_fitted()
-        mean, log_variance = self.networks_["encoder"].predict(as_samples(X), batch_size=1000)
+        mean, log_variance = self.objective_.encoder.predict(as_samples(X), batch_size=1000)
         with on_device(device_of(mean)):  # where X lives
             return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0)
 
@@ -247,22 +238,18 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         name = type(self).__name__
         check_counts(name, code=self.code)
-        if self.likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(
-                f"{name}: likelihood is {self.likelihood!r}, expected bernoulli or gaussian"
-            )
         for key in ("beta", "stddev", "warm_up"):
             value = getattr(self, key)
             if not (math.isfinite(value) and value >= 0 and (key != "stddev" or value > 0)):
                 raise ValueError(f"{name}: {key} is {value!r}, expected a number from 0 up")
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths = as_widths(type(self).__name__, self.hidden) if np.size(self.hidden) else []
-        tensor = x = Input((n_features,), dtype=self.dtype)
+        tensor = x = Input(sample_shape, dtype=self.dtype)
         for i, units in enumerate(widths, 1):
             tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
         mean = Dense(self.code, name="mean")(tensor)
@@ -270,65 +257,24 @@ class VariationalAutoencoder(SteppedPretrainer):
         tensor = z = Input((self.code,), dtype=self.dtype)
         for i, units in reversed(list(enumerate(widths, 1))):
             tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
-        y = Dense(n_features, name="restored")(tensor)
-        self.networks_ = {
-            "encoder": Model(x, [mean, log_variance], name="encoder"),
-            "decoder": Model(z, y, name="decoder"),
-        }
-        for name, network in self.networks_.items():
+        y = Dense(sample_shape[-1], name="restored")(tensor)
+        encoder = Model(x, [mean, log_variance], name="encoder")
+        decoder = Model(z, y, name="decoder")
+        for network in (encoder, decoder):
             network.initialize(rng)
-            self.optimizers_[name] = self._new_optimizer()
+        self.objective_ = VariationalObjective(
+            encoder, decoder, self.likelihood, self.stddev, self.binarize, self.beta
+        )
+        whole = Model(x, [decoder(mean), log_variance], name="encoder and decoder")
+        learner = Learner(whole, self.objective_, self._new_optimizer())
+        self.learners_ = {"autoencoder": learner}
         f = "sigmoid" if self.likelihood == "bernoulli" else "linear"
         self.encoder_ = Model(x, mean, name="encoder")
         self.decoder_ = Model(z, Activation(f)(y), name="decoder")
         self.model_ = Model(x, self.decoder_(mean), name="variational_autoencoder")
 
+    def takes_probabilities(self) -> bool:
+        return self.likelihood == "bernoulli"
+
     def _start(self, X: Any) -> None:
-        if self.likelihood == "bernoulli":
-            check_data(X, domain=(0, 1))
         self._steps_per_epoch = -(-len(X) // min(self.batch_size, len(X)))
-
-    # -- what is shown
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """The likelihood of the first thousand samples, and how much of the code is in use."""
-        X = as_samples(X)
-        likelihood = self.log_likelihood(X[:1000], n_samples=100).mean()
-        return {
-            "log-likelihood, nats (100 importance samples)": float(likelihood),
-            "active numbers of the code": self.active_units(X),
-        }
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        kl = self.kl_per_dimension(X)
-        active = self.active_units(X)
-        caption = (
-            f"What each number of the code costs, on average over test samples: {active} of "
-            f"{self.code} are active (their mean varies by more than {ACTIVE}), the others have "
-            f"been given up. In all {kl.sum():.1f} nats."
-        )
-        figure = plots.bars(np.sort(kl)[::-1], "number of the code", "KL, nats")
-        found = [Picture(caption, figure, is_drawing=True)]
-        course = {"active numbers": self.history_["active"], "KL in all, nats": self.history_["kl"]}
-        caption = "How both went while it learned: where they fall to 0, the code has collapsed."
-        found.append(Picture(caption, plots.lines(course, "epoch", ""), is_drawing=True))
-        if image_shape is None:
-            return found
-        grid = plots.image_grid([("", row) for row in np.split(self.sample(30), 3)], image_shape)
-        walk = plots.image_grid(self._walk(kl), image_shape)
-        return [
-            *found,
-            Picture("New samples, drawn from the model.", grid),
-            Picture(
-                "From -2 to 2 along the two numbers of the code that cost most, the others 0.", walk
-            ),
-        ]
-
-    def _walk(self, kl: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Rows of samples between which the two numbers of the code that say most change."""
-        first, second = np.argsort(-kl, kind="stable")[[0, min(1, len(kl) - 1)]]
-        steps = np.linspace(-2, 2, 9)
-        z = np.zeros((9, 9, self.code), self.dtype)
-        z[:, :, first], z[:, :, second] = steps[None, :], steps[:, None]
-        images = to_numpy(self.inverse_transform(z.reshape(81, -1)))
-        return [("", row) for row in np.split(images, 9)]

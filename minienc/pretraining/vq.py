@@ -22,22 +22,80 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc import plots
-from minienc.arrays import Array, beside, on_device, rows_at, to_numpy
-from minienc.data.checks import check_data
+from minienc.arrays import beside, get_array_module, on_device, rows_at, to_numpy
 from minienc.functions.quantization import (
     quantization_error_backward,
     quantization_error_forward,
 )
 from minienc.layers import Dense, Input, VectorQuantizer
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Picture, as_samples, as_widths, check_counts, iterate_samples
+from minienc.pretraining.base import as_samples, as_widths, check_counts, iterate_samples
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
+from minienc.training.step import Learner, Objective
+
+
+class Quantization(Objective):
+    """L of a batch (x,), and its gradient; and codes that nobody has chosen for long begin anew.
+
+    ``arrays["idle"]`` (n_codes,) counts the steps for which each code has not been chosen.
+    """
+
+    names = ("loss", "quantization", "perplexity", "used")
+
+    def __init__(
+        self,
+        encoder: Model,
+        decoder: Model,
+        codebook: VectorQuantizer,
+        loss: str,
+        beta: float,
+        patience: int,
+        arrays: dict[str, Any],
+    ) -> None:
+        self.encoder, self.decoder, self.codebook = encoder, decoder, codebook
+        self.loss, self.beta, self.patience, self.arrays = get_loss(loss), beta, patience, arrays
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (x,), C = batch, self.codebook.C.value
+        z, encoder_cache = self.encoder.forward(x)  # (1)
+        each, choice = quantization_error_forward(z.reshape(-1, C.shape[1]), C)  # (2)
+        x_hat, decoder_cache = self.decoder.forward(choice.q.reshape(z.shape))  # (3)
+        restoring, loss_cache = self.loss.forward(x_hat, x)  # (4)
+        use = np.bincount(to_numpy(choice.index), minlength=len(C))
+        loss = float(restoring) + (1 + self.beta) * float(each.mean())  # (5)
+        numbers = loss, each.mean(), perplexity(use), int((use > 0).sum())
+        return numbers, (encoder_cache, each, choice, decoder_cache, loss_cache, use, rng)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        encoder_cache, each, choice, decoder_cache, loss_cache, _, _ = cache
+        deach = get_array_module(each).full_like(each, dloss / len(each))  # (5)
+        dx_hat = self.loss.backward(dloss, loss_cache)  # (4)
+        dq = self.decoder.backward(dx_hat, decoder_cache, grads)  # (3)
+        pull, dC = quantization_error_backward(deach, choice)  # (2)
+        dz = dq + self.beta * pull.reshape(dq.shape)  # straight through: dq is where dz would be
+        gradient = grads[self.codebook.C]
+        gradient += dC
+        self.encoder.backward(dz, encoder_cache, grads, need_dx=False)  # (1)
+
+    def updates(self, cache: Any) -> list[Any]:
+        """Put codes that nobody has chosen for long on random z of this batch."""
+        _, _, choice, _, _, use, rng = cache
+        idle = np.where(use > 0, 0, self.arrays["idle"] + 1)
+        dead = np.flatnonzero(idle >= self.patience)
+        idle[dead] = 0
+        self.arrays["idle"] = idle
+        if not len(dead):
+            return []
+        chosen = rng.integers(0, len(choice.z), len(dead))
+        C = self.codebook.C.value.copy()
+        C[beside(dead, C)] = choice.z[beside(chosen, C)]
+        return [(self.codebook.C, C)]
 
 
 class VQAutoencoder(SteppedPretrainer):
@@ -70,6 +128,7 @@ class VQAutoencoder(SteppedPretrainer):
     """
 
     method = "vq"
+    choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
 
     def __init__(
         self,
@@ -93,93 +152,20 @@ class VQAutoencoder(SteppedPretrainer):
         self.activation = activation
         self.loss = loss
 
-    @classmethod
-    def suggest(
-        cls, n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
-    ) -> dict[str, Any]:
-        wide = math.prod(sample_shape) >= 256
-        return super().suggest(n_samples, sample_shape, in_unit_interval) | {
-            "hidden": (512, 256) if wide else (128,),
-            "groups": 16 if wide else 8,
-            "n_codes": 256 if wide else 64,
-        }
-
-    # -- the mathematics
-
-    def _step(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        encoder, decoder = self.networks_["encoder"], self.networks_["decoder"]
-        codebook, loss, n = self.networks_["codebook"], get_loss(self.loss), len(x)
-        z, encoder_cache = encoder.forward(x)
-        each, choice = quantization_error_forward(z.reshape(-1, self.dim), self._layer.C.value)
-        x_hat, decoder_cache = decoder.forward(choice.q.reshape(z.shape))
-        restoring, loss_cache = loss.forward(x_hat, x)
-
-        gradients = decoder.new_gradients()
-        dx_hat = loss.backward(x_hat.dtype.type(1), loss_cache)
-        dq = decoder.backward(dx_hat, decoder_cache, gradients)
-        self.optimizers_["decoder"].step(decoder.parameters, gradients)
-
-        even = 0 * each + 1 / len(each)
-        pull, dC = quantization_error_backward(even, choice)
-        gradients = encoder.new_gradients()
-        dz = dq + self.beta * pull.reshape(n, -1)  # straight through: dq is where dz would be
-        encoder.backward(dz, encoder_cache, gradients, need_dx=False)
-        self.optimizers_["encoder"].step(encoder.parameters, gradients)
-        gradients = codebook.new_gradients()
-        gradients[self._layer.C][...] = dC
-        self.optimizers_["codebook"].step(codebook.parameters, gradients)
-        use = self._count(choice)
-        self._revive(use, choice.z, rng)
-        return self._logs(restoring, each, use)
-
-    def _losses(self, x: Array, rng: np.random.Generator) -> dict[str, Any]:
-        z = self.networks_["encoder"](x)
-        each, choice = quantization_error_forward(z.reshape(-1, self.dim), self._layer.C.value)
-        x_hat = self.networks_["decoder"](choice.q.reshape(z.shape))
-        return self._logs(get_loss(self.loss).forward(x_hat, x)[0], each, self._count(choice))
-
-    def _logs(self, restoring: Any, each: Array, use: np.ndarray) -> dict[str, Any]:
-        loss = float(restoring) + (1 + self.beta) * float(each.mean())
-        return {
-            "loss": loss,
-            "quantization": each.mean(),
-            "perplexity": perplexity(use),
-            "used": int((use > 0).sum()),
-        }
-
-    def _count(self, choice: Any) -> np.ndarray:
-        return np.bincount(to_numpy(choice.index), minlength=self.n_codes)
-
-    def _revive(self, use: np.ndarray, z: Array, rng: np.random.Generator) -> None:
-        """Put codes that nobody has chosen for long on random z of this batch."""
-        idle = np.where(use > 0, 0, self.arrays_["idle"] + 1)
-        dead = np.flatnonzero(idle >= self.patience)
-        if len(dead):
-            chosen = rng.integers(0, len(z), len(dead))
-            C = self._layer.C.value.copy()
-            C[beside(dead, C)] = z[beside(chosen, C)]
-            self._layer.C.value = C
-            idle[dead] = 0
-        self.arrays_["idle"] = idle
-
     # -- what learns
 
-    def check_params(self, n_features: int) -> None:
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
         name = "VQAutoencoder"
         check_counts(
             name, groups=self.groups, n_codes=self.n_codes, dim=self.dim, patience=self.patience
         )
         if not (math.isfinite(self.beta) and self.beta >= 0):
             raise ValueError(f"{name}: beta is {self.beta!r}, expected a number >= 0")
-        if self.loss not in ("binary_crossentropy", "mean_squared_error"):
-            raise ValueError(
-                f"{name}: loss is {self.loss!r}, expected binary_crossentropy or mean_squared_error"
-            )
-        super().check_params(n_features)
 
-    def _build(self, n_features: int, rng: np.random.Generator) -> None:
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         widths, width = as_widths("VQAutoencoder", self.hidden), self.groups * self.dim
-        tensor = x = Input((n_features,), dtype=self.dtype)
+        tensor = x = Input(sample_shape, dtype=self.dtype)
         for i, units in enumerate(widths, 1):
             tensor = Dense(units, activation=self.activation, name=f"encoder_{i}")(tensor)
         z = Dense(width, name="code")(tensor)
@@ -187,33 +173,32 @@ class VQAutoencoder(SteppedPretrainer):
         for i, units in reversed(list(enumerate(widths, 1))):
             tensor = Dense(units, activation=self.activation, name=f"decoder_{i}")(tensor)
         f = "sigmoid" if self.loss == "binary_crossentropy" else "linear"
-        x_hat = Dense(n_features, activation=f, name="restored")(tensor)
+        x_hat = Dense(sample_shape[-1], activation=f, name="restored")(tensor)
         self._layer = VectorQuantizer(self.n_codes, self.dim, name="codebook")
         code = Input((width,), dtype=self.dtype)
         self.decoder_ = Model(q, x_hat, name="decoder")
-        self.networks_ = {
-            "encoder": Model(x, z, name="continuous"),
-            "decoder": self.decoder_,
-            "codebook": Model(code, self._layer(code), name="quantizer"),
-        }
-        for name, network in self.networks_.items():
+        encoder = Model(x, z, name="continuous")
+        for network in (encoder, self.decoder_, Model(code, self._layer(code))):
             network.initialize(rng)
-            self.optimizers_[name] = self._new_optimizer()
         self.encoder_ = Model(x, self._layer(z), name="encoder")
         self.model_ = Model(x, self.decoder_(self._layer(z)), name="vq_autoencoder")
+        arrays: dict[str, Any] = {}
+        self.objective_ = Quantization(
+            encoder, self.decoder_, self._layer, self.loss, self.beta, self.patience, arrays
+        )
+        learner = Learner(self.model_, self.objective_, self._new_optimizer(), arrays)
+        self.learners_ = {"autoencoder": learner}
 
     def _start(self, X: Any) -> None:
         """The codebook begins with z of samples; codes would else lie where no z is."""
-        if self.loss == "binary_crossentropy":
-            check_data(X, domain=(0, 1))
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:1000])
-        network = self.networks_["encoder"]
-        z = to_numpy(network.predict(as_samples(rows_at(X, chosen)), batch_size=1000))
+        encoder = self.objective_.encoder
+        z = to_numpy(encoder.predict(as_samples(rows_at(X, chosen)), batch_size=1000))
         z = z.reshape(-1, self.dim)
         first = z[rng.permutation(len(z))[np.arange(self.n_codes) % len(z)]]
         self._layer.C.value = beside(first.astype(self.dtype), self._layer.C.value)
-        self.arrays_["idle"] = np.zeros(self.n_codes, int)
+        self.objective_.arrays["idle"] = np.zeros(self.n_codes, int)
 
     # -- what it is for
 
@@ -223,7 +208,7 @@ class VQAutoencoder(SteppedPretrainer):
         C, found = self._layer.C.value, []
         with on_device(self.model_.device):
             for x in iterate_samples(as_samples(X), dtype=self.dtype):
-                z = self.networks_["encoder"](beside(x, C)).reshape(-1, self.dim)
+                z = self.objective_.encoder(beside(x, C)).reshape(-1, self.dim)
                 found.append(to_numpy(quantization_error_forward(z, C)[1].index))
         return np.concatenate(found).reshape(-1, self.groups)
 
@@ -232,34 +217,6 @@ class VQAutoencoder(SteppedPretrainer):
         self.check_fitted()
         C = to_numpy(self._layer.C.value)
         return to_numpy(self.inverse_transform(C[np.asarray(tokens)].reshape(len(tokens), -1)))
-
-    def measures(self, X: Any, y: np.ndarray | None) -> dict[str, float]:
-        """How much of the codebook is in use."""
-        use = np.bincount(self.tokens(X).ravel(), minlength=self.n_codes)
-        return {"codes in use": float((use > 0).sum()), "their perplexity": perplexity(use)}
-
-    def pictures(self, X: np.ndarray, image_shape: Sequence[int] | None) -> list[Picture]:
-        """How often each code is used; what one sample becomes when one of its codes changes."""
-        tokens = self.tokens(X)
-        use = np.bincount(tokens.ravel(), minlength=self.n_codes)
-        caption = (
-            f"How often each code is used for test samples: {int((use > 0).sum())} of "
-            f"{self.n_codes}, worth {perplexity(use):.1f} in equal use."
-        )
-        figure = plots.bars(np.sort(use)[::-1], "code, the most used first", "times")
-        found = [Picture(caption, figure, is_drawing=True)]
-        if image_shape is not None:
-            changed = np.repeat(tokens[:1], 10 * min(self.groups, 8), axis=0)
-            popular = np.argsort(-use, kind="stable")[np.arange(10) % len(use)]
-            for g in range(min(self.groups, 8)):
-                changed[10 * g : 10 * g + 10, g] = popular
-            images = np.split(self.from_tokens(changed), min(self.groups, 8))
-            rows = [(f"group {g + 1}", row) for g, row in enumerate(images)]
-            caption = (
-                "One test sample, with one of its codes replaced by each of the ten most used."
-            )
-            found.append(Picture(caption, plots.image_grid(rows, image_shape)))
-        return found
 
 
 def perplexity(use: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minienc.arrays import beside, to_numpy
+from minienc.arrays import to_numpy
 from minienc.files import atomic_write
 
 
@@ -21,7 +21,7 @@ class Callback:
     """Hooks of a run; override those you need. ``self.trainer`` is the run, ``self.model`` its
     model. ``logs`` holds the loss, the metrics and, at the end of an epoch, the validation's."""
 
-    trainer: Any  # the TrainingLoop
+    trainer: Any  # the Trainer
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
 
     @property
@@ -139,7 +139,7 @@ class EarlyStopping(_Monitor):
         if value - self.min_delta > self.best:
             self.best, self.best_epoch, self.wait = value, epoch, 0
             if self.restore_best_weights:
-                self.best_weights = self.model.parameters.vector.copy()
+                self.best_weights = self.trainer.weights()
         else:
             self.wait += 1
             if self.wait >= max(self.patience, 1):
@@ -147,7 +147,7 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         if self.best_weights is not None:
-            self.trainer.set_vector(self.best_weights)
+            self.trainer.set_weights(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {
@@ -155,14 +155,18 @@ class EarlyStopping(_Monitor):
             "best_epoch": self.best_epoch,
             "wait": self.wait,
         }
-        if self.best_weights is not None:
-            state["best_weights"] = to_numpy(self.best_weights)
+        for learner, weights in (self.best_weights or {}).items():
+            for name, array in weights.items():
+                state[f"best_weights/{learner}/{name}"] = to_numpy(array)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
-        if "best_weights" in state:
-            self.best_weights = beside(state["best_weights"], self.model.parameters.vector)
+        kept = {key: a for key, a in state.items() if key.startswith("best_weights/")}
+        for key, array in kept.items():
+            _, learner, name = key.split("/", 2)
+            self.best_weights = self.best_weights or {}
+            self.best_weights.setdefault(learner, {})[name] = array
 
 
 class ModelCheckpoint(_Monitor):
@@ -239,17 +243,18 @@ class CSVLogger(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Before each epoch, set the learning rate to ``schedule(epoch, current)``."""
+    """Before each epoch, set the learning rate to ``schedule(epoch, current)``: of each optimiser,
+    where there are several."""
 
     def __init__(self, schedule: Callable[[int, float], float]) -> None:
         self.schedule = schedule
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
-        optimizer = self.model.optimizer
-        optimizer.learning_rate = float(self.schedule(epoch, optimizer.current_learning_rate))
+        for optimizer in self.trainer.optimizers:
+            optimizer.learning_rate = float(self.schedule(epoch, optimizer.current_learning_rate))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        logs["learning_rate"] = float(self.model.optimizer.current_learning_rate)
+        _log_learning_rate(self.trainer, logs)
 
 
 class ReduceLROnPlateau(_Monitor):
@@ -274,8 +279,7 @@ class ReduceLROnPlateau(_Monitor):
         self.cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        optimizer = self.model.optimizer
-        logs["learning_rate"] = float(optimizer.current_learning_rate)
+        _log_learning_rate(self.trainer, logs)
         value = self.value(logs)
         if self.cooling:
             self.cooling -= 1
@@ -284,9 +288,11 @@ class ReduceLROnPlateau(_Monitor):
             self.best, self.wait = value, 0
         elif not self.cooling:
             self.wait += 1
-            if self.wait >= self.patience and optimizer.current_learning_rate > self.min_lr:
-                lower = optimizer.current_learning_rate * self.factor
-                optimizer.learning_rate = max(lower, self.min_lr)
+            high = [o for o in self.trainer.optimizers if o.current_learning_rate > self.min_lr]
+            if self.wait >= self.patience and high:
+                for optimizer in high:
+                    lower = optimizer.current_learning_rate * self.factor
+                    optimizer.learning_rate = max(lower, self.min_lr)
                 self.wait, self.cooling = 0, self.cooldown
 
     def state_dict(self) -> dict[str, Any]:
@@ -294,3 +300,9 @@ class ReduceLROnPlateau(_Monitor):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.wait, self.cooling = state["best"], state["wait"], state["cooling"]
+
+
+def _log_learning_rate(trainer: Any, logs: dict[str, float]) -> None:
+    """Log the learning rate of the first optimiser, where there is one."""
+    for optimizer in trainer.optimizers[:1]:
+        logs["learning_rate"] = float(optimizer.current_learning_rate)

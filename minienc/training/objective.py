@@ -1,45 +1,35 @@
-"""The number that training makes small, and its gradient.
+"""The objective of a compiled model: its graph, with the losses as the last steps.
 
-    objective = sum_i weight_i loss_i(output_i, target_i)      each output's loss
-              + sum   penalty(W)                               weight regularisers
-              + sum   penalty(y) / N                           activity regularisers
+    loss = sum_i weight_i loss_i(output_i, target_i)      each output's loss
+         + sum   penalty(W)                               weight regularisers
+         + sum   penalty(y) / N                           activity regularisers
 
-An activity penalty is one more loss on one more output of the graph, so its gradient joins the
-others where they meet in backward, by the sum that every fan-out is. A loss that can take over its
-output layer's activation (sigmoid with binary cross-entropy, softmax with cross-entropy) gets a
-graph that stops before that activation: the two are one function with one stable gradient.
+A loss is a step like any other: two tensors go in, an output and its target, and a number comes
+out. So the graph runs backward from the number 1, and gradients add up wherever they meet.
+
+**Activation and loss are one where they can be.** A sigmoid before binary cross-entropy, or a
+softmax before categorical cross-entropy, rounds away what the logarithm then asks for; as one
+function of z they are exact. So the output layer stands here as two steps, z = x W + b and
+y = f(z), such a loss takes z, and a step whose result nobody uses is left out.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from minienc.arrays import Array, as_number
-from minienc.functions.activations import get_activation
-from minienc.layers.base import Gradients
-from minienc.layers.graph import Graph
+from minienc.arrays import Array
+from minienc.functions.merging import weighted_sum_forward
+from minienc.layers.base import Layer
+from minienc.layers.dense import Activation
+from minienc.layers.graph import Graph, Step
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.training.losses import Loss
 
 
-class NonFiniteError(FloatingPointError):
-    """Training met NaN or infinity; the message says in which batch and layer."""
-
-
-class ObjectiveCache(NamedTuple):
-    layers: list[Any]  # a cache for each layer of the training graph
-    losses: list[Any]  # a cache for each output's loss
-    activities: list[Any]  # a cache for each activity penalty
-    weights: list[Any]  # a cache for each weight penalty
-    n_samples: int
-
-
-class Objective:
-    """See the module's docstring.
+class ModelObjective(Graph):
+    """See the module's docstring. A batch is ``(*inputs, *targets, *sample_weights)``; the weights
+    may be left out.
 
     Parameters
     ----------
@@ -48,7 +38,15 @@ class Objective:
     losses : one ``Loss`` for each output
     loss_weights : one number for each output
     metrics : for each output a list of ``(name, function(target, y) -> (N,))``
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the numbers that ``forward`` returns: "loss", and each metric's.
     """
+
+    wants_dx = False
+    names: tuple[str, ...]
 
     def __init__(
         self,
@@ -57,120 +55,146 @@ class Objective:
         loss_weights: Sequence[float],
         metrics: Sequence[Sequence[tuple[str, Callable]]],
     ) -> None:
-        self.loss_weights = [float(w) for w in loss_weights]
-        self.metrics = metrics
-        self.n_outputs = len(losses)
-        self.graph, self.losses, self.activations = _stop_at_logits(graph, losses)
-        self.activity_regularizers = []
-        for step in tuple(self.graph.steps):
+        self.steps, self.n_slots = list(graph.steps), graph.n_slots
+        n, ys = len(losses), graph.output_slots
+        targets, weights = self._new_slots(n), self._new_slots(n)
+        self.input_slots = [*graph.input_slots, *targets, *weights]
+        terms = []  # (slot of a number, its weight in the loss)
+        for y, loss, weight, t, w in zip(ys, losses, loss_weights, targets, weights, strict=True):
+            z, loss = self._before_activation(y, loss)
+            number = self._append(LossLayer(loss), f"loss {loss.name}", z, t, w)
+            terms.append((number, float(weight)))
+        for step in graph.steps:
             if step.layer.activity_regularizer is not None:
-                self.graph.output_slots.append(step.outputs[0])
-                self.activity_regularizers.append(step.layer.activity_regularizer)
-        parameters = [p for _, p in self.graph.named_parameters()]
-        self.regularized = [p for p in parameters if p.regularizer is not None]
+                penalty = ActivityPenalty(step.layer.activity_regularizer)
+                path = f"{step.path}/activity_regularizer"
+                terms.append((self._append(penalty, path, step.outputs[0]), 1.0))
+        for name, p in graph.named_parameters():
+            if p.regularizer is not None:
+                terms.append((self._append(WeightPenalty(p), f"{name}/regularizer"), 1.0))
+        slots = [slot for slot, _ in terms]
+        total = slots[0]
+        if len(terms) > 1 or terms[0][1] != 1:
+            total = self._append(WeightedSum([w for _, w in terms]), "loss", *slots)
+        self.names, self.output_slots = ("loss",), [total]
+        for y, t, named in zip(ys, targets, metrics, strict=True):
+            for name, metric in named:
+                self.names = (*self.names, name)
+                self.output_slots.append(self._append(Metric(metric), name, t, y))
+        self._leave_out_what_nobody_uses()
+        self.note_needs()
+        self.uses_rng = any(step.layer.uses_rng for step in self.steps)
 
-    def forward(
-        self,
-        xs: Sequence[Array],
-        targets: Sequence[Array],
-        sample_weights: Sequence[Array | None] | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> tuple[dict[str, Any], ObjectiveCache]:
-        """Return {"loss": ..., each metric: ...} for one batch, and the cache for ``backward``.
+    def _new_slots(self, n: int) -> list[int]:
+        self.n_slots += n
+        return list(range(self.n_slots - n, self.n_slots))
 
-        The numbers are floats, or on a device arrays of no axes.
-        """
-        n = xs[0].shape[0]
-        outputs, layer_caches = self.graph.forward(xs, rng)
-        sample_weights = sample_weights or [None] * self.n_outputs
-        values: dict[str, Any] = {"loss": 0.0}
-        loss_caches, activity_caches, weight_caches = [], [], []
-        for i, loss in enumerate(self.losses):
-            value, cache = loss.forward(outputs[i], targets[i], sample_weights[i])
-            loss_caches.append(cache)
-            values["loss"] += self.loss_weights[i] * as_number(value)
-            if self.metrics[i]:
-                y = get_activation(self.activations[i])(outputs[i])[0]
-                for name, metric in self.metrics[i]:
-                    values[name] = as_number(metric(targets[i], y).mean())
-        for regularizer, y in zip(
-            self.activity_regularizers, outputs[self.n_outputs :], strict=True
-        ):
-            value, cache = regularizer.forward(y)
-            activity_caches.append(cache)
-            values["loss"] += as_number(value) / n
-        for p in self.regularized:
-            value, cache = p.regularizer.forward(p.value)
-            weight_caches.append(cache)
-            values["loss"] += as_number(value)
-        cache = ObjectiveCache(layer_caches, loss_caches, activity_caches, weight_caches, n)
-        return values, cache
+    def _append(self, layer: Layer, path: str, *inputs: int) -> int:
+        """A last step of this layer on these slots; return the slot of its number."""
+        (slot,) = self._new_slots(1)
+        self.steps.append(Step(layer, path, inputs, (slot,), True, None, ((),)))
+        return slot
 
-    def backward(
-        self, cache: ObjectiveCache, grads: Gradients, need_dx: bool = False
-    ) -> tuple[Array | None, ...]:
-        """Add the objective's gradient to ``grads``; return dx for each input if needed."""
-        dys = [
-            loss.backward(weight, c)
-            for loss, weight, c in zip(self.losses, self.loss_weights, cache.losses, strict=True)
+    def _before_activation(self, y: int, loss: Loss) -> tuple[int, Loss]:
+        """The slot that the loss of ``y`` takes, and the loss as a function of it: of z, where the
+        layer that makes y = f(z) has the activation that the loss takes over, else of y."""
+        k = next((k for k, step in enumerate(self.steps) if y in step.outputs), None)
+        if k is None or loss.logits_activation is None:
+            return y, loss
+        step = self.steps[k]
+        if getattr(step.layer, "activation", None) != loss.logits_activation:
+            return y, loss
+        if isinstance(step.layer, Activation):
+            return step.inputs[0], loss.on_logits()
+        (z,) = self._new_slots(1)
+        linear: Any = step.layer
+        self.steps[k : k + 1] = [
+            step._replace(layer=linear.without_activation(), outputs=(z,)),
+            step._replace(layer=Activation(linear.activation), inputs=(z,), several=False),
         ]
-        for regularizer, c in zip(self.activity_regularizers, cache.activities, strict=True):
-            dys.append(regularizer.backward(1.0 / cache.n_samples, c))
-        for p, c in zip(self.regularized, cache.weights, strict=True):
-            gradient = grads[p]
-            gradient += p.regularizer.backward(1.0, c)
-        return self.graph.backward(dys, cache.layers, grads, need_dx)
+        return z, loss.on_logits()
 
-    def find_nonfinite(self, xs: Sequence[Array], rng: np.random.Generator | None) -> str:
-        """Say where NaN or infinity first appears when this batch runs forward."""
-        for name, p in self.graph.named_parameters():
-            if not math.isfinite(float(p.value.sum())):
-                return f"the weights {name} are not finite any more"
-        probe = copy.copy(self.graph)
-        probe.output_slots = [s for step in probe.steps for s in step.outputs]
-        paths = [step.path for step in probe.steps for _ in step.outputs]
-        outputs, _ = probe.forward(xs, rng)
-        for path, y in zip(paths, outputs, strict=True):
-            if not math.isfinite(float(abs(y).sum())):
-                return f"it first appears in the output of layer {path}"
-        return "every layer's output is finite, so it appears in the loss itself"
+    def _leave_out_what_nobody_uses(self) -> None:
+        used = set(self.output_slots)
+        for step in reversed(self.steps):
+            if used & set(step.outputs):
+                used.update(step.inputs)
+        self.steps = [step for step in self.steps if used & set(step.outputs)]
 
 
-def _stop_at_logits(
-    graph: Graph, losses: Sequence[Loss]
-) -> tuple[Graph, list[Loss], list[str | None]]:
-    """A copy of the graph whose outputs are logits where their loss takes them.
+class LossLayer(Layer):
+    """One output's loss: (y, target, sample weight) -> a number. Its gradient is y's alone."""
 
-    Returns the graph, the losses on its outputs, and for each output the activation that was
-    left to the loss (None: none was).
-    """
-    graph = copy.copy(graph)
-    graph.steps, graph.output_slots = list(graph.steps), list(graph.output_slots)
-    losses = list(losses)
-    activations: list[str | None] = []
-    for i, loss in enumerate(losses):
-        slot = graph.output_slots[i]
-        k = next((k for k, step in enumerate(graph.steps) if slot in step.outputs), None)
-        activation = None if k is None else getattr(graph.steps[k].layer, "activation", None)
-        if k is None or activation is None or activation != loss.logits_activation:
-            activations.append(None)
-            continue
-        step = graph.steps[k]
-        twin = step._replace(layer=step.layer.without_activation())  # type: ignore[attr-defined]
-        y_is_used = (
-            graph.output_slots.count(slot) > 1
-            or any(slot in other.inputs for other in graph.steps)
-            or step.layer.activity_regularizer is not None
-        )
-        if y_is_used:  # y and the logits are both computed
-            twin.layer.activity_regularizer = None
-            twin = twin._replace(outputs=(graph.n_slots,))
-            graph.steps.append(twin)
-            graph.output_slots[i] = graph.n_slots
-            graph.n_slots += 1
-        else:
-            graph.steps[k] = twin
-        losses[i] = loss.on_logits()
-        activations.append(activation)
-    graph._note_needs()
-    return graph, losses, activations
+    takes_several = True
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        self.pair, self.options = loss.pair, tuple(loss.options)
+        vars(self).update(loss.options)
+        self.built_for = ()
+
+
+class ActivityPenalty(Layer):
+    """A penalty on what a layer returns, for each sample of the batch: y (N, ...) -> a number."""
+
+    takes_several = True
+
+    def __init__(self, regularizer: Any) -> None:
+        super().__init__()
+        self.regularizer = regularizer
+
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+        (y,) = x
+        penalty, cache = self.regularizer.forward(y)
+        return penalty / len(y), (cache, len(y))
+
+    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        cache, n = cache
+        return (self.regularizer.backward(dy / n, cache),)
+
+
+class WeightPenalty(Layer):
+    """A penalty on a parameter: a number of no inputs."""
+
+    takes_several = True
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__()
+        self.parameter = parameter
+
+    def parameters_used(self) -> tuple[Parameter, ...]:
+        return (self.parameter,)
+
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+        return self.parameter.regularizer.forward(self.parameter.value)
+
+    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        if grads is not None:
+            grads.add(self.parameter, self.parameter.regularizer.backward(dy, cache))
+        return ()
+
+
+class WeightedSum(Layer):
+    """Several numbers become one."""
+
+    pair = weighted_sum_forward
+    options = ("weights",)
+    takes_several = True
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        super().__init__()
+        self.weights, self.built_for = tuple(weights), ()
+
+
+class Metric(Layer):
+    """What is reported beside the loss: (target, y) -> the mean over the samples. No gradient."""
+
+    takes_several = True
+
+    def __init__(self, metric: Callable[[Array, Array], Array]) -> None:
+        super().__init__()
+        self.metric = metric
+
+    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+        target, y = x
+        return self.metric(target, y).mean(), None

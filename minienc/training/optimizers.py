@@ -1,9 +1,6 @@
-"""Optimisers: how weights move against their gradient.
+"""Optimisers: owners of what a step remembers, and of its settings.
 
-Each algorithm is one step function on flat vectors, written as in its paper, and a class that
-owns the vectors it remembers. A step writes into the weights: it is the one moment when they
-change. w, g and what is remembered are (P,), all parameters of a model one behind the other; where
-the gradient is clipped, ``scale`` is what g is multiplied with first.
+The steps themselves, each as in its paper, stand in ``functions/optimizers.py``.
 """
 
 from __future__ import annotations
@@ -13,123 +10,15 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from minienc.arrays import Array, as_number, get_array_module, to_device, zeros_aligned
-from minienc.primitive import primitive
-
-# ------------------------------------------------------------------------------------------ steps
-
-
-def _scaled(g, scale):
-    """scale g; g itself for the number 1. An array of no axes is not looked at: that would wait."""
-    return g if isinstance(scale, float) and scale == 1 else scale * g
-
-
-@primitive
-def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=1.0):
-    """w <- w - lr g; with momentum  v <- momentum v - lr g,  w <- w + v.
-
-    Nesterov's looks ahead, w <- w + momentum v - lr g with the new v. ``velocity`` may be None
-    without momentum.
-
-    Sources: Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, "On the importance
-    of initialization and momentum in deep learning", eq. 3 and 4.
-    """
-    g = _scaled(g, scale)
-    if not momentum:
-        w -= learning_rate * g
-        return
-    velocity *= momentum
-    velocity -= learning_rate * g
-    if nesterov:
-        w += momentum * velocity
-        w -= learning_rate * g
-    else:
-        w += velocity
-
-
-@primitive
-def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7, scale=1.0):
-    """s <- rho s + (1 - rho) g^2,  w <- w - lr g / sqrt(s + epsilon).
-
-    With momentum  v <- momentum v + lr g / sqrt(s + epsilon),  w <- w - v.
-
-    Source: Tieleman and Hinton 2012, lecture 6.5; epsilon under the root as in Keras.
-    """
-    g = _scaled(g, scale)
-    xp = get_array_module(w)
-    s *= rho
-    s += (1 - rho) * (g * g)
-    update = learning_rate * g / xp.sqrt(s + epsilon)
-    if not momentum:
-        w -= update
-        return
-    velocity *= momentum
-    velocity += update
-    w -= velocity
-
-
-@primitive
-def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
-    """s <- s + g^2,  w <- w - lr g / sqrt(s + epsilon).
-
-    Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
-    stochastic optimization", section 1.1 (diagonal form).
-    """
-    g = _scaled(g, scale)
-    xp = get_array_module(w)
-    s += g * g
-    w -= learning_rate * g / xp.sqrt(s + epsilon)
-
-
-@primitive
-def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, scale=1.0):
-    """m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  w <- w - a m / (sqrt(v) + epsilon).
-
-    m and v begin at 0 and are too small at first, by 1 - b^t in expectation; the factor
-    a = lr sqrt(1 - b2^t) / (1 - b1^t) mends both at once. ``step`` is t, from 1.
-
-    Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1 in the
-    order of its section 2 (as Keras has it, so epsilon is the paper's epsilon-hat).
-    """
-    g = _scaled(g, scale)
-    xp = get_array_module(w)
-    m *= beta_1
-    m += (1 - beta_1) * g
-    v *= beta_2
-    v += (1 - beta_2) * (g * g)
-    a = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
-    w -= a * m / (xp.sqrt(v) + epsilon)
-
-
-@primitive
-def adamw_step(
-    w,
-    g,
-    m,
-    v,
-    step,
-    learning_rate,
-    beta_1=0.9,
-    beta_2=0.999,
-    epsilon=1e-7,
-    weight_decay=0.004,
-    scale=1.0,
-):
-    """w <- w - lr weight_decay w, then Adam's step: the decay is not divided by sqrt(v).
-
-    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
-    """
-    w -= (learning_rate * weight_decay) * w
-    adam_step.definition(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon, scale)
-
-
-@primitive
-def sum_of_squares(g):
-    """sum g^2, a number: its root is the norm that clipping looks at."""
-    return as_number((g * g).sum())
-
-
-# ---------------------------------------------------------------------------------------- classes
+from minienc.arrays import Array, get_array_module, to_device, zeros_aligned
+from minienc.functions.optimizers import (
+    adagrad_step,
+    adam_step,
+    adamw_step,
+    rmsprop_step,
+    sgd_step,
+    sum_of_squares,
+)
 
 
 class Optimizer:
@@ -186,28 +75,25 @@ class Optimizer:
         parameters : Parameters
         gradients : Gradients, of the same layout; not written to
         """
-        self.move(parameters, gradients, *self.next_step())
-        parameters.touch()
-
-    def next_step(self) -> tuple[int, float]:
-        """Count a step; return which it is, from 1, and its learning rate."""
         rate = self.current_learning_rate
         self.iterations += 1
-        return self.iterations, rate
+        self.move(parameters, gradients, self.iterations, rate)
+        parameters.touch()
 
     def move(self, parameters: Any, gradients: Any, step: Any, rate: Any) -> None:
-        """The arithmetic of ``step``, for what ``next_step`` returned: nothing is counted.
+        """The arithmetic of ``step``, which is step number ``step``, from 1: nothing is counted.
 
-        A step that is recorded on a GPU and replayed gets the two as arrays of no axes.
+        Where a device replays it, the two numbers are arrays of no axes.
         """
         w, g = parameters.vector, gradients.vector
         if w.shape != g.shape:
             raise ValueError(
                 f"{type(self).__name__}: gradients for {g.size} numbers, parameters have {w.size}"
             )
-        self._remember(parameters)
+        if parameters is not self._seen:
+            self._remember(parameters)
         segments = parameters.segments()
-        scale = self._clipping_scale(g, segments)
+        scale = 1.0 if self.global_clipnorm is None else self._clipping_scale(g, segments)
         for part, multiplier in segments:
             state = {name: vector[part] for name, vector in self._state.items()}
             part_rate = rate if multiplier == 1 else rate * multiplier
@@ -224,8 +110,6 @@ class Optimizer:
 
     def _remember(self, parameters: Any) -> None:
         """Make the state at the first step; refuse a model of another layout afterwards."""
-        if parameters is self._seen:
-            return
         self._seen = parameters
         layout = tuple((name, tuple(view.shape)) for name, view in parameters.items())
         if self._layout is None:
@@ -247,8 +131,7 @@ class Optimizer:
             )
 
     def _clipping_scale(self, g: Array, segments: list) -> Any:
-        if self.global_clipnorm is None:
-            return 1.0
+        assert self.global_clipnorm is not None
         total = sum(sum_of_squares(g[part]) for part, _ in segments)
         if isinstance(total, (int, float)):
             norm = math.sqrt(total)

@@ -15,21 +15,19 @@ Two things make R wrong. Cutting off the series: how far R lies from D(h/2) boun
 each output y_j is known to about eps |y_j|, so a difference of two over a width of h to eps |v_j
 y_j| / h, and an output that x does not reach adds nothing. The sum of both is the *uncertainty*.
 The step begins at the size that balances them and is changed until the uncertainty no longer falls;
-a number that is smaller than its uncertainty is below the floor, and nothing is said of it.
+of a number that is smaller than its uncertainty nothing is said: it is below the noise.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-FAR = 256.0
+from minienc.verify.line import Line, Outputs, weigh
 
-Outputs = tuple[np.ndarray, ...]
-Line = Callable[[float], Outputs]  # t -> the outputs at x + t d
+FAR = 256.0
 
 
 class Derivative(NamedTuple):
@@ -38,8 +36,8 @@ class Derivative(NamedTuple):
     value: float
     uncertainty: float
     step: float
-    above: float  # F(h)
-    below: float  # F(-h)
+    above: float  # F(h/2)
+    below: float  # F(-h/2)
     unchanged: bool  # every output was the same to the last bit on both sides
 
 
@@ -49,45 +47,23 @@ def first_step(x: float, scale: float, eps: float) -> float:
     return 2.0 ** round(math.log2(eps**0.2 * (size if size > 0 else 1.0)))
 
 
-def tensor_scale(x: np.ndarray) -> float:
-    """The size that elements of x have, for elements that happen to be near zero."""
-    if x.size == 0:
-        return 1.0
-    largest = float(np.abs(x).max())
-    if not 0 < largest < np.inf:
-        return 1.0
-    rms = largest * float(np.sqrt(np.mean(np.square(x / largest, dtype=np.float64))))
-    return 0.1 * rms if rms > 0 else 1.0
-
-
-def derivative(
-    line: Line,
-    v: Outputs,
-    y: Outputs,
-    h: float,
-    noise: float,
-    goal: float = 1e-9,
-    small: float | None = None,
-) -> Derivative:
+def derivative(line: Line, h: float, goal: float = 1e-9, small: float | None = None) -> Derivative:
     """Differentiate <v, y(t)> at t = 0.
 
     Parameters
     ----------
-    line : function
-    v : cotangents, shaped like the outputs
-    y : the outputs at t = 0
+    line : Line
     h : the first step
-    noise : the relative error of one output, measured by ``measure_noise``
     goal : stop when the uncertainty is below this fraction of the value
     small : a step for the size of the element itself, tried where h does not serve
     """
     best: Derivative | None = None
     tried: set[float] = set()
     first = h
-    hidden = _Hidden(line, v, y, FAR * h, noise)
+    hidden = _Hidden(line, FAR * h)
     while h not in tried and len(tried) < 8:
         tried.add(h)
-        d, truncation, rounding = _richardson(line, v, y, h, noise, hidden)
+        d, truncation, rounding = _richardson(line, h, hidden)
         if best is None or not best.uncertainty <= d.uncertainty:  # or nan
             best = d
         if best.uncertainty <= goal * abs(best.value) or (d.unchanged and len(tried) > 1):
@@ -100,7 +76,7 @@ def derivative(
     for other in (first / 64, small):  # for an element that is small beside its tensor's others
         if other is None or 100 * best.uncertainty <= abs(best.value):
             break
-        d, _, _ = _richardson(line, v, y, other, noise, hidden)
+        d, _, _ = _richardson(line, other, hidden)
         if d.uncertainty < best.uncertainty:
             best = d
     return best
@@ -114,19 +90,21 @@ class _Hidden:
     move there either hides at most eps |v_j y_j| / (FAR h). That step is taken when it matters.
     """
 
-    def __init__(self, line: Line, v: Outputs, y: Outputs, far: float, noise: float) -> None:
-        self.line, self.v, self.y, self.far, self.noise = line, v, y, far, noise
+    def __init__(self, line: Line, far: float) -> None:
+        self.line, self.far = line, far
         self.moves: list[np.ndarray] | None = None
 
     def at(self, above: Outputs, below: Outputs, h: float, value: float) -> float:
-        """The most that the outputs unchanged between above and below add to the derivative."""
+        """The most that outputs equal above and below may add to the derivative."""
         still = [a == b for a, b in zip(above, below, strict=True)]
         most = self._size(still) / h
         if most <= 1e-8 * abs(value):
             return most
         if self.moves is None:
-            ends = self.line(self.far), self.line(-self.far)
-            self.moves = [~((a == b) & (a == c)) for a, b, c in zip(*ends, self.y, strict=True)]
+            ends = self.line.at(self.far), self.line.at(-self.far)
+            self.moves = [
+                ~((a == b) & (a == c)) for a, b, c in zip(*ends, self.line.y, strict=True)
+            ]
         slow = [s & m for s, m in zip(still, self.moves, strict=True)]
         dead = [s & ~m for s, m in zip(still, self.moves, strict=True)]
         return self._size(slow) / h + self._size(dead) / self.far
@@ -134,42 +112,26 @@ class _Hidden:
     def _size(self, which: list[np.ndarray]) -> float:
         square = sum(
             float(np.sum(np.square(c * part, where=w, out=np.zeros(np.shape(part)))))
-            for c, part, w in zip(self.v, self.y, which, strict=True)
+            for c, part, w in zip(self.line.v, self.line.y, which, strict=True)
         )
-        return self.noise * math.sqrt(square)
+        return self.line.noise * math.sqrt(square)
 
 
-def _richardson(
-    line: Line, v: Outputs, y: Outputs, h: float, noise: float, hidden: _Hidden
-) -> tuple[Derivative, float, float]:
-    far_above, far_below = line(h), line(-h)
-    above, below = line(h / 2), line(-h / 2)
-    wide = dot(v, far_above, far_below) / (2 * h)
-    narrow = dot(v, above, below) / h
+def _richardson(line: Line, h: float, hidden: _Hidden) -> tuple[Derivative, float, float]:
+    """R with the steps h and h/2, and the two parts of its uncertainty."""
+    far_above, far_below = line.at(h), line.at(-h)
+    above, below = line.at(h / 2), line.at(-h / 2)
+    wide = line.change(far_above, far_below) / (2 * h)
+    narrow = line.change(above, below) / h
     value = (4 * narrow - wide) / 3
-    rounding = 3 * rounding_of(v, above, below, noise) / h
-    rounding += hidden.at(above, below, h, value)
+    rounding = 3 * line.rounding(above, below) / h + hidden.at(above, below, h, value)
     truncation = abs(value - narrow)
-    d = Derivative(
-        value=value,
-        uncertainty=truncation + rounding,
-        step=h,
-        above=_inner(v, above),
-        below=_inner(v, below),
-        unchanged=all(
-            np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
-            for a, b, c in zip(far_above, far_below, y, strict=True)
-        ),
+    unchanged = all(
+        np.array_equal(a, b, equal_nan=True) and np.array_equal(a, c, equal_nan=True)
+        for a, b, c in zip(far_above, far_below, line.y, strict=True)
     )
-    return d, truncation, rounding
-
-
-def gradient_rounding(x: np.ndarray, v: Outputs, y: Outputs, eps: float) -> float:
-    """What rounding may leave of a gradient that is zero (a bias before a normalisation): the
-    size that a gradient has whose function goes from its value to 0 over the size of x, times
-    what arithmetic of relative error eps leaves of a sum."""
-    size = sum(float(np.sum(np.abs(c * part))) for c, part in zip(v, y, strict=True))
-    return 8 * eps * size / tensor_scale(x)
+    ends = weigh(line.v, above), weigh(line.v, below)
+    return Derivative(value, truncation + rounding, h, *ends, unchanged), truncation, rounding
 
 
 class Sides(NamedTuple):
@@ -179,7 +141,7 @@ class Sides(NamedTuple):
     right: float
 
 
-def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sides | None:
+def find_kink(line: Line, h: float) -> Sides | None:
     """The slopes to both sides if x is a kink; None where the function is smooth.
 
     Curvature makes one-sided slopes differ too, but by an amount that shrinks with the step; at a
@@ -187,90 +149,9 @@ def find_kink(line: Line, v: Outputs, y: Outputs, h: float, noise: float) -> Sid
     """
     jumps = []
     for step in (h, h / 8):
-        above, below = line(step), line(-step)
-        sides = Sides(dot(v, y, below) / step, dot(v, above, y) / step)
-        rounding = 4 * rounding_of(v, above, below, noise) / step
-        jump = abs(sides.right - sides.left)
-        if not jump > 10 * rounding:
+        above, below = line.at(step), line.at(-step)
+        sides = Sides(line.change(line.y, below) / step, line.change(above, line.y) / step)
+        jumps.append(abs(sides.right - sides.left))
+        if not jumps[-1] > 40 * line.rounding(above, below) / step:
             return None
-        jumps.append(jump)
     return sides if jumps[1] > 0.5 * jumps[0] else None
-
-
-def dot(v: Outputs, above: Outputs, below: Outputs) -> float:
-    """<v, above - below>, subtracting first: what did not change adds no rounding."""
-    return sum(
-        float(np.sum(c * (np.asarray(a, float) - np.asarray(b, float))))
-        for c, a, b in zip(v, above, below, strict=True)
-    )
-
-
-def rounding_of(v: Outputs, above: Outputs, below: Outputs, noise: float) -> float:
-    """What rounding may have done to <v, above - below>."""
-    square = 0.0
-    for c, a, b in zip(v, above, below, strict=True):
-        size = np.maximum(np.abs(a), np.abs(b)).astype(float) * (a != b)
-        square += float(np.sum(np.square(c * size)))
-    return noise * math.sqrt(square)
-
-
-def _inner(v: Outputs, y: Outputs) -> float:
-    return sum(float(np.sum(c * part)) for c, part in zip(v, y, strict=True))
-
-
-def measure_noise(line: Line, y: Outputs, eps: float, h: float) -> float:
-    """The relative error of an output, measured: at least eps.
-
-    Seven values a hair apart lie on a straight line but for their rounding; the third and fourth
-    differences of them remove any smooth part and leave the noise (Hamming; More and Wild 2011,
-    "Estimating computational noise", section 4).
-    """
-    delta = max(h * 1e-6, 64 * eps * h)
-    scale = np.abs(_flat(y))
-    table = np.array([_flat(line(k * delta)) for k in range(7)])
-    worst = eps
-    for order in range(1, 5):
-        table = np.diff(table, axis=0)
-        if order < 3:
-            continue
-        gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-        noise = np.sqrt(gamma * np.mean(table**2, axis=0))
-        seen = scale > 0
-        if seen.any():
-            worst = max(worst, float(np.sqrt(np.mean((noise[seen] / scale[seen]) ** 2))))
-    return min(worst, 1e3 * eps) * 2
-
-
-def noise_along(line: Line, v: Outputs, h: float) -> float:
-    """The absolute error of <v, y> near one place, by third differences of seven values.
-
-    An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
-    further on. So the values are taken at several distances: what is smooth falls with the cube of
-    the distance, what is only continuous with the distance; what does not fall is rounding.
-    """
-    noise, before = 0.0, np.inf
-    for k in range(5):
-        values = [line(j * 4 * h / 8**k) for j in range(-3, 4)]
-        third = np.diff([dot(v, y, values[3]) for y in values], 3)
-        sigma = float(np.sqrt(np.mean(third**2) * math.factorial(3) ** 2 / math.factorial(6)))
-        if sigma > before / 4:
-            noise = max(noise, sigma)
-        before = sigma
-    return noise
-
-
-def precision_of(y: Outputs) -> float:
-    """The epsilon of the coarsest type that holds every output, which a buffer of float32 in a
-    forward of float64 shows by. Whole numbers fit every type and show nothing."""
-    values = _flat(y)
-    values = values[values != np.rint(values)]
-    if values.size:
-        for dtype in (np.float16, np.float32):
-            with np.errstate(all="ignore"):
-                if np.array_equal(values.astype(dtype), values):
-                    return float(np.finfo(dtype).eps)
-    return float(np.finfo(np.float64).eps)
-
-
-def _flat(y: Outputs) -> np.ndarray:
-    return np.concatenate([np.ravel(part).astype(float) for part in y])

@@ -7,7 +7,7 @@ import pytest
 
 from minienc.data import load_digits
 from minienc.pretraining import METHODS
-from minienc.pretraining.kmeans import plus_plus
+from minienc.pretraining.seeding import plus_plus
 
 KMeans = METHODS["kmeans"]
 RNG = np.random.default_rng(0)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from minienc.cli import main
 from minienc.data import Pixels, load_digits
+from minienc.finetuning import knn_probe, linear_probe
+from minienc.layers import Dense, Input
+from minienc.models import Model
 from minienc.pretraining import METHODS, PCA, Autoencoder, MeanSample
+from minienc.pretraining.autoencoder import Reconstruction
 from minienc.training.callbacks import LambdaCallback
 
 RNG = np.random.default_rng(0)
@@ -61,8 +68,6 @@ def test_the_protocol(name):
 def test_the_method_says_what_it_is(name):
     method = METHODS[name]
     assert method.method == name and method.__doc__
-    suggested = method.suggest(1500, (8, 8), True)
-    make(name, **{k: v for k, v in suggested.items() if k in method._parameters()})
     with pytest.raises(RuntimeError, match="is not fitted yet"):
         make(name).transform(X)
 
@@ -142,6 +147,47 @@ def test_learning_beats_the_mean_and_on_digits_principal_components():
     mean = MeanSample().fit(digits.x).reconstruction_error(digits.test_x)
     pca = PCA(10).fit(digits.x).reconstruction_error(digits.test_x)
     assert error < pca < mean / 3
+
+
+class OfImages(Reconstruction):
+    """Its networks take images as they are, and its code has a shape, too."""
+
+    method = "of-images"
+    takes_shape = True
+
+    def _build(self, _):
+        x = Input((8, 8), dtype=self.dtype)
+        code = Dense(2, "tanh")(x)
+        self.model_ = Model(x, Dense(8, self._output_activation())(code))
+        self.encoder_ = Model(x, code)
+        self.decoder_ = Model(code, self.model_.outputs[0])
+        self.model_.initialize(self.random_state_)
+
+
+def test_samples_may_keep_their_shape():
+    digits = load_digits()
+    few, test = digits.x.take(np.arange(200)), digits.test_x.take(np.arange(50))
+    method = OfImages(epochs=3, random_state=0).fit(few, validation_data=test)
+    assert method.n_features_in_ == 64
+    assert method.transform(test).shape == (50, 8, 2)
+    restored = method.reconstruct(test)
+    error = ((np.asarray(test) - restored) ** 2).sum(axis=(1, 2)).mean()
+    assert method.reconstruction_error(test) == pytest.approx(error, rel=1e-5)
+    labelled = (few, digits.y[:200], test, digits.test_y[:50])
+    for probe in (linear_probe, knn_probe):
+        assert probe(method, *labelled) == probe(method.encoder_, *labelled) > 0.5
+
+
+def test_a_whole_run_keeps_the_shape_of_samples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(METHODS, "of-images", OfImages)
+    words = ["--epochs", "2", "--labels", "10", "--seeds", "1", "--quiet", "--out", "run"]
+    assert main(["pretrain", "digits", "--method", "of-images", *words]) == 0
+    page = Path("run/report.html").read_text(encoding="utf-8")
+    assert "what the model made of them" in page and "PCA, 16 components" in page
+    assert main(["encode", "run", "digits", "--out", "codes.npy"]) == 0
+    assert np.load("codes.npy").shape == (len(load_digits().x), 8, 2)
+    assert main(["finetune", "run", "--labels", "20", "--epochs", "1", "--quiet"]) == 0
 
 
 REFUSED = {

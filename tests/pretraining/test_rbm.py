@@ -84,17 +84,6 @@ def test_the_pseudo_likelihood_of_one_bit_of_each_sample_stands_for_all():
         assert method._pseudo_likelihood(x, i) == pytest.approx(5 * np.mean(logs), rel=1e-10)
 
 
-def test_the_likelihood_of_samples_is_measured_where_z_can_be():
-    method = with_weights(6, n_components=4)
-    x = states(6)[[3, 17, 30, 60]]
-    p = np.exp(-energies(method, states(6), states(4))).sum(axis=1)
-    exact = np.log(p[[3, 17, 30, 60]] / p.sum()).mean()
-    (value,) = method.measures(0.8 * x + 0.1, None).values()
-    assert value == pytest.approx(exact, abs=0.2)
-    method.visible = "gaussian"
-    assert method.measures(x, None) == {}
-
-
 def test_chains_visit_states_as_often_as_they_are_probable():
     method = with_weights(3, n_components=2)
     p = np.exp(-energies(method, states(3), states(2))).sum(axis=1)

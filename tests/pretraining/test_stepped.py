@@ -12,7 +12,7 @@ from minienc.cli import main
 from minienc.models import load_model
 from minienc.pretraining import METHODS
 from minienc.training.callbacks import LambdaCallback
-from minienc.training.objective import NonFiniteError
+from minienc.training.step import NonFiniteError
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 @pytest.fixture
 def sanger(monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(code.splitlines()) < 60
+    assert len(code.splitlines()) < 70
     module: dict = {"__name__": "sanger"}
     exec(compile(code, "CONTRIBUTING.md", "exec"), module)
     monkeypatch.setitem(METHODS, "sanger", module["Sanger"])

@@ -21,7 +21,7 @@ from minienc.training.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from minienc.training.objective import NonFiniteError
+from minienc.training.step import NonFiniteError
 
 X = np.random.default_rng(0).random((50, 6))
 

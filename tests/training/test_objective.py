@@ -8,6 +8,7 @@ import pytest
 from minienc.layers import Activation, Dense, DenseTranspose, Input
 from minienc.layers.regularizers import L1L2, L2
 from minienc.models import Model
+from minienc.training.step import find_nonfinite
 from tests.test_laws import numerical_gradient
 
 RNG = np.random.default_rng(3)
@@ -15,21 +16,21 @@ RNG = np.random.default_rng(3)
 
 def check(model, xs, targets, weights=None):
     """The gradient of the objective against differences of it."""
-    objective = model.objective
-    values, cache = objective.forward(xs, targets, weights)
+    objective, batch = model.objective, (*xs, *targets, *(weights or ()))
+    numbers, cache = objective.forward(batch)
     grads = model.new_gradients()
-    objective.backward(cache, grads)
+    objective.backward(1.0, cache, grads)
     for name, p in model.named_parameters():
         original = p.value.copy()
 
         def f(value, p=p):
             p.value = value
-            return objective.forward(xs, targets, weights)[0]["loss"]
+            return objective.forward(batch)[0][0]
 
         numeric = numerical_gradient(f, original)
         p.value = original
         np.testing.assert_allclose(grads[name], numeric, rtol=2e-6, atol=1e-9, err_msg=name)
-    return values["loss"]
+    return numbers[0]
 
 
 LOSSES = {
@@ -91,8 +92,8 @@ def test_the_loss_is_what_its_formula_says():
     p = 1 / (1 + np.exp(-(X @ layer.W.value + layer.b.value)))
     bce = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
     expected = 0.5 * bce + 0.1 * (layer.W.value**2).sum() + 0.2 * np.abs(p).sum() / 5
-    values, _ = model.objective.forward([X], [t])
-    np.testing.assert_allclose(values["loss"], expected, rtol=1e-12)
+    numbers, _ = model.objective.forward((X, t))
+    np.testing.assert_allclose(numbers[0], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -102,12 +103,11 @@ def test_a_saturated_output_still_learns(dtype):
     layer = Dense(1, "sigmoid", kernel_initializer="ones")
     model = Model(x, layer(x))
     model.compile("sgd", "binary_crossentropy")
-    values, cache = model.objective.forward(
-        [np.full((1, 1), 200, dtype)], [np.zeros((1, 1), dtype)]
-    )
+    batch = np.full((1, 1), 200, dtype), np.zeros((1, 1), dtype)
+    numbers, cache = model.objective.forward(batch)
     grads = model.new_gradients()
-    model.objective.backward(cache, grads)
-    assert values["loss"] == pytest.approx(200)
+    model.objective.backward(1.0, cache, grads)
+    assert numbers[0] == pytest.approx(200)
     assert grads["dense_1/b"][0] == 1
     assert grads["dense_1/W"][0, 0] == 200
 
@@ -127,5 +127,6 @@ def test_first_nonfinite_layer_is_named():
     model = Model(x, Dense(1, seed=0)(bad(Dense(2, seed=1, name="good")(x))))
     model.compile("sgd", "mse")
     with np.errstate(over="ignore", invalid="ignore"):
-        where = model.objective.find_nonfinite([np.full((1, 2), 1e200)], None)
+        batch = np.full((1, 2), 1e200), np.zeros((1, 1))
+        where = find_nonfinite(model, model.objective, batch, None)
     assert where == "it first appears in the output of layer bad"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minienc.layers import Dense, Input
-from minienc.layers.base import Gradients, Parameters
+from minienc.layers.parameters import Gradients, Parameters
 from minienc.models import Model, Sequential
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, get_optimizer
 from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDecay

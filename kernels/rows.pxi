@@ -1,0 +1,214 @@
+# Softmax and the losses: checks, results, and the calls of rows.h.
+#
+# Every function here takes contiguous arrays of one type, and returns None for what it does not
+# serve.
+
+from libc.stdint cimport int64_t
+from numpy import float32, float64
+
+cdef extern from "kernels.h":
+    struct rows_arguments "rows":
+        int operation
+        Py_ssize_t N, D
+        const void *y
+        const void *target
+        const int64_t *labels
+        const void *dl
+        void *losses
+        void *out
+    struct rows_kernels "kernels":
+        void (*rows)(const rows_arguments *) noexcept nogil
+    const rows_kernels *rows_f32 "kernels_f32"
+    const rows_kernels *rows_f64 "kernels_f64"
+    int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
+    int ROWS_BINARY, ROWS_BINARY_SLOPE, ROWS_BINARY_P, ROWS_BINARY_P_SLOPE
+    int ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE, ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE
+
+loss_codes = {  # the operations of pointwise_api.h: forward and backward
+    "squared": (ROWS_SQUARED, ROWS_SQUARED_SLOPE),
+    "binary": (ROWS_BINARY, ROWS_BINARY_SLOPE),
+    "binary of p": (ROWS_BINARY_P, ROWS_BINARY_P_SLOPE),
+    "categorical": (ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE),
+    "categorical of p": (ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE),
+}
+
+
+cdef void run_rows(rows_arguments *s, int type_number) noexcept:
+    with nogil:
+        if type_number == cnp.NPY_FLOAT32:
+            rows_f32.rows(s)
+        else:
+            rows_f64.rows(s)
+
+
+def softmax(y, dy=None):
+    """softmax(y) over the last axis; given dy and the softmax as y, dx."""
+    cdef rows_arguments s
+    cdef int type_number = real_type(y)
+    cdef cnp.ndarray out
+    if type_number < 0 or not is_contiguous(y, type_number) or last(<cnp.ndarray>y) == 0:
+        return None
+    if dy is not None and not is_like(dy, <cnp.ndarray>y):
+        return None
+    out = empty_like(<cnp.ndarray>y)
+    s.operation = ROWS_SOFTMAX if dy is None else ROWS_SOFTMAX_SLOPE
+    s.N = n_rows(out)
+    s.D = last(out)
+    s.y = cnp.PyArray_DATA(<cnp.ndarray>y)
+    s.target = NULL if dy is None else cnp.PyArray_DATA(<cnp.ndarray>dy)
+    s.labels = NULL
+    s.dl = s.losses = NULL
+    s.out = cnp.PyArray_DATA(out)
+    run_rows(&s, type_number)
+    return out
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+cdef bint labels_fit(cnp.ndarray labels, cnp.ndarray y):
+    """One label for each row, from 0 to D - 1."""
+    cdef const int64_t *p = <const int64_t *>cnp.PyArray_DATA(labels)
+    cdef Py_ssize_t i, n = n_rows(y), D = last(y)
+    if cnp.PyArray_NDIM(labels) != cnp.PyArray_NDIM(y) - 1:
+        return False
+    for i in range(cnp.PyArray_NDIM(labels)):
+        if cnp.PyArray_DIM(labels, i) != cnp.PyArray_DIM(y, i):
+            return False
+    for i in range(n):
+        if p[i] < 0 or p[i] >= D:
+            return False
+    return True
+
+
+cdef bint describe(rows_arguments *s, int operation, object y, object target):
+    """Check y and its target (of y's shape, or labels in int64), and describe their rows."""
+    cdef int type_number = real_type(y)
+    cdef cnp.ndarray a
+    if type_number < 0 or not is_contiguous(y, type_number):
+        return False
+    a = y
+    s.operation = operation
+    s.D = last(a)
+    s.N = n_rows(a)
+    if cnp.PyArray_NDIM(a) == 1:  # (N,): samples of one number
+        s.N = s.D
+        s.D = 1
+        if operation != ROWS_SQUARED and operation != ROWS_SQUARED_SLOPE and (
+            operation < ROWS_BINARY or operation > ROWS_BINARY_P_SLOPE
+        ):
+            return False
+    if s.N == 0 or s.D == 0:
+        return False
+    s.y = cnp.PyArray_DATA(a)
+    s.target = NULL
+    s.labels = NULL
+    if is_contiguous(target, cnp.NPY_INT64) and operation >= ROWS_CATEGORICAL:
+        if not labels_fit(<cnp.ndarray>target, a):
+            return False
+        s.labels = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>target)
+    elif operation == ROWS_SQUARED_SLOPE:
+        pass
+    elif is_like(target, a):
+        s.target = cnp.PyArray_DATA(<cnp.ndarray>target)
+    else:
+        return False
+    return True
+
+
+cdef cnp.ndarray new_of_rows(cnp.ndarray y):
+    """A new array with a number for each row of y."""
+    cdef int ndim = max(cnp.PyArray_NDIM(y) - 1, 1)
+    return cnp.PyArray_EMPTY(ndim, cnp.PyArray_DIMS(y), cnp.PyArray_TYPE(y), 0)
+
+
+cdef object start_loss(rows_arguments *s, cnp.ndarray y):
+    """New arrays for the loss l of each row and, where the operation leaves one, for what is as
+    large as y: of the squared error y - target, of logits the gradient, if s.dl is there."""
+    cdef cnp.npy_intp shape[2]
+    cdef int ndim = cnp.PyArray_NDIM(y)
+    cdef cnp.ndarray losses = new_of_rows(y)
+    out = None
+    if s.operation == ROWS_SQUARED and ndim == 1:
+        shape[0] = s.N
+        shape[1] = 1
+        out = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(y), 0)
+    elif s.operation == ROWS_SQUARED or s.dl != NULL:
+        out = empty_like(y)
+    s.losses = cnp.PyArray_DATA(losses)
+    s.out = NULL if out is None else cnp.PyArray_DATA(<cnp.ndarray>out)
+    return losses, out
+
+
+def loss_forward(y, target, int operation):
+    """(losses, e): the loss l of each row and, for the squared error, y - target; else None."""
+    cdef rows_arguments s
+    if not describe(&s, operation, y, target):
+        return None
+    s.dl = NULL
+    losses, e = start_loss(&s, y)
+    run_rows(&s, cnp.PyArray_TYPE(<cnp.ndarray>y))
+    return losses, e
+
+
+def reduced_loss(y, target, int operation, bint mean):
+    """(loss, factor, out): the mean or the sum of the rows' losses, and what each counts for it.
+
+    out is y - target for the squared error; for a cross-entropy of logits it is the gradient of
+    the loss by y, made in the same pass; None for one of probabilities.
+    """
+    cdef rows_arguments s
+    cdef cnp.ndarray losses, factors
+    cdef void *factor
+    cdef int type_number
+    if not describe(&s, operation, y, target):
+        return None
+    type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
+    factors = new_of_rows(y)
+    factor = cnp.PyArray_DATA(factors)
+    if type_number == cnp.NPY_FLOAT32:
+        fill(<float *>factor, s.N, 1.0 / s.N if mean else 1.0)
+    else:
+        fill(<double *>factor, s.N, 1.0 / s.N if mean else 1.0)
+    s.dl = factor if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL else NULL
+    losses, out = start_loss(&s, y)
+    run_rows(&s, type_number)
+    if type_number == cnp.NPY_FLOAT32:
+        return float32(dot(<float *>s.losses, <float *>factor, s.N)), factors, out
+    return float64(dot(<double *>s.losses, <double *>factor, s.N)), factors, out
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef void fill(real *to, Py_ssize_t n, double value) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = <real>value
+
+
+cdef double dot(const real *a, const real *b, Py_ssize_t n) noexcept:
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(n):
+        total += <double>a[i] * <double>b[i]
+    return total
+
+
+def loss_backward(dl, y, target, int operation):
+    """dy, of y's shape, for the derivative dl of each row's loss. (Squared error: y is e.)"""
+    cdef rows_arguments s
+    cdef cnp.ndarray dy
+    cdef int type_number
+    if not describe(&s, operation, y, target):
+        return None
+    type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
+    if not is_contiguous(dl, type_number) or cnp.PyArray_SIZE(<cnp.ndarray>dl) != s.N:
+        return None
+    dy = empty_like(<cnp.ndarray>y)
+    s.dl = cnp.PyArray_DATA(<cnp.ndarray>dl)
+    s.losses = NULL
+    s.out = cnp.PyArray_DATA(dy)
+    run_rows(&s, type_number)
+    return dy

@@ -1,0 +1,67 @@
+"""What the device that computes may offer to training: memory used again, and steps of its own.
+
+Nothing here is needed to train. ``fast/`` registers what it has; where it has nothing, memory is
+NumPy's own, batches are brought over one at a time, and a step is the learner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+from minienc.arrays import to_device
+from minienc.primitive import load_fast_of_arrays_met, open_the_door
+
+_workspace: Callable[[], Any] = nullcontext
+_pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
+
+
+def register_workspace(make: Callable[[], Any]) -> None:
+    """Let ``workspace()`` enter the context that ``make()`` returns."""
+    global _workspace
+    _workspace = make
+
+
+def workspace() -> Any:
+    """A context in which a new array may take the memory of one that is gone.
+
+    A training step makes the arrays of the step before it over again. Nothing that anybody holds is
+    written to: memory changes hands when its array is dropped. Without a compiled kernel, the
+    context does nothing.
+    """
+    open_the_door()
+    return _workspace()
+
+
+class Pipeline:
+    """How batches come to a device, and how a step is made there; this one is for any device."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Bring a batch over; an array that comes twice (a target that is the input) is brought
+        once."""
+        moved = {id(a): a if a is None else to_device(a, self.device) for a in arrays}
+        return tuple([moved[id(a)] for a in arrays])
+
+    def batches(self, taken: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Each batch of ``taken``, where the device computes."""
+        return iter(taken) if self.device == "cpu" else map(self.upload, taken)
+
+    def step_of(self, learner: Any) -> Callable[..., dict[str, float]]:
+        """What is to be called as ``learner.step`` is, for batches of ``batches``."""
+        return learner.step
+
+
+def register_pipeline(kind: str, make: Callable[[str], Pipeline]) -> None:
+    """Let ``pipeline("cuda:0")`` be ``make("cuda:0")``, for ``kind`` "cuda"."""
+    _pipelines[kind] = make
+
+
+def pipeline(device: str) -> Pipeline:
+    """The pipeline to this device."""
+    open_the_door()
+    load_fast_of_arrays_met()
+    return _pipelines.get(device.partition(":")[0], Pipeline)(device)

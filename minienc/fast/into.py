@@ -1,0 +1,89 @@
+"""Second entries in plain array code: what a backward computes, put where it belongs.
+
+``X_backward_into(dy, cache, into, write, need_dx)`` writes or adds the gradients behind dx to the
+arrays of ``into`` (None: nobody wants them) and returns dx (None where it is not needed), as
+``Primitive.into`` says. So the first layer of a network computes no dx, and one that is only passed
+through no dW. The dense layer's may be a kernel's; a convolution's is made of it.
+"""
+
+from __future__ import annotations
+
+from minienc.functions.activations import get_activation
+from minienc.functions.convolution import (
+    Conv2DCache,
+    Conv2DTransposeCache,
+    patches_backward,
+    patches_forward,
+)
+from minienc.functions.dense import DenseCache, dense_backward
+from minienc.primitive import register_fast
+
+
+def rows(a):
+    """(..., M) as (N, M)."""
+    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
+
+
+def put(into, gradients, write):
+    """Write or add each gradient to its array, where there is one."""
+    for total, gradient in zip(into, gradients, strict=True):
+        if total is not None and write:
+            total[...] = gradient
+        elif total is not None:
+            total += gradient
+
+
+@register_fast
+def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
+    x, W, has_bias, activation, f = cache
+    dz = get_activation(activation).backward(dy, f)
+    dx = dz @ W.T if need_dx else None
+    if into is not None:
+        x, dz = rows(x), rows(dz)
+        put(into, (x.T @ dz, dz.sum(axis=0) if has_bias else None), write)
+    return dx
+
+
+@register_fast
+def conv2d_backward_into(dy, cache: Conv2DCache, into, write, need_dx):
+    patches, dense = cache.patches, cache.dense
+    places = (patches.shape[0], *patches.windows.n)
+    if dy.shape != (*places, cache.kernel_shape[-1]):
+        return NotImplemented  # the definition says what is wrong
+    if into is not None:
+        dW, db = into
+        dK = None if dW is None else _as_matrix(dW, dense.W.shape)
+        if dW is not None and dK is None:
+            return NotImplemented
+        into = dK, db
+    dP = dense_backward.into(dy.reshape(-1, dy.shape[-1]), dense, into, write, need_dx)
+    if dP is None or dP is NotImplemented:
+        return dP
+    return patches_backward(dP.reshape(*places, dP.shape[-1]), patches)
+
+
+@register_fast
+def conv2d_transpose_backward_into(dy, cache: Conv2DTransposeCache, into, write, need_dx):
+    dense, windows = cache.dense, cache.windows
+    n_columns, n_rows = dense.W.shape  # of K', which is what the dense layer saw
+    dK = db = None
+    if into is not None:
+        dW, db = into
+        dK = None if dW is None else _as_matrix(dW, (n_rows, n_columns))
+        if dW is not None and dK is None:
+            return NotImplemented
+    dz = get_activation(cache.activation).backward(dy, cache.f)
+    dseen, _ = patches_forward(dz, windows.size, windows.strides, cache.padding)
+    of_dense = None if dK is None else (dK.T, None)
+    dP = dseen.reshape(-1, dseen.shape[-1])
+    drows = dense_backward.into(dP, dense, of_dense, write, need_dx)
+    if drows is NotImplemented:
+        return NotImplemented
+    if db is not None:
+        put((db,), (dz.sum(axis=(0, 1, 2)),), write)
+    return None if drows is None else drows.reshape(cache.shape)
+
+
+def _as_matrix(dW, shape):
+    """A kernel's gradient as a matrix in the same memory; None where it does not lie in one."""
+    return dW.reshape(shape) if dW.flags.c_contiguous else None

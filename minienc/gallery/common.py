@@ -1,0 +1,55 @@
+"""What every report shows of a method, where the method's own file says nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minienc.arrays import to_numpy
+
+
+class Picture(NamedTuple):
+    """A figure of a report, and what it shows in a sentence or two."""
+
+    caption: str
+    figure: Any  # of matplotlib
+    is_drawing: bool = False  # kept as lines (SVG), not as pixels
+
+
+def measures(method: Any, X: Any, y: np.ndarray | None) -> dict[str, float]:
+    """None."""
+    return {}
+
+
+def pictures(method: Any, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+    """None of its own."""
+    return []
+
+
+def filters(method: Any) -> np.ndarray | None:
+    """The weights of a first layer that is dense, if the input meets one."""
+    encoder = method.encoder_
+    W = getattr(encoder.layers[0], "W", None) if encoder.layers else None
+    if W is None or W.shape[:1] != encoder.inputs[0].sample_shape:
+        return None
+    return to_numpy(W.value)
+
+
+def disturbed(method: Any, x: Any) -> np.ndarray | None:
+    """The output of a first layer that draws noise."""
+    first = method.model_.layers[0] if method.model_.layers else None
+    if first is None or not first.uses_rng:
+        return None
+    return first.forward(np.asarray(x, method.dtype), rng=np.random.default_rng(0))[0]
+
+
+def some(method: Any, X: Any, n: int = 10) -> np.ndarray:
+    """The first n of samples X as floats on the host, laid out as the method takes them."""
+    return to_numpy(method.samples(X[:n])).astype(method.dtype)
+
+
+def rows_of(images: np.ndarray, n_rows: int) -> list[tuple[str, np.ndarray]]:
+    """Rows without names for ``plots.image_grid``, as many images in each."""
+    return [("", row) for row in np.split(images, n_rows)]

@@ -1,0 +1,30 @@
+"""What a deep belief network shows: its machines' courses; samples before and after fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minienc import plots
+from minienc.arrays import beside, to_numpy
+from minienc.gallery import rbm
+from minienc.gallery.common import Picture, some
+from minienc.pretraining.dbn import DBN
+
+
+def pictures(method: DBN, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+    """Samples as the stack restored them before it was fine-tuned, and after."""
+    curves = {f"machine {i}": rbm.course(machine) for i, machine in enumerate(method.rbms_, 1)}
+    caption = "The pseudo-likelihood of each machine while it learned (of its own input)."
+    found = [Picture(caption, plots.lines(curves, "epoch", ""), is_drawing=True)]
+    if image_shape is not None:
+        x = some(method, X)
+        there = beside(x, method.model_.parameters.vector)
+        rows = [
+            ("sample", x),
+            ("unrolled", to_numpy(method.unrolled_.predict(there))),
+            ("fine-tuned", to_numpy(method.model_.predict(there))),
+        ]
+        caption = "Restored by the machines' weights alone, and after fine-tuning."
+        found.append(Picture(caption, plots.image_grid(rows, image_shape)))
+    return found

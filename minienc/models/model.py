@@ -1,0 +1,236 @@
+"""``Model``: a network that is compiled, trained, evaluated, saved and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minienc.arrays import Array, to_numpy
+from minienc.models.network import Network
+from minienc.saving import compile_arguments, graph_from_header, model_header
+from minienc.training.batches import Batches
+from minienc.training.callbacks import Callback, History
+from minienc.training.checkpoints import read_archive, write_archive
+from minienc.training.fit import new_trainer, predict, run_evaluation
+from minienc.training.losses import Loss, get_loss
+from minienc.training.metrics import get_metric
+from minienc.training.objective import ModelObjective
+from minienc.training.optimizers import get_optimizer
+
+
+class Model(Network):
+    """A network that can be trained.
+
+    Parameters
+    ----------
+    inputs, outputs : symbolic tensor, or list of them
+        ``inputs`` may be any tensors of a larger graph: so a decoder is taken out of an
+        autoencoder as an encoder is.
+    name : str or None
+    """
+
+    # -- training
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Sequence[float] | None = None,
+    ) -> None:
+        """Say how ``fit`` shall train.
+
+        Parameters
+        ----------
+        optimizer : str or optimizer
+        loss : str, Loss or primitive, or a list with one for each output
+        metrics : list of str or functions ``(target, y) -> (N,)``; for several outputs a list of
+            such lists
+        loss_weights : list of numbers, one for each output
+        """
+        n = len(self.outputs)
+        given = list(loss) if isinstance(loss, (list, tuple)) else [loss] * (n if n == 1 else 0)
+        if len(given) != n:
+            raise ValueError(f"compile: loss is {loss!r}, expected a list of {n}, one an output")
+        self.losses: list[Loss] = [get_loss(part) for part in given]
+        weights = [1.0] * n if loss_weights is None else list(loss_weights)
+        if len(weights) != n:
+            raise ValueError(f"compile: {len(weights)} loss_weights for {n} outputs")
+        self.optimizer = get_optimizer(optimizer)
+        self._compiled_with = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights}
+        self._objective = ModelObjective(
+            self.graph, self.losses, weights, self._named_metrics(metrics)
+        )
+
+    def _named_metrics(self, metrics: Any) -> list[list[tuple[str, Callable]]]:
+        n = len(self.outputs)
+        if not metrics:
+            return [[] for _ in range(n)]
+        per_output = metrics if n > 1 else [metrics]
+        if len(per_output) != n or any(isinstance(part, str) for part in per_output):
+            raise ValueError(f"compile: metrics is {metrics!r}, expected {n} lists, one an output")
+        named = []
+        for tensor, part in zip(self.outputs, per_output, strict=True):
+            prefix = f"{tensor.node.label}_" if n > 1 else ""
+            named.append([(prefix + _metric_name(m), get_metric(m)) for m in part])
+        return named
+
+    @property
+    def objective(self) -> ModelObjective:
+        """The loss with its penalties, as a function of a batch, and its gradient."""
+        if self.optimizer is None:
+            raise RuntimeError('the model is not compiled: call model.compile(loss="...") first')
+        return self._objective
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] = (),
+        validation_split: float = 0.0,
+        validation_data: tuple | None = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        seed: int | None = None,
+        resume_from: str | Path | None = None,
+    ) -> History:
+        """Train: for every batch forward, loss, backward, one step of the optimiser.
+
+        Parameters
+        ----------
+        x, y : array-like (N, ...), or a list of them
+            Whatever has a shape, a dtype and takes index arrays; cast to the model's dtype batch
+            by batch. ``y`` may be ``x`` itself.
+        batch_size : int, default 32 (or all samples, if they are fewer)
+        epochs : int
+            Number of the last epoch (as in Keras: with ``initial_epoch=3, epochs=5`` two are run).
+        verbose : 0 silent, 1 progress bar, 2 a line an epoch, "auto" is 1
+        callbacks : list of Callback
+        validation_split : float
+            The last part of the samples is held out.
+        validation_data : (x, y) or (x, y, sample_weight)
+        shuffle : bool
+            A new order of the samples for every epoch.
+        sample_weight : array (N,)
+        seed : int or None
+            Fixes the order of the samples and the noise; None draws one (``history.seed``).
+        resume_from : path
+            A file of ``ModelCheckpoint``: go on from there, to the same bits.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or settings that do not fit.
+        NonFiniteError
+            When the loss becomes NaN or infinite; weights and checkpoints stay as before.
+        KeyboardInterrupt
+            After Ctrl-C, when the batch under way is done and checkpoints are written.
+        """
+        self.objective  # noqa: B018 (raises if the model is not compiled)
+        if y is None:
+            raise ValueError("fit: y is missing; an autoencoder is trained with fit(x, x)")
+        trainer = new_trainer(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            seed=seed,
+            resume_from=resume_from,
+        )
+        return trainer.run()
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 256,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss on these samples; with metrics, [loss, metric, ...] or a dict."""
+        self.objective  # noqa: B018
+        data = Batches(self, x, y, sample_weight)
+        values = run_evaluation(self, data, batch_size)
+        if return_dict:
+            return values
+        return list(values.values()) if len(values) > 1 else values["loss"]
+
+    def predict(self, x: Any, batch_size: int = 256) -> Any:
+        """Return the output for every sample, computed batch by batch, without noise."""
+        return predict(self, x, batch_size)
+
+    # -- files
+
+    def save(self, path: str | Path) -> None:
+        """Write structure, weights and how the model was compiled to one ``.npz`` file (or
+        ``.safetensors``, by the path's ending); ``minienc.load_model`` reads it back."""
+        weights = {name: p.value for name, p in self.named_parameters()}
+        write_archive(path, model_header(self), weights)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights alone."""
+        weights = {name: p.value for name, p in self.named_parameters()}
+        write_archive(path, {"format": "minienc weights"}, weights)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Read weights that fit this model by names and shapes.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or names and shapes differ (it says which); the model's own
+            weights stay as they were.
+        """
+        _, weights = read_archive(path)
+        self._set_named(weights, str(path))
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model that ``Model.save`` wrote, compiled as it was.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is damaged or is not a model; nothing in it is ever executed.
+    """
+    header, weights = read_archive(path)
+    return _made_of(header, weights, str(path))
+
+
+def clone_model(model: Model) -> Model:
+    """Return a model of the same structure with a copy of the weights, sharing nothing."""
+    weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
+    return _made_of(model_header(model), weights, "clone_model").to(model.device)
+
+
+def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
+    """The model that ``model_header`` described, with these weights."""
+    model = Model(*graph_from_header(header, source), name=header["name"])
+    if header["compiled"]:
+        model.compile(**compile_arguments(header["compiled"]))
+    model._set_named(weights, source)
+    return model
+
+
+def _metric_name(metric: Any) -> str:
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "__name__", type(metric).__name__)

@@ -1,0 +1,80 @@
+"""``Sequential``: layers one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minienc.layers.base import Layer
+from minienc.layers.symbolic import Input, SymbolicTensor
+from minienc.models.model import Model
+from minienc.training.callbacks import History
+
+
+class Sequential(Model):
+    """Layers one behind the other.
+
+    Without an ``Input`` in front, the model takes the shape of the first data it is given.
+    """
+
+    def __init__(self, layers: Sequence[Any] = (), name: str | None = None) -> None:
+        Layer.__init__(self, name)
+        self._stack: list[Layer] = []
+        self._input: SymbolicTensor | None = None
+        self._compile_later: dict[str, Any] | None = None
+        self.optimizer = None
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Any) -> None:
+        """Put a layer behind the last."""
+        if isinstance(layer, SymbolicTensor):
+            if self._stack or self._input is not None:
+                raise ValueError("Sequential: an Input can only be the first")
+            self._input = layer
+            return
+        if not isinstance(layer, Layer):
+            raise TypeError(f"Sequential: {layer!r} is not a layer")
+        self._stack.append(layer)
+        if self._input is not None:
+            self._connect()
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        self._input = Input(sample_shape, dtype)
+        self._connect()
+        if self._compile_later is not None:
+            self.compile(**self._compile_later)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Sequence[float] | None = None,
+    ) -> None:
+        """As ``Model.compile``; before the model is built, it is noted for then."""
+        how = dict(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights)
+        if self._input is None or not self._stack:
+            self._compile_later = how
+        else:
+            super().compile(**how)
+
+    def fit(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> History:
+        """As ``Model.fit``; builds the model for the shape of ``x`` if it has none yet."""
+        if self._input is None and hasattr(x, "shape"):
+            self.build(tuple(x.shape[1:]))
+        return super().fit(x, y, *args, **kwargs)
+
+    def _connect(self) -> None:
+        tensor = self._input
+        for layer in self._stack:
+            tensor = layer(tensor)
+        self._set_graph(self._input, tensor)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("graph", "inputs", "outputs"):  # asked before it is built
+            raise AttributeError(
+                f"{self.label} has no {name} yet: begin it with Input(shape=...), or call "
+                f"model.build(shape of one sample)"
+            )
+        raise AttributeError(name)

@@ -1,0 +1,85 @@
+"""PyTorch: functions of its tensors, and its modules with their parameters.
+
+Its own automatic differentiation is the backward that is checked: which finds a custom
+``autograd.Function`` that is wrong. Arguments cross over by copies.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
+from minienc.verify.line import Outputs
+from minienc.verify.subject import Arguments, Subject, SubjectError
+
+
+def is_of_torch(x: Any) -> bool:
+    """Whether it is a tensor, a module or a function of PyTorch."""
+    return any(cls.__module__.partition(".")[0] == "torch" for cls in type(x).__mro__)
+
+
+def of_torch(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
+    """A function of tensors, or a module: then its parameters are checked, too."""
+    import torch
+
+    inputs = name_inputs([_to_numpy(x) for x in args])
+    is_module = isinstance(f, torch.nn.Module)
+    parameters = {k: _to_numpy(p) for k, p in f.named_parameters()} if is_module else {}
+    arguments = {**inputs, **parameters}
+    differentiable = find_differentiable(name_of(f), arguments)
+
+    def forward(given: Arguments) -> tuple[Outputs, Any]:
+        tensors = {
+            k: torch.tensor(np.array(a, order="C"), requires_grad=k in differentiable)
+            if hasattr(a, "dtype")
+            else a
+            for k, a in given.items()
+        }
+        xs = [tensors[k] for k in inputs]
+        torch.manual_seed(0)  # the same noise in every evaluation
+        if is_module:  # a copy, whose running statistics are thrown away, in the arguments' dtype
+            module = copy.deepcopy(f).to(tensors[differentiable[0]].dtype)
+            weights = {k: tensors[k] for k in parameters}
+            y = torch.func.functional_call(module, weights, tuple(xs), options)
+        else:
+            y = f(*xs, **options)
+        ys = tuple(_parts(y))
+        return tuple(map(_to_numpy, ys)), (tensors, ys)
+
+    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+        tensors, ys = cache
+        pairs = [
+            (y, torch.tensor(np.array(dy)).to(y.dtype).reshape(y.shape))
+            for y, dy in zip(ys, dys, strict=True)
+            if y.requires_grad
+        ]
+        found = torch.autograd.grad(
+            [y for y, _ in pairs],
+            [tensors[k] for k in differentiable],
+            [dy for _, dy in pairs],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        return dict(zip(differentiable, map(_to_numpy, found), strict=True))
+
+    return Subject(name_of(f), arguments, differentiable, forward, backward)
+
+
+def _parts(y: Any) -> Iterator[Any]:
+    """The tensors of a result: an LSTM returns y, (h, c)."""
+    if isinstance(y, (tuple, list)):
+        for part in y:
+            yield from _parts(part)
+    elif hasattr(y, "detach"):
+        yield y
+    elif y is not None:
+        raise SubjectError(f"gradcheck: it returned a {type(y).__name__}, expected tensors")
+
+
+def _to_numpy(x: Any) -> Any:
+    """A copy of a tensor; anything else as it is."""
+    return x.detach().numpy().copy() if hasattr(x, "detach") else x

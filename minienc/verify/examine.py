@@ -1,0 +1,184 @@
+"""The examination of one gradient: which numbers are asked for, and what comes of them.
+
+Element by element where a tensor is small; where it is large, along random directions, and where
+one of those is wrong by bisection down to the wrong elements. Each number is measured, judged and
+counted; the counts make the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc.verify.differences import Derivative
+from minienc.verify.findings import FAIL, PASS, Element, TensorResult, Word
+from minienc.verify.judge import conclude, is_subgradient, is_wrong, judge
+from minienc.verify.measure import Direction, Meter, element
+from minienc.verify.oracles import Oracle, consult
+
+ELEMENTWISE = 600  # tensors of at most so many elements are checked one by one,
+ELEMENTWISE_OF_LARGE = 30  # or so many, where all tensors together have more than
+LARGE = 20_000  # so many, for each evaluation takes long then
+DIRECTIONS = 6
+
+
+def examine(
+    meter: Meter, name: str, exhaustive: bool = False, oracles: Sequence[Oracle] = ()
+) -> TensorResult:
+    """One argument's gradient."""
+    arguments, differentiable = meter.trial.arguments, meter.trial.subject.differentiable
+    x, gradient = arguments[name], meter.trial.gradients[name]
+    is_large = sum(arguments[k].size for k in differentiable) > LARGE
+    small = exhaustive or x.size <= (ELEMENTWISE_OF_LARGE if is_large else ELEMENTWISE)
+    result = TensorResult(name, tuple(x.shape), "elements" if small else "directions")
+    if _is_settled(result, meter, x, gradient):
+        return result
+    gradient = np.asarray(gradient)
+    if small:
+        _by_elements(result, meter, gradient)
+    else:
+        _by_directions(result, meter, gradient)
+    for oracle in oracles:
+        consult(oracle, result, meter, gradient)
+    return conclude(result)
+
+
+def _is_settled(result: TensorResult, meter: Meter, x: np.ndarray, gradient: Any) -> bool:
+    """Decide what needs no measuring; return whether that was so."""
+    if x.size == 0:
+        result.decide(PASS if np.shape(gradient) == x.shape else FAIL, "it is empty")
+    elif result.name in meter.trial.subject.stopped:
+        _examine_stopped(result, gradient)
+    elif gradient is None:
+        _examine_missing(result, meter)
+    elif np.shape(gradient) != x.shape:
+        result.n_wrong = x.size
+        result.decide(
+            FAIL,
+            f"the gradient has shape {np.shape(gradient)}, expected {x.shape}, {result.name}'s",
+        )
+    elif not np.isfinite(gradient).all():
+        bad = [tuple(map(int, i)) for i in np.argwhere(~np.isfinite(gradient))[:3]]
+        result.decide(FAIL, f"the gradient is not finite at {bad}")
+    else:
+        return False
+    return True
+
+
+def _examine_stopped(result: TensorResult, gradient: Any) -> None:
+    """A declared stop-gradient: None or zeros, whatever the outputs do."""
+    result.checked = int(np.prod(result.shape))
+    if gradient is None or (np.shape(gradient) == result.shape and not np.any(gradient)):
+        result.decide(PASS, "no gradient, as declared")
+    else:
+        result.n_wrong = int(np.count_nonzero(gradient))
+        result.decide(FAIL, "stop_gradient is declared for it, but it has a gradient")
+
+
+def _examine_missing(result: TensorResult, meter: Meter) -> None:
+    """The backward gave None: right only where nothing depends on x."""
+    result.checked = 1
+    if meter.measure(meter.draw(result.name)).unchanged:
+        result.decide(PASS, "no gradient, and the outputs do not depend on it")
+    else:
+        result.decide(FAIL, "the backward gave no gradient, but the outputs depend on it")
+
+
+def _compare(meter: Meter, direction: Direction, gradient: np.ndarray) -> tuple[float, Derivative]:
+    """What the gradient says and what is measured, with more care where the two disagree."""
+    yours, d = direction.slope(gradient), meter.measure(direction)
+    return yours, meter.measure_again(direction, d) if is_wrong(yours, d) else d
+
+
+def _judge(
+    result: TensorResult, meter: Meter, direction: Direction, yours: float, d: Derivative
+) -> Word:
+    """Judge a number, and count it."""
+    word = judge(yours, d, lambda: meter.sides(direction, d))
+    result.count(word, Element(direction.at or (), yours, *d[:5]))
+    return word
+
+
+# ---------------------------------------------------------------------------- element by element
+
+
+def _by_elements(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
+    for index in np.ndindex(gradient.shape):
+        direction = element(result.name, gradient.shape, index)
+        yours, d = _compare(meter, direction, gradient)
+        result.n_unchanged += d.unchanged
+        _judge(result, meter, direction, yours, d)
+    result.checked = gradient.size
+    if result.n_kinks and not result.n_wrong:
+        _examine_ties(result, meter, gradient)
+
+
+def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
+    """Where a maximum is tied, each element may have any share of its slope, but all together
+    exactly the whole: along (1, ..., 1) a maximum has no kink."""
+    direction = Direction(result.name, np.ones(gradient.shape))
+    d, yours = meter.measure(direction), direction.slope(gradient)
+    if is_wrong(yours, d) and not meter.sides(direction, d):
+        result.count(Word.WRONG, Element((), yours, *d[:5]))
+
+
+# ------------------------------------------------------------- along directions, then by bisection
+
+
+def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
+    result.checked = DIRECTIONS
+    for _ in range(DIRECTIONS):
+        direction = meter.draw(result.name)
+        yours, d = _compare(meter, direction, gradient)
+        result.n_unchanged += d.unchanged
+        sides = meter.sides(direction, d) if is_wrong(yours, d) else None
+        if sides is not None:
+            _redraw(result, meter, direction, yours, d)
+            continue
+        if _judge(result, meter, direction, yours, d) is Word.WRONG and len(result.wrong) < 5:
+            result.wrong += _bisect(meter, direction, gradient)
+
+
+def _redraw(
+    result: TensorResult, meter: Meter, direction: Direction, yours: float, d: Derivative
+) -> None:
+    """The line crosses a kink, so its slope tells nothing: judge the gradient at a point nearby."""
+    result.n_kinks += 1
+    moved = meter.move(result.name)
+    if moved is None:
+        return
+    gradient = moved.gradients[result.name]
+    if gradient is not None and holds_along_a_direction(Meter(moved, meter.rng), result.name):
+        result.n_redrawn += 1
+    else:
+        result.count(Word.WRONG, Element((), yours, *d[:5]))
+
+
+def holds_along_a_direction(meter: Meter, name: str) -> bool:
+    """Whether the gradient is right in one direction; a kink does not count as wrong."""
+    direction = meter.draw(name)
+    yours, d = _compare(meter, direction, np.asarray(meter.trial.gradients[name]))
+    return not is_wrong(yours, d) or is_subgradient(yours, meter.sides(direction, d))
+
+
+def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[Element]:
+    """Follow the halves in which a direction is wrong down to single elements."""
+    found: list[Element] = []
+    pending = [np.arange(gradient.size)]
+    while pending and len(found) < 3:
+        indices = pending.pop()
+        vector = np.zeros(gradient.size)
+        vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]
+        part = Direction(direction.name, vector.reshape(gradient.shape))
+        d, yours = meter.measure(part), part.slope(gradient)
+        if not is_wrong(yours, d):
+            continue
+        if len(indices) == 1:
+            index = tuple(int(i) for i in np.unravel_index(indices[0], gradient.shape))
+            found.append(Element(index, yours, *d[:5]))
+        else:
+            half = len(indices) // 2
+            pending += [indices[half:], indices[:half]]
+    return found

@@ -1,0 +1,42 @@
+"""JAX: its functions, and its differentiation as an oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minienc.functions import dense_backward, dense_forward
+from minienc.verify import SubjectError, gradcheck
+
+RNG = np.random.default_rng(5)
+X, W, B = RNG.standard_normal((4, 3)), RNG.standard_normal((3, 2)), RNG.standard_normal(2)
+
+
+def dense(**options):
+    return gradcheck(dense_forward, dense_backward, X, W, B, activation="tanh", **options)
+
+
+def test_functions_of_jax():
+    jax = pytest.importorskip("jax")
+
+    @jax.custom_vjp
+    def wrong(x):
+        return x**2
+
+    wrong.defvjp(lambda x: (x**2, x), lambda x, dy: (3 * x * dy,))
+    x = jax.numpy.asarray(X)
+    assert gradcheck(lambda x, w: jax.numpy.tanh(x @ w), x, jax.numpy.ones((3, 2)) / 3)
+    assert gradcheck(wrong, x).verdict == "fail"
+
+
+def test_jax_differentiates_the_same_lines():
+    pytest.importorskip("jax")
+    report = dense(oracle="jax")
+    assert all(t.oracles["jax.vjp"] < 1e-14 for t in report.tensors)
+    report = gradcheck(lambda x: (np.linalg.svd(x)[1], x), lambda dy, x: x, X, oracle="jax")
+    assert "cannot be traced" in report.oracles["jax.vjp"]
+
+
+def test_an_unknown_oracle_is_refused():
+    with pytest.raises(SubjectError, match="oracle is 'delphi', expected 'jax'"):
+        dense(oracle="delphi")
