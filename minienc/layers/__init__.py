@@ -1,55 +1,19 @@
-"""Owners of weights: ``base`` has the laws, ``graph`` the graphs, and the layers are thin."""
+"""Owners of weights: ``base`` has the laws, ``graph`` the graphs, and the layers are thin.
 
-from minienc.layers.base import Layer
-from minienc.layers.centroids import Centroids
-from minienc.layers.convolution import Conv2D, Conv2DTranspose, Patches
-from minienc.layers.dense import Activation, Dense, DenseTranspose
-from minienc.layers.noise import Dropout, GaussianNoise, MaskingNoise, SaltAndPepperNoise
-from minienc.layers.normalization import (
-    BatchNormalization,
-    LayerNormalization,
-    SpectralNormalization,
-)
-from minienc.layers.parameters import Gradients, Parameter, Parameters
-from minienc.layers.pooling import (
-    AveragePooling2D,
-    GlobalAveragePooling2D,
-    MaxPool2D,
-    UpSampling2D,
-)
-from minienc.layers.quantization import VectorQuantizer
-from minienc.layers.shaping import Add, Concatenate, Flatten, Reshape
-from minienc.layers.sparsity import KSparse
-from minienc.layers.symbolic import Input
+Each file says what of it is public; here stand the files.
+"""
 
-__all__ = [
-    "Activation",
-    "Add",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Centroids",
-    "Concatenate",
-    "Conv2D",
-    "Conv2DTranspose",
-    "Dense",
-    "DenseTranspose",
-    "Dropout",
-    "Flatten",
-    "GaussianNoise",
-    "GlobalAveragePooling2D",
-    "Gradients",
-    "Input",
-    "KSparse",
-    "Layer",
-    "LayerNormalization",
-    "MaskingNoise",
-    "MaxPool2D",
-    "Parameter",
-    "Parameters",
-    "Patches",
-    "Reshape",
-    "SaltAndPepperNoise",
-    "SpectralNormalization",
-    "UpSampling2D",
-    "VectorQuantizer",
-]
+from minienc.layers.base import *
+from minienc.layers.centroids import *
+from minienc.layers.convolution import *
+from minienc.layers.dense import *
+from minienc.layers.noise import *
+from minienc.layers.normalization import *
+from minienc.layers.parameters import *
+from minienc.layers.pooling import *
+from minienc.layers.quantization import *
+from minienc.layers.shaping import *
+from minienc.layers.sparsity import *
+from minienc.layers.symbolic import *
+
+__all__ = [name for name in dir() if name[0].isupper()]

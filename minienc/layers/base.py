@@ -30,6 +30,8 @@ from minienc.layers.initializers import get_initializer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.symbolic import SymbolicTensor, connect
 
+__all__ = ["Layer"]
+
 
 class LayerCache(NamedTuple):
     """What a layer's forward knew: whose it is, and from before or after which step."""
@@ -147,7 +149,12 @@ class Layer:
         Where ``fast/`` has a second entry for the pair's backward, that entry puts the gradients
         where they belong, and leaves out what nobody wants.
         """
-        inner, backward = self.check_stamp(cache), self.pair.backward
+        if type(cache) is not LayerCache or cache.layer is not self:
+            self.check_stamp(cache)  # says what is wrong with it
+        for p, version in zip(cache.parameters, cache.versions, strict=True):
+            if p is not None and p.version != version:
+                self.check_stamp(cache)
+        inner, backward = cache.inner, self.pair.backward
         into, write = None, False  # where the weights' gradients go, and whether that is empty yet
         if grads is not None and self.learned:
             into, write = grads.claim(cache.parameters)

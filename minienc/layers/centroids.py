@@ -16,6 +16,8 @@ from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.shapes import is_whole
 
+__all__ = ["Centroids"]
+
 CODES = {"triangle": triangle_code_forward, "student_t": student_t_forward}
 
 

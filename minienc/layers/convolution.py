@@ -20,6 +20,8 @@ from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
 from minienc.shapes import is_whole
 
+__all__ = ["Conv2D", "Conv2DTranspose", "Patches"]
+
 
 class _Convolution(Layer):
     """What the two share: their arguments, a kernel, a bias."""

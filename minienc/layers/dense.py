@@ -14,6 +14,8 @@ from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
 from minienc.shapes import is_whole
 
+__all__ = ["Activation", "Dense", "DenseTranspose"]
+
 
 class _Affine(Layer):
     """What ``Dense`` and ``DenseTranspose`` share: y = f(x K + b), with K either W or W'."""

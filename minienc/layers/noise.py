@@ -14,6 +14,8 @@ from minienc.functions.noise import (
 )
 from minienc.layers.base import Layer
 
+__all__ = ["Dropout", "GaussianNoise", "MaskingNoise", "SaltAndPepperNoise"]
+
 
 class Dropout(Layer):
     """In training, each number is zero with probability ``rate``, else divided by 1 - rate."""

@@ -26,6 +26,8 @@ from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.regularizers import get_regularizer
 
+__all__ = ["BatchNormalization", "LayerNormalization", "SpectralNormalization"]
+
 
 class _Normalization(Layer):
     """What the first two share: gamma and beta, one of each for every number of the last axis."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_beside
 
+__all__ = ["Gradients", "Parameter", "Parameters"]
+
 
 class Parameter:
     """One array of weights.
@@ -140,6 +142,9 @@ class _FlatVector:
         return len(self._named)
 
 
+_SETTINGS = attrgetter("trainable", "learning_rate_multiplier")
+
+
 class Parameters(_FlatVector):
     """All parameters of a model in one contiguous ``vector``, each weight a named view into it.
 
@@ -154,7 +159,7 @@ class Parameters(_FlatVector):
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         super().__init__(named)
-        self._settings: list[tuple[bool, float]] | None = None  # that _segments was made for
+        self._settings: list[Any] | None = None  # that _segments was made for
         self._segments: list[tuple[slice, float]] = []
         for _, p in self._named:
             p.move_to(self._views[p], home=self)
@@ -165,7 +170,7 @@ class Parameters(_FlatVector):
 
     def segments(self) -> list[tuple[slice, float]]:
         """(slice of the vector, learning-rate multiplier) of each run of trainable parameters."""
-        settings = [(p.trainable, p.learning_rate_multiplier) for _, p in self._named]
+        settings = list(map(_SETTINGS, self._views))
         if settings != self._settings:
             self._settings, self._segments = settings, self._find_segments()
         return self._segments

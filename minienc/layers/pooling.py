@@ -14,6 +14,8 @@ from minienc.functions.windows import check_padding, pair_of, place_windows
 from minienc.layers.base import Layer
 from minienc.layers.convolution import check_image
 
+__all__ = ["AveragePooling2D", "GlobalAveragePooling2D", "MaxPool2D", "UpSampling2D"]
+
 
 class _Pooling(Layer):
     """What the pools share: their windows."""

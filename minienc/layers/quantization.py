@@ -12,6 +12,8 @@ from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.shapes import is_whole
 
+__all__ = ["VectorQuantizer"]
+
 
 class VectorQuantizer(Layer):
     """y = the nearest codes of each group of ``dim`` numbers of x (D,), out of C (K, dim).
@@ -63,7 +65,7 @@ class VectorQuantizer(Layer):
         inner = self.check_stamp(cache)
         if grads is not None:
             grads.add(self.C, nearest_code_backward(dy.reshape(-1, self.dim), inner))
-        return dy.copy()  # straight through
+        return dy.copy() if need_dx else None  # straight through
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] % self.dim:

@@ -10,6 +10,8 @@ from minienc.arrays import Array
 from minienc.functions.merging import add_forward, concatenate_forward, reshape_forward
 from minienc.layers.base import Layer, LayerCache
 
+__all__ = ["Add", "Concatenate", "Flatten", "Reshape"]
+
 
 class Reshape(Layer):
     """Each sample in another shape of the same size; ``target_shape`` is without the batch."""

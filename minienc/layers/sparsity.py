@@ -8,6 +8,8 @@ from minienc.functions.sparsity import k_sparse_forward
 from minienc.layers.base import Layer
 from minienc.shapes import is_whole
 
+__all__ = ["KSparse"]
+
 
 class KSparse(Layer):
     """Of each sample (K,), the ``k`` largest numbers as they are, and 0 for the others."""

@@ -16,6 +16,8 @@ from minienc.shapes import is_whole
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
 
+__all__ = ["Input"]
+
 
 class SymbolicTensor:
     """A place in a graph: what ``Input(shape=(64,))`` and ``layer(tensor)`` return.
