@@ -256,6 +256,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "quantization_error_forward": lambda rng: iter(
         [((_normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (6, 1, 0)]
     ),
+    "nearest_code_forward": lambda rng: iter(
+        [((_normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (6, 1, 0)]
+    ),
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }

@@ -106,10 +106,10 @@ def _loss(function, y, target, operation, sample_weight, reduction):
 
 
 def _is_number(dloss, loss):
-    """Whether dloss is one number, fit for the loss."""
-    if type(dloss) is float or type(dloss) is int:
-        return True
-    return isinstance(dloss, np.generic) and not loss.shape and dloss.dtype == loss.dtype
+    """Whether dloss is one number, fit for the loss of this form."""
+    if isinstance(dloss, np.generic):  # what NumPy makes of an array without axes
+        return loss == (dloss.shape, dloss.dtype)
+    return type(dloss) is float or type(dloss) is int
 
 
 def _backward(dloss, y, target, operation, factor, loss, cache):
@@ -118,7 +118,7 @@ def _backward(dloss, y, target, operation, factor, loss, cache):
     if dy is not None and _is_number(dloss, loss):
         return _kernels.scaled(dy, dloss)
     fits = _is_number(dloss, loss) or (
-        type(dloss) is np.ndarray and dloss.dtype == loss.dtype and dloss.shape == loss.shape
+        type(dloss) is np.ndarray and loss == (dloss.shape, dloss.dtype)
     )
     dy = _kernels.loss_backward(dloss * factor, y, target, operation) if fits else None
     return NotImplemented if dy is None else dy  # the definition looks at such a dloss

@@ -89,7 +89,7 @@ def triangle_code_backward(dy, cache: TriangleCodeCache):
     xp = get_array_module(dy)
     dnearer = xp.where(y > 0, dy, 0)  # (4) was y = max(nearer, 0)
     dmean = dnearer.sum(axis=1)[:, None]  # (3) was nearer = mean - distance
-    ddistance = dmean / y.shape[1] - dnearer  # (2, 3) distance enters twice
+    ddistance = dmean / y.shape[1] - dnearer  # (2, 3) was mean = sum distance / K
     is_apart = distance > 0
     slope = xp.where(is_apart, distance, 1) * 2
     dd = xp.where(is_apart, ddistance / slope, 0)  # (1) was distance = sqrt(d)

@@ -246,15 +246,14 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
     kh, kw, n_out, n_in = W.shape
     size = transposed_size(name, x.shape[1:3], (kh, kw), strides, padding)
     windows = place_windows(name, size, (kh, kw), strides, padding, "kernel size")
-    K = W.reshape((kh * kw * n_out, n_in))  # (1)
-    rows, Kt = x.reshape((-1, n_in)), K.T
-    P, dense = dense_forward(rows, Kt)  # (2)  (N H W, KH KW M)
-    seen = P.reshape((*x.shape[:3], kh * kw * n_out))  # (3)
-    z = patches_backward(
-        seen, PatchesCache((x.shape[0], *size, n_out), windows, Form(seen.shape, seen.dtype))
-    )  # (4)
-    z = z if b is None else z + b  # (5)
-    y, f = f_forward(z)  # (6)
+    Kt = W.reshape((kh * kw * n_out, n_in)).T  # (1)
+    rows = x.reshape((-1, n_in))  # (2)
+    P, dense = dense_forward(rows, Kt)  # (3)  (N H W, KH KW M)
+    seen = P.reshape((*x.shape[:3], kh * kw * n_out))  # (4)
+    form = Form(seen.shape, seen.dtype)
+    z = patches_backward(seen, PatchesCache((x.shape[0], *size, n_out), windows, form))  # (5)
+    z = z if b is None else z + b  # (6)
+    y, f = f_forward(z)  # (7)
     cache = Conv2DTransposeCache(
         dense, tuple(x.shape), windows, padding, tuple(W.shape), b is not None, activation, f
     )
@@ -265,8 +264,8 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
 def conv2d_transpose_backward(dy, cache: Conv2DTransposeCache):
     """dx is the convolution of dz: what a transpose is the transpose of.
 
-    (4) laid patches over one another, and the gradient of laying patches is cutting them: each
-    number went to one place, and fetches its gradient there. (2) was P = x K', with the kernel as
+    (5) laid patches over one another, and the gradient of laying patches is cutting them: each
+    number went to one place, and fetches its gradient there. (3) was P = x K', with the kernel as
     a matrix K (KH KW M, C), so dx = dP K and dK = dP' x.
 
     Parameters
@@ -280,13 +279,13 @@ def conv2d_transpose_backward(dy, cache: Conv2DTransposeCache):
         db is None where there was no b.
     """
     dense, shape, windows, padding, kernel_shape, has_bias, activation, f = cache
-    dz = get_activation(activation).backward(dy, f)  # (6) was y = f(z)
-    db = dz.sum(axis=(0, 1, 2)) if has_bias else None  # (5) was z + b
-    dseen, _ = patches_forward(dz, windows.size, windows.strides, padding)  # (4) was laid on z
-    dP = dseen.reshape((-1, dseen.shape[3]))  # (3) was seen = P
-    drows, dKt, _ = dense_backward(dP, dense)  # (2) was P = x K'
-    dx = drows.reshape(shape)  # (2) took x as rows
-    dW = dKt.T.reshape(kernel_shape)  # (1) was K = W
+    dz = get_activation(activation).backward(dy, f)  # (7) was y = f(z)
+    db = dz.sum(axis=(0, 1, 2)) if has_bias else None  # (6) was z + b
+    dseen, _ = patches_forward(dz, windows.size, windows.strides, padding)  # (5) was z = seen, laid
+    dP = dseen.reshape((-1, dseen.shape[3]))  # (4) was seen = P
+    drows, dKt, _ = dense_backward(dP, dense)  # (3) was P = rows K'
+    dx = drows.reshape(shape)  # (2) was rows = x
+    dW = dKt.T.reshape(kernel_shape)  # (1) was K' = W'
     return dx, dW, db
 
 

@@ -116,8 +116,8 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     axes = tuple(range(dy.ndim - 1))
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
-    if of_batch:
-        dx = scale * _without_mean_and_slope(dx_hat, x_hat, axes, keepdims=False)  # (1) to (5)
+    if of_batch:  # (1) to (5) was x_hat = (x - mean) scale
+        dx = scale * _without_mean_and_slope(dx_hat, x_hat, axes, keepdims=False)
     else:
         dx = scale * dx_hat  # (2, 5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta
@@ -193,7 +193,8 @@ def layer_normalization_backward(dy, cache: LayerNormalizationCache):
     check_shapes("layer_normalization_backward", "y: ..., dy: ...", x_hat, dy)
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
-    dx = scale * _without_mean_and_slope(dx_hat, x_hat, -1, keepdims=True)  # (1) to (5)
+    # (1) to (5) was x_hat = (x - mean) scale
+    dx = scale * _without_mean_and_slope(dx_hat, x_hat, -1, keepdims=True)
     return dx, dgamma, dbeta
 
 
@@ -267,7 +268,7 @@ def spectral_normalization_backward(dy, cache: SpectralNormalizationCache):
     check_shapes("spectral_normalization_backward", "y: ..., dy: ...", y, dy)
     dsigma = -(dy * y).sum() / sigma  # (3) was y = W / sigma
     da = dsigma * v  # (2) was sigma = |a|
-    dW = dy / sigma + (da.reshape((-1, 1)) * u).reshape(y.shape)  # (1, 3) W enters twice
+    dW = dy / sigma + (da.reshape((-1, 1)) * u).reshape(y.shape)  # (1, 3) was a = W u
     return dW
 
 

@@ -38,8 +38,7 @@ def quantization_error_forward(z, C):
     eq. 1 and 2.
     """
     check_shapes("quantization_error_forward", "z: N D, C: K D", z, C)
-    d, _ = squared_distances_forward(z, C)
-    index = d.argmin(axis=1)
+    index = _index_of_nearest(z, C)
     q = C[index]  # (1)
     e = ((z - q) * (z - q)).sum(axis=1)  # (2)
     return e, QuantizationErrorCache(z, index, q, Form(e.shape, e.dtype), len(C))
@@ -53,8 +52,50 @@ def quantization_error_backward(de, cache: QuantizationErrorCache):
     """
     z, index, q, e, n_codes = cache
     check_shapes("quantization_error_backward", "e: N, de: N", e, de)
-    xp = get_array_module(z)
-    dz = 2 * de[:, None] * (z - q)  # (2) was e = |z - q|^2
-    member = (index[:, None] == xp.arange(n_codes)).astype(z.dtype)
-    dC = member.T @ -dz  # (1) was q = C[index], and dq = -dz
+    dz = 2 * de[:, None] * (z - q)  # (2) was e = |z - q|^2; of q it is -dz
+    dC = -(_members(index, n_codes, z.dtype).T @ dz)  # (1) was q = C[index]
     return dz, dC
+
+
+# ------------------------------------------------------------------------------- the nearest code
+
+
+class NearestCodeCache(NamedTuple):
+    index: Array  # (N,)  which code is nearest
+    y: Form  # (N, D)
+    n_codes: int
+
+
+@primitive(constants=("z",))
+def nearest_code_forward(z, C):
+    """y_n = the code c_k that is nearest to z_n: what a vector quantiser passes on.
+
+    z (N, D) is a constant: a small step of it does not change the code, so the true gradient is 0
+    almost everywhere. What a layer hands down in its place is the layer's matter.
+
+    Source: van den Oord, Vinyals and Kavukcuoglu 2017, section 3.1.
+    """
+    check_shapes("nearest_code_forward", "z: N D, C: K D", z, C)
+    index = _index_of_nearest(z, C)
+    y = C[index]  # (1)
+    return y, NearestCodeCache(index, Form(y.shape, y.dtype), len(C))
+
+
+@primitive
+def nearest_code_backward(dy, cache: NearestCodeCache):
+    """dc_k = the sum of dy_n over the z_n whose code is k."""
+    index, y, n_codes = cache
+    check_shapes("nearest_code_backward", "y: N D, dy: N D", y, dy)
+    dC = _members(index, n_codes, dy.dtype).T @ dy  # (1) was y = C[index]
+    return dC
+
+
+def _index_of_nearest(z, C):
+    d, _ = squared_distances_forward(z, C)
+    return d.argmin(axis=1)
+
+
+def _members(index, n_codes, dtype):
+    """(N, K): 1 where the code of sample n is k, else 0."""
+    xp = get_array_module(index)
+    return (index[:, None] == xp.arange(n_codes)).astype(dtype)

@@ -37,8 +37,8 @@ def reparameterize_forward(mean, log_variance, noise):
 def reparameterize_backward(dz, cache: ReparameterizeCache):
     """dmean = dz,  dlog_variance = dz 1/2 sigma noise, for d exp(v / 2) / dv = exp(v / 2) / 2."""
     check_shapes("reparameterize_backward", "z: ..., dz: ...", cache.z, dz)
-    dlog_variance = dz * cache.half  # (1)
-    dmean = dz.copy()  # (2) was a sum
+    dmean = dz.copy()  # (2) was z = mean + spread
+    dlog_variance = dz * cache.half  # (1) was spread = exp(log_variance / 2) noise
     return dmean, dlog_variance
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
-from minienc.functions.quantization import quantization_error_forward
+from minienc.arrays import Array
+from minienc.functions.quantization import nearest_code_backward, nearest_code_forward
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.shapes import is_whole
@@ -32,7 +32,7 @@ class VectorQuantizer(Layer):
     name : str or None
     """
 
-    pair = quantization_error_forward
+    pair = nearest_code_forward
     learned = ("C",)
     C: Parameter
 
@@ -58,16 +58,14 @@ class VectorQuantizer(Layer):
         super().build(sample_shape)
 
     def forward(self, x: Array, **given: Any) -> tuple[Array, LayerCache]:
-        _, cache = super().forward(x.reshape(-1, self.dim), **given)
-        return cache.inner.q.reshape(x.shape), cache
+        y, cache = super().forward(x.reshape(-1, self.dim), **given)
+        return y.reshape(x.shape), cache
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         inner = self.check_stamp(cache)
         if grads is not None:
-            codes = get_array_module(dy).arange(self.units)
-            chosen = (inner.index[:, None] == codes).astype(dy.dtype)
-            grads.add(self.C, chosen.T @ dy.reshape(-1, self.dim))
-        return dy.copy() if need_dx else None
+            grads.add(self.C, nearest_code_backward(dy.reshape(-1, self.dim), inner))
+        return dy.copy() if need_dx else None  # straight through
 
     def output_shape(self, sample_shape: Any) -> Any:
         if len(sample_shape) != 1 or sample_shape[0] % self.dim:

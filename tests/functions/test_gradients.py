@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -178,6 +178,76 @@ def test_dtypes_are_kept_and_close(name, dtype):
             strict=True,
         ):
             assert g.shape == a.shape
+
+
+# what a cache keeps for another than its backward: a layer's moving averages are made of them
+FOR_THE_OWNER = {("BatchNormalizationCache", "mean"), ("BatchNormalizationCache", "variance")}
+
+
+def arrays_in(cache: Any, path: tuple = ()) -> list[tuple]:
+    """Where arrays stand in a cache, and in the caches within it."""
+    if isinstance(cache, (np.ndarray, np.generic)):
+        return [path]
+    if not isinstance(cache, tuple):
+        return []
+    return [found for i, field in enumerate(cache) for found in arrays_in(field, (*path, i))]
+
+
+def exchanged(cache: Any, path: tuple) -> Any:
+    """The cache with NaN, or other integers, in place of one array."""
+    if not path:
+        return np.full_like(cache, np.nan) if cache.dtype.kind == "f" else cache[::-1] * 0 - 1
+    fields = list(cache)
+    fields[path[0]] = exchanged(cache[path[0]], path[1:])
+    return type(cache)(*fields) if hasattr(cache, "_fields") else tuple(fields)
+
+
+def name_of(cache: Any, path: tuple) -> tuple[str, str]:
+    """The innermost cache that holds it, and the field's name there."""
+    for i in path[:-1]:
+        cache = cache[i]
+    return type(cache).__name__, getattr(cache, "_fields", range(len(cache)))[path[-1]]
+
+
+def unread_fields(forward: Any, cases: list) -> set[tuple[str, str]]:
+    """Arrays in the caches of these cases that change nothing of what backward returns."""
+    held, read = set(), set()
+    for arguments, options in cases:
+        y, cache = call(forward.definition, arguments, options)
+        dy = cotangent(y, np.random.default_rng(1))
+        right = forward.backward.definition(dy, cache)
+        for path in arrays_in(cache):
+            name = name_of(cache, path)
+            held.add(name)
+            other = forward.backward.definition(dy, exchanged(cache, path))
+            read |= {name} if _bytes(other) != _bytes(right) else set()
+    return held - read
+
+
+def _bytes(result: Any) -> list[bytes]:
+    gradients = result if isinstance(result, tuple) else (result,)
+    return [np.asarray(g).tobytes() for g in gradients if g is not None]
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_a_cache_keeps_no_array_that_its_backward_does_not_read(name):
+    assert unread_fields(REGISTRY[name], all_cases(name)) <= FOR_THE_OWNER
+
+
+def test_an_array_kept_for_its_shape_is_noticed():
+    class KeptCache(NamedTuple):
+        x: Any
+        shape_of: Any
+
+    def forward(x: Any) -> Any:
+        return 2 * x * x, KeptCache(x, 2 * x * x)
+
+    def backward(dy: Any, cache: Any) -> Any:
+        return (4 * cache.x * dy).reshape(cache.shape_of.shape)
+
+    forward.definition, forward.backward = forward, backward
+    backward.definition = backward
+    assert unread_fields(forward, [((np.ones((2, 3)),), {})]) == {("KeptCache", "shape_of")}
 
 
 @pytest.mark.parametrize("name", FORWARDS)
