@@ -44,11 +44,11 @@ class Parameter:
         self.name = name
         self.initializer = initializer
         self.regularizer = regularizer  # a penalty on the numbers, which training adds to the loss
+        self.home: Parameters | None = None  # the flat vector that holds the numbers, if any
         self.trainable = True
         self.learning_rate_multiplier = 1.0
         self.is_state = False
         self.version = 0
-        self.home: Parameters | None = None  # the flat vector that holds the numbers, if any
         self._value = value
 
     def _assign(self, new: Array) -> None:
@@ -60,7 +60,22 @@ class Parameter:
             self._value[...] = new
         self.version += 1
 
-    value: Any = property(attrgetter("_value"), _assign)  # every layer reads it at every call
+    def _set_trainable(self, trainable: bool) -> None:
+        self._trainable = trainable
+        self._settings_changed()
+
+    def _set_multiplier(self, multiplier: float) -> None:
+        self._multiplier = multiplier
+        self._settings_changed()
+
+    def _settings_changed(self) -> None:
+        if self.home is not None:
+            self.home.forget_segments()
+
+    # Every layer and every step reads these: attrgetter takes a third of a method's time.
+    value: Any = property(attrgetter("_value"), _assign)
+    trainable: Any = property(attrgetter("_trainable"), _set_trainable)
+    learning_rate_multiplier: Any = property(attrgetter("_multiplier"), _set_multiplier)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -142,9 +157,6 @@ class _FlatVector:
         return len(self._named)
 
 
-_SETTINGS = attrgetter("trainable", "learning_rate_multiplier")
-
-
 class Parameters(_FlatVector):
     """All parameters of a model in one contiguous ``vector``, each weight a named view into it.
 
@@ -159,8 +171,7 @@ class Parameters(_FlatVector):
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         super().__init__(named)
-        self._settings: list[Any] | None = None  # that _segments was made for
-        self._segments: list[tuple[slice, float]] = []
+        self._segments: list[tuple[slice, float]] | None = None
         for _, p in self._named:
             p.move_to(self._views[p], home=self)
         self.is_home = True
@@ -170,10 +181,13 @@ class Parameters(_FlatVector):
 
     def segments(self) -> list[tuple[slice, float]]:
         """(slice of the vector, learning-rate multiplier) of each run of trainable parameters."""
-        settings = list(map(_SETTINGS, self._views))
-        if settings != self._settings:
-            self._settings, self._segments = settings, self._find_segments()
+        if self._segments is None:
+            self._segments = self._find_segments()
         return self._segments
+
+    def forget_segments(self) -> None:
+        """One of the parameters was frozen, thawed, or given another multiplier."""
+        self._segments = None
 
     def _find_segments(self) -> list[tuple[slice, float]]:
         runs: list[tuple[slice, float]] = []
