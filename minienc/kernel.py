@@ -40,6 +40,9 @@ def kernel_info() -> dict[str, Any]:
             It is built and enabled, and it could be imported.
         serves : tuple of str
             The primitives that run compiled. Empty: their definitions in NumPy serve.
+        edited : tuple of str
+            Those that run as they are written although there is a faster function: they are not
+            what it was proved equal to.
         instruction_set : str or None
             The one that the kernel chose, where it is loaded.
         reason : str
@@ -51,6 +54,7 @@ def kernel_info() -> dict[str, Any]:
         "required": os.environ.get("MINIENC_REQUIRE_KERNEL") == "1",
         "loaded": False,
         "serves": (),
+        "edited": (),
         "instruction_set": None,
     }
     if not info["built"]:
@@ -63,15 +67,16 @@ def kernel_info() -> dict[str, Any]:
         return info | {"reason": f"the compiled kernel cannot be loaded: {error}"}
     info["loaded"] = True
     info["instruction_set"] = getattr(kernel, "instruction_set", None)
-    info["serves"] = _compiled_primitives()
+    primitive.open_the_door()
+    served = sorted(primitive.REGISTRY.keys() & primitive._fast.keys())
+    info["edited"] = importlib.import_module("minienc.fast.proved").edited()
+    info["serves"] = tuple(name for name in served if name not in info["edited"])
     if not info["serves"]:
         return info | {"reason": "the compiled kernel is loaded, but minienc.fast uses none of it"}
-    return info | {"reason": f"in use for {len(info['serves'])} of the functions"}
-
-
-def _compiled_primitives() -> tuple[str, ...]:
-    importlib.import_module("minienc.fast")  # it registers what it has
-    return tuple(sorted(primitive.REGISTRY.keys() & primitive._fast.keys()))
+    reason = f"in use for {len(info['serves'])} of the functions"
+    if info["edited"]:
+        reason += f"; edited, and run as they are written: {', '.join(info['edited'])}"
+    return info | {"reason": reason}
 
 
 def require_kernel() -> None:

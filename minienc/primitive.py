@@ -8,6 +8,8 @@ body says, and they stand here so that they need not stand anywhere else:
 2. *The door.* A function of the same name in ``minienc.fast`` runs in the body's place where it
    accepts these arrays; where it returns ``NotImplemented``, it declines and the body runs.
    ``function.definition`` is always the body, and within ``definitions_only()`` it is what runs.
+   It also runs where it was edited: a faster function serves none but the definition that it was
+   proved equal to (``fast/proved.py``).
    Arrays of a GPU have functions of their own, which are loaded when the module that such arrays
    come from is. For a backward, ``fast/`` may have a *second entry*, ``X_backward_into(dy, cache,
    into, write, need_dx)``, which puts the gradients of the weights where they belong. Only
@@ -33,7 +35,8 @@ REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
 _fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
 _to_load: dict[str, Callable[[], Any]] = {}  # module -> what brings the functions for its arrays
-_door_is_open = False  # becomes True when minienc.fast has been asked once
+_door_is_open = False  # True once minienc.fast was asked; False again when a definition changes
+_opening = threading.RLock()
 
 
 class Place(NamedTuple):
@@ -66,6 +69,9 @@ class Primitive:
         Names of the array arguments that it writes to: a step of an optimiser does, nothing else.
     has_second_entry : bool
         Whether ``fast/`` has registered one for this backward; then ``into`` asks it.
+    runs_as_written : bool
+        Whether no faster function may take the definition's place, for it is not the one that was
+        proved equal to.
     """
 
     __name__: str
@@ -77,15 +83,25 @@ class Primitive:
         overwrites: tuple[str, ...] = (),
     ) -> None:
         functools.update_wrapper(self, definition)
-        self.definition = definition
+        self._definition = definition
         self.constants = constants
         self.overwrites = overwrites
         self.has_second_entry = False
+        self.runs_as_written = False
         self._name_of_second = f"{definition.__name__}_into"
         parameters = list(inspect.signature(definition).parameters.values())
         self._takes_cache = len(parameters) > 1 and parameters[1].name == "cache"
         self._cache_annotation = parameters[1].annotation if self._takes_cache else None
         self._cache_type: Any = None  # a type, once it has been asked for
+
+    @property
+    def definition(self) -> Callable:
+        return self._definition
+
+    @definition.setter
+    def definition(self, definition: Callable) -> None:
+        self._definition, self.runs_as_written = definition, True
+        close_the_door()
 
     @functools.cached_property
     def backward(self) -> Primitive:
@@ -102,13 +118,13 @@ class Primitive:
         if not _door_is_open:
             open_the_door()
         fast = (_functions_for(args) if _fast_of_type else _fast).get(self.__name__)
-        if fast is not None:
+        if fast is not None and not self.runs_as_written:
             result = fast(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         if _to_load and load_fast_of_arrays_met():
             return self(*args, **kwargs)
-        return self.definition(*args, **kwargs)
+        return self._definition(*args, **kwargs)
 
     def _call_watched(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The same call, while this thread records it or wants the definitions alone."""
@@ -121,10 +137,11 @@ class Primitive:
         if not _definitions_only.get():
             open_the_door()
             load_fast_of_arrays_met()
-            fast = _functions_for(args).get(self.__name__)
+            open_the_door()  # to what has just been loaded
+            fast = None if self.runs_as_written else _functions_for(args).get(self.__name__)
             result = NotImplemented if fast is None else fast(*args, **kwargs)
         if result is NotImplemented:
-            result = self.definition(*args, **kwargs)
+            result = self._definition(*args, **kwargs)
         for listener in listeners:
             listener(call._replace(event="leave", result=result))
         return result
@@ -153,13 +170,17 @@ class Primitive:
         -------
         dx, or None where it is not needed
             ``NotImplemented`` where the backward itself must be called: nobody serves these
-            arrays, or this thread is recorded (who listens shall hear of the mathematics, not of
-            this) or wants the definitions alone.
+            arrays, the backward was edited, or this thread is recorded (who listens shall hear of
+            the mathematics, not of this) or wants the definitions alone.
         """
         if _n_watched and (_listeners.get() or _definitions_only.get()):
             return NotImplemented
         if type(cache) is not self._cache_type:
             self._check_cache(cache)
+        if not _door_is_open:
+            open_the_door()
+        if self.runs_as_written:
+            return NotImplemented
         functions = _functions_for((dy, cache)) if _fast_of_type else _fast
         second = functions.get(self._name_of_second)
         return NotImplemented if second is None else second(dy, cache, into, write, need_dx)
@@ -194,7 +215,7 @@ def primitive(
     Parameters
     ----------
     definition : function
-        The body. Its name must be new.
+        The body. Its name must be new, or defined anew by the same module.
     constants : tuple of str
         Array arguments that its backward gives no gradient for.
     overwrites : tuple of str
@@ -203,10 +224,15 @@ def primitive(
     if definition is None:
         return functools.partial(primitive, constants=constants, overwrites=overwrites)
     name = definition.__name__
-    if name in REGISTRY and REGISTRY[name].definition.__module__ != definition.__module__:
+    before = REGISTRY.get(name)
+    if before is not None and before.definition.__module__ != definition.__module__:
         raise ValueError(f"a primitive named {name} exists already")
-    REGISTRY[name] = Primitive(definition, constants, overwrites)
-    return REGISTRY[name]
+    made = REGISTRY[name] = Primitive(definition, constants, overwrites)
+    if before is not None:  # defined anew: what serves one need not serve the other
+        before.runs_as_written = made.runs_as_written = True
+        made.has_second_entry = before.has_second_entry
+        close_the_door()
+    return made
 
 
 # ----------------------------------------------------------------------------------------- the door
@@ -259,17 +285,30 @@ def register_fast(function: Callable, array_type: type | None = None) -> Callabl
             f"{of}{expected}" + (", with into, write, need_dx behind" if is_second else "")
         )
     REGISTRY[of].has_second_entry |= is_second
+    REGISTRY[of].runs_as_written = False  # it is meant for this definition, unless minienc.fast
+    close_the_door()  # keeps a record of what it was proved for
     table = _fast if array_type is None else _fast_of_type.setdefault(array_type, {})
     table[name] = function
     return function
 
 
 def open_the_door() -> None:
-    """Ask for the faster functions once, at the first call: by then every definition is known."""
+    """Ask for the faster functions at the first call: by then every definition is known. And where
+    one was defined anew since, ask again which of them are what was proved."""
     global _door_is_open
-    if not _door_is_open:
+    if _door_is_open:
+        return
+    with _opening:  # whoever comes meanwhile waits, for it is not yet known what may serve
+        fast = importlib.import_module("minienc.fast")
+        if hasattr(fast, "proved"):  # not with MINIENC_KERNEL=0, where nothing is registered
+            fast.proved.look_at_definitions()
         _door_is_open = True
-        importlib.import_module("minienc.fast")
+
+
+def close_the_door() -> None:
+    """Have ``minienc.fast`` look at the definitions again, at the next call."""
+    global _door_is_open
+    _door_is_open = False
 
 
 @contextmanager

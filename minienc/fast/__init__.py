@@ -7,6 +7,9 @@ with ``register_fast``; a function that does not serve the arrays it is given re
 For arrays of NumPy, nothing else is registered where ``minienc._kernels`` is not built; for arrays
 of CuPy, not before somebody has imported CuPy. With ``MINIENC_KERNEL=0`` the definitions serve
 alone.
+
+A function here serves none but the definition that it was proved equal to: ``proved.py`` knows
+which those are.
 """
 
 import importlib
@@ -16,7 +19,7 @@ import os
 from minienc.primitive import load_fast_with
 
 if os.environ.get("MINIENC_KERNEL") != "0":
-    from minienc.fast import into  # noqa: F401  (it registers what it has)
+    from minienc.fast import into, proved  # noqa: F401  (into registers what it has)
 
 if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
     try:

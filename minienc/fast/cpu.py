@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minienc import _kernels
 from minienc.fast import into as plain
-from minienc.fast.fused import fused_activations
+from minienc.fast.fused import fused, fused_activations
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
 from minienc.primitive import register_fast
@@ -22,10 +22,10 @@ _IDENTITY, _GELU = _CODES["identity"], _CODES["gelu"]
 @register_fast
 def dense_forward(x, W, b=None, activation="identity"):
     """``functions.dense.dense_forward``, for NumPy's float32 and float64."""
-    try:
-        code, alpha, activation_cache = _FUSED[activation]
-    except (KeyError, TypeError):  # not fused, or no name at all: the definition says which
+    found = fused(_FUSED, activation)
+    if found is None:
         return NotImplemented
+    code, alpha, activation_cache = found
     y = _kernels.dense_forward(x, W, b, code, alpha)
     if y is None:
         return NotImplemented
@@ -59,10 +59,10 @@ def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
 
 def _backward(dy, cache, dW, db, need_dx, need_dW, write):
     x, W, has_bias, activation, kept = cache
-    try:
-        code, alpha, _ = _FUSED[activation]
-    except (KeyError, TypeError):
+    found = fused(_FUSED, activation)
+    if found is None:
         return None
+    code, alpha, _ = found
     if code in _WITH_PARAMETER:
         alpha = kept[1]
     elif code == _IDENTITY and getattr(dy, "shape", None) != kept[0].shape:

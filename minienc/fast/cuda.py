@@ -29,7 +29,7 @@ from minienc.fast.cuda_launch import (
     most_blocks,
     register_cuda,
 )
-from minienc.fast.fused import NAMES, fused_activations, register_activations
+from minienc.fast.fused import NAMES, fused, fused_activations, register_activations
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
 
@@ -134,11 +134,12 @@ def dense_forward(x, W, b=None, activation="identity"):
     M = W.shape[1]
     if b is not None and not (is_served(b) and b.dtype == x.dtype and b.shape == (M,)):
         return NotImplemented
-    if activation not in _FUSED and activation not in f.ACTIVATIONS:
+    if activation is not None and activation not in f.ACTIVATIONS:
         return NotImplemented
     z = matmul(plain.rows(x), W).reshape(*x.shape[:-1], M)
-    code, alpha, cache_type = _FUSED.get(activation, (_IDENTITY, 0.0, None))
-    if activation not in _FUSED:  # softmax needs whole rows
+    found = fused(_FUSED, activation)
+    code, alpha, cache_type = found or (_IDENTITY, 0.0, None)
+    if found is None:  # softmax needs whole rows; and what was edited runs as it is written
         if b is not None:
             _activate(z, b, z, None, code, alpha)
         y, kept = f.get_activation(activation)(z)
@@ -189,9 +190,10 @@ def _dense_backward(
     if db is not None and not is_served(db):
         return NotImplemented
     dy = cupy.ascontiguousarray(dy)
-    if activation not in _FUSED:
-        dy, activation = f.get_activation(activation).backward(dy, kept), "identity"
-    code, alpha, _ = _FUSED[activation]
+    found = fused(_FUSED, activation)
+    if found is None:
+        dy = f.get_activation(activation).backward(dy, kept)
+    code, alpha, _ = found or (_IDENTITY, 0.0, None)
     if code in (_LEAKY_RELU, _ELU):
         alpha = kept[1]
     if db is not None:

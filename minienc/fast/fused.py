@@ -7,25 +7,36 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minienc.functions import activations as f
-from minienc.primitive import REGISTRY, Primitive
+from minienc.primitive import Primitive
 
 # In the order of their codes, in kernels/kernels.h as in cuda.cu. softmax is not here: it needs
 # whole rows, and a tile of the product holds a part of some.
 NAMES = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu")
 
 
-def fused_activations(codes: Mapping[str, int]) -> dict[Any, tuple[int, float, Any]]:
-    """name -> (code, the parameter of an activation that has one, what makes its cache of y).
+def fused_activations(codes: Mapping[str, int]) -> dict[Primitive, tuple[int, float, Any]]:
+    """An activation's forward -> (its code, its parameter if it has one, what makes a cache of y).
 
     A dense layer calls the activation by its name alone, so the parameter has its default. gelu's
     cache is made of more than y: None.
     """
     parameters = {"leaky_relu": f.NEGATIVE_SLOPE, "elu": f.ALPHA}
-    table: dict[Any, tuple[int, float, Any]] = {
-        name: (codes[name], parameters.get(name, 0.0), f.CACHE_OF_OUTPUT.get(name))
+    return {
+        f.ACTIVATIONS[name]: (codes[name], parameters.get(name, 0.0), f.CACHE_OF_OUTPUT.get(name))
         for name in NAMES
     }
-    return table | {"linear": table["identity"], None: table["identity"]}
+
+
+def fused(table: Mapping[Primitive, Any], activation: Any) -> tuple[int, float, Any] | None:
+    """What the table has for an activation by this name, as ``get_activation`` finds it now.
+
+    None where a kernel cannot take its place: it is another one, was edited, or is none at all.
+    """
+    try:
+        pair = f.ACTIVATIONS["identity" if activation is None else activation]
+    except (KeyError, TypeError):
+        return None
+    return None if pair.runs_as_written else table.get(pair)
 
 
 def register_activations(
@@ -39,10 +50,10 @@ def register_activations(
     ``forward(x, code, alpha)`` gives y, ``backward(dy, y, code, alpha)`` dx; or None for arrays
     that are not served. ``alpha`` is the parameter of an activation that has one.
     """
-    for name, (code, alpha, cache_of) in fused_activations(codes).items():
-        if name in (None, "identity", "linear", "gelu"):  # nothing to compute; more than y is kept
+    for definition, (code, alpha, cache_of) in fused_activations(codes).items():
+        if code in (codes["identity"], codes["gelu"]):  # nothing to compute; more than y is kept
             continue
-        definition, has_alpha = REGISTRY[f"{name}_forward"], alpha > 0
+        has_alpha = alpha > 0
         register(_forward(definition, code, alpha, forward, cache_of, has_alpha))
         register(_backward(definition.backward, code, alpha, backward, has_alpha))
 
