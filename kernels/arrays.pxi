@@ -37,6 +37,10 @@ cdef inline Py_ssize_t last(cnp.ndarray a):
     return cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
 
 
+cdef inline bint has_rows(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns):
+    return cnp.PyArray_NDIM(a) > 0 and n_rows(a) == rows and last(a) == columns
+
+
 cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b):
     cdef int i
     if cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
@@ -47,15 +51,19 @@ cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b):
     return True
 
 
-cdef cnp.ndarray as_rows(cnp.ndarray a, bint side_by_side, matrix *m):
-    """Describe (..., M) as a matrix of rows.
+cdef cnp.ndarray as_rows(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns, bint side_by_side,
+                         matrix *m):
+    """Describe (..., M), of which so many rows and columns are expected, as a matrix of rows.
 
     Returns the array whose memory it describes: a itself or, where its layout cannot be said by
-    two strides of whole elements, or its columns must lie side by side and do not, a copy.
+    two strides of whole elements, or its columns must lie side by side and do not, a copy. While
+    NumPy copies, another thread may run, and give an array that was checked another shape.
     """
     cdef int ndim = cnp.PyArray_NDIM(a)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
     cdef Py_ssize_t row, column
+    if not has_rows(a, rows, columns):
+        raise ValueError("an array was given another shape while it was read")
     if cnp.PyArray_ISALIGNED(a):
         if cnp.PyArray_IS_C_CONTIGUOUS(a):  # strides of axes of length 1 may be anything
             m.data = cnp.PyArray_DATA(a)
@@ -71,6 +79,8 @@ cdef cnp.ndarray as_rows(cnp.ndarray a, bint side_by_side, matrix *m):
                 m.column = column // size
                 return a
     a = cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
+    if not has_rows(a, rows, columns):
+        raise ValueError("an array was given another shape while it was read")
     m.data = cnp.PyArray_DATA(a)
     m.row = last(a)
     m.column = 1
@@ -140,14 +150,6 @@ cdef bint overlap(cnp.ndarray a, object b):
     return a_low < b_high and b_low < a_high
 
 
-cdef int refuse_overlap(function, name, cnp.ndarray output, array_name, object array) except -1:
-    if overlap(output, array):
-        raise ValueError(
-            f"{function}: {name} shares memory with {array_name}, expected an array of its own"
-        )
-    return 0
-
-
 cdef bint writable_rows(object a, int type_number):
     """Whether the kernel can write to this array as it lies."""
     cdef cnp.ndarray array
@@ -184,4 +186,4 @@ cdef cnp.ndarray checked_output(function, name, object a, cnp.ndarray like, Py_s
             f"{function}: {name} is not an array of {(<object>like).dtype} that can be written to, "
             f"row after row"
         )
-    return as_rows(array, True, m)
+    return as_rows(array, n_rows(like), columns, True, m)

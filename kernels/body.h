@@ -43,6 +43,8 @@
 #undef PART
 #undef PUT
 /* rows.h */
+#undef LEAST
+#undef LOG_LEAST
 #undef P_LOW
 #undef P_HIGH
 /* slope.h */

@@ -12,7 +12,7 @@ static int NAME(product)(const struct product *p)
         .M = p->M, .N = p->N, .K = p->K,
         .a = p->a.data, .a_row = p->a.row, .a_column = p->a.column,
         .b = p->b.data, .b_row = p->b.row, .b_column = p->b.column,
-        .c = p->c.data, .c_row = p->c.row, .add = p->add, .activation = ACT_IDENTITY, .backward = 1,
+        .c = p->c.data, .c_row = p->c.row, .add = p->add, .activation = ACT_IDENTITY,
     };
     return NAME(run_jobs)(&job, 1);
 }
@@ -44,9 +44,7 @@ static void NAME(stripe_task)(void *context, int i)
     const struct NAME(stripes) *s = context;
     const ptrdiff_t j0 = i * s->M / s->n / LANES * LANES;
     const ptrdiff_t j1 = i + 1 == s->n ? s->M : (i + 1) * s->M / s->n / LANES * LANES;
-    const unsigned mode = without_subnormals();
     NAME(slope_pass)(s->slopes, 1, 0, s->N, j0, j1 - j0, NULL);
-    with_subnormals(mode);
 }
 
 static void NAME(run_stripes)(const struct NAME(slopes) *slopes, ptrdiff_t N, ptrdiff_t M)
@@ -69,7 +67,7 @@ static struct NAME(job) NAME(dW_job)(const struct dense_backward *p, const struc
         .M = p->D, .N = p->M, .K = p->N,
         .a = p->x.data, .a_row = p->x.column, .a_column = p->x.row, /* x' */
         .b = p->dy.data, .b_row = p->dy.row, .b_column = p->dy.column,
-        .c = p->dW.data, .c_row = p->dW.row, .add = p->add, .activation = ACT_IDENTITY, .backward = 1,
+        .c = p->dW.data, .c_row = p->dW.row, .add = p->add, .activation = ACT_IDENTITY,
         .slopes = p->activation == ACT_IDENTITY && p->db == NULL ? NULL : slopes,
     };
 }
@@ -81,7 +79,7 @@ static struct NAME(job) NAME(transposed_dW_job)(const struct dense_backward *p, 
         .M = p->M, .N = p->D, .K = p->N,
         .a = dz.data, .a_row = dz.column, .a_column = dz.row, /* dz' */
         .b = p->x.data, .b_row = p->x.row, .b_column = p->x.column,
-        .c = p->dW.data, .c_row = p->dW.column, .add = p->add, .activation = ACT_IDENTITY, .backward = 1,
+        .c = p->dW.data, .c_row = p->dW.column, .add = p->add, .activation = ACT_IDENTITY,
     };
 }
 
@@ -91,7 +89,7 @@ static struct NAME(job) NAME(dx_job)(const struct dense_backward *p, struct matr
         .M = p->N, .N = p->D, .K = p->M,
         .a = dz.data, .a_row = dz.row, .a_column = dz.column,
         .b = p->W.data, .b_row = p->W.column, .b_column = p->W.row, /* W' */
-        .c = p->dx.data, .c_row = p->dx.row, .activation = ACT_IDENTITY, .backward = 1,
+        .c = p->dx.data, .c_row = p->dx.row, .activation = ACT_IDENTITY,
     };
 }
 

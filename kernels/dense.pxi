@@ -46,11 +46,13 @@ activation_codes = {
 def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
     """f(x W + b) in one pass.
 
-    Returns None for arrays that it does not serve; else y or, for gelu, (y, x W + b, tanh(u)).
+    Returns None for arrays that it does not serve; else y or, for gelu, (y, x W + b, tanh(u)). y is
+    ``out``, where that is given.
     """
     cdef dense_forward_arguments p
     cdef int type_number = real_type(x)
     cdef int error
+    cdef matrix bias
     cdef cnp.ndarray x_array, W_array, b_array, y
     if type_number < 0 or not is_plain(W, type_number):
         return None
@@ -70,26 +72,26 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
         b_array = b
         if cnp.PyArray_NDIM(b_array) != 1 or cnp.PyArray_DIM(b_array, 0) != p.M:
             return None
-        if not cnp.PyArray_ISCARRAY_RO(b_array):
-            b_array = cnp.PyArray_NewCopy(b_array, cnp.NPY_CORDER)
-        p.b = cnp.PyArray_DATA(b_array)
     if out is None:
         y = new_rows(x_array, p.M, &p.y)
     else:
         y = checked_output("dense_forward", "out", out, x_array, p.M, &p.y)
-        refuse_overlap("dense_forward", "out", y, "x", x)
-        refuse_overlap("dense_forward", "out", y, "W", W)
-        refuse_overlap("dense_forward", "out", y, "b", b)
-    x_array = as_rows(x_array, False, &p.x)
-    W_array = as_rows(W_array, False, &p.W)
+        if overlap(y, x) or overlap(y, W) or overlap(y, b):
+            out[...] = dense_forward(x, W, b, code, alpha)
+            return out
     p.activation = code
     p.alpha = alpha
     p.z.data = p.t.data = NULL
     p.z.row = p.t.row = 0
     z = t = None
     if code == ACT_GELU:
-        z = new_rows(<cnp.ndarray>x, p.M, &p.z)
-        t = new_rows(<cnp.ndarray>x, p.M, &p.t)
+        z = new_rows(y, p.M, &p.z)
+        t = new_rows(y, p.M, &p.t)
+    if b is not None:
+        b_array = as_rows(b_array, 1, p.M, True, &bias)
+        p.b = bias.data
+    x_array = as_rows(x_array, p.N, p.D, False, &p.x)
+    W_array = as_rows(W_array, p.D, p.M, False, &p.W)
     with nogil:
         if type_number == cnp.NPY_FLOAT32:
             error = kernels_f32.dense_forward(&p)
@@ -114,13 +116,12 @@ cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
     )
 
 
-cdef int refuse_inputs(name, cnp.ndarray output, dy, x, W, y, t) except -1:
-    refuse_overlap("dense_backward", name, output, "dy", dy)
-    refuse_overlap("dense_backward", name, output, "x", x)
-    refuse_overlap("dense_backward", name, output, "W", W)
-    refuse_overlap("dense_backward", name, output, "the cache", y)
-    refuse_overlap("dense_backward", name, output, "the cache", t)
-    return 0
+cdef bint lies_apart(cnp.ndarray output, dy, x, W, y, t):
+    """Whether an output can be written to while these are read."""
+    return not (
+        overlap(output, dy) or overlap(output, x) or overlap(output, W)
+        or overlap(output, y) or overlap(output, t)
+    )
 
 
 def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
@@ -129,7 +130,7 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
 
     y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
     them (with ``write``, written to them) if ``added`` comes back as True; what their layout does
-    not allow is returned anew. What is not needed is None. Returns None for arrays that it does
+    not allow, or memory that reaches into an argument's, is returned anew. What is not needed is None. Returns None for arrays that it does
     not serve.
     """
     cdef dense_backward_arguments p
@@ -158,7 +159,11 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     if code == ACT_GELU and (t is None or not same_shape(dy_array, <cnp.ndarray>t)):
         return None
 
-    add = need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
+    add = (
+        need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
+        and lies_apart(dW, dy, x, W, y, t)
+        and (not has_bias or (lies_apart(db, dy, x, W, y, t) and not overlap(db, dW)))
+    )
     p.add = add and not write
     p.dx.data = p.dW.data = p.db = NULL
     p.dx.row = p.dW.row = 0
@@ -166,7 +171,6 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     if not need_dW:
         dW = db = None
     elif add:
-        refuse_inputs("into[0]", dW, dy, x, W, y, t)
         p.dW.data = cnp.PyArray_DATA(<cnp.ndarray>dW)
         if cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>dW):
             p.dW.row = p.M
@@ -177,9 +181,6 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
         else:
             p.dW.row = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 0) // cnp.PyArray_ITEMSIZE(W_array)
             p.dW.column = cnp.PyArray_STRIDE(<cnp.ndarray>dW, 1) // cnp.PyArray_ITEMSIZE(W_array)
-        if has_bias:
-            refuse_inputs("into[1]", db, dy, x, W, y, t)
-            refuse_overlap("dense_backward", "into[1]", db, "into[0]", dW)
     else:
         dW = new_rows(W_array, p.M, &p.dW)
         size = p.M
@@ -189,15 +190,15 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
 
     p.activation = code
     p.alpha = alpha
-    x_array = as_rows(x_array, False, &p.x)
-    W_array = as_rows(W_array, False, &p.W)
-    dy_array = as_rows(dy_array, True, &p.dy)
+    x_array = as_rows(x_array, p.N, p.D, False, &p.x)
+    W_array = as_rows(W_array, p.D, p.M, False, &p.W)
+    dy_array = as_rows(dy_array, p.N, p.M, True, &p.dy)
     p.y.data = p.t.data = NULL
     p.y.row = p.t.row = 0
     if code != ACT_IDENTITY:
-        y_array = as_rows(y_array, True, &p.y)
+        y_array = as_rows(y_array, p.N, p.M, True, &p.y)
     if code == ACT_GELU:
-        t_array = as_rows(<cnp.ndarray>t, True, &p.t)
+        t_array = as_rows(<cnp.ndarray>t, p.N, p.M, True, &p.t)
     with nogil:
         if type_number == cnp.NPY_FLOAT32:
             error = kernels_f32.dense_backward(&p)
@@ -231,15 +232,16 @@ def matmul(a, b, out=None, bint add=False, int step=3):
         c = new_rows(a_array, p.N, &p.c)
     else:
         c = checked_output("matmul", "out", out, a_array, p.N, &p.c)
-        refuse_overlap("matmul", "out", c, "a", a)
-        refuse_overlap("matmul", "out", c, "b", b)
+        if overlap(c, a) or overlap(c, b):
+            out[...] = (out if add else 0) + matmul(a, b)
+            return out
     if step != 3:  # these two know no strides
         if out is not None or step not in (1, 2):
             raise ValueError(f"matmul: step is {step}, expected 1 or 2 without out, or 3")
         a_array = np.ascontiguousarray(a)
         b_array = np.ascontiguousarray(b)
-    a_array = as_rows(a_array, False, &p.a)
-    b_array = as_rows(b_array, False, &p.b)
+    a_array = as_rows(a_array, p.M, p.K, False, &p.a)
+    b_array = as_rows(b_array, p.K, p.N, False, &p.b)
     with nogil:
         if step != 3:
             (kernels_f32 if type_number == cnp.NPY_FLOAT32 else kernels_f64).staircase(step, &p)

@@ -54,7 +54,6 @@ struct NAME(job) {
     REAL *y, *t; /* gelu's other two results */
     ptrdiff_t y_row, t_row;
     const struct NAME(slopes) *slopes; /* or NULL: B is f'(z) dy, and made while it is packed */
-    int backward; /* subnormal numbers may be taken for 0: subnormal.h */
 };
 
 /* ------------------------------------------------------------------ the activation, on a tile */

@@ -69,11 +69,8 @@ static void NAME(jobs_task)(void *context, int i)
     const struct NAME(grid) *grid = &jobs->grid[i % jobs->n];
     if (i / jobs->n >= grid->rows * grid->columns)
         return;
-    const unsigned mode = grid->job->backward ? without_subnormals() : 0;
     if (NAME(do_block)(grid, i / jobs->n) != 0)
         __atomic_store_n(&jobs->failed, 1, __ATOMIC_RELAXED);
-    if (grid->job->backward)
-        with_subnormals(mode);
 }
 
 static int NAME(run_jobs)(const struct NAME(job) *job, int n)

@@ -28,6 +28,7 @@ enum elementary { ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_L
 
 struct sweep {
     int operation, code; /* code: which activation, or which elementary function */
+    int flush;           /* a step may take subnormal numbers for 0: subnormal.h */
     ptrdiff_t n;
     void *arrays[SWEEP_ARRAYS];
     double *sums; /* of each block: SWEEP_SQUARES */

@@ -15,16 +15,44 @@ static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
     return m;
 }
 
+/* exp(x) for x <= 0, and 0 below `lowest`. */
+static inline VEC NAME(exp_down_to)(VEC x, REAL lowest)
+{
+    return SELECT(x < lowest, SPLAT(0), NAME(vexp_from)(x, lowest));
+}
+
 /* sum exp(y - shift), and the terms themselves to `out` unless it is NULL. */
-static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL *out, ptrdiff_t D)
+static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL lowest, REAL *out, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
-        const VEC e = NAME(vexp_below)(PART(y, -(REAL)INFINITY) - shift);
+        const VEC e = NAME(exp_down_to)(PART(y, -(REAL)INFINITY) - shift, lowest);
         NAME(add)(&sum, e, n);
         if (out != NULL)
             PUT(out, e))
     return (REAL)NAME(flush)(&sum);
+}
+
+/* WHAT IS TOO SMALL. Where a network has learned something by heart, the gradient of what is right
+   shrinks towards 0 and past LEAST, below which numbers have fewer digits and an x86 processor takes
+   some hundred times as long to multiply one (subnormal.h). So a gradient of logits that is smaller
+   than LEAST is 0, and what would lead to it is cut off before it is computed:
+
+   - an exponential, where it counts `factor` times in the gradient and no factor makes it larger;
+   - a slope that would be too small by the time `factor` is applied.
+
+   The gradient, and a loss that is made with it, are off by LEAST at most. */
+#define LEAST ((REAL)EITHER(0x1p-126, 0x1p-1022))
+#define LOG_LEAST EITHER(-87, -708)
+
+static inline REAL NAME(size_of)(REAL x) { return x < 0 ? -x : x; }
+static inline REAL NAME(lowest_for)(REAL factor)
+{
+    return NAME(size_of)(factor) <= 1 ? LOG_LEAST : EXP_LOWEST;
+}
+static inline VEC NAME(unless_below)(VEC x, REAL least)
+{
+    return SELECT(NAME(vabs)(x) < least, SPLAT(0), x); /* NaN stays */
 }
 
 static inline REAL NAME(log_of_one)(REAL x) { return NAME(vlog)(SPLAT(x))[0]; }
@@ -37,7 +65,7 @@ static inline VEC NAME(is_within)(VEC p, VEC y) { return SELECT(p == y, SPLAT(1)
 
 static void NAME(row_softmax)(const REAL *y, REAL *out, ptrdiff_t D)
 {
-    const REAL per_sum = 1 / NAME(sum_of_exp)(y, NAME(largest)(y, D), out, D);
+    const REAL per_sum = 1 / NAME(sum_of_exp)(y, NAME(largest)(y, D), EXP_LOWEST, out, D);
     EACH_VECTOR(PUT(out, PART(out, 0) * per_sum))
 }
 
@@ -59,19 +87,34 @@ static REAL NAME(row_squared)(const REAL *y, const REAL *t, REAL *e, ptrdiff_t D
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
-/* The loss of logits and, unless dy is NULL, its gradient: both need e = exp(-|z|), and the row is at
-   hand. sigmoid(z) is 1 / (1 + e), or e / (1 + e) below 0. */
+/* dy = dl/D (sigmoid(z) - t), given e = exp(-|z|): sigmoid(z) is 1 / (1 + e), or e / (1 + e) below 0. */
+static inline VEC NAME(binary_slope)(VEC z, VEC e, VEC t, REAL each, REAL least)
+{
+    return each * NAME(unless_below)(SELECT(z < 0, e, SPLAT(1)) / (1 + e) - t, least);
+}
+
+/* The loss of logits and, unless dy is NULL, its gradient: both need e, and the row is at hand. */
 static REAL NAME(row_binary)(const REAL *y, const REAL *t, REAL dl, REAL *dy, ptrdiff_t D)
 {
-    const REAL each = dl / (REAL)D;
+    const REAL each = dl / (REAL)D, least = LEAST / NAME(size_of)(each);
+    const REAL lowest = dy == NULL ? EXP_LOWEST : NAME(lowest_for)(each);
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
-        const VEC z = PART(y, 0), e = NAME(vexp_below)(-NAME(vabs)(z)), target = PART(t, 0);
+        const VEC z = PART(y, 0), e = NAME(exp_down_to)(-NAME(vabs)(z), lowest), target = PART(t, 0);
         const VEC terms = SELECT(z < 0, SPLAT(0), z) - target * z + NAME(log_one_plus_exp)(e);
         NAME(add)(&sum, terms, n);
         if (dy != NULL)
-            PUT(dy, each * (SELECT(z < 0, e, SPLAT(1)) / (1 + e) - target)))
+            PUT(dy, NAME(binary_slope)(z, e, target, each, least)))
     return (REAL)(NAME(flush)(&sum) / (double)D);
+}
+
+static void NAME(row_binary_slope)(const REAL *y, const REAL *t, REAL dl, REAL *dy, ptrdiff_t D)
+{
+    const REAL each = dl / (REAL)D, least = LEAST / NAME(size_of)(each);
+    const REAL lowest = NAME(lowest_for)(each);
+    EACH_VECTOR(
+        const VEC z = PART(y, 0), e = NAME(exp_down_to)(-NAME(vabs)(z), lowest);
+        PUT(dy, NAME(binary_slope)(z, e, PART(t, 0), each, least)))
 }
 
 static REAL NAME(row_binary_p)(const REAL *y, const REAL *target, ptrdiff_t D)
@@ -88,22 +131,27 @@ static REAL NAME(row_binary_p)(const REAL *y, const REAL *target, ptrdiff_t D)
 static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *label, REAL dl, REAL *dy,
                                   ptrdiff_t D)
 {
-    const REAL most = NAME(largest)(y, D), exp_sum = NAME(sum_of_exp)(y, most, dy, D);
+    struct NAME(sum) sum = {{0}, 0, 0}, t_sum = {{0}, 0, 0};
+    if (label == NULL)
+        EACH_VECTOR(NAME(add)(&t_sum, PART(t, 0), n))
+    const REAL total = label == NULL ? (REAL)NAME(flush)(&t_sum) : 1;
+    const REAL most = NAME(largest)(y, D);
+    const REAL lowest = dy == NULL ? EXP_LOWEST : NAME(lowest_for)(dl * total);
+    const REAL exp_sum = NAME(sum_of_exp)(y, most, lowest, dy, D);
     const REAL log_sum = NAME(log_of_one)(exp_sum), per_sum = 1 / exp_sum;
+    const REAL least = LEAST / NAME(size_of)(dl * (per_sum * total));
     if (label != NULL) {
         if (dy != NULL) {
-            EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * per_sum)))
+            EACH_VECTOR(PUT(dy, dl * (NAME(unless_below)(PART(dy, 0), least) * per_sum)))
             dy[*label] -= dl;
         }
         return log_sum - (y[*label] - most);
     }
-    struct NAME(sum) sum = {{0}, 0, 0}, t_sum = {{0}, 0, 0};
-    EACH_VECTOR(
-        NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n);
-        NAME(add)(&t_sum, PART(t, 0), n))
-    const REAL total = (REAL)NAME(flush)(&t_sum);
+    EACH_VECTOR(NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n))
     if (dy != NULL) {
-        EACH_VECTOR(PUT(dy, dl * (PART(dy, 0) * (per_sum * total) - PART(t, 0))))
+        EACH_VECTOR(
+            const VEC e = NAME(unless_below)(PART(dy, 0), least);
+            PUT(dy, dl * (e * (per_sum * total) - PART(t, 0))))
     }
     return (REAL)NAME(flush)(&sum);
 }
@@ -147,9 +195,7 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
         EACH_VECTOR(PUT(out, dl * PART(y, 0) * (REAL)(2.0 / (double)D)))
         break;
     case ROWS_BINARY: *l = NAME(row_binary)(y, t, dl, out, D); break;
-    case ROWS_BINARY_SLOPE:
-        EACH_VECTOR(PUT(out, dl / (REAL)D * (NAME(vsigmoid)(PART(y, 0)) - PART(t, 0))))
-        break;
+    case ROWS_BINARY_SLOPE: NAME(row_binary_slope)(y, t, dl, out, D); break;
     case ROWS_BINARY_P: *l = NAME(row_binary_p)(y, t, D); break;
     case ROWS_BINARY_P_SLOPE:
         EACH_VECTOR(
@@ -172,12 +218,8 @@ static void NAME(rows_task)(void *context, int block)
 {
     const struct rows *s = context;
     const ptrdiff_t size = NAME(rows_of_block)(s);
-    const int is_loss = s->operation != ROWS_SOFTMAX && s->operation != ROWS_SOFTMAX_SLOPE;
-    const unsigned mode = is_loss ? without_subnormals() : 0;
     for (ptrdiff_t i = block * size; i < (block + 1) * size && i < s->N; i++)
         NAME(one_row)(s, i);
-    if (is_loss)
-        with_subnormals(mode);
 }
 
 static void NAME(rows)(const struct rows *s)

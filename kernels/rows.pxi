@@ -3,6 +3,7 @@
 # Every function here takes contiguous arrays of one type, and returns None for what it does not
 # serve.
 
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 from numpy import float32, float64
 
@@ -66,7 +67,7 @@ def softmax(y, dy=None):
 # ---------------------------------------------------------------------------------------- losses
 
 cdef bint labels_fit(cnp.ndarray labels, cnp.ndarray y):
-    """One label for each row, from 0 to D - 1."""
+    """One label for each row, from 0 to D - 1: they will be used as indices."""
     cdef const int64_t *p = <const int64_t *>cnp.PyArray_DATA(labels)
     cdef Py_ssize_t i, n = n_rows(y), D = last(y)
     if cnp.PyArray_NDIM(labels) != cnp.PyArray_NDIM(y) - 1:
@@ -80,12 +81,19 @@ cdef bint labels_fit(cnp.ndarray labels, cnp.ndarray y):
     return True
 
 
-cdef bint describe(rows_arguments *s, int operation, object y, object target):
-    """Check y and its target (of y's shape, or labels in int64), and describe their rows."""
+cdef object describe(rows_arguments *s, int operation, object y, object target):
+    """Check y and its target (of y's shape, or labels in int64), and describe their rows.
+
+    Returns what must be kept as long as C reads: labels are copied before they are looked at, for
+    another thread may write to them while the lock is released. None for what is not served.
+    """
     cdef int type_number = real_type(y)
     cdef cnp.ndarray a
+    cdef bint has_labels = operation >= ROWS_CATEGORICAL and is_contiguous(target, cnp.NPY_INT64)
+    if has_labels:
+        target = cnp.PyArray_NewCopy(<cnp.ndarray>target, cnp.NPY_CORDER)
     if type_number < 0 or not is_contiguous(y, type_number):
-        return False
+        return None
     a = y
     s.operation = operation
     s.D = last(a)
@@ -96,23 +104,23 @@ cdef bint describe(rows_arguments *s, int operation, object y, object target):
         if operation != ROWS_SQUARED and operation != ROWS_SQUARED_SLOPE and (
             operation < ROWS_BINARY or operation > ROWS_BINARY_P_SLOPE
         ):
-            return False
+            return None
     if s.N == 0 or s.D == 0:
-        return False
+        return None
     s.y = cnp.PyArray_DATA(a)
     s.target = NULL
     s.labels = NULL
-    if is_contiguous(target, cnp.NPY_INT64) and operation >= ROWS_CATEGORICAL:
+    if has_labels:
         if not labels_fit(<cnp.ndarray>target, a):
-            return False
+            return None
         s.labels = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>target)
     elif operation == ROWS_SQUARED_SLOPE:
         pass
     elif is_like(target, a):
         s.target = cnp.PyArray_DATA(<cnp.ndarray>target)
     else:
-        return False
-    return True
+        return None
+    return target if has_labels else True
 
 
 cdef cnp.ndarray new_of_rows(cnp.ndarray y):
@@ -142,7 +150,8 @@ cdef object start_loss(rows_arguments *s, cnp.ndarray y):
 def loss_forward(y, target, int operation):
     """(losses, e): the loss l of each row and, for the squared error, y - target; else None."""
     cdef rows_arguments s
-    if not describe(&s, operation, y, target):
+    held = describe(&s, operation, y, target)
+    if held is None:
         return None
     s.dl = NULL
     losses, e = start_loss(&s, y)
@@ -160,7 +169,8 @@ def reduced_loss(y, target, int operation, bint mean):
     cdef cnp.ndarray losses, factors
     cdef void *factor
     cdef int type_number
-    if not describe(&s, operation, y, target):
+    held = describe(&s, operation, y, target)
+    if held is None:
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
     factors = new_of_rows(y)
@@ -196,16 +206,30 @@ cdef double dot(const real *a, const real *b, Py_ssize_t n) noexcept:
     return total
 
 
+cdef bint all_finite(cnp.ndarray a) noexcept:
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_SIZE(a)):
+        if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT32:
+            if not isfinite((<float *>cnp.PyArray_DATA(a))[i]):
+                return False
+        elif not isfinite((<double *>cnp.PyArray_DATA(a))[i]):
+            return False
+    return True
+
+
 def loss_backward(dl, y, target, int operation):
     """dy, of y's shape, for the derivative dl of each row's loss. (Squared error: y is e.)"""
     cdef rows_arguments s
     cdef cnp.ndarray dy
     cdef int type_number
-    if not describe(&s, operation, y, target):
+    held = describe(&s, operation, y, target)
+    if held is None:
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
     if not is_contiguous(dl, type_number) or cnp.PyArray_SIZE(<cnp.ndarray>dl) != s.N:
         return None
+    if operation == ROWS_CATEGORICAL_SLOPE and not all_finite(<cnp.ndarray>dl):
+        return None  # a product of 0 and infinity is left out of p sum t - t
     dy = empty_like(<cnp.ndarray>y)
     s.dl = cnp.PyArray_DATA(<cnp.ndarray>dl)
     s.losses = NULL

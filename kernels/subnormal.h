@@ -1,11 +1,12 @@
 /* Numbers below 1e-38 (float; 1e-308 for double) have fewer digits, and an x86 processor takes a
-   hundred times as long for an operation on one. They come up where a network has learned something
-   by heart: the gradient of a pixel that is right shrinks towards 0 and past them, and so do Adam's
-   averages of a unit that has died.
+   hundred times as long to multiply one. In training they come up where Adam averages the gradient
+   of a unit that has died: the average shrinks to such a number, and stays one.
 
-   They are taken for 0 in the losses and their gradients, in the dense layer's backward, and in the
-   optimisers' steps. The error of that is 1e-38 at most. The mode is the thread's own, and ends with
-   the task. (An arm64 processor is as fast with them, and needs no mode.) */
+   So while an optimiser's step runs, they are taken for 0, where that cannot be told from rounding:
+   the boundary allows it if the gradient is scaled by 1 at most, the learning rate is 1 at most, and
+   what a step divides by has an epsilon of 1e-12 at least. A weight is then off by 1e-38 times the
+   learning rate divided by epsilon. The mode is the thread's own, and ends with the task. (An arm64
+   processor is as fast with them, and needs no mode.) */
 #ifndef MINIENC_SUBNORMAL_H
 #define MINIENC_SUBNORMAL_H
 

@@ -154,10 +154,9 @@ static void NAME(sweep_task)(void *context, int block)
         s->sums[block] = NAME(squares)((const REAL *)s->arrays[0] + i, end - i);
         return;
     }
-    const int is_step = s->operation >= SWEEP_SGD && s->operation <= SWEEP_ADAMW;
-    const unsigned mode = is_step ? without_subnormals() : 0;
+    const unsigned mode = s->flush ? without_subnormals() : 0;
     NAME(sweep_any)(s, i, end);
-    if (is_step)
+    if (s->flush)
         with_subnormals(mode);
 }
 

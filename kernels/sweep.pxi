@@ -8,7 +8,7 @@ from libc.string cimport memset
 
 cdef extern from "kernels.h":
     struct sweep_arguments "sweep":
-        int operation, code
+        int operation, code, flush
         Py_ssize_t n
         void **arrays
         double *sums
@@ -161,10 +161,11 @@ def sum_of_squares(g):
     return total
 
 
-def optimizer_step(int operation, w, g, a, b, numbers):
+def optimizer_step(int operation, w, g, a, b, numbers, bint flush=False):
     """One step: w, and the remembered a and b (or None) change. False: not served, none changed.
 
-    numbers begin with what clipping scales the gradient with.
+    numbers begin with what clipping scales the gradient with. ``flush``: subnormal numbers may be
+    taken for 0, see subnormal.h.
     """
     cdef sweep_arguments s
     cdef int type_number = real_type(w)
@@ -184,7 +185,7 @@ def optimizer_step(int operation, w, g, a, b, numbers):
                 return False
         s.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray>arrays[i])
     s.operation = operation
-    s.code = 0
+    s.flush = flush
     s.n = cnp.PyArray_SIZE(<cnp.ndarray>w)
     for i in range(len(numbers)):
         s.numbers[i] = numbers[i]

@@ -161,13 +161,16 @@ static inline VEC NAME(vexp)(VEC x)
     return NAME(scale)(1 + (r + r * r * NAME(exp_tail)(r)), n);
 }
 
-/* exp(x) where x <= 0 is known. */
-static inline VEC NAME(vexp_below)(VEC x)
+/* exp(x) where `lowest` <= x <= 0, as is known; what is less counts as `lowest`. */
+static inline VEC NAME(vexp_from)(VEC x, REAL lowest)
 {
     VEC n, c;
-    const VEC r = NAME(reduce)(NAME(at_least)(x, EXP_LOWEST), &n, &c);
+    const VEC r = NAME(reduce)(NAME(at_least)(x, lowest), &n, &c);
     return NAME(scale)(1 + (r + r * r * NAME(exp_tail)(r)), n);
 }
+
+/* exp(x) where x <= 0 is known. */
+static inline VEC NAME(vexp_below)(VEC x) { return NAME(vexp_from)(x, EXP_LOWEST); }
 
 /* exp(x) - 1 = 2^n q + (2^n - 1) with q = exp(r) - 1; where n is 0, this is q. */
 static inline VEC NAME(expm1_between)(VEC x)

@@ -1,5 +1,7 @@
 # The workspace of kernels/workspace.h as a handler of NumPy's memory.
 
+from contextvars import ContextVar
+
 from cpython.pycapsule cimport PyCapsule_Destructor, PyCapsule_GetPointer, PyCapsule_New
 from libc.stdlib cimport calloc
 from libc.string cimport strcpy
@@ -53,24 +55,32 @@ cdef object new_handler():
     return PyCapsule_New(handler, "mem_handler", <PyCapsule_Destructor>forget)
 
 
+# The handlers that the workspaces entered have put aside, innermost last: of each thread its own, as
+# NumPy's current handler is.
+handlers_before = ContextVar("handlers_before", default=())
+
+
 cdef class Workspace:
     """Within ``with workspace:``, NumPy's new arrays take the memory of those that are gone.
 
-    It may be entered again and again; what nobody uses is given back when it is dropped.
+    It may be entered again and again, within itself and by several threads; what nobody uses is
+    given back when it is dropped.
     """
 
-    cdef object handler, before
+    cdef object handler
 
     def __cinit__(self):
         self.handler = new_handler()
 
     def __enter__(self):
-        self.before = PyDataMem_SetHandler(self.handler)
+        handlers_before.set((*handlers_before.get(), PyDataMem_SetHandler(self.handler)))
         return self
 
     def __exit__(self, *error):
-        PyDataMem_SetHandler(self.before)
-        self.before = None
+        before = handlers_before.get()
+        if before:  # it is not where a generator is closed by another thread than it ran in
+            PyDataMem_SetHandler(before[len(before) - 1])
+            handlers_before.set(before[:len(before) - 1])
 
     def __dealloc__(self):
         cdef PyDataMem_Handler *handler

@@ -84,6 +84,41 @@ def test_outside_numpys_own_memory_serves():
     assert get_handler_name(np.zeros(3)) == "default_allocator"
 
 
+def handler():
+    from numpy._core.multiarray import get_handler_name
+
+    return get_handler_name()
+
+
+def test_it_may_be_entered_within_itself_and_within_another():
+    one, two = Workspace(), Workspace()
+    with one:
+        with one, two, one:
+            assert handler() == "minienc workspace"
+        assert handler() == "minienc workspace"
+    assert handler() == "default_allocator"
+
+
+def test_threads_may_share_one():
+    shared, wrong = Workspace(), []
+    inside, leave = threading.Barrier(2), threading.Event()
+
+    def work():
+        with shared:
+            inside.wait(60)
+            leave.wait(60)
+        wrong.append(handler() != "default_allocator")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with shared:
+        inside.wait(60)
+    assert handler() == "default_allocator"
+    leave.set()
+    thread.join(60)
+    assert wrong == [False]
+
+
 def test_arrays_dropped_by_another_thread():
     with Workspace():
         arrays = [np.full(10_000, i) for i in range(50)]

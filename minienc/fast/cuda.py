@@ -31,7 +31,7 @@ from minienc.fast.cuda_launch import (
 )
 from minienc.fast.fused import NAMES, fused, fused_activations, register_activations
 from minienc.functions import activations as f
-from minienc.functions.dense import DenseCache
+from minienc.functions.dense import DenseCache, as_rows
 
 register_pipeline("cuda", graphs.GraphPipeline)
 
@@ -136,7 +136,7 @@ def dense_forward(x, W, b=None, activation="identity"):
         return NotImplemented
     if activation is not None and activation not in f.ACTIVATIONS:
         return NotImplemented
-    z = matmul(plain.rows(x), W).reshape(*x.shape[:-1], M)
+    z = matmul(as_rows(x), W).reshape(*x.shape[:-1], M)
     found = fused(_FUSED, activation)
     code, alpha, cache_type = found or (_IDENTITY, 0.0, None)
     if found is None:  # softmax needs whole rows; and what was edited runs as it is written
@@ -202,8 +202,8 @@ def _dense_backward(
         t = kept[1] if code == _GELU else None
         dz = dy if code == _IDENTITY else _slope(dy, kept[0], code, alpha, t)
     if dW is not None:
-        matmul(plain.rows(x).T, plain.rows(dz), dW, not write)
-    return matmul(plain.rows(dz), W.T).reshape(x.shape) if need_dx else None
+        matmul(as_rows(x).T, as_rows(dz), dW, not write)
+    return matmul(as_rows(dz), W.T).reshape(x.shape) if need_dx else None
 
 
 def _slope_and_sums(dy: Any, kept: tuple, db: Any, write: bool, code: int, alpha: float) -> Any:

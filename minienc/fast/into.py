@@ -15,13 +15,8 @@ from minienc.functions.convolution import (
     patches_backward,
     patches_forward,
 )
-from minienc.functions.dense import DenseCache, dense_backward
+from minienc.functions.dense import DenseCache, as_rows, dense_backward
 from minienc.primitive import register_fast
-
-
-def rows(a):
-    """(..., M) as (N, M)."""
-    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
 
 
 def put(into, gradients, write):
@@ -39,7 +34,7 @@ def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
     dz = get_activation(activation).backward(dy, f)
     dx = dz @ W.T if need_dx else None
     if into is not None:
-        x, dz = rows(x), rows(dz)
+        x, dz = as_rows(x), as_rows(dz)
         put(into, (x.T @ dz, dz.sum(axis=0) if has_bias else None), write)
     return dx
 
@@ -56,7 +51,7 @@ def conv2d_backward_into(dy, cache: Conv2DCache, into, write, need_dx):
         if dW is not None and dK is None:
             return NotImplemented
         into = dK, db
-    dP = dense_backward.into(dy.reshape(-1, dy.shape[-1]), dense, into, write, need_dx)
+    dP = dense_backward.into(as_rows(dy), dense, into, write, need_dx)
     if dP is None or dP is NotImplemented:
         return dP
     return patches_backward(dP.reshape(*places, dP.shape[-1]), patches)
@@ -75,7 +70,7 @@ def conv2d_transpose_backward_into(dy, cache: Conv2DTransposeCache, into, write,
     dz = get_activation(cache.activation).backward(dy, cache.f)
     dseen, _ = patches_forward(dz, windows.size, windows.strides, cache.padding)
     of_dense = None if dK is None else (dK.T, None)
-    dP = dseen.reshape(-1, dseen.shape[-1])
+    dP = as_rows(dseen)
     drows = dense_backward.into(dP, dense, of_dense, write, need_dx)
     if drows is NotImplemented:
         return NotImplemented

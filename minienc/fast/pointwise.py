@@ -113,9 +113,13 @@ def _is_number(dloss, loss):
 
 
 def _backward(dloss, y, target, operation, factor, loss, cache):
-    """dy, from the gradient that the forward made or, without one, from y and the target."""
+    """dy, from the gradient that the forward made or, without one, from y and the target.
+
+    A dloss that makes numbers much larger wants the latter: what is smaller than the least normal
+    number is 0 in the former.
+    """
     dy = getattr(cache, "dy", None)
-    if dy is not None and _is_number(dloss, loss):
+    if dy is not None and _is_number(dloss, loss) and abs(dloss) <= 16:
         return _kernels.scaled(dy, dloss)
     fits = _is_number(dloss, loss) or (
         type(dloss) is np.ndarray and loss == (dloss.shape, dloss.dtype)
@@ -183,7 +187,7 @@ def _as_labels(labels):
     """Labels of any integer type as int64, which is what the kernel reads; None for others."""
     if type(labels) is not np.ndarray or labels.dtype.kind not in "iu":
         return None
-    return np.ascontiguousarray(labels, dtype=np.int64)
+    return np.ascontiguousarray(labels, dtype=np.int64)  # which the kernel copies, and then checks
 
 
 @register_fast
@@ -211,8 +215,10 @@ def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCros
 _STEP = _kernels.step_codes
 
 
-def _step(operation, w, g, a, b, scale, *numbers):
-    done = _kernels.optimizer_step(operation, w, g, a, b, (scale, *numbers))
+def _step(operation, w, g, a, b, scale, rate, epsilon, *numbers):
+    """``rate`` is what the step is multiplied with, ``epsilon`` is added to what divides it."""
+    flush = abs(scale) <= 1 and abs(rate) <= 1 and epsilon >= 1e-12  # kernels/subnormal.h
+    done = _kernels.optimizer_step(operation, w, g, a, b, (scale, *numbers), flush)
     return None if done else NotImplemented
 
 
@@ -225,25 +231,28 @@ def sum_of_squares(g):
 @register_fast
 def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=1.0):
     if not momentum:
-        return _step(_STEP["sgd"], w, g, None, None, scale, learning_rate)
+        return _step(_STEP["sgd"], w, g, None, None, scale, learning_rate, 1, learning_rate)
     if velocity is None:
         return NotImplemented
     operation = _STEP["nesterov" if nesterov else "momentum"]
-    return _step(operation, w, g, velocity, None, scale, learning_rate, momentum)
+    numbers = learning_rate, momentum
+    return _step(operation, w, g, velocity, None, scale, learning_rate, 1, *numbers)
 
 
 @register_fast
 def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7, scale=1.0):
     if momentum or s is None:
         return NotImplemented
-    return _step(_STEP["rmsprop"], w, g, s, None, scale, learning_rate, rho, 1 - rho, epsilon)
+    numbers = learning_rate, rho, 1 - rho, epsilon
+    return _step(_STEP["rmsprop"], w, g, s, None, scale, learning_rate, epsilon, *numbers)
 
 
 @register_fast
 def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
     if s is None:
         return NotImplemented
-    return _step(_STEP["adagrad"], w, g, s, None, scale, learning_rate, epsilon)
+    numbers = learning_rate, epsilon
+    return _step(_STEP["adagrad"], w, g, s, None, scale, learning_rate, epsilon, *numbers)
 
 
 def _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon):
@@ -256,7 +265,7 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
     if not (isinstance(m, np.ndarray) and isinstance(v, np.ndarray)):
         return NotImplemented  # before a device's step number is looked at
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
-    return _step(_STEP["adam"], w, g, m, v, scale, *numbers)
+    return _step(_STEP["adam"], w, g, m, v, scale, numbers[4], epsilon, *numbers)
 
 
 @register_fast
@@ -276,4 +285,5 @@ def adamw_step(
     if not (isinstance(m, np.ndarray) and isinstance(v, np.ndarray)):
         return NotImplemented  # before a device's step number is looked at
     numbers = _adam_numbers(step, learning_rate, beta_1, beta_2, epsilon)
-    return _step(_STEP["adamw"], w, g, m, v, scale, *numbers, learning_rate * weight_decay)
+    numbers = *numbers, learning_rate * weight_decay
+    return _step(_STEP["adamw"], w, g, m, v, scale, numbers[4], epsilon, *numbers)

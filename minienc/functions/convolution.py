@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from minienc.arrays import get_array_module
 from minienc.functions.activations import get_activation
-from minienc.functions.dense import DenseCache, dense_backward, dense_forward
+from minienc.functions.dense import DenseCache, as_rows, dense_backward, dense_forward
 from minienc.functions.windows import (
     Windows,
     add_at,
@@ -158,7 +158,7 @@ def conv2d_forward(x, W, b=None, strides=(1, 1), padding="valid", activation="id
     name, kernel_size, n_out = "conv2d_forward", tuple(W.shape[:2]), W.shape[3]
     place_windows(name, x.shape[1:3], kernel_size, strides, padding, "kernel size")  # or refuses
     seen, patches = patches_forward(x, kernel_size, strides, padding)  # (1)
-    P = seen.reshape((-1, seen.shape[3]))  # (2)
+    P = as_rows(seen)  # (2)
     rows, dense = dense_forward(P, W.reshape((P.shape[1], n_out)), b, activation)  # (3)
     y = rows.reshape((*seen.shape[:3], n_out))  # (4)
     return y, Conv2DCache(patches, dense, tuple(W.shape), Form(y.shape, y.dtype))
@@ -188,7 +188,7 @@ def conv2d_backward(dy, cache: Conv2DCache):
     """
     patches, dense, kernel_shape, y = cache
     check_shapes("conv2d_backward", "y: N OH OW M, dy: N OH OW M", y, dy)
-    drows = dy.reshape((-1, dy.shape[3]))  # (4) was y = rows
+    drows = as_rows(dy)  # (4) was y = rows
     dP, dW, db = dense_backward(drows, dense)  # (3) was f(P W + b)
     dseen = dP.reshape(patches.y.shape)  # (2) was P = seen
     dx = patches_backward(dseen, patches)  # (1) was seen = patches of x
@@ -247,7 +247,7 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
     size = transposed_size(name, x.shape[1:3], (kh, kw), strides, padding)
     windows = place_windows(name, size, (kh, kw), strides, padding, "kernel size")
     Kt = W.reshape((kh * kw * n_out, n_in)).T  # (1)
-    rows = x.reshape((-1, n_in))  # (2)
+    rows = as_rows(x)  # (2)
     P, dense = dense_forward(rows, Kt)  # (3)  (N H W, KH KW M)
     seen = P.reshape((*x.shape[:3], kh * kw * n_out))  # (4)
     form = Form(seen.shape, seen.dtype)
@@ -282,7 +282,7 @@ def conv2d_transpose_backward(dy, cache: Conv2DTransposeCache):
     dz = get_activation(activation).backward(dy, f)  # (7) was y = f(z)
     db = dz.sum(axis=(0, 1, 2)) if has_bias else None  # (6) was z + b
     dseen, _ = patches_forward(dz, windows.size, windows.strides, padding)  # (5) was z = seen, laid
-    dP = dseen.reshape((-1, dseen.shape[3]))  # (4) was seen = P
+    dP = as_rows(dseen)  # (4) was seen = P
     drows, dKt, _ = dense_backward(dP, dense)  # (3) was P = rows K'
     dx = drows.reshape(shape)  # (2) was rows = x
     dW = dKt.T.reshape(kernel_shape)  # (1) was K' = W'

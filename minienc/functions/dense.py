@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from minienc.arrays import Array
@@ -76,12 +77,12 @@ def dense_backward(dy, cache: DenseCache):
     x, W, has_bias, activation, f = cache
     dz = get_activation(activation).backward(dy, f)  # (2) was y = f(z)
     dx = dz @ W.T  # (1) was z = x W + b
-    x, dz = _rows(x), _rows(dz)
+    x, dz = as_rows(x), as_rows(dz)
     dW = x.T @ dz  # (1)
     db = dz.sum(axis=0) if has_bias else None  # (1)
     return dx, dW, db
 
 
-def _rows(a):
+def as_rows(a):
     """(..., M) as (N, M): the sum over samples runs over all leading axes."""
-    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
+    return a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])

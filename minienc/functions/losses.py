@@ -329,7 +329,8 @@ def sparse_categorical_crossentropy_forward(
     check_shapes(name, "y: ... K, labels: ... int < K", y, labels)
     xp = get_array_module(y, labels)
     log_p = _log_softmax(xp, y) if from_logits else _log_held(xp, y)  # (1)
-    l = -xp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]  # (2)
+    is_label = labels[..., None] == xp.arange(y.shape[-1])  # no index: another thread may write it
+    l = -xp.where(is_label, log_p, 0).sum(axis=-1)  # (2)
     loss, factor = reduce_loss(name, l, sample_weight, reduction)  # (3)
     form = Form(loss.shape, loss.dtype)
     return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits)
