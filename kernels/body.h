@@ -36,6 +36,7 @@
 #undef LN2_LOW
 #undef EXP_HIGHEST
 #undef EXP_LOWEST
+#undef NOTHING_BESIDE_1
 #undef INTRINSIC
 #undef POLYNOMIAL
 /* sums.h */

@@ -15,18 +15,12 @@ static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
     return m;
 }
 
-/* exp(x) for x <= 0, and 0 below `lowest`. */
-static inline VEC NAME(exp_down_to)(VEC x, REAL lowest)
-{
-    return SELECT(x < lowest, SPLAT(0), NAME(vexp_from)(x, lowest));
-}
-
-/* sum exp(y - shift), and the terms themselves to `out` unless it is NULL. */
+/* sum exp(y - shift), no term less than exp(lowest), and the terms themselves to `out` unless it is NULL. */
 static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL lowest, REAL *out, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
-        const VEC e = NAME(exp_down_to)(PART(y, -(REAL)INFINITY) - shift, lowest);
+        const VEC e = NAME(vexp_from)(PART(y, -(REAL)INFINITY) - shift, lowest);
         NAME(add)(&sum, e, n);
         if (out != NULL)
             PUT(out, e))
@@ -36,14 +30,14 @@ static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL lowest, REAL
 /* WHAT IS TOO SMALL. Where a network has learned something by heart, the gradient of what is right
    shrinks towards 0 and past LEAST, below which numbers have fewer digits and an x86 processor takes
    some hundred times as long to multiply one (subnormal.h). So a gradient of logits that is smaller
-   than LEAST is 0, and what would lead to it is cut off before it is computed:
+   than LEAST is 0, and what would lead to it is not computed:
 
-   - an exponential, where it counts `factor` times in the gradient and no factor makes it larger;
-   - a slope that would be too small by the time `factor` is applied.
+   - an exponential is LEAST at least, where no factor makes it larger;
+   - a slope that would be too small by the time its factor is applied is 0.
 
    The gradient, and a loss that is made with it, are off by LEAST at most. */
 #define LEAST ((REAL)EITHER(0x1p-126, 0x1p-1022))
-#define LOG_LEAST EITHER(-87, -708)
+#define LOG_LEAST ((REAL)EITHER(-87.3365, -708.396)) /* exp of it is LEAST, or a little more */
 
 static inline REAL NAME(size_of)(REAL x) { return x < 0 ? -x : x; }
 static inline REAL NAME(lowest_for)(REAL factor)
@@ -100,7 +94,7 @@ static REAL NAME(row_binary)(const REAL *y, const REAL *t, REAL dl, REAL *dy, pt
     const REAL lowest = dy == NULL ? EXP_LOWEST : NAME(lowest_for)(each);
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
-        const VEC z = PART(y, 0), e = NAME(exp_down_to)(-NAME(vabs)(z), lowest), target = PART(t, 0);
+        const VEC z = PART(y, 0), e = NAME(vexp_from)(-NAME(vabs)(z), lowest), target = PART(t, 0);
         const VEC terms = SELECT(z < 0, SPLAT(0), z) - target * z + NAME(log_one_plus_exp)(e);
         NAME(add)(&sum, terms, n);
         if (dy != NULL)
@@ -113,7 +107,7 @@ static void NAME(row_binary_slope)(const REAL *y, const REAL *t, REAL dl, REAL *
     const REAL each = dl / (REAL)D, least = LEAST / NAME(size_of)(each);
     const REAL lowest = NAME(lowest_for)(each);
     EACH_VECTOR(
-        const VEC z = PART(y, 0), e = NAME(exp_down_to)(-NAME(vabs)(z), lowest);
+        const VEC z = PART(y, 0), e = NAME(vexp_from)(-NAME(vabs)(z), lowest);
         PUT(dy, NAME(binary_slope)(z, e, PART(t, 0), each, least)))
 }
 

@@ -229,8 +229,10 @@ static inline VEC NAME(log_one_plus)(VEC f)
     return s * (f - z * POLYNOMIAL(z, g)); /* f - log(1 + f) */
 }
 
+#define NOTHING_BESIDE_1 ((REAL)EITHER(0x1p-30, 0x1p-60))
 /* log(1 + e) for e = exp(-|x|), 0 <= e <= 1, where nothing has to be reduced: the same, with a g
-   for all s up to 1/3. Its error: 2^-25.6, 2^-53.3, times s^2 / 2 < 2^-4. */
+   for all s up to 1/3. Its error: 2^-25.6, 2^-53.3, times s^2 / 2 < 2^-4. An e that is nothing beside
+   1 is the result, and s is 0 there: its powers might be subnormal (subnormal.h). */
 static inline VEC NAME(log_one_plus_exp)(VEC e)
 {
 #if IS_F32
@@ -242,7 +244,7 @@ static inline VEC NAME(log_one_plus_exp)(VEC e)
                              0x1.10ad96f1062fap-3, 0x1.eb7ec6f92b9fdp-4, 0x1.68c5a4fb3b25ap-4,
                              0x1.4ac63bf11f878p-3};
 #endif
-    const VEC s = e / (2 + e), z = s * s;
+    const VEC f = SELECT(e < NOTHING_BESIDE_1, SPLAT(0), e), s = f / (2 + f), z = s * s;
     return e - s * (e - z * POLYNOMIAL(z, g));
 }
 
