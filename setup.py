@@ -2,8 +2,11 @@
 
 ``kernels/_kernels.pyx`` becomes the module ``minienc._kernels`` (every ``kernels/NAME.pyx`` becomes
 ``minienc.NAME``). Where there is no such file, or no working C compiler, the installation is
-complete without it: the NumPy definitions serve, and ``minienc info`` says so. With
-``MINIENC_REQUIRE_KERNEL=1`` either is an error instead.
+complete without it: the NumPy definitions serve, and ``minienc info`` says so. Two environment
+variables decide:
+
+    MINIENC_REQUIRE_KERNEL=1   either is an error instead
+    MINIENC_PURE=1             nothing is compiled: a wheel for every system, py3-none-any
 """
 
 import os
@@ -16,7 +19,11 @@ DEPENDS = {".h", ".c", ".pxi"}
 
 
 def kernel_extensions():
-    """One extension for each Cython source in kernels/."""
+    """One extension for each Cython source in kernels/; none with MINIENC_PURE=1."""
+    if os.environ.get("MINIENC_PURE") == "1":
+        if REQUIRED:
+            raise SystemExit("MINIENC_PURE=1 leaves out what MINIENC_REQUIRE_KERNEL=1 asks for")
+        return []
     sources = sorted(Path("kernels").glob("*.pyx"))
     if not sources:
         if REQUIRED:

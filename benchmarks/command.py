@@ -16,9 +16,22 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.timing import chosen
 from minienc.files import write_json, write_text
+from minienc.kernel import kernel_info
 from minienc.system import THREAD_VARIABLES
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def without_kernel() -> str:
+    """What a benchmark's first line says where minienc's compiled kernel does not serve all that it
+    could; else nothing. Started from a clone, ``python -m benchmarks...`` measures the clone."""
+    info = kernel_info()
+    if info["serves"] and not info["edited"]:
+        return ""
+    return (
+        f"minienc's compiled kernel: {info['reason']}. What follows measures the NumPy definitions "
+        f"instead; `python setup.py build_ext --inplace` builds the kernel in a clone.\n"
+    )
 
 
 def main(
@@ -41,6 +54,7 @@ def main(
     if given.child:
         write_json(given.child, measure_all(given))
         return
+    print(without_kernel(), end="", flush=True)
     runs = in_children(program, given, threads)
     text = "\n\n".join(render(run) for run in runs)
     print(text)

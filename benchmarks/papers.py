@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import say, table
+from benchmarks.command import say, table, without_kernel
 from benchmarks.paper_rows import ROWS, Figure, Row
 from benchmarks.paper_runs import Task
 from minienc import __version__
@@ -153,6 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parse(argv)
     records: Records = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     schedule = "full" if given.full else "short"
+    print(without_kernel(), end="", flush=True)
     if given.data_dir is not None:
         data = as_rows(load_dataset("mnist", data_dir=given.data_dir))
         for name in given.rows:

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from minienc import primitive
@@ -58,7 +59,8 @@ def kernel_info() -> dict[str, Any]:
         "instruction_set": None,
     }
     if not info["built"]:
-        return info | {"reason": "no compiled kernel is built"}
+        where = Path(__file__).parent
+        return info | {"reason": f"no compiled kernel is built in {where}"}
     if not info["enabled"]:
         return info | {"reason": "MINIENC_KERNEL=0 switches the compiled kernel off"}
     try:

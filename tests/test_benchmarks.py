@@ -16,6 +16,26 @@ from benchmarks.training_candidates import Minienc, NumpyByHand
 TINY = training.Row((20, 60, 30, 20), 9)
 
 
+# ------------------------------------------------------------------------------- with the kernel
+
+
+def test_the_first_line_says_where_the_kernel_does_not_serve(monkeypatch):
+    info = {"serves": ("dense_forward",), "edited": (), "reason": "in use for 1 of the functions"}
+    monkeypatch.setattr(command, "kernel_info", lambda: info)
+    assert command.without_kernel() == ""
+    info.update(serves=(), reason="no compiled kernel is built in a clone")
+    assert "no compiled kernel is built in a clone. What follows" in command.without_kernel()
+    info.update(serves=("dense_forward",), edited=("relu_forward",), reason="edited: relu_forward")
+    assert "edited: relu_forward. What follows" in command.without_kernel()
+
+
+def test_a_benchmark_without_the_kernel_begins_with_it(monkeypatch, capsys):
+    monkeypatch.setattr(command, "without_kernel", lambda: "without\n")
+    monkeypatch.setattr(command, "in_children", lambda *given: ["run"])
+    command.main("x", "", [], [], dict, lambda run: f"table of {run}", print, [1])
+    assert capsys.readouterr().out == "without\ntable of run\n"
+
+
 # ------------------------------------------------------------------------------------ the timing
 
 

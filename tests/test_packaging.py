@@ -22,7 +22,8 @@ BUILD_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run a command; the environment is ours, without the switches that change a build."""
-    switches = ("MINIENC_REQUIRE_KERNEL", "MINIENC_KERNEL", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    switches = ("MINIENC_REQUIRE_KERNEL", "MINIENC_KERNEL", "MINIENC_PURE")
+    switches += ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
     kept = {name: value for name, value in os.environ.items() if name not in switches}
     return subprocess.run(
         command, cwd=cwd, env=kept | environment, capture_output=True, text=True, timeout=120
@@ -39,25 +40,23 @@ def builder() -> None:
 # ------------------------------------------------------------------------------- what is installed
 
 
-def test_a_wheel_holds_the_whole_package_and_nothing_else(builder, tmp_path):
+def make_wheel(folder: Path, leave_out: tuple[str, ...], **environment: str) -> Path:
+    """The wheel of a copy of the package."""
     for name in BUILD_FILES:
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "minienc",
-        tmp_path / "minienc",
-        ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyd"),
-    )
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "__init__.py").touch()  # a folder that must stay outside
-    result = run(
-        sys.executable,
-        "-c",
-        "from setuptools import build_meta; build_meta.build_wheel('dist')",
-        cwd=tmp_path,
-    )
+        shutil.copy(ROOT / name, folder)
+    ignore = shutil.ignore_patterns("__pycache__", *leave_out)
+    shutil.copytree(ROOT / "minienc", folder / "minienc", ignore=ignore)
+    (folder / "tests").mkdir()
+    (folder / "tests" / "__init__.py").touch()  # a folder that must stay outside
+    program = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+    result = run(sys.executable, "-c", program, cwd=folder, **environment)
     assert result.returncode == 0, result.stderr
+    (wheel,) = (folder / "dist").glob("*.whl")
+    return wheel
 
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+
+def test_a_wheel_holds_the_whole_package_and_nothing_else(builder, tmp_path):
+    wheel = make_wheel(tmp_path, ("*.so", "*.pyd"))
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         expected = {
@@ -70,6 +69,14 @@ def test_a_wheel_holds_the_whole_package_and_nothing_else(builder, tmp_path):
             assert archive.read(name) == (ROOT / name).read_bytes()
         (entry_points,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         assert "minienc = minienc.cli:main" in archive.read(entry_points).decode()
+
+
+def test_a_pure_wheel_fits_every_system_though_a_kernel_could_be_built(builder, tmp_path):
+    shutil.copytree(ROOT / "kernels", tmp_path / "kernels")
+    wheel = make_wheel(tmp_path, (), MINIENC_PURE="1")  # a kernel that was built lies there, too
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if name.endswith((".so", ".pyd", ".c"))]
 
 
 def test_the_version_is_the_same_wherever_it_is_written():
@@ -132,6 +139,16 @@ def test_without_a_source_a_required_kernel_is_an_error(builder, tmp_path):
     assert "kernels/ holds no .pyx" in result.stderr
 
 
+def test_a_pure_build_builds_none_and_cannot_require_one(builder, tmp_path):
+    result = build_kernel(tmp_path, source=True, MINIENC_PURE="1")
+    assert result.returncode == 0, result.stderr
+    assert not built(tmp_path)
+    both = {"MINIENC_PURE": "1", "MINIENC_REQUIRE_KERNEL": "1"}
+    result = run(sys.executable, "setup.py", "build_ext", cwd=tmp_path, **both)
+    assert result.returncode != 0
+    assert "MINIENC_PURE=1 leaves out what MINIENC_REQUIRE_KERNEL=1 asks for" in result.stderr
+
+
 def test_where_the_compiler_fails_the_kernel_is_left_out(builder, tmp_path):
     result = build_kernel(tmp_path, source=True, CC="false", CFLAGS="")
     assert result.returncode == 0, result.stderr
@@ -158,6 +175,40 @@ def test_a_kernel_is_built_from_cython_a_header_and_c(builder, tmp_path):
     assert len(commands) >= 2  # compiling and linking
     assert not any("-ffast-math" in line for line in commands)
     assert [path.name for path in tmp_path.glob("kernels/*.c")] == ["thrice.c"]  # none generated
+
+
+# -------------------------------------------------------------------------- wheels with the kernel
+
+# cibuildwheel's options of these kinds, https://cibuildwheel.pypa.io/en/stable/options/
+OPTIONS = {
+    "build", "skip", "build-frontend", "environment", "test-extras", "test-sources", "test-command",
+    "archs", "linux", "macos", "windows",
+}  # fmt: skip
+
+
+def test_cibuildwheel_is_told_what_it_knows():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    told = project["tool"]["cibuildwheel"]
+    for table in (told, told["linux"], told["macos"]):
+        assert table.keys() <= OPTIONS
+    assert told["environment"] == {"MINIENC_REQUIRE_KERNEL": "1"}  # never a wheel without it
+    assert set(told["test-extras"]) <= project["project"]["optional-dependencies"].keys()
+    for name in (*told["test-sources"], *re.findall(r"tests/\S+", told["test-command"])):
+        assert (ROOT / name).exists(), name
+    oldest = project["project"]["requires-python"].removeprefix(">=").replace(".", "")
+    assert told["build"][0] == f"cp{oldest}-*"
+
+
+def test_pyproject_is_valid_by_the_schemas_of_the_tools_that_it_configures():
+    pytest.importorskip("validate_pyproject", reason="pip install 'minienc[test]'")
+    from validate_pyproject import api, errors
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    validate = api.Validator()
+    validate(project)
+    project["tool"]["cibuildwheel"]["archs"] = 64
+    with pytest.raises(errors.ValidationError):
+        validate(project)
 
 
 # ----------------------------------------------------------------------------------- what make says

@@ -20,12 +20,13 @@ if os.environ.get("MINIENC_KERNEL") == "0":
     pytest.skip("MINIENC_KERNEL=0: nothing stands in a definition's place", allow_module_level=True)
 pytest.importorskip("minienc._kernels")
 
+import minienc
 from minienc import kernel, primitive
 from minienc.fast import proved
 from minienc.functions import activations, dense, losses
 from minienc.primitive import REGISTRY, register_fast
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(minienc.__file__).parents[1]
 FORM = "float32"
 
 primitive.open_the_door()
