@@ -147,7 +147,7 @@ def _redraw(
     moved = meter.move(result.name)
     if moved is None:
         return
-    if holds_along_a_direction(Meter(moved, meter.rng, meter.eps), result.name):
+    if holds_along_a_direction(Meter(moved, meter.rng, meter.eps, meter.rtol), result.name):
         result.n_redrawn += 1
     else:
         result.count(Word.WRONG, Element((), yours, *d[:5]))
@@ -163,5 +163,5 @@ def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool:
     if not is_wrong(yours, d) or is_subgradient(yours, sides := meter.sides(direction, d)):
         return True
     moved = meter.move(name) if sides and tries else None
-    beside = moved and Meter(moved, meter.rng, meter.eps)
+    beside = moved and Meter(moved, meter.rng, meter.eps, meter.rtol)
     return beside is not None and holds_along_a_direction(beside, name, tries - 1)

@@ -41,6 +41,7 @@ class Subject:
     notes: list[str] = field(default_factory=list)  # what was taken for what
     # what the backward is declared to differentiate in the forward's place
     surrogate: Callable[[Arguments], Outputs] | None = None
+    inputs: Any = None  # its ``values(given)`` are the arguments as they were nested
     # the forward without a cache, for automatic differentiation of its own lines
     traceable: Callable[[Arguments], Any] | None = None
     # the backward that adds to arrays of the caller, which hold this number before

@@ -326,7 +326,7 @@ def test_nothing_to_check_is_never_a_pass():
     with pytest.raises(SubjectError, match="no outputs"):
         gradcheck(lambda x: ((), x), lambda dy, c: dy, X)
     with pytest.raises(SubjectError, match=r"expected \(y, cache\)"):
-        gradcheck(lambda x: x, lambda dy, c: dy, X)
+        gradcheck(lambda x: x, lambda dy, c, k: dy, X)
     with pytest.raises(SubjectError, match=r"returned 2 gradient\(s\), expected 3"):
         gradcheck(tanh_layer, lambda dy, c: tanh_backward(dy, c)[:2], X, W, B)
 

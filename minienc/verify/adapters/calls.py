@@ -46,7 +46,18 @@ CALLS = (
     ("*y", "dys"),
 )
 
-CACHE = ("cache", "caches", "ctx", "context", "saved", "memory", "tape", "res", "residuals", "stash")
+CACHE = (
+    "cache",
+    "caches",
+    "ctx",
+    "context",
+    "saved",
+    "memory",
+    "tape",
+    "res",
+    "residuals",
+    "stash",
+)
 OUTPUT = ("y", "out", "output", "outputs", "result")
 RATE = ("lr", "learning_rate", "eta", "step_size", "learningrate")
 COTANGENT = re.compile(
@@ -72,7 +83,7 @@ class Way(NamedTuple):
 
     def call(self, f: Callable, dys: Outputs, result: Any, xs: Arguments) -> Any:
         """What the backward gives for these cotangents."""
-        words = {
+        words: dict[str, list] = {
             "dy": [_first(dys) if not self.has_several(result) else dys],
             "*dy": [part[()] if part.ndim == 0 else part for part in dys],
             "dys": [dys],
@@ -105,7 +116,9 @@ class Way(NamedTuple):
 
     def told(self, f: Any, forward: Any) -> str:
         """As a note, where it is not the contract."""
-        takes = ", ".join(p.name for p in self.parameters) if self.takes == "by name" else self.takes
+        takes = (
+            ", ".join(p.name for p in self.parameters) if self.takes == "by name" else self.takes
+        )
         gives = self.gives.replace("*y", "y0, y1, ...").replace("*cache", "a, b, ...")
         takes = takes.replace("*cache", "a, b, ...").replace("*dy", "dy0, dy1, ...")
         takes = takes.replace("*x", ", ".join(self.inputs))
@@ -173,6 +186,14 @@ def takes_by_name(f: Any, names: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def signature_of(f: Any) -> inspect.Signature | None:
+    """Its parameters; None where Python cannot say."""
+    try:
+        return inspect.signature(f)
+    except (TypeError, ValueError):
+        return None
+
+
 def rate_of(f: Any) -> dict[str, float]:
     """A learning rate among the parameters, as 1: then an update is the gradient."""
     return {p.name: 1.0 for p in _parameters(f) or () if p.name.lower() in RATE}
@@ -193,6 +214,8 @@ def _ways(f: Any, result: Any, xs: Arguments) -> Iterator[Way]:
         elif parameters is None or _least(parameters) <= len(roles) <= _most(parameters):
             some = (parameters or ())[: len(roles)]
             bad = sum(map(_contradicts, some, roles, [tuple(xs)] * len(some), [f] * len(some)))
+            dys = [p.name for p, role in zip(some, roles, strict=False) if role == "dy"]
+            bad += len({_role(name, tuple(xs)) for name in dys}) > 1  # dy and a: a is none
             ranked.append((bad, place, Way(gives, takes, tuple(some), tuple(xs))))
     yield from (way for _, _, way in sorted(ranked, key=lambda r: r[:2]))
 
@@ -213,7 +236,7 @@ def _gives(gives: str, result: Any) -> bool:
 
 def _is_output(y: Any) -> bool:
     if isinstance(y, (tuple, list)):
-        return bool(y) and all(map(_is_output, y))
+        return all(map(_is_output, y))  # none at all is told later
     return hasattr(y, "dtype") or isinstance(y, (int, float))
 
 
@@ -243,7 +266,7 @@ def _contradicts(p: inspect.Parameter, role: str, inputs: tuple[str, ...], f: An
     cotangent's; the unnamed argument of a method is what its object does not have: dy.)"""
     named = _role(p.name, inputs)
     if not named and role == "x":
-        return (inspect.ismethod(f) or hasattr(f, "of_object")) and not _is_derivative(f)
+        return hasattr(f, "of_object") and not _is_derivative(f)
     if role == "cache":
         return named == "dy"
     return bool(named) and named != role
@@ -268,10 +291,10 @@ def _named(
 def _parameters(f: Any) -> tuple[inspect.Parameter, ...] | None:
     """Its positional parameters but for a learning rate; None where Python cannot say, or there may
     be any number."""
-    try:
-        every = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
+    signature = signature_of(f)
+    if signature is None:
         return None
+    every = signature.parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in every):
         return None
     return tuple(p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
@@ -286,10 +309,7 @@ def _most(parameters: tuple[inspect.Parameter, ...]) -> int:
 
 
 def _signature(f: Any) -> str:
-    try:
-        return f"{name_of(f)}{inspect.signature(f)}"
-    except (TypeError, ValueError):
-        return name_of(f)
+    return f"{name_of(f)}{signature_of(f) or ''}"
 
 
 def _first(dys: Outputs) -> Any:

@@ -7,6 +7,7 @@ object of outside, there is a gradient that nobody checked, and so there is no p
 
 from __future__ import annotations
 
+import dis
 import functools
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -18,12 +19,11 @@ from minienc.arrays import to_numpy
 from minienc.verify.adapters.paths import Path, at, equal, floats, spelled
 from minienc.verify.adapters.spelling import gradient_rank, is_holder
 from minienc.verify.adapters.trees import holds_floats
-from minienc.verify.line import float_outputs
 from minienc.verify.subject import Subject, own
 
 
 def read_by(f: Any, depth: int = 3) -> dict[str, Any]:
-    """What a function finds in its closure, among its module's names, and in what it calls there."""
+    """What a function finds in its closure and in its module, and what it calls there does."""
     if isinstance(f, functools.partial):
         return {**read_by(f.func, depth), **f.keywords}
     if isinstance(f, MethodType):
@@ -37,13 +37,16 @@ def read_by(f: Any, depth: int = 3) -> dict[str, Any]:
         except ValueError:  # not yet filled
             continue
     for value in list(found.values()) if depth else ():
-        if isinstance(value, FunctionType) and not value.__module__.startswith(("numpy", "minienc.")):
+        if isinstance(value, FunctionType) and not value.__module__.startswith(
+            ("numpy", "minienc.")
+        ):
             found = {**read_by(value, depth - 1), **found}
     return found
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+    """Names of the module that it reads or writes; those of attributes are others."""
+    yield from (i.argval for i in dis.get_instructions(code) if i.opname.endswith("_GLOBAL"))
     for part in code.co_consts:
         if isinstance(part, CodeType):
             yield from _names(part)
@@ -80,7 +83,8 @@ def name_what_is_left(subject: Subject, functions: list[Any]) -> None:
     try:
         y, cache = subject.forward(own(subject.arguments))
         before = _snapshot(everything())
-        subject.backward(tuple(map(np.ones_like, float_outputs(tuple(map(to_numpy, y))))), cache)
+        rng = np.random.default_rng(2)  # another cotangent than any before: what is left, changes
+        subject.backward(tuple(rng.standard_normal(np.shape(part)) for part in y), cache)
     except Exception:  # what it raises is told when it is called to be checked
         return
     after = _snapshot(everything())

@@ -68,7 +68,11 @@ class _Function:
             return False
         return all(
             g is None
-            or (fits(g, self.arguments[k]) if takes_dy else fits_as_derivative(g, self.arguments[k], y))
+            or (
+                fits(g, self.arguments[k])
+                if takes_dy
+                else fits_as_derivative(g, self.arguments[k], y)
+            )
             for k, g in matched.items()
         )
 
@@ -93,7 +97,7 @@ class _Function:
 
         what = self.name, self.arguments, self.match.wanted.differentiable
         subject = Subject(*what, forward, named, stopped=self.stopped)
-        subject.has_samples = not is_derivative
+        subject.has_samples, subject.inputs = not is_derivative, self.inputs
         subject.unchecked = find_unchecked(self.f, self.arguments, self.options)
         subject.traceable = lambda given: outputs(self(self.values(given)))
         subject.notes = [*self.inputs.notes, *([note] if note else []), *self.match.notes]
@@ -142,8 +146,8 @@ def of_given_gradient(
         if isinstance(result, (tuple, list)):
             raise SubjectError(
                 f"{call.name} returned a {describe(result)}, expected y alone beside gradient=; if "
-                f"it is (y, gradient), write gradient=True; if (y, cache), give backward(dy, cache) "
-                f"as the second argument"
+                f"it is (y, gradient), write gradient=True; if (y, cache), give its backward as "
+                f"the second argument"
             )
         return result
 

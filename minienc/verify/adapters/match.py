@@ -210,7 +210,7 @@ def _in_order(parts: list, wanted: Wanted) -> Arguments:
             continue
     if len(trees) == 1 and any(isinstance(t, NESTED) for t in trees.values()):
         try:
-            return _along(*trees.values(), parts)
+            return _along(next(iter(trees.values())), parts)
         except _Mismatch:
             pass
     flat = flatten(parts)
@@ -250,7 +250,8 @@ def _not_so_many(parts: list, wanted: Wanted) -> str:
         first = names[: len(parts)]
         if all(fits(g, wanted.leaves[k]) for g, k in zip(parts, first, strict=True)):
             rest = names[len(parts) :]
-            return f"{told}; if {' and '.join(rest)} have none, write {_stop(rest)}"
+            have = "has" if len(rest) == 1 else "have"
+            return f"{told}; if {' and '.join(rest)} {have} none, write {_stop(rest)}"
     return f"{told} (None for one that has none, and stop_gradient='its name')"
 
 

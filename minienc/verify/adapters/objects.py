@@ -3,14 +3,13 @@
     y = layer.forward(x);  dx = layer.backward(dy);  layer.dW
 
 Forward and backward may have other names (``METHODS``) and be called in other ways (``calls``); the
-weights and their gradients are found by ``weights``. Every call runs on a copy of the object: so its
-running statistics and its generator are the same in each, and no call finds another's cache.
+weights and their gradients are found by ``weights``. Every call runs on a copy of the object: so
+its running statistics and its generator are the same in each, and no call finds another's cache.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,7 @@ from minienc.verify.adapters.arguments import (
     name_of,
     rewound,
 )
-from minienc.verify.adapters.calls import Way, find_way, ones_like, rate_of
+from minienc.verify.adapters.calls import Way, find_way, ones_like, rate_of, signature_of
 from minienc.verify.adapters.derivatives import (
     fits_as_derivative,
     times_all,
@@ -38,44 +37,49 @@ from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, own
 
 METHODS = (
-    # what runs forward, and what runs backward through it: the first two that an object has
+    # what runs forward, and what runs backward through it: the first of each that an object has
     (
-        ("forward", "fprop", "forward_pass", "forward_propagation", "forward_prop", "forwardprop")
-        + ("feedforward", "feed_forward", "propagate", "call", "__call__", "predict"),
-        ("backward", "bprop", "backprop", "backward_pass", "backpropagation", "backpropagate")
-        + ("backward_propagation", "backward_prop", "back_prop", "back_propagate", "back"),
+        "forward fprop forward_pass forward_propagation forward_prop forwardprop feedforward "
+        "feed_forward propagate call __call__ predict",
+        "backward bprop backprop backward_pass backpropagation backpropagate backward_propagation "
+        "backward_prop back_prop back_propagate back",
     ),
     # what computes, and what computes its derivative
     (
-        ("loss", "cost", "objective", "value", "fun", "fn", "f", "function", "calc", "calculate")
-        + ("activation", "activate", "compute", "evaluate", "forward", "__call__"),
-        ("grad", "gradient", "gradients", "derivative", "deriv", "prime", "jac", "jacobian", "df")
-        + ("d", "dloss", "loss_grad", "loss_gradient", "loss_derivative", "backward", "grads"),
+        "loss cost objective value fun fn f function calc calculate activation activate compute "
+        "evaluate forward __call__",
+        "grad gradient gradients derivative deriv prime jac jacobian df d dloss loss_grad "
+        "loss_gradient loss_derivative backward grads",
     ),
 )
 
 
 def find_methods(obj: Any) -> tuple[str, str] | None:
     """What of an object, or of a class, is called forward and backward."""
-    for forwards, backwards in METHODS:
-        have = [name for name in forwards if _has(obj, name)], [n for n in backwards if _has(obj, n)]
-        if have[0] and have[1]:
+    for pair in METHODS:
+        have = [[name for name in names.split() if _has(obj, name)] for names in pair]
+        if all(have):
             return have[0][0], have[1][0]
     return None
 
 
 def _has(obj: Any, name: str) -> bool:
     if name == "__call__":  # every class can be called; its objects if it says so
-        return any("__call__" in vars(c) for c in (obj if isinstance(obj, type) else type(obj)).__mro__)
+        return any(
+            "__call__" in vars(c) for c in (obj if isinstance(obj, type) else type(obj)).__mro__
+        )
     return callable(getattr(obj, name, None))
+
+
+Methods = tuple[Any, Any]  # by name, or the functions that methods are of a class
 
 
 class _Object:
     """An object, what it is given, and how its methods are called."""
 
-    def __init__(self, obj: Any, methods: tuple[str, str], args: tuple, options: dict) -> None:
+    def __init__(self, obj: Any, methods: Methods, args: tuple, options: dict) -> None:
         self.obj, self.methods, self.options = obj, methods, options
-        self.name = name_of(obj)
+        self.name, self.backward_name = name_of(obj), name_of(self.method(obj, 1))
         named = name_arguments(self.method(obj, 0), args)
         self.inputs: Inputs = take_apart(named)
         self.rates = rate_of(self.method(obj, 1))
@@ -83,7 +87,8 @@ class _Object:
         self.way: Way | None = None
 
     def method(self, one: Any, which: int) -> Callable:
-        return getattr(one, self.methods[which])
+        name = self.methods[which]
+        return getattr(one, name) if isinstance(name, str) else name.__get__(one)
 
     def forward(self, one: Any, values: Arguments) -> Any:
         options = {k: rewound(v) for k, v in self.options.items()}
@@ -116,7 +121,7 @@ class _Object:
             test = fits if way.takes_dy else lambda g, x: fits_as_derivative(g, x, y)
             return bool(parts) and all(test(g, x) for g, x in some)
 
-        call = _on_copies(f)
+        call = _on_copies(f, lambda: self.method(copy.deepcopy(one), 1))
         self.way = find_way(call, result, values, accepts, self.method(one, 0))
 
     def outputs(self, result: Any) -> Any:
@@ -147,19 +152,16 @@ def _first_outputs(y: Any) -> Outputs:
     return as_outputs(y)
 
 
-def _on_copies(f: Any) -> Any:
+def _on_copies(f: Any, anew: Callable[[], Callable]) -> Any:
     """A method that runs on another copy of its object each time, for it may use up what the
     forward left."""
-    owner = getattr(f, "__self__", None)
-    if owner is None or not inspect.ismethod(f):
-        return f
 
     class Call:
-        __name__, of_object = f.__name__, True
-        __signature__ = inspect.signature(f)
+        __name__, of_object = name_of(f), True
+        __signature__ = signature_of(f)
 
         def __call__(self, *args: Any) -> Any:
-            return getattr(copy.deepcopy(owner), f.__name__)(*args, **rate_of(f))
+            return anew()(*args, **rate_of(f))
 
     return Call()
 
@@ -169,7 +171,7 @@ def of_object(
     args: tuple,
     options: dict[str, Any] | None = None,
     stopped: tuple[str, ...] = (),
-    methods: tuple[str, str] | None = None,
+    methods: Methods | None = None,
 ) -> Subject:
     """An object with these methods, or with a pair of ``METHODS``."""
     methods = methods or find_methods(obj)
@@ -190,14 +192,14 @@ def of_object(
     without = [k for k in floating(leaves) if k not in known]
     differentiable = tuple(k for k in floating(arguments) if k not in without)
     subject = _subject(call, kept, match, arguments, differentiable)
-    subject.stopped = call.inputs.under(stopped)
+    subject.stopped, subject.inputs = call.inputs.under(stopped), call.inputs
     subject.notes = [*call.inputs.notes, *notes, *(match.notes if match else [])]
     subject.unchecked = find_unchecked(call.method(obj, 0), leaves, call.options)
     for w in alone:
         if w.name not in names:
             subject.unchecked[w.name] = "changes the outputs, and no gradient stands beside it"
     for k in without:
-        subject.unchecked[k] = f"has no gradient: {methods[1]} returns none"
+        subject.unchecked[k] = f"has no gradient: {call.backward_name} returns none"
     assert call.way is not None
     return where_dy_is_left_out(subject) if call.way.may_leave_dy else subject
 
@@ -215,6 +217,7 @@ def _match_returned(
     call: _Object, left: list[Weight], alone: list[Weight], stopped: tuple[str, ...]
 ) -> tuple[Matcher | None, dict[str, Weight]]:
     """What the backward returns: gradients of the inputs; of weights, too; or of those alone."""
+    assert call.way is not None
     run, one = call.run(), copy.deepcopy(call.obj)
     run.forward(one)
     returned = run.backward(one, 1.0)
@@ -233,14 +236,17 @@ def _match_returned(
         leaves = {**leaves, **{w.name: _as_array(at(call.obj, w.places[0])) for w in weights}}
         if not floating(leaves):
             continue
-        whose = f"{call.name}.{call.methods[1]}"
+        whose = f"{call.name}.{call.backward_name}"
         wanted = Wanted(whose, trees, leaves, floating(leaves), call.inputs.under(stopped))
         matcher = Matcher(wanted)
         try:
             matcher.learn_order(returned)
-            matcher(returned)
+            found = matcher(returned)
         except SubjectError as error:
-            refusal = refusal or error
+            refusal = error if inputs else refusal  # the longest list of what was expected
+            continue
+        misfit = any(g is not None and not fits(g, leaves[k]) for k, g in found.items())
+        if misfit and call.way.takes_dy and weights:
             continue
         return matcher, {w.name: w for w in weights}
     if refusal is None:
@@ -276,9 +282,7 @@ def _subject(
         found = match(returned) if match else {}
         if not way.takes_dy:
             found = times_all(call.name, dys, found, given)
-        left = {
-            w.name: w.gradient(one, before.get(w.name)) for w in weights if w.name not in found
-        }
+        left = {w.name: w.gradient(one, before.get(w.name)) for w in weights if w.name not in found}
         if not way.takes_dy:  # what is left is that of a number, too
             left = times_all(call.name, dys, left, given)
         return {k: {**found, **left}.get(k) for k in differentiable}
@@ -288,4 +292,3 @@ def _subject(
 
 def _as_array(x: Any) -> Any:
     return np.array(x) if isinstance(x, float) else x
-

@@ -56,9 +56,18 @@ class Given:
         return second if callable(second) and not hasattr(second, "shape") else None
 
     @property
+    def backward(self) -> Any:
+        """The function that the gradient comes from."""
+        return self.gradient if self.second is None else self.second
+
+    @property
     def by_hand(self) -> bool:
         """Whether there is a gradient beside the function."""
-        return self.second is not None or self.gradient not in (None, False)
+        return self.second is not None or self.has_gradient
+
+    @property
+    def has_gradient(self) -> bool:
+        return self.gradient is not None and self.gradient is not False
 
     @property
     def functions(self) -> list[Any]:
@@ -127,17 +136,17 @@ KINDS = (
     ),
     Kind(
         "two methods of one object: gradcheck(net.forward, net.backward, x), or gradient=net.grad",
-        lambda g: _are_of_one_object(g.what, g.second or g.gradient),
+        lambda g: _are_of_one_object(g.what, g.backward),
         lambda g: of_object(
             g.what.__self__,
-            g.args[1:] if g.second else g.args,
+            g.args if g.second is None else g.args[1:],
             g.options,
             g.stopped,
-            (g.what.__name__, (g.second or g.gradient).__name__),
+            (g.what.__func__, g.backward.__func__),
         ),
     ),
     Kind(
-        "an object with forward and backward (or other names: objects.METHODS): gradcheck(layer, x)",
+        "an object with two of objects.METHODS, such as forward and backward: gradcheck(layer, x)",
         lambda g: not is_function(g.what) and not g.by_hand and _has_methods(g.what),
         lambda g: of_object(g.what, g.args, g.options, g.stopped),
     ),
@@ -153,7 +162,7 @@ KINDS = (
     ),
     Kind(
         "a function and its derivative: gradcheck(f, x, gradient=f_prime)",
-        lambda g: g.gradient not in (None, False),
+        lambda g: g.has_gradient,
         lambda g: of_given_gradient(g.what, g.gradient, g.args, g.options, g.stopped),
     ),
     Kind(
@@ -270,7 +279,7 @@ def _refuse_class(what: type) -> Subject:
         own = [k for k, v in vars(what).items() if callable(v) and not k.startswith("_")]
         raise SubjectError(
             f"gradcheck: {name} is a class; give two methods of an object of it, say layer: "
-            f"gradcheck(layer.{', layer.'.join((own + ['forward', 'backward'])[:2])}, x)"
+            f"gradcheck(layer.{', layer.'.join([*own, 'forward', 'backward'][:2])}, x)"
         )
     try:
         inspect.signature(what).bind()
@@ -297,11 +306,12 @@ def _plain(what: Any) -> bool:
 
 def _put_in_place(subject: Subject, surrogate: Any, options: dict[str, Any]) -> None:
     """Take differences of a declared function in the place of the forward."""
-    names = tuple(subject.arguments)
+    names, nested = tuple(subject.arguments), subject.inputs
 
     def outputs(given: Arguments) -> Outputs:
-        values = [rewound(given[k]) for k in names]
-        return as_outputs(surrogate(*values, **{k: rewound(v) for k, v in options.items()}))
+        values = nested.values(given) if nested else {k: given[k] for k in names}
+        noise = {k: rewound(v) for k, v in options.items()}
+        return as_outputs(surrogate(*map(rewound, values.values()), **noise))
 
     subject.surrogate, subject.traceable = outputs, None
 

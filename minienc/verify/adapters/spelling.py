@@ -8,8 +8,8 @@ BEFORE_TOO = ("g", "nabla", "delta", "diff", "del", "partial")
 AFTER = ("grad", "grads", "gradient", "gradients")
 AFTER_TOO = ("diff", "delta", "deriv", "derivative", "bar")
 HOLDERS = (
-    *("grads", "gradients", "grad", "gradient", "dparams", "dparameters", "paramgrads", "gradparams"),
-    *("paramsgrad", "derivatives", "nabla", "nablas", "deltas", "diffs", "gradcache", "dweights"),
+    *("grads", "gradients", "grad", "gradient", "dparams", "dparameters", "dweights", "paramgrads"),
+    *("gradparams", "paramsgrad", "derivatives", "nabla", "nablas", "deltas", "diffs", "gradcache"),
 )
 SYNONYMS = (
     ("w", "weight", "weights", "kernel", "kernels"),

@@ -59,7 +59,8 @@ def take_apart(arguments: Arguments) -> Inputs:
         path: path[-1] if isinstance(path[-1], str) and keys[path[-1]] == 1 else _spelled(path)
         for path in paths
     }
-    trees, leaves = {}, {}
+    trees: Arguments = {}
+    leaves: Arguments = {}
     for k, a in arguments.items():
         if _is_tree(a):
             trees[k] = _with_leaves(a, (k,), names)
@@ -182,5 +183,3 @@ def _put_together(tree: Any, given: Arguments) -> Any:
     if isinstance(tree, NESTED):
         return _remade(tree, [_put_together(part, given) for _, part in _children(tree)])
     return tree.copy() if isinstance(tree, np.ndarray) else tree
-
-

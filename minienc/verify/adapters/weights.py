@@ -202,7 +202,7 @@ def _is_value(x: Any) -> bool:
 
 def _gradient_path(one: Any, before: Any, path: Path) -> Path | None:
     """Where the gradient of the weight at a path is; the plainest name is taken."""
-    ranked = []
+    ranked: list[tuple[int, int, Path]] = []
     for i, (kind, key) in enumerate(path):
         if kind != "attribute":
             continue
@@ -218,9 +218,7 @@ def _gradient_path(one: Any, before: Any, path: Path) -> Path | None:
     return min(ranked)[2] if ranked else None
 
 
-def _beside(
-    here: Path, key: str, other: str, value: Any, rest: Path
-) -> Iterator[tuple[int, Path]]:
+def _beside(here: Path, key: str, other: str, value: Any, rest: Path) -> Iterator[tuple[int, Path]]:
     """What an attribute may hold for another, or for what is in that, the plainest first."""
     rank = gradient_rank(other, key)
     if not rest and key in ("data", "value") and other in ("grad", "gradient"):
