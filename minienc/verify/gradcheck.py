@@ -208,7 +208,7 @@ def _beyond_tolerance(report: Report, meter: Meter) -> list[str]:
         notes.append(
             f"the gradient of {t.name} is within the tolerance, rtol = {meter.rtol:.0e}, but "
             f"{name} is exact to rounding and finds it off by {gap:.0e}: is a constant in it "
-            f"rounded, as 3.14159 for pi?"
+            f"rounded, as 3.14159 for pi, or a number of it float32?"
         )
     return notes
 

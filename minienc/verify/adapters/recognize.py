@@ -111,7 +111,7 @@ KINDS = (
     ),
     Kind(
         "functions by hand, of PyTorch's tensors",
-        lambda g: callable(g.what) and _any_array(g, is_of_torch),
+        lambda g: _any_array(g, is_of_torch),
         lambda g: _across(g, torch_bridge(), is_of_torch),
     ),
     Kind(
@@ -121,7 +121,7 @@ KINDS = (
     ),
     Kind(
         "functions by hand, of JAX's arrays",
-        lambda g: callable(g.what) and _any_array(g, is_of_jax),
+        lambda g: _any_array(g, is_of_jax),
         lambda g: _across(g, jax_bridge(), is_of_jax),
     ),
     Kind(
