@@ -412,5 +412,7 @@ def test_what_an_exact_oracle_sees_below_the_tolerance_is_said():
     assert "complex step is exact to rounding and finds it off by 8e-07" in str(report)
     exact = gradcheck(lambda x: (np.sin(x), x), lambda dy, x: dy * np.cos(x), X)
     assert "exact to rounding" not in str(exact)
-    float32 = gradcheck(lambda x: (np.sin(x), x), lambda dy, x: dy * np.cos(x.astype("float32")), X)
+    float32 = gradcheck(
+        lambda x: (np.sin(x), x), lambda dy, x: (dy * np.cos(x)).astype("float32"), X
+    )
     assert "exact to rounding" not in str(float32)  # it is the backward's own rounding

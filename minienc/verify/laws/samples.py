@@ -37,7 +37,7 @@ def check_one_sample(meter: Meter) -> list[str] | None:
                 f"with one sample (N = 1) the gradient of {name} has shape {np.shape(g)}, expected "
                 f"{x.shape}"
             )
-        elif not holds_along_a_direction(alone, name):
+        elif holds_along_a_direction(alone, name) is False:
             found.append(f"with one sample (N = 1) the gradient of {name} is wrong")
     return found
 
