@@ -37,7 +37,7 @@ def read_by(f: Any, depth: int = 3) -> dict[str, Any]:
         except ValueError:  # not yet filled
             continue
     for value in list(found.values()) if depth else ():
-        if isinstance(value, FunctionType) and not value.__module__.startswith(
+        if isinstance(value, FunctionType) and not str(value.__module__).startswith(
             ("numpy", "minienc.")
         ):
             found = {**read_by(value, depth - 1), **found}
