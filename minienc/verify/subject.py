@@ -34,6 +34,7 @@ class Subject:
     backward: Callable[[Outputs, Any], dict[str, Any]]  # cotangents, cache -> gradients by name
     fixed: bool = False  # the gradient was given as numbers, for this point alone
     has_samples: bool = True  # the first axis of the first argument may be samples
+    shares_cache: bool = False  # forward and backward meet outside: no other call in between
     stopped: tuple[str, ...] = ()  # arguments whose gradient is declared to be zero (or None)
     # what may have a gradient that this check does not see, and why: with any of these there is
     # no pass, unless they are named in ``stopped``

@@ -71,9 +71,10 @@ def find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dic
             found[name] = "is complex; give its real and imaginary parts as arguments of their own"
         elif _holds_weights(value):
             found[name] = (
-                f"is a {type(value).__name__} that holds arrays; give them as arguments of their "
-                f"own, or gradcheck({name}, x)"
+                f"is a {type(value).__name__} that holds arrays; give them in a dictionary"
             )
+            if hasattr(value, "backward"):
+                found[name] += f", or {name} itself: gradcheck({name}, x)"
     for name, value in options.items():
         if name not in constants and holds_floats(value):
             found[name] = "was given by keyword; give it by position"
@@ -107,6 +108,13 @@ def _one_output(y: Any) -> np.ndarray:
     if not hasattr(y, "dtype") and not isinstance(y, (int, float)):
         raise SubjectError(f"the forward returned a {describe(y)}, expected an array or a number")
     return y if lives_on_device(y) else np.asarray(y)
+
+
+def is_number(y: Any, arrays: bool = False) -> bool:
+    """Whether it is one number; or an array of them, if those count, too."""
+    if hasattr(y, "dtype"):
+        return arrays or int(getattr(y, "size", 0)) == 1
+    return isinstance(y, (int, float)) and not isinstance(y, bool)
 
 
 def describe(x: Any) -> str:

@@ -59,9 +59,24 @@ def generators(functions: list[Any]) -> list[Any]:
     return list({id(g): g for g in found}.values())
 
 
-def name_constants(subject: Subject, forward: Any) -> None:
-    """Arrays that the forward reads beside its arguments."""
-    found = sorted(k for k, v in read_by(forward).items() if holds_floats(v, "f"))
+def functions_of(obj: Any) -> list[Any]:
+    """The methods of an object's class."""
+    mine = vars(type(obj)).values()
+    return [f for f in mine if isinstance(f, (FunctionType, MethodType, functools.partial))]
+
+
+def name_kept_functions(subject: Subject, obj: Any) -> None:
+    """Arrays within functions that an object keeps, which are not searched for weights."""
+    for name, f in getattr(obj, "__dict__", {}).items():
+        for k, v in read_by(f).items():
+            if holds_floats(v, "f"):
+                subject.unchecked[k] = f"is read by the function {name} that the object keeps"
+
+
+def name_constants(subject: Subject, functions: list[Any]) -> None:
+    """Arrays that functions read beside their arguments."""
+    every = {k: v for f in functions for k, v in read_by(f).items()}
+    found = sorted(k for k, v in every.items() if holds_floats(v, "f"))
     if found:
         subject.notes.append(
             f"read by {subject.name}, and taken for constants as they are no arguments: "

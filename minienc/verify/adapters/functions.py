@@ -13,6 +13,7 @@ from minienc.verify.adapters.arguments import (
     describe,
     find_differentiable,
     find_unchecked,
+    is_number,
     name_arguments,
     name_of,
     rewound,
@@ -124,6 +125,7 @@ def of_pair(
 
     backward = functools.partial(way.call, f_backward)
     subject = call.subject(outputs, backward, not way.takes_dy, note)
+    subject.shares_cache = way.takes in ("dy", "*dy", "dys")  # so it must be outside
     return where_dy_is_left_out(subject) if way.may_leave_dy else subject
 
 
@@ -183,10 +185,12 @@ def of_returned(
         for text, split in RETURNS[1:]:
             (y, *_), gradients = split(tuple(result))
             shaped = call.accepts(_alone(gradients), y, takes_dy=False)
-            if (is_gradient or _is_number(y)) and shaped and _is_number(y, arrays=is_gradient):
+            if shaped and is_number(y, arrays=is_gradient):
                 return _of_returned_gradients(call, text, split)
         if is_gradient:
             return _of_returned_gradients(call, *RETURNS[1])
+        if is_number(result[0]):
+            call.match(_alone(tuple(result[1:])))  # which says what is missing, if that is all
     raise SubjectError(
         f"{call.name} returned a {describe(result)}, expected (y, backward) or (loss, gradients); "
         f"give its backward as the second argument, or gradient=..."
@@ -222,12 +226,6 @@ def _of_returned_gradients(call: _Function, text: str, split: Callable) -> Subje
 
 def _alone(parts: tuple) -> Any:
     return parts[0] if len(parts) == 1 else parts
-
-
-def _is_number(y: Any, arrays: bool = False) -> bool:
-    if hasattr(y, "dtype"):
-        return arrays or int(getattr(y, "size", 0)) == 1
-    return isinstance(y, (int, float)) and not isinstance(y, bool)
 
 
 def is_function(f: Any) -> bool:

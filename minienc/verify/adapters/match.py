@@ -18,9 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.verify.adapters.spelling import gradient_rank
+from minienc.verify.adapters.spelling import gradient_rank, plain
 from minienc.verify.adapters.trees import NESTED, Leaf, leaves_of
 from minienc.verify.subject import Arguments, SubjectError
+
+# arguments that rarely have a gradient, for the message that asks which one has none
+TARGETS = ("t", "target", "targets", "ytrue", "true", "label", "labels", "truth", "groundtruth")
 
 
 class _Mismatch(Exception):
@@ -247,9 +250,11 @@ def _not_so_many(parts: list, wanted: Wanted) -> str:
         f"order"
     )
     if len(parts) < len(names):
-        first = names[: len(parts)]
+        n = len(names) - len(parts)
+        named = [k for k in names if plain(k) in TARGETS]
+        rest = named if len(named) == n else names[len(parts) :]
+        first = [k for k in names if k not in rest]
         if all(fits(g, wanted.leaves[k]) for g, k in zip(parts, first, strict=True)):
-            rest = names[len(parts) :]
             have = "has" if len(rest) == 1 else "have"
             return f"{told}; if {' and '.join(rest)} {have} none, write {_stop(rest)}"
     return f"{told} (None for one that has none, and stop_gradient='its name')"

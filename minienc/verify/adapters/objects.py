@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from minienc.verify.adapters.arguments import (
     as_outputs,
     find_unchecked,
     floating,
+    is_number,
     name_arguments,
     name_of,
     rewound,
@@ -61,6 +63,37 @@ def find_methods(obj: Any) -> tuple[str, str] | None:
         if all(have):
             return have[0][0], have[1][0]
     return None
+
+
+def find_loss(obj: Any) -> Any:
+    """A method that may return (loss, gradients), of an object without a backward."""
+    names = ("loss", "cost", "objective", "loss_and_grad", "loss_and_gradients", "cost_function")
+    found = [getattr(obj, name) for name in names if _has(obj, name)]
+    return found[0] if found and not isinstance(obj, type) else None
+
+
+def returns_loss(f: Any, args: tuple, options: dict[str, Any]) -> bool:
+    """Whether it is an object's method that returns a number and what is no backward."""
+    if not isinstance(f, MethodType) or isinstance(f.__self__, type):
+        return False
+    try:
+        one = copy.deepcopy(f.__self__)
+        result = f.__func__(one, *copy.deepcopy(args), **copy.deepcopy(options))
+    except Exception:  # it is told where it is called to be checked
+        return False
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    return is_pair and is_number(result[0]) and not callable(result[1])
+
+
+def of_loss_method(
+    f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...]
+) -> Subject:
+    """``loss, gradients = net.loss(x, t)``: a pair whose cache is what the backward returns."""
+
+    def gradients(self: Any, cache: Any) -> Any:
+        return cache
+
+    return of_object(f.__self__, args, options, stopped, (f.__func__, gradients))
 
 
 def _has(obj: Any, name: str) -> bool:

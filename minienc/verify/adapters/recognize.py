@@ -14,14 +14,19 @@ from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minienc.layers.base import Layer
 from minienc.training.losses import Loss
 from minienc.verify.adapters.arguments import as_outputs, name_of, rewound
 from minienc.verify.adapters.bridges import Bridge, jax_bridge, torch_bridge
+from minienc.verify.adapters.calls import signature_of
 from minienc.verify.adapters.devices import find_device, run_on
-from minienc.verify.adapters.free import generators, name_constants, name_what_is_left
+from minienc.verify.adapters.free import (
+    functions_of,
+    generators,
+    name_constants,
+    name_kept_functions,
+    name_what_is_left,
+)
 from minienc.verify.adapters.functions import (
     is_function,
     of_given_gradient,
@@ -31,9 +36,17 @@ from minienc.verify.adapters.functions import (
 from minienc.verify.adapters.integers import with_integers
 from minienc.verify.adapters.jax import is_of_jax, of_jax
 from minienc.verify.adapters.layers import of_layer, of_model_with_loss
-from minienc.verify.adapters.objects import find_methods, of_object
+from minienc.verify.adapters.objects import (
+    find_loss,
+    find_methods,
+    of_loss_method,
+    of_object,
+    returns_loss,
+)
 from minienc.verify.adapters.pytorch import is_of_torch, is_torch_function, of_torch
+from minienc.verify.adapters.replay import Noise
 from minienc.verify.adapters.statics import is_static, of_static
+from minienc.verify.adapters.trees import holds_floats
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
@@ -66,13 +79,19 @@ class Given:
         return self.second is not None or self.has_gradient
 
     @property
+    def by_hand_elsewhere(self) -> bool:
+        """Whether that is not what the function returns."""
+        return self.by_hand and self.gradient is not True
+
+    @property
     def has_gradient(self) -> bool:
         return self.gradient is not None and self.gradient is not False
 
     @property
     def functions(self) -> list[Any]:
         """All that runs."""
-        return [f for f in (self.what, self.second, self.gradient) if callable(f)]
+        found = [f for f in (self.what, self.second, self.gradient) if callable(f)]
+        return found if is_function(self.what) else [*found, *functions_of(self.what)]
 
 
 class Kind(NamedTuple):
@@ -146,9 +165,19 @@ KINDS = (
         ),
     ),
     Kind(
+        "a method that returns (loss, gradients of parameters): gradcheck(net.loss, x, t)",
+        lambda g: not g.by_hand_elsewhere and returns_loss(g.what, g.args, g.options),
+        lambda g: of_loss_method(g.what, g.args, g.options, g.stopped),
+    ),
+    Kind(
         "an object with two of objects.METHODS, such as forward and backward: gradcheck(layer, x)",
         lambda g: not is_function(g.what) and not g.by_hand and _has_methods(g.what),
         lambda g: of_object(g.what, g.args, g.options, g.stopped),
+    ),
+    Kind(
+        "an object whose loss(x, t) returns (loss, gradients): gradcheck(net, x, t)",
+        lambda g: not is_function(g.what) and not g.by_hand and find_loss(g.what) is not None,
+        lambda g: of_loss_method(find_loss(g.what), g.args, g.options, g.stopped),
     ),
     Kind(
         "nothing that can be called",
@@ -198,14 +227,17 @@ def make_subject(
     own = {} if targets is None else {"targets": targets}
     device = find_device(what, args, {**own, **options})
     given = Given(what, args, gradient, targets, options, stopped)
-    noise = _Noise(generators(given.functions))
+    noise = Noise(generators(given.functions))
     build = lambda args: _build(replace(given, args=args))  # noqa: E731
     subject = build(args)
     if not isinstance(what, (Layer, Loss)):
         subject = with_integers(build, subject, args)
     if is_function(what) and gradient is not False:
-        name_constants(subject, what)
+        name_constants(subject, [what])
         name_what_is_left(subject, given.functions)
+    elif not isinstance(what, (Layer, Loss)):
+        name_constants(subject, functions_of(what))
+        name_kept_functions(subject, what)
     subject.stopped = subject.stopped or stopped
     for name in subject.stopped:
         if name not in subject.arguments and name not in subject.unchecked:
@@ -223,8 +255,35 @@ def make_subject(
 
 
 def _build(given: Given) -> Subject:
-    """By the first row that fits."""
+    """By the first row that fits; with arrays that were given by keyword as arguments, if their
+    gradients are there."""
+    by_position = _by_position(given)
+    if by_position is not None:
+        try:
+            return _build(by_position)
+        except SubjectError:
+            pass
     return next(kind for kind in KINDS if kind.fits(given)).build(given)
+
+
+def _by_position(given: Given) -> Given | None:
+    """The same with arrays by position; None where there are none by keyword."""
+    signature = signature_of(given.what) if is_function(given.what) else None
+    constants = getattr(given.what, "constants", ())
+    if signature is None or not any(
+        holds_floats(v) for k, v in given.options.items() if k not in constants
+    ):
+        return None
+    args, options = list(given.args), dict(given.options)
+    for p in list(signature.parameters.values())[len(args) - (given.second is not None) :]:
+        if p.kind is not p.POSITIONAL_OR_KEYWORD or p.name not in options:
+            break
+        args.append(options.pop(p.name))
+    return (
+        replace(given, args=tuple(args), options=options)
+        if len(options) < len(given.options)
+        else None
+    )
 
 
 def _is_compiled(what: Any) -> bool:
@@ -314,52 +373,3 @@ def _put_in_place(subject: Subject, surrogate: Any, options: dict[str, Any]) -> 
         return as_outputs(surrogate(*map(rewound, values.values()), **noise))
 
     subject.surrogate, subject.traceable = outputs, None
-
-
-class _Noise:
-    """The generators that a check finds beside its arguments: ``np.random``, and what the functions
-    read. Before every forward they are set back: the same masks in every evaluation. A backward
-    that draws again finds them where its forward left them, and so gets another mask."""
-
-    def __init__(self, found: list[Any]) -> None:
-        self.found = found
-        self.before = self.states()
-
-    def states(self) -> list[Any]:
-        return [np.random.get_state(), *(_state(g) for g in self.found)]
-
-    def set_back(self) -> None:
-        np.random.set_state(self.before[0])
-        for g, state in zip(self.found, self.before[1:], strict=True):
-            if isinstance(g, np.random.RandomState):
-                g.set_state(state)
-            else:
-                g.bit_generator.state = state
-
-    def replay(self, subject: Subject) -> None:
-        """A forward that left them alone the first time is not asked again: setting them back takes
-        longer than most."""
-        forward, draws = subject.forward, True
-
-        def replaying(given: Arguments) -> tuple[Outputs, Any]:
-            nonlocal draws
-            if not draws:
-                return forward(given)
-            self.set_back()
-            result = forward(given)
-            draws = not all(map(_same_state, self.states(), self.before))
-            return result
-
-        subject.forward = replaying
-
-
-def _state(g: Any) -> Any:
-    return g.get_state() if isinstance(g, np.random.RandomState) else g.bit_generator.state
-
-
-def _same_state(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return all(map(_same_state, one.values(), other.values()))
-    if isinstance(one, tuple):
-        return all(map(_same_state, one, other))
-    return bool(np.array_equal(one, other))

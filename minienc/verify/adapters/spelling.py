@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # before a name, after a name, and of a dictionary or list that holds nothing else
 BEFORE = ("d", "grad", "gradient", "dld", "djd", "ded", "dlossd", "dcostd", "dl", "dj", "dloss")
-BEFORE_TOO = ("g", "nabla", "delta", "diff", "del", "partial")
+BEFORE_TOO = ("g", "nabla", "delta", "diff", "del", "partial", "\u2202")
 AFTER = ("grad", "grads", "gradient", "gradients")
 AFTER_TOO = ("diff", "delta", "deriv", "derivative", "bar")
 HOLDERS = (

@@ -29,9 +29,11 @@ def test_functions_of_jax():
     assert gradcheck(wrong, x).verdict == "fail"
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda g: g, lambda g: 0 * g, lambda g: 2 * g, lambda g: g.T], ids=str
-)
+SPOILS = {"right": lambda g: g, "zero": lambda g: 0 * g, "twice": lambda g: 2 * g}
+SPOILS["turned"] = lambda g: g.T
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_gradients_by_hand_of_jax_arrays(spoil):
     """A jax.custom_vjp directly; its two rules as a pair; gradient=."""
     jax = pytest.importorskip("jax")
@@ -45,16 +47,15 @@ def test_gradients_by_hand_of_jax_arrays(spoil):
         return x**3, x
 
     def backward(x, dy):
-        return (spoil(3 * x**2 * dy),)
+        return (SPOILS[spoil](3 * x**2 * dy),)
 
     cube.defvjp(forward, backward)
-    right = bool((spoil(square) == square).all())
     for report in (
         gradcheck(cube, square),
         gradcheck(forward, lambda cache, dy: backward(cache, dy)[0], square),
-        gradcheck(lambda w: (w**2).sum(), square, gradient=lambda w: spoil(2 * w)),
+        gradcheck(lambda w: (w**2).sum(), square, gradient=lambda w: SPOILS[spoil](2 * w)),
     ):
-        assert report.verdict == ("pass" if right else "fail"), str(report)
+        assert report.verdict == ("pass" if spoil == "right" else "fail"), str(report)
 
 
 def test_jax_differentiates_the_same_lines():

@@ -564,11 +564,90 @@ def test_what_an_object_keeps_is_checked_or_named():
     assert gradcheck(problem.cost, B, gradient=problem.gradient, stop_gradient=("X", "y"))
 
 
+def test_weights_within_functions_of_an_object_are_named():
+    class Around:
+        def __init__(self):
+            kernel = W.copy()
+            self.run, self.back = (lambda x: x @ kernel), (lambda dy: dy @ kernel.T)
+
+        def forward(self, x):
+            return self.run(x)
+
+        def backward(self, dy):
+            return self.back(dy)
+
+    report = gradcheck(Around(), X)
+    assert report.verdict == "inconclusive" and list(report.unchecked) == ["kernel"]
+    assert gradcheck(Around(), X, stop_gradient="kernel")
+
+
+def test_an_object_among_the_arguments_is_named():
+    class Parameters:
+        def __init__(self):
+            self.W = W.copy()
+
+    report = gradcheck(lambda x, p: (x @ p.W, p.W), lambda dy, W: (dy @ W.T, None), X, Parameters())
+    assert report.verdict == "inconclusive" and "in a dictionary" in report.unchecked["p"]
+
+
+class LossAndGradients:
+    """As CS231n has it: loss(X, y) returns the loss, and the gradients by name."""
+
+    def __init__(self, spoil):
+        self.spoil, self.params = spoil, {"W1": W.copy(), "b1": B.copy()}
+
+    def loss(self, x, t):
+        z = affine(x, *self.params.values())
+        d = cross_entropy_gradient(z, t)
+        return cross_entropy(z, t), {"W1": self.spoil(x.T @ d), "b1": d.sum(axis=0)}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_method_that_returns_loss_and_gradients(spoil):
+    net = LossAndGradients(SPOILS[spoil])
+    for what, options in ((net, {}), (net.loss, {}), (net.loss, {"gradient": True})):
+        report = gradcheck(what, X, LABELS, stop_gradient="x", **options)
+        assert report.verdict == ("pass" if spoil == "right" else "fail"), str(report)
+        assert [t.name for t in report.tensors] == ["x", "W1", "b1"]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_arrays_by_keyword_whose_gradients_are_returned(spoil):
+    report = gradcheck(
+        lambda x, W=None, b=0.0: (affine(x, W, b), (x, W)),
+        lambda dy, cache: gradients(dy, *cache, SPOILS[spoil]),
+        X,
+        W=W,
+        b=B,
+    )
+    assert report.verdict == ("pass" if spoil == "right" else "fail"), str(report)
+    assert [t.name for t in report.tensors] == ["x", "W", "b"]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_functions_that_meet_in_a_global_cache(spoil):
+    cache = {}
+
+    def forward(x):
+        cache["x"] = x
+        return x**2
+
+    report = gradcheck(forward, lambda dy: SPOILS[spoil](2 * cache["x"] * dy), SQUARE)
+    assert report.verdict == ("pass" if spoil == "right" else "fail"), str(report)
+    assert spoil != "right" or "the cache belongs to the function" in str(report)
+
+
 REFUSED = {
     "one gradient of two": (
         "if t has none, write stop_gradient='t'",
         lambda: gradcheck(
             lambda y, t: ((y - t) ** 2).sum(), X, X / 2, gradient=lambda y, t: 2 * (y - t)
+        ),
+    ),
+    "the loss and the gradient of one of three": (
+        r"write stop_gradient=\('X', 'y'\)",
+        lambda: gradcheck(
+            lambda w, X, y: (((X @ w - y) ** 2).sum(), 2 * X.T @ (X @ w - y)), B, X, X[:, 0]
         ),
     ),
     "a gradient of no argument": (
