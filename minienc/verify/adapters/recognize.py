@@ -18,7 +18,7 @@ from minienc.layers.base import Layer
 from minienc.training.losses import Loss
 from minienc.verify.adapters.arguments import as_outputs, name_of, rewound
 from minienc.verify.adapters.bridges import Bridge, jax_bridge, torch_bridge
-from minienc.verify.adapters.calls import signature_of
+from minienc.verify.adapters.calls import ones_like, signature_of
 from minienc.verify.adapters.devices import find_device, run_on
 from minienc.verify.adapters.free import (
     functions_of,
@@ -48,7 +48,7 @@ from minienc.verify.adapters.replay import Noise
 from minienc.verify.adapters.statics import is_static, of_static
 from minienc.verify.adapters.trees import holds_floats
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError
+from minienc.verify.subject import Arguments, Subject, SubjectError, own
 
 
 @dataclass
@@ -260,7 +260,10 @@ def _build(given: Given) -> Subject:
     by_position = _by_position(given)
     if by_position is not None:
         try:
-            return _build(by_position)
+            subject = _build(by_position)
+            y, cache = subject.forward(own(subject.arguments))
+            subject.backward(tuple(map(ones_like, y)), cache)
+            return subject
         except SubjectError:
             pass
     return next(kind for kind in KINDS if kind.fits(given)).build(given)

@@ -85,7 +85,8 @@ def kind_of(x: Any) -> str:
     """The kind of an array's dtype ("f", "i", "c"); "" for what is no array."""
     if isinstance(x, (type, ModuleType)) or not hasattr(x, "dtype") or not hasattr(x, "shape"):
         return ""  # NumPy itself has a dtype and a shape
-    return getattr(x.dtype, "kind", "")
+    kind = getattr(x.dtype, "kind", "")
+    return kind if isinstance(kind, str) else ""
 
 
 def leaves_of(tree: Any) -> Iterator[Leaf]:
