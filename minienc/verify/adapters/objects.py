@@ -32,7 +32,7 @@ from minienc.verify.adapters.derivatives import (
     where_dy_is_left_out,
 )
 from minienc.verify.adapters.match import Matcher, Wanted, fits, flatten
-from minienc.verify.adapters.paths import at
+from minienc.verify.adapters.paths import at, spelled, tensors
 from minienc.verify.adapters.trees import Inputs, Leaf, take_apart
 from minienc.verify.adapters.weights import Run, Weight, built, find_moved, find_weights, set_rates
 from minienc.verify.line import Outputs
@@ -210,6 +210,11 @@ def of_object(
     methods = methods or find_methods(obj)
     assert methods is not None
     call = _Object(obj, methods, args, options or {})
+    if found := [spelled(path) for path in tensors(obj)]:
+        raise SubjectError(
+            f"gradcheck: {call.name} keeps tensors ({', '.join(found[:4])}), which are not taken "
+            f"for weights; give a pair of functions whose weights are arguments"
+        )
     call.obj = built(obj, call.run())
     call.learn_way()
     left, alone, notes = find_weights(call.obj, call.run())

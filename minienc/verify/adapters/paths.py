@@ -16,21 +16,44 @@ Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or posi
 MANY = 20  # a list of more numbers than this is a history, not weights
 
 
-def floats(x: Any, path: Path = (), seen: set[int] | None = None) -> Iterator[Path]:
+def floats(x: Any) -> Iterator[Path]:
     """Where an object, its lists, its dictionaries and its parts keep floating numbers."""
-    seen = set() if seen is None else seen
-    if isinstance(x, np.ndarray) or lives_on_device(x):
-        if x.dtype.kind == "f":
+    for path, value in _ends(x, (), set()):
+        if isinstance(value, float) or _is_own(value):
             yield path
-        return
-    if isinstance(x, float):
-        yield path
+
+
+def tensors(x: Any) -> Iterator[Path]:
+    """Where it keeps arrays of other libraries."""
+    for path, value in _ends(x, (), set()):
+        if (
+            not isinstance(value, float)
+            and not isinstance(value, np.ndarray)
+            and _is_foreign(value)
+        ):
+            yield path
+
+
+def _is_own(x: Any) -> bool:
+    return (isinstance(x, np.ndarray) or lives_on_device(x)) and x.dtype.kind == "f"
+
+
+def _is_foreign(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and hasattr(
+        x, "dtype"
+    )
+
+
+def _ends(x: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, Any]]:
+    """The arrays and numbers in it."""
+    if isinstance(x, (np.ndarray, float)) or lives_on_device(x) or _is_foreign(x):
+        yield path, x
         return
     if id(x) in seen or len(path) > 8:
         return
     seen.add(id(x))
     for step, value in parts(x):
-        yield from floats(value, (*path, step), seen)
+        yield from _ends(value, (*path, step), seen)
 
 
 def parts(x: Any) -> Iterator[tuple[tuple[str, Any], Any]]:

@@ -115,3 +115,8 @@ def test_an_object_of_tensors_is_refused():
 
     with pytest.raises(SubjectError, match="an object of tensors"):
         gradcheck(Layer(), torch.tensor(X))
+    Layer.forward = lambda self, x: torch.tensor(x) @ self.W
+    with pytest.raises(SubjectError, match=r"Layer keeps tensors \(W\)"):
+        one = Layer()
+        one.W = torch.tensor(SQUARE)
+        gradcheck(one, X)
