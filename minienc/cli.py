@@ -1,8 +1,8 @@
 """The command line: ``minienc pretrain | finetune | encode | gradcheck | info``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
-2 refused, with one line that says what came and what was expected; 130 after Ctrl-C, with how to
-resume.
+2 refused, with one line that says what came and what was expected; 3 the code that was to be
+checked crashed; 4 it took longer than --time-limit; 130 after Ctrl-C, with how to resume.
 """
 
 from __future__ import annotations
@@ -196,8 +196,11 @@ def _add_gradcheck(commands: Any) -> None:
     p = commands.add_parser(
         "gradcheck",
         help="check a hand-written gradient",
-        description="Check FILE.py:NAME, a pair NAME_forward and NAME_backward or a function that "
-        "returns (y, backward), against differences.",
+        description="Check FILE.py:NAME against differences: a pair NAME_forward, NAME_backward, a "
+        "function that returns (y, backward) or (loss, gradients), a class or an object; "
+        "FILE.py:F,G for any pair, 'FILE.py:Linear(3, 4)' for an object.",
+        epilog="Exit status: 0 pass; 1 fail or inconclusive; 2 refused; 3 the code crashed; 4 out "
+        "of time. What the file prints goes to stderr.",
     )
     p.set_defaults(run=_gradcheck)
     p.add_argument("where", metavar="FILE.py:NAME")
@@ -217,6 +220,13 @@ def _add_gradcheck(commands: Any) -> None:
     )
     p.add_argument(
         "--second-order", action="store_true", help="check that the Hessian is symmetric, too"
+    )
+    p.add_argument(
+        "--against", metavar="FILE.py:NAME", help="a forward that is right, to compare y with"
+    )
+    p.add_argument("--rtol", type=float, help="relative tolerance of the judgement (1e-6)")
+    p.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="stop after so long (exit status 4)"
     )
     p.add_argument("--json", action="store_true", help="print the report as JSON")
     p.add_argument("--html", metavar="FILE", help="write the report as a page, with its V-curve")
@@ -271,10 +281,33 @@ def _encode(**given: Any) -> None:
     runs.encode_run(**given)
 
 
-def _gradcheck(where: str, shapes: str | None, json: bool, html: str | None, **options: Any) -> int:
-    from minienc.verify.adapters.files import check_file
+def _gradcheck(
+    where: str,
+    shapes: str | None,
+    json: bool,
+    html: str | None,
+    time_limit: float | None,
+    rtol: float | None,
+    **options: Any,
+) -> int:
+    from contextlib import redirect_stdout
 
-    report = check_file(where, shapes, **options)
+    from minienc.verify.adapters.files import Crash, OutOfTime, check_file, within
+
+    if rtol is not None:
+        options["rtol"] = rtol
+    try:
+        with redirect_stdout(sys.stderr), within(time_limit):  # what the file prints
+            report = check_file(where, shapes, **options)
+    except (Crash, OutOfTime) as stop:
+        crashed = isinstance(stop, Crash)
+        verdict = "crash" if crashed else "out of time"
+        if json:
+            from json import dumps
+
+            print(dumps({"verdict": verdict, "subject": where, "reason": str(stop)}, indent=2))
+        print(f"minienc: {verdict}: {stop}", file=sys.stderr)
+        return 3 if crashed else 4
     if html is not None:
         report.save_html(html)
     print(report.to_json() if json else report)

@@ -39,6 +39,7 @@ class Derivative(NamedTuple):
     above: float  # F(h/2)
     below: float  # F(-h/2)
     unchanged: bool  # every output was the same to the last bit on both sides
+    rtol: float = 1e-6  # how far from it a number may lie that is called right
 
 
 def first_step(x: float, scale: float, eps: float) -> float:

@@ -147,7 +147,7 @@ def _redraw(
     moved = meter.move(result.name)
     if moved is None:
         return
-    holds = holds_along_a_direction(Meter(moved, meter.rng, meter.eps), result.name)
+    holds = holds_along_a_direction(Meter(moved, meter.rng, meter.eps, meter.rtol), result.name)
     if holds:
         result.n_redrawn += 1
     elif holds is False:
@@ -171,4 +171,4 @@ def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool | N
     moved = meter.move(name) if (sides or not wrong) and tries else None
     if moved is None:
         return False if wrong else None
-    return holds_along_a_direction(Meter(moved, meter.rng, meter.eps), name, tries - 1)
+    return holds_along_a_direction(Meter(moved, meter.rng, meter.eps, meter.rtol), name, tries - 1)

@@ -20,14 +20,17 @@ from minienc.verify.adapters.jax import jax_vjp
 from minienc.verify.adapters.recognize import make_subject
 from minienc.verify.examine import examine
 from minienc.verify.findings import FAIL, INCONCLUSIVE, TensorResult
+from minienc.verify.laws.cotangents import ignored_cotangents
 from minienc.verify.laws.layouts import check_layouts
 from minienc.verify.laws.precision import compare_precision
 from minienc.verify.laws.purity import check_purity
+from minienc.verify.laws.reference import check_reference
 from minienc.verify.laws.samples import check_one_sample, couples_samples
 from minienc.verify.laws.symmetry import check_symmetry
 from minienc.verify.lesson.explain import explain
+from minienc.verify.lesson.places import where
 from minienc.verify.lesson.report import Report
-from minienc.verify.measure import Meter
+from minienc.verify.measure import RTOL, Meter
 from minienc.verify.noise import EPS
 from minienc.verify.subject import Subject, SubjectError, Trial, try_out
 
@@ -55,6 +58,8 @@ def gradcheck(
     second_order: bool = False,
     seed: int = 0,
     exhaustive: bool = False,
+    rtol: float = RTOL,
+    against: Any = None,
     **options: Any,
 ) -> Report:
     """Check gradients.
@@ -62,13 +67,17 @@ def gradcheck(
     Parameters
     ----------
     what, *args
-        A pair ``gradcheck(forward, backward, x, W, b)``; a function that returns ``(y, backward)``,
-        ``gradcheck(f, x, W)``; a layer or model, ``gradcheck(layer, x)``; a compiled model with its
-        loss, ``gradcheck(model, x, y)``; a loss, ``gradcheck(loss, y, target)``; an object with
-        ``forward(x)`` and ``backward(dy)``; a function of PyTorch tensors or JAX arrays. What is
-        given arrays of a device, or has its weights there, runs there.
-    gradient : function or arrays, optional
-        Of a plain function of a number: ``gradcheck(f, x, gradient=g)``.
+        A pair ``gradcheck(forward, backward, x, W, b)``, called as its parameters say; a function
+        that returns ``(y, backward)`` or ``(loss, gradients)``, ``gradcheck(f, x, W)``; a layer or
+        model, ``gradcheck(layer, x)``; a compiled model with its loss, ``gradcheck(model, x, y)``;
+        a loss, ``gradcheck(loss, y, target)``; an object with ``forward(x)`` and ``backward(dy)``,
+        under these or other names, or two of its methods; a function of PyTorch tensors or JAX
+        arrays, a ``torch.autograd.Function``, a ``jax.custom_vjp``. Arguments may be dictionaries
+        and lists of arrays. What is given arrays of a device, or has its weights there, runs there.
+    gradient : function, arrays or True, optional
+        The derivative at the same arguments, ``gradcheck(f, x, gradient=g)``: of a number its
+        gradient, of arrays f'(x) element by element, or the Jacobian. True where f returns
+        ``(y, gradient)``; False where it does not, though it looks so.
     surrogate : function, optional
         Of the same arguments: what the backward is declared to differentiate in the forward's
         place, such as the identity for a straight-through estimator.
@@ -82,6 +91,12 @@ def gradcheck(
         For the cotangents and directions.
     exhaustive : bool
         Element by element whatever the size.
+    rtol : float
+        A number g of a gradient is wrong if it lies further from the difference d than
+        10 u + rtol max(abs(g), abs(d)), where u is how wrong the difference itself may be. A
+        million times as far as differences of float64 need is 1e-6, the default.
+    against : function, optional
+        A forward that is right, of the same arguments: the check fails where y differs from its.
     **options
         Passed to the forward.
 
@@ -98,6 +113,8 @@ def gradcheck(
     started = time.perf_counter()
     if oracle not in (None, "jax"):
         raise SubjectError(f"gradcheck: oracle is {oracle!r}, expected 'jax' or None")
+    if not 0 < rtol < 1:
+        raise SubjectError(f"gradcheck: rtol is {rtol!r}, expected a number between 0 and 1")
     subject = make_subject(
         what,
         args,
@@ -119,9 +136,12 @@ def gradcheck(
             for k in subject.differentiable
         ]
         return report
-    meter = Meter(trial, rng)
+    meter = Meter(trial, rng, rtol=rtol)
     _check_numbers(report, meter, exhaustive, oracle)
     _check_laws(report, meter, second_order)
+    if against is not None:
+        name = getattr(against, "__name__", "the reference")
+        report.problems += check_reference(trial, against, name)
     report.notes += subject.notes
     if report.verdict == FAIL and subject.parts is not None:
         report.notes.append(_find_wrong_part(subject))
@@ -164,7 +184,33 @@ def _check_numbers(report: Report, meter: Meter, exhaustive: bool, oracle: str |
     report.tensors = [
         examine(meter, name, exhaustive, oracles) for name in trial.subject.differentiable
     ]
+    for t in report.tensors:
+        if t.n_wrong and t.method == "elements" and (place := where(_indices(t), t.shape)):
+            t.reason += f", {place}"
+    if any(t.wrong for t in report.tensors):
+        report.problems += ignored_cotangents(trial)
+    report.notes += _beyond_tolerance(report, meter)
     compare_precision(report.tensors, trial)
+
+
+def _indices(t: TensorResult) -> list[tuple[int, ...]]:
+    return [e.index for e in t.wrong if e.index or t.shape == ()]
+
+
+def _beyond_tolerance(report: Report, meter: Meter) -> list[str]:
+    """What passes within the tolerance, and an oracle that is exact to rounding still sees."""
+    notes = []
+    for t in report.tensors:
+        gaps = [(gap, name) for name, gap in t.oracles.items() if not isinstance(gap, str)]
+        gap, name = min(gaps, default=(0.0, ""))
+        if t.verdict == FAIL or gap < 1e-9 or meter.eps > EPS or meter.backward_rounding(t.name):
+            continue
+        notes.append(
+            f"the gradient of {t.name} is within the tolerance, rtol = {meter.rtol:.0e}, but "
+            f"{name} is exact to rounding and finds it off by {gap:.0e}: is a constant in it "
+            f"rounded, as 3.14159 for pi, or a number of it float32?"
+        )
+    return notes
 
 
 def _check_laws(report: Report, meter: Meter, second_order: bool) -> None:
@@ -176,7 +222,7 @@ def _check_laws(report: Report, meter: Meter, second_order: bool) -> None:
     report.problems += problems
     report.notes += notes
     if report.verdict != FAIL:
-        alone = check_one_sample(trial, rng, meter.eps)
+        alone = check_one_sample(meter)
         if alone is not None:
             report.problems += alone
             report.notes.append("checked with one sample (N = 1), too")

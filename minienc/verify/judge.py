@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from minienc.verify.differences import Derivative, Sides
 from minienc.verify.findings import FAIL, INCONCLUSIVE, PASS, TensorResult, Word
-from minienc.verify.measure import RTOL, SURE
+from minienc.verify.measure import SURE
 
 
 def is_wrong(yours: float, d: Derivative) -> bool:
     """Further from the difference than its uncertainty and the tolerance allow."""
     if not math.isfinite(d.uncertainty):
         return False  # there is no difference to hold it against
-    tolerance = SURE * d.uncertainty + RTOL * max(abs(yours), abs(d.value))
+    tolerance = SURE * d.uncertainty + d.rtol * max(abs(yours), abs(d.value))
     return not abs(yours - d.value) <= tolerance
 
 

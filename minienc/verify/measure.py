@@ -52,8 +52,10 @@ def element(name: str, shape: tuple[int, ...], index: tuple[int, ...]) -> Direct
 class Meter:
     """Measures derivatives at the point of a trial, and keeps them."""
 
-    def __init__(self, trial: Trial, rng: np.random.Generator, eps: float = 0.0) -> None:
-        self.trial, self.rng = trial, rng  # for directions
+    def __init__(
+        self, trial: Trial, rng: np.random.Generator, eps: float = 0.0, rtol: float = RTOL
+    ) -> None:
+        self.trial, self.rng, self.rtol = trial, rng, rtol  # the generator is for directions
         self.evaluations = 0  # of the forward
         self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}  # by argument
         self.coarse: dict[str, float] = {}  # what the backward rounds to, by argument
@@ -87,9 +89,9 @@ class Meter:
         if not self.noise:
             self.noise = measure_noise(self.line(direction), self.eps, h)
         # along many elements only as exact as the judgement needs: these may be large models
-        goal = RTOL / SURE if direction.at is None else 1e-9
+        goal = min(self.rtol, RTOL) / SURE if direction.at is None else 1e-9
         small = first_step(own, 0.0, EPS) if own else None
-        d = derivative(self.line(direction), h, goal, small)
+        d = derivative(self.line(direction), h, goal, small)._replace(rtol=self.rtol)
         self.measured.setdefault(direction.name, []).append((direction, d))
         return d
 
@@ -107,7 +109,7 @@ class Meter:
         h = first_step(own, 0.0, self.eps)
         if own == 0 or h >= d.step:
             return d
-        closer = derivative(self.line(direction), h)
+        closer = derivative(self.line(direction), h)._replace(rtol=self.rtol)
         surprise = abs(closer.value - d.value)
         return closer if surprise > SURE * (closer.uncertainty + d.uncertainty) else d
 

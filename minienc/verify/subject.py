@@ -34,6 +34,7 @@ class Subject:
     backward: Callable[[Outputs, Any], dict[str, Any]]  # cotangents, cache -> gradients by name
     fixed: bool = False  # the gradient was given as numbers, for this point alone
     has_samples: bool = True  # the first axis of the first argument may be samples
+    shares_cache: bool = False  # forward and backward meet outside: no other call in between
     stopped: tuple[str, ...] = ()  # arguments whose gradient is declared to be zero (or None)
     # what may have a gradient that this check does not see, and why: with any of these there is
     # no pass, unless they are named in ``stopped``
@@ -41,6 +42,7 @@ class Subject:
     notes: list[str] = field(default_factory=list)  # what was taken for what
     # what the backward is declared to differentiate in the forward's place
     surrogate: Callable[[Arguments], Outputs] | None = None
+    inputs: Any = None  # its ``values(given)`` are the arguments as they were nested
     # the forward without a cache, for automatic differentiation of its own lines
     traceable: Callable[[Arguments], Any] | None = None
     # the backward that adds to arrays of the caller, which hold this number before

@@ -4,6 +4,7 @@ other checkers have made are not made again."""
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import pkgutil
 
@@ -326,7 +327,7 @@ def test_nothing_to_check_is_never_a_pass():
     with pytest.raises(SubjectError, match="no outputs"):
         gradcheck(lambda x: ((), x), lambda dy, c: dy, X)
     with pytest.raises(SubjectError, match=r"expected \(y, cache\)"):
-        gradcheck(lambda x: x, lambda dy, c: dy, X)
+        gradcheck(lambda x: x, lambda dy, c, k: dy, X)
     with pytest.raises(SubjectError, match=r"returned 2 gradient\(s\), expected 3"):
         gradcheck(tanh_layer, lambda dy, c: tanh_backward(dy, c)[:2], X, W, B)
 
@@ -369,3 +370,49 @@ def test_the_dense_pair_with_every_activation_in_float32():
     x, w, b = (a.astype("float32") for a in (X, W, B))
     for activation in ("relu", "sigmoid", "softmax", "gelu", "elu"):
         assert gradcheck(dense_forward, dense_backward, x, w, b, activation=activation)
+
+
+# ------------------------------------------------------------------------------------- tolerance
+
+
+def rounded_pi(dy, x):
+    return dy * 3.14159 * np.cos(np.pi * x)
+
+
+def test_the_tolerance_can_be_set():
+    """3.14159 is off by 8e-7: within the default of 1e-6."""
+
+    def f(x):
+        return np.sin(np.pi * x), x
+
+    assert gradcheck(f, rounded_pi, X)
+    assert gradcheck(f, rounded_pi, X, rtol=1e-8).verdict == "fail"
+    half_a_per_cent = lambda dy, x: 1.005 * rounded_pi(dy, x)  # noqa: E731
+    assert gradcheck(f, half_a_per_cent, X).verdict == "fail"
+    loose = gradcheck(f, half_a_per_cent, X, rtol=0.01)
+    assert loose.tensors[0].n_wrong == 0 and loose.mutants_caught <= loose.mutants
+    for rtol in (0, 1, -1e-6):
+        with pytest.raises(SubjectError, match="expected a number between 0 and 1"):
+            gradcheck(f, rounded_pi, X, rtol=rtol)
+
+
+def test_the_tolerance_is_stated():
+    """The default that the docstring states is the one that judges."""
+    default = inspect.signature(gradcheck).parameters["rtol"].default
+    assert f"{default:.0e}".replace("e-0", "e-") in gradcheck.__doc__
+    inside, outside = 1 + 0.9 * default, 1 + 1.1 * default
+    x = np.array([3.0])
+    assert gradcheck(lambda x: (x**2, x), lambda dy, x: inside * 2 * x * dy, x)
+    wrong = gradcheck(lambda x: (x**2, x), lambda dy, x: outside * 2 * x * dy, x)
+    assert wrong.verdict == "fail"
+
+
+def test_what_an_exact_oracle_sees_below_the_tolerance_is_said():
+    report = gradcheck(lambda x: (np.sin(np.pi * x), x), rounded_pi, X)
+    assert "complex step is exact to rounding and finds it off by 8e-07" in str(report)
+    exact = gradcheck(lambda x: (np.sin(x), x), lambda dy, x: dy * np.cos(x), X)
+    assert "exact to rounding" not in str(exact)
+    float32 = gradcheck(
+        lambda x: (np.sin(x), x), lambda dy, x: (dy * np.cos(x)).astype("float32"), X
+    )
+    assert "exact to rounding" not in str(float32)  # it is the backward's own rounding

@@ -1,4 +1,4 @@
-"""The arguments of a function: their names, which have a gradient, and which gradient is whose."""
+"""The arguments of a function: their names, which have a gradient, and what is not checked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import lives_on_device
+from minienc.verify.adapters.paths import floats
+from minienc.verify.adapters.trees import holds_floats, kind_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, SubjectError
 
@@ -42,7 +44,7 @@ def name_arguments(f: Any, args: tuple) -> Arguments:
 
 def floating(arguments: Arguments) -> tuple[str, ...]:
     """The names of those that are floating arrays."""
-    return tuple(k for k, a in arguments.items() if _kind(a) == "f")
+    return tuple(k for k, a in arguments.items() if kind_of(a) == "f")
 
 
 def find_differentiable(
@@ -50,12 +52,14 @@ def find_differentiable(
 ) -> tuple[str, ...]:
     """The floating arrays that are not declared constant; an error if there are none."""
     found = tuple(k for k in floating(arguments) if k not in constants)
-    if not found:
-        raise SubjectError(
-            f"gradcheck: {name} was given no floating array to differentiate by; nothing can be "
-            f"checked"
-        )
-    return found
+    if found:
+        return found
+    kinds = {"c": "complex; give its real and imaginary parts", "i": "of integers; give floats"}
+    why = [f"{k} is {kinds[kind_of(a)]}" for k, a in arguments.items() if kind_of(a) in kinds]
+    raise SubjectError(
+        f"gradcheck: {name} was given no floating array to differentiate by; nothing can be "
+        f"checked{''.join('; ' + w for w in why)}"
+    )
 
 
 def find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dict[str, str]:
@@ -63,29 +67,26 @@ def find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dic
     constants = getattr(f, "constants", ())
     found = {}
     for name, value in arguments.items():
-        if _kind(value) == "c":
+        if kind_of(value) == "c":
             found[name] = "is complex; give its real and imaginary parts as arguments of their own"
-        elif isinstance(value, (dict, list, tuple)) and _holds_floats(value):
+        elif _holds_weights(value):
             found[name] = (
-                f"is a {type(value).__name__} of arrays; give them as arguments of their own"
+                f"is a {type(value).__name__} that holds arrays; give them in a dictionary"
             )
+            if hasattr(value, "backward"):
+                found[name] += f", or {name} itself: gradcheck({name}, x)"
     for name, value in options.items():
-        if name not in constants and _holds_floats(value):
+        if name not in constants and holds_floats(value):
             found[name] = "was given by keyword; give it by position"
     return found
 
 
-def _kind(x: Any) -> str:
-    """The kind of an array's dtype ("f", "i", "c"); "" for what is no array."""
-    return np.dtype(x.dtype).kind if hasattr(x, "dtype") and hasattr(x, "shape") else ""
-
-
-def _holds_floats(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_floats(v) for k, v in value.items() if "running" not in str(k))
-    if isinstance(value, (list, tuple)):
-        return any(map(_holds_floats, value))
-    return _kind(value) in ("f", "c")
+def _holds_weights(value: Any) -> bool:
+    """Whether it is an object of somebody's class with arrays in it."""
+    plain = isinstance(value, (dict, list, tuple, str, type, np.random.Generator))
+    if plain or kind_of(value) or not hasattr(value, "__dict__"):
+        return False
+    return any(len(path) > 0 for path in floats(value))
 
 
 def rewound(value: Any) -> Any:
@@ -109,43 +110,11 @@ def _one_output(y: Any) -> np.ndarray:
     return y if lives_on_device(y) else np.asarray(y)
 
 
-def assign_gradients(
-    name: str,
-    gradients: Any,
-    arguments: Arguments,
-    differentiable: tuple[str, ...],
-    stopped: tuple[str, ...],
-) -> dict[str, Any]:
-    """Which gradient is whose: by name or by order, one for each differentiable argument, or one
-    for each array argument with None for the others."""
-    if isinstance(gradients, dict):
-        missing = set(differentiable) - set(gradients) - set(stopped)
-        if missing:
-            raise SubjectError(
-                f"{name}: the backward gave no gradient for {', '.join(sorted(missing))}"
-            )
-        return {k: gradients.get(k) for k in differentiable}
-    parts = list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
-    while len(parts) > len(arguments) and parts[-1] is None:
-        parts.pop()  # of an argument that was left out
-    arrays = [k for k, v in arguments.items() if hasattr(v, "dtype")]
-    moving = [k for k in differentiable if k not in stopped]
-    possible = [k for k, v in arguments.items() if k in differentiable or v is None]  # left out
-    for names in (list(differentiable), arrays, list(arguments), moving, possible):
-        if len(parts) == len(names):
-            found = dict(zip(names, parts, strict=True))
-            for k in set(found) - set(differentiable):
-                if found[k] is not None and isinstance(arguments[k], float):
-                    raise SubjectError(
-                        f"{name}: the backward returned a gradient for the number {k}; give {k} as "
-                        f"np.array({arguments[k]}) to have it checked, or return None for it"
-                    )
-            return {k: found.get(k) for k in differentiable}
-    raise SubjectError(
-        f"{name}: the backward returned {len(parts)} gradient(s), expected {len(differentiable)}: "
-        f"one each for {', '.join(differentiable)}, in this order (None for one that has none, "
-        f"and stop_gradient='its name')"
-    )
+def is_number(y: Any, arrays: bool = False) -> bool:
+    """Whether it is one number; or an array of them, if those count, too."""
+    if hasattr(y, "dtype"):
+        return arrays or int(getattr(y, "size", 0)) == 1
+    return isinstance(y, (int, float)) and not isinstance(y, bool)
 
 
 def describe(x: Any) -> str:

@@ -1,8 +1,14 @@
 """Checking a function in somebody's file: ``minienc gradcheck homework.py:affine``.
 
 The file is run, as ``python homework.py`` would run it. ``affine`` is looked for as a pair
-``affine_forward`` and ``affine_backward``, or as a function that returns ``(y, backward)``. What to
-call it with comes from ``affine_example()``, where the file has it, or from a small specification:
+``affine_forward`` and ``affine_backward``, or under its own name: a function that returns ``(y,
+backward)`` or ``(loss, gradients)``, an object, a class. Any two are named with a comma, and an
+object is made as Python makes it:
+
+    homework.py:ln_f,ln_b          homework.py:relu,relu_prime          homework.py:Linear(3, 4)
+
+What to call it with comes from ``affine_example()``, where the file has it, or from a small
+specification:
 
     x=5,3 W=3,4 b=4        arrays of normal numbers of these shapes
     x=N,D W=D,M b=M        sizes by letters: several are tried, N = 1 and odd ones among them
@@ -14,33 +20,80 @@ call it with comes from ``affine_example()``, where the file has it, or from a s
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
+import signal
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from minienc.verify.adapters.pytorch import is_torch_function
+from minienc.verify.adapters.statics import is_static
 from minienc.verify.findings import FAIL
 from minienc.verify.gradcheck import gradcheck
 from minienc.verify.lesson.report import Report
+from minienc.verify.subject import SubjectError
+
+
+class Crash(Exception):
+    """The student's own code raised; the message says what, and where."""
+
+
+class OutOfTime(BaseException):
+    """The check took too long. No ``except Exception`` of a student holds it up."""
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """Raise OutOfTime in what runs longer than so many seconds; None sets no limit."""
+    if seconds is None:
+        yield
+        return
+    if seconds <= 0:
+        raise ValueError(f"gradcheck: --time-limit is {seconds:g}, expected more than 0 seconds")
+    if not hasattr(signal, "setitimer"):
+        raise ValueError("gradcheck: --time-limit needs signal.setitimer, which this system lacks")
+
+    def stop(*_: Any) -> None:
+        raise OutOfTime(f"after {seconds:g} s, as --time-limit says")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # and again, where it was caught
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def check_file(
-    where: str, shapes: str | None = None, *, seed: int = 0, dtype: str = "float64", **options: Any
+    where: str,
+    shapes: str | None = None,
+    *,
+    seed: int = 0,
+    dtype: str = "float64",
+    against: str | None = None,
+    **options: Any,
 ) -> Report:
     """Check ``path/to/file.py:name``.
 
     Parameters
     ----------
     where : str
-        The file and the name in it.
+        The file and the name in it, two names with a comma, or how an object of it is made.
     shapes : str, optional
         The specification; without it ``name_example()`` of the file is called for the arguments.
     seed : int
     dtype : {"float64", "float32"}
         Of the arrays that are drawn.
+    against : str, optional
+        A forward that is right, ``path/to/reference.py:name``.
     **options
         Passed to ``gradcheck``.
 
@@ -48,19 +101,30 @@ def check_file(
     ------
     FileNotFoundError, ValueError
         If there is no such file or name, or nothing says what to call it with.
+    Crash
+        If what the file defines raises.
     """
-    path, _, name = where.rpartition(":")
-    if not path or not name:
-        raise ValueError(f"gradcheck: {where!r}, expected path/to/file.py:name")
-    module = _load(Path(path))
-    forward, backward = _find(module, name, path)
-    pair = (forward,) if backward is None else (forward, backward)
-    if shapes is None:
-        return gradcheck(*pair, *_example(module, name, path), seed=seed, **options)
+    path, name = _split(where)
+    with _crashes_of(path):
+        module = _load(Path(path))
+        what = _find(module, name, path)
+        if against is not None:
+            other, reference = _split(against)
+            options["against"] = _reference(_load(Path(other)), reference, other)
+        if shapes is None:
+            args = _example(module, name, path)
+            return gradcheck(*what, *args, seed=seed, **options)
+        return _check_sizes(what, shapes, seed, dtype, options)
+
+
+def _check_sizes(
+    what: tuple, shapes: str, seed: int, dtype: str, options: dict[str, Any]
+) -> Report:
+    """With each set of sizes, until one fails."""
     reports = []
     for sizes in _size_sets(shapes):
         args = draw_arguments(shapes, np.random.default_rng(seed), dtype, sizes)
-        report = gradcheck(*pair, *args, seed=seed, **options)
+        report = gradcheck(*what, *args, seed=seed, **options)
         if sizes:
             text = ", ".join(f"{letter} = {size}" for letter, size in sizes.items())
             report.notes.append(f"the sizes were {text}")
@@ -70,6 +134,32 @@ def check_file(
     for other in reports[1:]:
         reports[0].notes.append(f"{other.notes[-1]}, too: {other.verdict}")
     return reports[0]
+
+
+def _split(where: str) -> tuple[str, str]:
+    path, colon, name = where.partition(".py:")
+    if not colon or not name:
+        raise ValueError(f"gradcheck: {where!r}, expected path/to/file.py:name")
+    return path + ".py", name
+
+
+@contextmanager
+def _crashes_of(path: str) -> Iterator[None]:
+    """An exception that passed through the student's file, or one beside it, is a crash of it; what
+    this library raises by itself says what it was not given."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        folder = Path(path).resolve().parent
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if Path(f.filename).resolve().parent == folder]
+        if not own or isinstance(error, SubjectError):
+            raise
+        last = own[-1]
+        raise Crash(
+            f"{type(error).__name__}: {error or 'no message'}, at {last.filename}, line "
+            f"{last.lineno}: {last.line}"
+        ) from error
 
 
 def _size_sets(shapes: str) -> list[dict[str, int]]:
@@ -103,33 +193,82 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _find(module: ModuleType, name: str, path: str) -> tuple[Any, Any]:
-    """(forward, backward) or (function that returns its backward, None)."""
+def _find(module: ModuleType, name: str, path: str) -> tuple:
+    """What ``gradcheck`` is given first: a pair, a function, or an object."""
+    names = _names(name)
+    if len(names) == 2:
+        return tuple(_made(module, one, path) for one in names)
     stem = name.removesuffix("_forward")
     pair = [getattr(module, f"{stem}_{part}", None) for part in ("forward", "backward")]
     if all(map(callable, pair)):
-        return pair[0], pair[1]
+        return tuple(pair)
     if pair[0] is not None:
-        raise ValueError(f"gradcheck: {path} has {stem}_forward, but no {stem}_backward")
-    if callable(getattr(module, name, None)):
-        return getattr(module, name), None
-    functions = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
-    raise ValueError(
-        f"gradcheck: {path} has no {name} and no {stem}_forward, only "
-        f"{', '.join(functions) or 'no function'}"
-    )
+        raise ValueError(
+            f"gradcheck: {path} has {stem}_forward, but no {stem}_backward; name two with a comma, "
+            f"{path}:forward,backward"
+        )
+    return (_made(module, name, path),)
+
+
+def _names(name: str) -> list[str]:
+    """Names with a comma between them, which is not one in brackets."""
+    if "(" in name:
+        return [name]
+    return [part.strip() for part in name.split(",")]
+
+
+def _made(module: ModuleType, name: str, path: str) -> Any:
+    """What a name stands for; an object of a class; or what Python makes of ``Linear(3, 4)``."""
+    root = re.match(r"\w*", name)[0]  # type: ignore[index]
+    if not hasattr(module, root):
+        own = [
+            k
+            for k, v in vars(module).items()
+            if callable(v) and not k.startswith("_") and v.__module__ == module.__name__
+        ]
+        raise ValueError(
+            f"gradcheck: {path} has no {root} and no {root}_forward, only "
+            f"{', '.join(own) or 'no function'}"
+        )
+    try:
+        what = eval(name, vars(module))  # of the file that was just run
+    except SyntaxError:
+        raise ValueError(
+            f"gradcheck: {name!r}, expected a name, two with a comma, or such as Linear(3, 4)"
+        ) from None
+    if not isinstance(what, type) or is_static(what) or is_torch_function(what):
+        return what
+    try:
+        inspect.signature(what).bind()
+    except TypeError:
+        needed = inspect.signature(what)
+        raise ValueError(
+            f"gradcheck: {name} is a class that is made by {name}{needed}: write "
+            f"'{path}:{name}(...)' with its arguments"
+        ) from None
+    return what()
+
+
+def _reference(module: ModuleType, name: str, path: str) -> Any:
+    """A forward: a function, or that of an object."""
+    stem = name.removesuffix("_forward")
+    forward = getattr(module, f"{stem}_forward", None)
+    what = _made(module, name, path) if forward is None else forward
+    return what if callable(what) else what.forward
 
 
 def _example(module: ModuleType, name: str, path: str) -> tuple:
-    stem = name.removesuffix("_forward")
-    example = getattr(module, f"{stem}_example", None)
-    if example is None:
-        raise ValueError(
-            f"gradcheck: nothing says what to call {name} with: give --shapes 'x=5,3 W=3,4', or "
-            f"define {stem}_example() in {path} that returns the arguments"
-        )
-    args = example() if callable(example) else example
-    return tuple(args) if isinstance(args, (tuple, list)) else (args,)
+    """What ``name_example()`` returns; of a pair it may be called after either."""
+    stems = [re.match(r"\w*", part)[0].removesuffix("_forward") for part in _names(name)]  # type: ignore[index]
+    for stem in stems:
+        example = getattr(module, f"{stem}_example", None)
+        if example is not None:
+            args = example() if callable(example) else example
+            return args if isinstance(args, tuple) else (args,)
+    raise ValueError(
+        f"gradcheck: nothing says what to call {name} with: give --shapes 'x=5,3 W=3,4', or "
+        f"define {stems[0]}_example() in {path} that returns the arguments"
+    )
 
 
 _ITEM = re.compile(r"(?:(\w+)=)?([\d.,x+A-Z-]+)(?::(int\d+|unit))?")

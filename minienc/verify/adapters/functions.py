@@ -1,122 +1,233 @@
-"""Functions: a pair of forward and backward, one that returns its own backward, and one of a
-number whose gradient is given."""
+"""Functions: a pair of forward and backward, and one that comes with its gradient alone."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from minienc.arrays import to_numpy
 from minienc.verify.adapters.arguments import (
     as_outputs,
-    assign_gradients,
     describe,
     find_differentiable,
     find_unchecked,
+    is_number,
     name_arguments,
     name_of,
     rewound,
 )
+from minienc.verify.adapters.calls import CALLS, Way, find_way, takes_by_name
+from minienc.verify.adapters.derivatives import (
+    fits_as_derivative,
+    times_all,
+    where_dy_is_left_out,
+)
+from minienc.verify.adapters.match import Matcher, Wanted, fits
+from minienc.verify.adapters.trees import take_apart
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError
+from minienc.verify.subject import Arguments, Subject, SubjectError, own
+
+CONTRACT = Way(*CALLS[0])
 
 
 class _Function:
     """A function whose arguments have names. Every generator among them is set back before each
     call: the same noise in every evaluation."""
 
-    def __init__(self, f: Any, args: tuple, options: dict[str, Any]) -> None:
+    def __init__(
+        self, f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...]
+    ) -> None:
         self.f, self.options, self.name = f, options, name_of(f)
-        self.arguments = name_arguments(f, args)
-        constants = getattr(f, "constants", ())
-        self.differentiable = find_differentiable(self.name, self.arguments, constants)
+        self.inputs = take_apart(name_arguments(f, args))
+        self.arguments, trees = self.inputs.leaves, self.inputs.trees
+        constants = self.inputs.under(tuple(getattr(f, "constants", ())))
+        differentiable = find_differentiable(self.name, self.arguments, constants)
+        self.stopped = self.inputs.under(stopped)
+        wanted = Wanted(self.name, trees, self.arguments, differentiable, self.stopped)
+        self.match = Matcher(wanted)
 
-    def __call__(self, given: Arguments) -> Any:
-        values = [rewound(given[k]) for k in self.arguments]
-        return self.f(*values, **{k: rewound(v) for k, v in self.options.items()})
+    def values(self, given: Arguments) -> Arguments:
+        """What it is called with, by name."""
+        return {k: rewound(v) for k, v in self.inputs.values(given).items()}
 
-    def subject(self, forward: Callable, backward: Callable, stopped: tuple[str, ...]) -> Subject:
-        """With a backward that returns gradients in any way: by name, in order, or one alone."""
+    def __call__(self, values: Arguments) -> Any:
+        return self.f(*values.values(), **{k: rewound(v) for k, v in self.options.items()})
 
-        def named(dys: Outputs, cache: Any) -> dict[str, Any]:
-            found = backward(dys, cache)
-            return assign_gradients(self.name, found, self.arguments, self.differentiable, stopped)
+    def once(self) -> tuple[Any, Arguments]:
+        """What it returns here, and what it was called with."""
+        values = self.values(own(self.arguments))
+        return self(values), values
 
-        unchecked = find_unchecked(self.f, self.arguments, self.options)
-        what = self.name, self.arguments, self.differentiable
-        return Subject(*what, forward, named, unchecked=unchecked, traceable=self)
+    def accepts(self, found: Any, y: Any, takes_dy: bool) -> bool:
+        """Whether all of these gradients are somebody's, and have the shape for it."""
+        try:
+            self.match.learn_order(found)
+            matched = self.match(found)
+        except SubjectError:
+            return False
+        return all(
+            g is None
+            or (
+                fits(g, self.arguments[k])
+                if takes_dy
+                else fits_as_derivative(g, self.arguments[k], y)
+            )
+            for k, g in matched.items()
+        )
+
+    def subject(
+        self,
+        outputs: Callable[[Any], Any],
+        backward: Callable[[Outputs, Any, Arguments], Any],
+        is_derivative: bool = False,
+        note: str = "",
+    ) -> Subject:
+        """With ``outputs(result)``, what of it is y, and ``backward(dys, result, values)``."""
+
+        def forward(given: Arguments) -> tuple[Outputs, Any]:
+            values = self.values(given)
+            result = self(values)
+            return as_outputs(outputs(result)), (result, values, given)
+
+        def named(dys: Outputs, cache: Any) -> Arguments:
+            result, values, given = cache
+            found = self.match(backward(dys, result, values))
+            return times_all(self.name, dys, found, given) if is_derivative else found
+
+        what = self.name, self.arguments, self.match.wanted.differentiable
+        subject = Subject(*what, forward, named, stopped=self.stopped)
+        subject.has_samples, subject.inputs = not is_derivative, self.inputs
+        subject.unchecked = find_unchecked(self.f, self.arguments, self.options)
+        subject.traceable = lambda given: outputs(self(self.values(given)))
+        subject.notes = [*self.inputs.notes, *([note] if note else []), *self.match.notes]
+        return subject
 
 
 def of_pair(
     f: Any, f_backward: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
 ) -> Subject:
-    """``f(*args) -> y, cache`` and ``f_backward(dy, cache) -> gradients``."""
-    expected = "(y, cache); for a function without a cache give gradient=..."
-    return _of_two_results(f, f_backward, lambda cache: True, expected, args, options, stopped)
+    """``f(*args) -> y, cache`` and ``f_backward(dy, cache) -> gradients``; or another row of
+    ``calls.CALLS``."""
+    call = _Function(f, args, options, stopped)
+    way, note = CONTRACT, ""
+    if getattr(f, "backward", None) is not f_backward:  # not this library's own
+        result, values = call.once()
+        accepts = lambda way, found: call.accepts(found, way.outputs(result), way.takes_dy)  # noqa: E731
+        way = find_way(f_backward, result, values, accepts, f)
+        note = "" if way[:2] == CONTRACT[:2] else way.told(f_backward, f)
 
+    def outputs(result: Any) -> Any:
+        if "cache" in way.gives and not (isinstance(result, tuple) and len(result) > 1):
+            raise SubjectError(f"{call.name} returned a {describe(result)}, expected (y, cache)")
+        return way.outputs(result)
 
-def of_returned_backward(
-    f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
-) -> Subject:
-    """``f(*args) -> y, backward`` and ``backward(dy) -> gradients``: a pair whose cache is its
-    backward."""
-    expected = "(y, backward); give its backward as the second argument, or gradient=..."
-    call = lambda dy, backward: backward(dy)  # noqa: E731
-    return _of_two_results(f, call, callable, expected, args, options, stopped)
-
-
-def _of_two_results(
-    f: Any,
-    f_backward: Any,
-    is_cache: Callable[[Any], bool],
-    expected: str,
-    args: tuple,
-    options: dict[str, Any],
-    stopped: tuple[str, ...],
-) -> Subject:
-    """What both have in common: f returns y and a second thing, which its backward is given."""
-    call = _Function(f, args, options)
-
-    def forward(given: Arguments) -> tuple[Outputs, Any]:
-        result = call(given)
-        if not (isinstance(result, tuple) and len(result) == 2 and is_cache(result[1])):
-            raise SubjectError(f"{call.name} returned a {describe(result)}, expected {expected}")
-        y, cache = result
-        return as_outputs(y), (cache, isinstance(y, (tuple, list)))
-
-    def backward(dys: Outputs, cache: Any) -> Any:
-        inner, several = cache
-        first = dys[0][()] if dys[0].ndim == 0 else dys[0]  # a number's cotangent is a number
-        return f_backward(dys if several else first, inner)
-
-    subject = call.subject(forward, backward, stopped)
-    subject.traceable = lambda given: call(given)[0]
-    return subject
+    backward = functools.partial(way.call, f_backward)
+    subject = call.subject(outputs, backward, not way.takes_dy, note)
+    subject.shares_cache = way.takes in ("dy", "*dy", "dys")  # so it must be outside
+    return where_dy_is_left_out(subject) if way.may_leave_dy else subject
 
 
 def of_given_gradient(
     f: Any, gradient: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
 ) -> Subject:
-    """``f(*args) -> a number`` and its gradient: a function of the same arguments, or arrays."""
-    call = _Function(f, args, options)
+    """``f(*args) -> y`` and its derivative: a function of the same arguments, or arrays. Of a
+    number it is the gradient; of arrays f' element by element, or the Jacobian."""
+    call = _Function(f, args, options, stopped)
+    names = tuple(call.inputs.trees)
+    by_name = takes_by_name(gradient, names) if callable(gradient) else ()
 
-    def forward(given: Arguments) -> tuple[Outputs, Any]:
-        outputs = as_outputs(call(given))
-        if len(outputs) != 1 or outputs[0].size != 1:
+    def derivative(dys: Outputs, result: Any, values: Arguments) -> Any:
+        if not callable(gradient):
+            return gradient
+        xs = [values[k] for k in by_name] if by_name else values.values()
+        return gradient(*xs, **options)
+
+    def one(result: Any) -> Any:
+        if isinstance(result, (tuple, list)):
             raise SubjectError(
-                f"{call.name} returned {describe(outputs[0])}, expected a number, as "
-                f"gradient= is for functions of one; for arrays give a backward(dy, cache)"
+                f"{call.name} returned a {describe(result)}, expected y alone beside gradient=; if "
+                f"it is (y, gradient), write gradient=True; if (y, cache), give its backward as "
+                f"the second argument"
             )
-        return outputs, given
+        return result
 
-    def backward(dys: Outputs, given: Any) -> Any:
-        return gradient(*given.values(), **options) if callable(gradient) else gradient
+    subject = call.subject(one, derivative, is_derivative=True)
+    result, values = call.once()
+    found = derivative((), result, values)
+    if call.accepts(found, one(result), takes_dy=False):
+        subject.notes += call.match.notes
+    return replace(subject, fixed=not callable(gradient))
 
-    def scaled(dys: Outputs, given: Any) -> dict[str, Any]:
-        dy = float(dys[0].reshape(()))
-        found = subject.backward(dys, given)
-        return {k: None if g is None else to_numpy(g) * dy for k, g in found.items()}
 
-    subject = call.subject(forward, backward, stopped)
-    return replace(subject, backward=scaled, fixed=not callable(gradient), has_samples=False)
+RETURNS = (
+    # a function that comes with its gradient returns
+    ("y, backward", lambda result: (result[:-1], result[-1])),
+    ("y, gradients", lambda result: (result[:1], result[1:])),  # scipy's jac=True, CS231n's losses
+    ("gradients, y", lambda result: (result[-1:], result[:-1])),
+)
+
+
+def of_returned(
+    f: Any,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...] = (),
+    is_gradient: bool = False,
+) -> Subject:
+    """``f(*args) -> y, backward``, with ``backward(dy) -> gradients``; or ``(loss, gradients)``."""
+    call = _Function(f, args, options, stopped)
+    result, _ = call.once()
+    if isinstance(result, (tuple, list)) and len(result) > 1:
+        if callable(result[-1]):
+            return _of_returned_backward(call, result)
+        for text, split in RETURNS[1:]:
+            (y, *_), gradients = split(tuple(result))
+            shaped = call.accepts(_alone(gradients), y, takes_dy=False)
+            if shaped and is_number(y, arrays=is_gradient):
+                return _of_returned_gradients(call, text, split)
+        if is_gradient:
+            return _of_returned_gradients(call, *RETURNS[1])
+        if is_number(result[0]):
+            call.match(_alone(tuple(result[1:])))  # which says what is missing, if that is all
+    raise SubjectError(
+        f"{call.name} returned a {describe(result)}, expected (y, backward) or (loss, gradients); "
+        f"give its backward as the second argument, or gradient=..."
+    )
+
+
+def _of_returned_backward(call: _Function, result: Any) -> Subject:
+    split = lambda result: (_alone(tuple(result[:-1])), result[-1])  # noqa: E731
+    y, inner = split(result)
+    accepts = lambda way, found: call.accepts(found, way.outputs(y), way.takes_dy)  # noqa: E731
+    way = find_way(inner, y, {}, accepts, call.f)
+
+    def outputs(result: Any) -> Any:
+        return way.outputs(split(result)[0])
+
+    def backward(dys: Outputs, result: Any, values: Arguments) -> Any:
+        y, inner = split(result)
+        return way.call(inner, dys, y, {})
+
+    subject = call.subject(outputs, backward, not way.takes_dy)
+    return where_dy_is_left_out(subject) if way.may_leave_dy else subject
+
+
+def _of_returned_gradients(call: _Function, text: str, split: Callable) -> Subject:
+    note = f"{call.name} was taken to return ({text})"
+    return call.subject(
+        lambda result: split(tuple(result))[0][0],
+        lambda dys, result, values: _alone(split(tuple(result))[1]),
+        is_derivative=True,
+        note=note,
+    )
+
+
+def _alone(parts: tuple) -> Any:
+    return parts[0] if len(parts) == 1 else parts
+
+
+def is_function(f: Any) -> bool:
+    """A function, not an object of somebody's class."""
+    return inspect.isroutine(f) or isinstance(f, functools.partial) or type(f).__name__ == "ufunc"

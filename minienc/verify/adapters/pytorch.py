@@ -14,7 +14,7 @@ import numpy as np
 
 from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
 from minienc.verify.line import Outputs
-from minienc.verify.subject import Arguments, Subject, SubjectError
+from minienc.verify.subject import Arguments, Subject, SubjectError, own
 
 
 def is_of_torch(x: Any) -> bool:
@@ -22,15 +22,30 @@ def is_of_torch(x: Any) -> bool:
     return any(cls.__module__.partition(".")[0] == "torch" for cls in type(x).__mro__)
 
 
-def of_torch(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def is_torch_function(what: Any) -> bool:
+    """Whether it is a class of ``torch.autograd.Function``."""
+    return isinstance(what, type) and any(
+        cls.__module__ == "torch.autograd.function" for cls in what.__mro__
+    )
+
+
+def of_torch(
+    f: Any,
+    args: tuple,
+    options: dict[str, Any],
+    name: str | None = None,
+    is_gradient: bool | None = None,
+) -> Subject:
     """A function of tensors, or a module: then its parameters are checked, too."""
     import torch
+
+    name = name or name_of(f)
 
     inputs = name_inputs([_to_numpy(x) for x in args])
     is_module = isinstance(f, torch.nn.Module)
     parameters = {k: _to_numpy(p) for k, p in f.named_parameters()} if is_module else {}
     arguments = {**inputs, **parameters}
-    differentiable = find_differentiable(name_of(f), arguments)
+    differentiable = find_differentiable(name, arguments)
 
     def forward(given: Arguments) -> tuple[Outputs, Any]:
         tensors = {
@@ -66,7 +81,23 @@ def of_torch(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
         )
         return dict(zip(differentiable, map(_to_numpy, found), strict=True))
 
-    return Subject(name_of(f), arguments, differentiable, forward, backward)
+    subject = Subject(name, arguments, differentiable, forward, backward)
+    if is_gradient is None and not is_module:
+        subject.unchecked = _gradients_by_hand(subject)
+    return subject
+
+
+def _gradients_by_hand(subject: Subject) -> dict[str, str]:
+    """Behind a number, an output of an argument's shape may be its gradient by hand, which autograd
+    does not look at."""
+    y = subject.forward(own(subject.arguments))[0]
+    shapes = {subject.arguments[k].shape for k in subject.differentiable}
+    if len(y) < 2 or y[0].size != 1 or not {part.shape for part in y[1:]} <= shapes:
+        return {}
+    return {
+        "what is returned behind the number": "may be its gradient: then say gradient=True; or "
+        "gradient=False for outputs that autograd differentiates"
+    }
 
 
 def _parts(y: Any) -> Iterator[Any]:

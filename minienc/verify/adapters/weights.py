@@ -2,26 +2,32 @@
 
 Whatever changes the outputs and is not an argument is a weight: it stands beside its gradient, or
 it is named as unchecked. So an object is searched wherever it may keep something, and of what is
-found each is changed, to see whether the outputs change.
+found each is changed, to see whether the outputs change. A gradient is left in one of these
+places, looked for from top to bottom:
+
+    W beside dW, grad_W, W_diff, gW, ...           W.data beside W.grad           (``spelling``)
+    params["W"] beside grads["W"] or grads["dW"]   weights[0] beside nabla_w[0]
+    W beside grads["W"] or grads["dW"]             weights beside dW, bias beside db
+    W and b, or [W, b], beside [dW, db]            in order, or where all shapes differ by those
+    returned, behind dx                            (``objects``)
+    W itself, which the backward moved by          -lr dW, with lr a parameter or an attribute
 """
 
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import get_array_module, lives_on_device, to_numpy
-from minienc.verify.adapters.arguments import as_outputs
+from minienc.arrays import to_numpy
+from minienc.verify.adapters.calls import RATE
+from minienc.verify.adapters.match import fits, shape_of
+from minienc.verify.adapters.paths import Path, at, equal, find, floats, parts, put, spelled
+from minienc.verify.adapters.spelling import gradient_rank, is_holder, others
 from minienc.verify.line import Outputs
 
-Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or position), outer first
-
-MANY = 20  # a list of more numbers than this is a history, not weights
 STATE = ("running", "moving")  # averages that only tests use
 # plain numbers that are chosen, not learned
 CHOSEN = (
@@ -50,9 +56,11 @@ class Weight(NamedTuple):
     places: list[Path]
     gradients: list[Path]
     is_number: bool
+    is_moved: bool = False  # by the backward itself, by -dW
 
     def put(self, one: Any, value: np.ndarray) -> None:
-        _put(one, self.places, value.item() if self.is_number else value)
+        value = value.copy() if self.is_moved else value
+        put(one, self.places, value.item() if self.is_number else value)
 
     def clear(self, one: Any) -> None:
         """What earlier calls left where the gradient goes, which a layer may add to."""
@@ -60,162 +68,124 @@ class Weight(NamedTuple):
             try:
                 left = at(one, path)
                 if isinstance(left, float):
-                    _put(one, [path], 0.0)
+                    put(one, [path], 0.0)
                 else:
                     left[...] = 0
             except (AttributeError, LookupError, TypeError, ValueError):
                 continue  # the backward makes it
 
-    def gradient(self, one: Any) -> Any:
+    def gradient(self, one: Any, before: Any) -> Any:
         """A weight that several parts share has a gradient in each: all together are the whole."""
-        parts: list[Any] = []
+        if self.is_moved:
+            return before - at(one, self.places[0])
+        found: list[Any] = []
         for path in self.gradients:
             g = at(one, path)
-            if not any(g is part or _equal(g, part) for part in parts):
-                parts.append(g)
-        several = len({getattr(part, "shape", ()) for part in parts}) == 1 and len(parts) > 1
-        return sum(parts[1:], parts[0]) if several else parts[0]
+            if not any(g is part or equal(g, part) for part in found):
+                found.append(g)
+        several = len({shape_of(part) for part in found}) == 1 and len(found) > 1
+        return sum(found[1:], found[0]) if several else found[0]
+
+
+class Run(NamedTuple):
+    """An object's forward and backward, on the arguments of the check."""
+
+    forward: Callable[[Any], Outputs]  # of an object
+    backward: Callable[[Any, float], Any]  # of one that ran forward; dy is so many times ones
 
 
 class Found(NamedTuple):
-    """What was found: the object with all its weights made, the weights, and what is no weight."""
+    """What was found: the weights, and what is no weight."""
 
-    obj: Any
     weights: list[Weight]
-    unchecked: dict[str, str]
+    alone: list[Weight]  # change the outputs, and no gradient is left for them on the object
     notes: list[str]
 
 
-def find_weights(obj: Any, args: tuple) -> Found:
+def find_weights(obj: Any, run: Run) -> Found:
     """Run forward and backward once on a copy, and see what changes the outputs, and which of that
     has a gradient beside it."""
-    obj = _built(obj, args)
     one = copy.deepcopy(obj)
-    y = one.forward(*_copies(args))
-    one.backward(_ones_like(y) if not isinstance(y, tuple) else tuple(map(_ones_like, y)))
-    found, unchecked, chosen, notes = [], {}, [], []
+    run.forward(one)
+    before = copy.deepcopy(one)
+    run.backward(one, 1.0)
+    found: list[Weight] = []
+    alone: list[Weight] = []
+    chosen: list[str] = []
     for places in _groups(obj):
-        name, is_number = _spelled(places[0]), isinstance(at(obj, places[0]), float)
-        gradients = [g for path in places if (g := _gradient_path(one, path)) is not None]
+        name, is_number = spelled(places[0]), isinstance(at(obj, places[0]), float)
+        gradients = [g for path in places if (g := _gradient_path(one, before, path)) is not None]
         if not gradients and any(word in name for word in STATE):
             continue
-        matters, survives = _matters(obj, places, args)
+        matters, survives = _matters(obj, places, run)
         if gradients and (matters or (survives and not is_number)):
             found.append(Weight(name, places, gradients, is_number))
-            if len({id(at(one, path)) for path in gradients}) > 1:
-                notes.append(f"the gradient of {name} is the sum of those that its places have")
         elif matters and is_number and _is_chosen(places[0]):
             chosen.append(name)
         elif matters:
-            unchecked[name] = "changes the outputs, and no gradient stands beside it"
-    if chosen:
-        notes.append(f"taken for constants: {', '.join(chosen)}")
-    return Found(obj, found, unchecked, notes)
+            alone.append(Weight(name, places, [], is_number))
+    _in_lists(one, found, alone)
+    notes = [
+        f"the gradient of {w.name} is the sum of those that its places have"
+        for w in found
+        if len({id(at(one, path)) for path in w.gradients}) > 1
+    ]
+    notes += [f"taken for constants: {', '.join(chosen)}"] if chosen else []
+    return Found(found, alone, notes)
 
 
-def _built(obj: Any, args: tuple) -> Any:
+def find_moved(obj: Any, alone: list[Weight], run: Run, rates: list[str]) -> list[Weight]:
+    """Those that the backward itself moves by -lr dW, with lr = 1: twice as far for twice dy."""
+
+    def steps(dy: float) -> list[Any]:
+        one = copy.deepcopy(obj)
+        run.forward(one)
+        before = [np.array(to_numpy(at(one, w.places[0]))) for w in alone]
+        run.backward(one, dy)
+        return [b - to_numpy(at(one, w.places[0])) for b, w in zip(before, alone, strict=True)]
+
+    if not rates:
+        return []
+    return [
+        w._replace(is_moved=True)
+        for w, single, double in zip(alone, steps(1.0), steps(2.0), strict=True)
+        if np.any(single) and np.allclose(2 * single, double, rtol=1e-6)
+    ]
+
+
+def set_rates(one: Any) -> list[str]:
+    """Let an object's own learning rates be 1; return their names."""
+    found = [p for p in floats(one) if p and p[-1][0] == "attribute" and p[-1][1] in RATE]
+    found = [p for p in found if isinstance(at(one, p), float)]
+    put(one, found, 1.0)
+    return [spelled(p) for p in found]
+
+
+def built(obj: Any, run: Run) -> Any:
     """The object, or a copy whose first forward has made its weights: what was not there before,
     stays the same in a second forward, and changes the outputs."""
     one = copy.deepcopy(obj)
-    one.forward(*_copies(args))
+    run.forward(one)
     two = copy.deepcopy(one)
-    two.forward(*_copies(args))
-    before = set(_floats(obj, (), set()))
-    for path in set(_floats(one, (), set())) - before:
+    run.forward(two)
+    before = set(floats(obj))
+    for path in set(floats(one)) - before:
         try:
-            stays = _equal(at(one, path), at(two, path))
+            stays = equal(at(one, path), at(two, path))
         except (AttributeError, LookupError, TypeError):
             continue
-        if stays and _matters(one, [path], args)[0]:
+        if stays and _matters(one, [path], run)[0]:
             return one
     return obj
-
-
-def _copies(args: tuple) -> list[Any]:
-    return [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return np.array_equal(to_numpy(a), to_numpy(b))
-
-
-def _ones_like(y: Any) -> Any:
-    return get_array_module(y).ones_like(y)
 
 
 def _groups(obj: Any) -> Iterator[list[Path]]:
     """The places of each weight: the same array may be kept in several."""
     groups: dict[Any, list[Path]] = {}
-    for path in _floats(obj, (), set()):
+    for path in floats(obj):
         value = at(obj, path)
         groups.setdefault(path if isinstance(value, float) else id(value), []).append(path)
     yield from groups.values()
-
-
-def _floats(x: Any, path: Path, seen: set[int]) -> Iterator[Path]:
-    """Where an object, its lists, its dictionaries and its parts keep floating numbers."""
-    if isinstance(x, np.ndarray) or lives_on_device(x):
-        if x.dtype.kind == "f":
-            yield path
-        return
-    if isinstance(x, float):
-        yield path
-        return
-    if id(x) in seen or len(path) > 8:
-        return
-    seen.add(id(x))
-    for step, value in _parts(x):
-        yield from _floats(value, (*path, step), seen)
-
-
-def _parts(x: Any) -> Iterator[tuple[tuple[str, Any], Any]]:
-    """What an object is made of, and how to get there from it."""
-    if isinstance(x, dict):
-        yield from ((("item", k), v) for k, v in x.items())
-    elif isinstance(x, (list, tuple, deque)):
-        few = len(x) <= MANY
-        yield from ((("item", k), v) for k, v in enumerate(x) if few or not isinstance(v, float))
-    elif isinstance(x, MethodType):
-        yield ("attribute", "__self__"), x.__self__
-    elif not isinstance(x, (type, ModuleType, FunctionType, BuiltinFunctionType)):
-        own = dict(getattr(x, "__dict__", {}))
-        for cls in type(x).__mro__[:-1]:
-            slots = vars(cls).get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if hasattr(x, name):
-                    own.setdefault(name, getattr(x, name))
-            for name, value in vars(cls).items():  # shared by all objects of the class
-                if isinstance(value, (np.ndarray, float)) and not name.startswith("__"):
-                    own.setdefault(name, value)
-        yield from ((("attribute", k), v) for k, v in own.items())
-
-
-def at(x: Any, path: Path) -> Any:
-    """What an object keeps at a path."""
-    for kind, key in path:
-        x = getattr(x, key) if kind == "attribute" else x[key]
-    return x
-
-
-def _put(x: Any, places: list[Path], value: Any) -> None:
-    for path in places:
-        owner, (kind, key) = at(x, path[:-1]), path[-1]
-        if kind == "attribute":
-            setattr(owner, key, value)
-        elif isinstance(owner, tuple):  # made anew
-            parts = [value if i == key else part for i, part in enumerate(owner)]
-            made = type(owner)(*parts) if hasattr(owner, "_fields") else tuple(parts)
-            _put(x, [path[:-1]], made)
-        else:
-            owner[key] = value
-
-
-def _spelled(path: Path) -> str:
-    """As Python spells it, but for entries of ``params``, which go by their own name."""
-    if len(path) == 2 and path[0] == ("attribute", "params") and isinstance(path[1][1], str):
-        return path[1][1]
-    text = "".join(f".{key}" if kind == "attribute" else f"[{key!r}]" for kind, key in path)
-    return text.removeprefix(".")
 
 
 def _is_chosen(path: Path) -> bool:
@@ -223,45 +193,123 @@ def _is_chosen(path: Path) -> bool:
     return key in ("p", "q", "lr", "tau") or any(word in key for word in CHOSEN)
 
 
-def _gradient_path(one: Any, path: Path) -> Path | None:
-    """``W`` beside ``dW``; ``W.data`` beside ``W.grad``; ``params[key]`` beside ``grads[key]``."""
+def _is_value(x: Any) -> bool:
+    return isinstance(x, float) or getattr(x, "shape", None) is not None
+
+
+# ------------------------------------------------------------------------------ beside the weight
+
+
+def _gradient_path(one: Any, before: Any, path: Path) -> Path | None:
+    """Where the gradient of the weight at a path is; the plainest name is taken."""
+    ranked: list[tuple[int, int, Path]] = []
     for i, (kind, key) in enumerate(path):
         if kind != "attribute":
             continue
-        names = [f"d{key}", f"d_{key}", f"grad_{key}", f"{key}_grad", f"grad{key}"]
-        if i == len(path) - 1 and key in ("data", "value"):
-            names = ["grad", "gradient"]
-        if key in ("params", "parameters"):
-            names += ["grads", "gradients"]
-        for name in names:
-            candidate: Path = (*path[:i], ("attribute", name), *path[i + 1 :])
-            try:
-                left = at(one, candidate)
-                if isinstance(left, float) or getattr(left, "shape", None) is not None:
-                    return candidate
-            except (AttributeError, LookupError, TypeError):
+        owner, rest = at(one, path[:i]), path[i + 1 :]
+        for other, value in [(k, v) for (of, k), v in parts(owner) if of == "attribute"]:
+            here: Path = (*path[:i], ("attribute", other))
+            for rank, candidate in _beside(here, key, other, value, rest):
+                left = find(one, candidate)
+                is_plain = rank < 2 or not _same(left, find(before, candidate))
+                as_shaped = rank < 10 or fits(left, at(one, path))
+                if _is_value(left) and candidate != path and is_plain and as_shaped:
+                    ranked.append((rank, len(ranked), candidate))
+    return min(ranked)[2] if ranked else None
+
+
+def _beside(here: Path, key: str, other: str, value: Any, rest: Path) -> Iterator[tuple[int, Path]]:
+    """What an attribute may hold for another, or for what is in that, the plainest first."""
+    rank = gradient_rank(other, key)
+    if not rest and key in ("data", "value") and other in ("grad", "gradient"):
+        yield 0, here
+    if rank is not None:
+        yield rank, (*here, *rest)
+        yield from ((rank, p) for p in _keyed(here, value, rest))
+    if is_holder(other) and (rest or isinstance(value, dict)):
+        within = rest or ((("item", key),) if isinstance(value, dict) else ())
+        yield 1, (*here, *within)
+        yield from ((1, p) for p in _keyed(here, value, within))
+    for synonym in others(key):
+        if (rank := gradient_rank(other, synonym)) is not None:
+            yield 10 + rank, (*here, *rest)
+    if rest and isinstance(value, dict) and is_holder(other):
+        for synonym in others(str(rest[-1][1])):
+            yield from ((10, p) for p in _keyed(here, value, (*rest[:-1], ("item", synonym))))
+
+
+def _keyed(here: Path, value: Any, rest: Path) -> Iterator[Path]:
+    """``grads["dW"]`` for what is called W."""
+    if len(rest) == 1 and isinstance(value, dict):
+        wanted = str(rest[0][1])
+        ranked = [(r, str(k), k) for k in value if (r := gradient_rank(str(k), wanted)) is not None]
+        yield from ((*here, ("item", k)) for _, _, k in sorted(ranked, key=lambda r: r[:2]))
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is not None and b is not None and shape_of(a) == shape_of(b) and equal(a, b)
+
+
+def _in_lists(one: Any, found: list[Weight], alone: list[Weight]) -> None:
+    """A list of gradients beside weights that are attributes; and the order of two lists, where it
+    is not the same and all shapes differ."""
+    for owner in dict.fromkeys(w.places[0][:-1] for w in alone):
+        mine = [w for w in alone if w.places[0][:-1] == owner]
+        for (_, key), value in parts(at(one, owner)):
+            if not is_holder(str(key)):
                 continue
-    return None
+            here: Path = (*owner, ("attribute", key))
+            is_list = isinstance(value, (list, tuple))
+            order = _order(value if is_list else [value], [at(one, w.places[0]) for w in mine])
+            for w, place in zip(mine, order, strict=False):
+                alone.remove(w)
+                path = (*here, ("item", place)) if is_list else here
+                found.append(w._replace(gradients=[path]))
+            if order:
+                break
+    for holder in dict.fromkeys(w.gradients[0][:-1] for w in found if w.gradients):
+        gradients = find(one, holder)
+        mine = [w for w in found if w.gradients[0][:-1] == holder and len(w.gradients) == 1]
+        if isinstance(gradients, (list, tuple)) and len(mine) == len(gradients):
+            order = _order(gradients, [at(one, w.places[0]) for w in mine])
+            for w, place in zip(mine, order, strict=False):
+                w.gradients[:] = [(*holder, ("item", place))]
 
 
-def _matters(obj: Any, places: list[Path], args: tuple) -> tuple[bool, bool]:
+def _order(gradients: Any, weights: list[Any]) -> list[int]:
+    """Which gradient is which weight's: as they stand, or by their shapes if all differ."""
+    if len(gradients) != len(weights) or not all(map(_is_value, gradients)):
+        return []
+    if all(map(fits, gradients, weights)):
+        return list(range(len(weights)))
+    shapes = [shape_of(g) for g in gradients]
+    wanted = [shape_of(w) for w in weights]
+    if len(set(shapes)) < len(shapes) or set(shapes) != set(wanted):
+        return []
+    return [shapes.index(shape) for shape in wanted]
+
+
+# ---------------------------------------------------------------------------- what changes outputs
+
+
+def _matters(obj: Any, places: list[Path], run: Run) -> tuple[bool, bool]:
     """Whether the outputs change with what the object keeps, and whether that outlives a forward
     (a cache does neither: the forward writes it anew)."""
     noise = np.random.get_state()  # the same for all
 
-    def run(one: Any) -> Outputs:
+    def outputs(one: Any) -> Outputs:
         np.random.set_state(noise)
-        return tuple(to_numpy(part).copy() for part in as_outputs(one.forward(*_copies(args))))
+        return tuple(to_numpy(part).copy() for part in run.forward(one))
 
-    value, plain = at(obj, places[0]), run(copy.deepcopy(obj))
+    value, plain = at(obj, places[0]), outputs(copy.deepcopy(obj))
     refused, survives = True, True
     for change in CHANGES:
         one = copy.deepcopy(obj)
         try:
             changed = change(at(one, places[0]))
-            _put(one, places, changed)
-            y = run(one)
-            survives &= _equal(at(one, places[0]), changed)
+            put(one, places, changed)
+            y = outputs(one)
+            survives &= equal(at(one, places[0]), changed)
         except Exception:  # it refuses another value
             continue
         refused = False

@@ -155,12 +155,13 @@ def _repetition(
     except Exception:  # it refuses these numbers (probabilities, a positive definite matrix)
         subject.forward(arguments)
     third = to_host(subject.backward(cotangents(), cache))
-    return [
+    sentences = [
         f"the gradient of {name} changes when the forward is called again in between: the cache "
         f"belongs to the function, not to the call"
         for name, g in kept.items()
         if not np.array_equal(third[name], g, equal_nan=True)
-    ], []
+    ]
+    return ([], sentences) if subject.shares_cache else (sentences, [])
 
 
 def _linearity(

@@ -16,17 +16,18 @@ from minienc.verify.measure import Meter
 from minienc.verify.subject import Arguments, Trial, try_out
 
 
-def check_one_sample(trial: Trial, rng: np.random.Generator, eps: float) -> list[str] | None:
+def check_one_sample(meter: Meter) -> list[str] | None:
     """Check once more with N = 1, along one direction each; None where the function has no
     samples, or does not take one alone."""
+    trial = meter.trial
     given = _one_sample(trial)
     if given is None:
         return None
     try:
-        one = try_out(trial.subject, given, rng)
+        one = try_out(trial.subject, given, meter.rng)
     except Exception as error:  # whatever it raises is what the student has to see
         return [f"with one sample (N = 1) the backward raises {type(error).__name__}: {error}"]
-    found, meter = [], Meter(one, rng, eps)
+    found, alone = [], Meter(one, meter.rng, meter.eps, meter.rtol)
     for name in trial.subject.differentiable:
         x, g = given[name], one.gradients[name]
         if g is None or name in trial.subject.stopped or x.size == 0:
@@ -36,7 +37,7 @@ def check_one_sample(trial: Trial, rng: np.random.Generator, eps: float) -> list
                 f"with one sample (N = 1) the gradient of {name} has shape {np.shape(g)}, expected "
                 f"{x.shape}"
             )
-        elif holds_along_a_direction(meter, name) is False:
+        elif holds_along_a_direction(alone, name) is False:
             found.append(f"with one sample (N = 1) the gradient of {name} is wrong")
     return found
 

@@ -13,7 +13,7 @@ from minienc.verify.judge import is_wrong
 from minienc.verify.lesson.curves import taylor_remainder, v_curve
 from minienc.verify.lesson.diagnosis import diagnose
 from minienc.verify.lesson.mutants import plant
-from minienc.verify.measure import RTOL, Direction, Meter, element
+from minienc.verify.measure import Direction, Meter, element
 from minienc.verify.noise import tensor_scale
 
 
@@ -35,7 +35,7 @@ def explain(findings: Findings, meter: Meter) -> None:
     if any(t.method == "directions" for t in findings.tensors):
         # Along a normal direction an error is normal too, with its norm as standard deviation; it
         # escapes below the tolerance, with probability about sqrt(2/pi) tolerance / error.
-        findings.miss_probability = (math.sqrt(2 / math.pi) * RTOL / 1e-2) ** DIRECTIONS
+        findings.miss_probability = (math.sqrt(2 / math.pi) * meter.rtol / 1e-2) ** DIRECTIONS
 
 
 def _locate(result: TensorResult, meter: Meter) -> None:

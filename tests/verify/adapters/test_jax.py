@@ -29,6 +29,35 @@ def test_functions_of_jax():
     assert gradcheck(wrong, x).verdict == "fail"
 
 
+SPOILS = {"right": lambda g: g, "zero": lambda g: 0 * g, "twice": lambda g: 2 * g}
+SPOILS["turned"] = lambda g: g.T
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_gradients_by_hand_of_jax_arrays(spoil):
+    """A jax.custom_vjp directly; its two rules as a pair; gradient=."""
+    jax = pytest.importorskip("jax")
+    square = jax.numpy.asarray(RNG.standard_normal((3, 3)))
+
+    @jax.custom_vjp
+    def cube(x):
+        return x**3
+
+    def forward(x):
+        return x**3, x
+
+    def backward(x, dy):
+        return (SPOILS[spoil](3 * x**2 * dy),)
+
+    cube.defvjp(forward, backward)
+    for report in (
+        gradcheck(cube, square),
+        gradcheck(forward, lambda cache, dy: backward(cache, dy)[0], square),
+        gradcheck(lambda w: (w**2).sum(), square, gradient=lambda w: SPOILS[spoil](2 * w)),
+    ):
+        assert report.verdict == ("pass" if spoil == "right" else "fail"), str(report)
+
+
 def test_jax_differentiates_the_same_lines():
     pytest.importorskip("jax")
     report = dense(oracle="jax")
