@@ -12,6 +12,7 @@ from minienc.verify.findings import FAIL, Element, Findings, TensorResult
 from minienc.verify.judge import is_wrong
 from minienc.verify.lesson.curves import taylor_remainder, v_curve
 from minienc.verify.lesson.diagnosis import diagnose
+from minienc.verify.lesson.evidence import Evidence
 from minienc.verify.lesson.mutants import plant
 from minienc.verify.measure import RTOL, Direction, Meter, element
 from minienc.verify.noise import tensor_scale
@@ -19,12 +20,12 @@ from minienc.verify.noise import tensor_scale
 
 def explain(findings: Findings, meter: Meter) -> None:
     """Add likely causes, curves, and which planted mistakes the check would have noticed."""
-    trial = meter.trial
+    trial, evidence = meter.trial, None
     for result in findings.tensors:
         if result.verdict == FAIL:
             _locate(result, meter)
-            numeric = _numeric_gradient(result, meter)
-            result.diagnosis = diagnose(result, trial, numeric)
+            evidence = evidence or Evidence(meter)
+            result.diagnosis = diagnose(result, evidence, _numeric_gradient(result, meter))
         if _is_examined(result, meter):
             result.taylor = _taylor(result.name, meter)
     _draw_v_curves(findings.tensors, meter)

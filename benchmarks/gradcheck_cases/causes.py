@@ -1,0 +1,43 @@
+"""What the words of a report say of a cause: how the diagnosis is counted as right or wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# what a sentence has to say, to be right about a cause
+SAYS = {
+    "sign": r"wrong sign",
+    "transpose": r"transpose",
+    "slope": r"derivative|mask of relu|once too often",
+    "mask": r"mask|derivative is missing|where it should be 0",
+    "time": r"step to step|left too early|one place along axis|where is the loop left|left out",
+    "off by one": r"off by one|left out|where is the loop left",
+    "overwritten": r"`=`|`\+=`",
+    "term": r"term|through output|no constants",
+    "factor": r"times too (large|small)",
+    "axis": r"axis|summed",
+    "twice": r"twice|has dy in it",
+    "other factor": r"the factor|off by one|stands its|transpose|once too often|square is missing",
+    "zero": r"zero everywhere|gave no gradient",
+    "order": r"runs backwards|place|numbers of the transpose|axes",
+    "repeated": r"repeated",
+    "dy": r"dy that it is given is not used|not linear in dy|no term of dy",
+    "epsilon": r"epsilon",
+    "accumulates": r"accumulates",
+}
+BARE = r"times what it should be"
+
+
+def judge(report: Any, causes: tuple[str, ...]) -> str:
+    """ "right", "factor" (a true number without its cause), "wrong" or "nothing"."""
+    sentences = [s for t in report.tensors for s in t.diagnosis] + report.problems
+    told = [s for s in sentences if not re.search(BARE, s)]
+    known = [s for s in told if any(re.search(SAYS[c], s) for c in causes if c in SAYS)]
+    if len(known) < len([s for t in report.tensors for s in t.diagnosis if s in told]):
+        doubtful = [s for t in report.tensors for s in t.diagnosis if s in told and s not in known]
+        if doubtful:
+            return "wrong"
+    if known:
+        return "right"
+    return "factor" if len(told) < len(sentences) else "nothing"
