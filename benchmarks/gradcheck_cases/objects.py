@@ -308,7 +308,7 @@ CASES = [
             wrong("sign", "float(np.sum(", "-float(np.sum("),
             wrong("mask", " * (self.x < 0)", ""),
             wrong("factor", "float(np.sum(", "float(np.mean("),
-            wrong("mask|slope", "np.where(self.x > 0, 1, self.a)", "(self.x > 0)"),
+            wrong("mask|slope|term", "np.where(self.x > 0, 1, self.a)", "(self.x > 0)"),
         ],
     ),
     *layer(

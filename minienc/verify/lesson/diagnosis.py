@@ -15,7 +15,8 @@ from minienc.verify.findings import TensorResult
 from minienc.verify.lesson.evidence import Changes, Evidence, Way
 from minienc.verify.lesson.factors import name_of_size
 from minienc.verify.lesson.guesses import factors, guesses
-from minienc.verify.lesson.operations import places, shares
+from minienc.verify.lesson.operations import Told, places, shares
+from minienc.verify.lesson.overlaps import of_overlaps
 from minienc.verify.lesson.patterns import of_places, of_shapes, of_sizes
 from minienc.verify.lesson.rules import straight, wrong_products, wrong_slopes
 
@@ -36,7 +37,11 @@ def diagnose(result: TensorResult, evidence: Evidence, numeric: np.ndarray | Non
     if known:
         return known
     ways = evidence.ways(name) if result.n_wrong else []
-    return next(_fitting(name, ways, evidence), None) or of_sizes(name, yours, numeric)
+    return (
+        next(_fitting(name, ways, evidence), None)
+        or of_overlaps(name, yours, numeric, evidence)
+        or of_sizes(name, yours, numeric)
+    )
 
 
 def _fitting(name: str, ways: list[Way], evidence: Evidence) -> Iterator[list[str]]:
@@ -49,12 +54,15 @@ def _fitting(name: str, ways: list[Way], evidence: Evidence) -> Iterator[list[st
     if ratio is not None:
         yield from _of_factor(name, ratio, ways, evidence)
         return
-    for table in (guesses, None, factors):
-        if table is None:
-            for more in (_of_slopes, shares, _of_rules, _of_straight):
-                yield from ([f"your d{name}: {told}"] for told in more(name, ways, evidence))
-            continue
-        yield from ([g.sentence] for g in table(name, evidence) if evidence.explains(g.says, ways))
+    for told in evidence.believed:
+        if told.fits(name, ways):
+            yield [f"your d{name}: {told.sentence}"]
+    yield from ([g.sentence] for g in guesses(name, evidence) if evidence.explains(g.says, ways))
+    for table in (_of_slopes, shares, _of_rules, _of_straight):
+        for told in table(name, ways, evidence):
+            evidence.believed.append(told)
+            yield [f"your d{name}: {told.sentence}"]
+    yield from ([g.sentence] for g in factors(name, evidence) if evidence.explains(g.says, ways))
 
 
 def _ratio(ways: list[Way], evidence: Evidence) -> float | None:
@@ -70,22 +78,22 @@ def _of_factor(
     name: str, ratio: float, ways: list[Way], evidence: Evidence
 ) -> Iterator[list[str]]:
     """A factor by its name, or as it is."""
-    sentences = [s for s in shares(name, ways, evidence) if "times too" in s]
     size = name_of_size(ratio, evidence.trial)
+    told = next((t for t in shares(name, ways, evidence) if "times too" in t.sentence), None)
     if size:
-        yield [f"your d{name} is {size}", *(f"your d{name}: {s}" for s in sentences[:1])]
-    elif sentences:
-        yield [f"your d{name}: {sentences[0]}"]
+        yield [f"your d{name} is {size}"]
+    elif told:
+        yield [f"your d{name}: {told.sentence}"]
     else:
         yield [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
 
 
-def _of_slopes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
+def _of_slopes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """Known activations with another derivative in the backward."""
     return _of_changes(name, ways, evidence, wrong_slopes(evidence.operations, known=True))
 
 
-def _of_rules(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
+def _of_rules(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """Other operations whose rule is another one in the backward."""
     others = (wrong_slopes(evidence.operations, known=False), wrong_products(evidence.operations))
     for table in others:
@@ -94,23 +102,27 @@ def _of_rules(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
 
 def _of_changes(
     name: str, ways: list[Way], evidence: Evidence, table: Iterable[tuple[str, Changes]]
-) -> Iterator[str]:
+) -> Iterator[Told]:
     """Sentences of those changed forwards that say what the backward says."""
     for sentence, changes in table:
         if evidence.is_late():
             return
 
-        def says(way: Way, changes: Changes = changes) -> float:
-            return evidence.slope(name, way.direction, way.v, changes)
+        def fits(name: str, ways: list[Way], changes: Changes = changes) -> bool:
+            return evidence.explains(
+                lambda way: evidence.slope(name, way.direction, way.v, changes), ways
+            )
 
-        if evidence.explains(says, ways):
-            yield sentence
+        if fits(name, ways):
+            yield Told(sentence, fits)
 
 
-def _of_straight(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
+def _of_straight(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """An activation whose derivative is a number, where it should not be."""
     for text, line, held in straight(evidence.operations):
         if evidence.is_late():
             return
-        if evidence.ratio(name, ways, line, held) is not None:
-            yield f"the derivative of {text} is the same everywhere: a factor of it is missing"
+        ratio = evidence.ratio(name, ways, line, held)
+        if ratio is not None and abs(ratio) > 1e-3:
+            told = f"the derivative of {text} is the same everywhere: a factor of it is missing"
+            yield Told(told, lambda name, ways: False)

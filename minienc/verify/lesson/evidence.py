@@ -45,6 +45,7 @@ class Evidence:
         others = (subject.gradients(arguments, v) for v in self.cotangents[1:])
         self.gradients = [self.trial.gradients, *others]
         self.operations = self._write_down()
+        self.believed: list[Any] = []  # what was told of other arguments
         self.constant: Changes = {}  # operations that change nothing: they are held in every guess
         self._find_constants()
 

@@ -17,7 +17,7 @@ def name_of_factor(c: float, operation: Operation) -> str:
     if c <= 0:
         return ""
     text, name = f"`{operation.text}`", operation.name
-    for number in _constants(operation):
+    for number in constants(operation):
         if name == "power":
             if _near(c * number, 1):
                 return f"{number:g} times too small: the {number:g} of the power's derivative ({text})"
@@ -51,7 +51,7 @@ def _times(c: float) -> str:
     return f"{c:.4g} times too large" if c > 1 else f"{1 / c:.4g} times too small"
 
 
-def _constants(operation: Operation) -> Iterator[float]:
+def constants(operation: Operation) -> Iterator[float]:
     """The numbers of an operation that are the same everywhere, as those of a mask."""
     for a in operation.operands:
         if isinstance(a, (int, float, np.generic, np.ndarray)):

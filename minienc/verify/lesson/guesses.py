@@ -8,6 +8,7 @@ row holds A', what it does to the direction; or what it does to the cotangent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -34,15 +35,22 @@ def guesses(name: str, evidence: Evidence) -> Iterator[Guess]:
     for sentence, other in _of_cotangents(y):
         says = lambda way, other=other: evidence.slope(name, way.direction, other(way.v))  # noqa: E731
         yield Guess(sentence.format(f"your d{name}"), says)
+    for sentence, says in _of_others(name, shape, evidence):
+        yield Guess(sentence.format(f"your d{name}"), says)
     for sentence, axis in _of_steps(shape, y):
         says = lambda way, axis=axis: _by_steps(name, evidence, way, axis)  # noqa: E731
         yield Guess(sentence.format(f"your d{name}"), says)
 
 
 def factors(name: str, evidence: Evidence) -> Iterator[Guess]:
-    """More rows: a factor that is another in each row or column, as the forward computes it."""
-    for sentence, turn in _of_factors(evidence.trial.arguments[name].shape, evidence):
+    """More rows, for when nothing else fits: a factor that is another in each row or column, as the
+    forward computes it; dy itself."""
+    shape, y = evidence.trial.arguments[name].shape, evidence.trial.y
+    for sentence, turn in _of_factors(shape, evidence):
         yield _turned(name, evidence, sentence, turn)
+    if len(y) == 1 and y[0].shape == shape:
+        says = lambda way: weigh((way.direction,), way.v)  # noqa: E731
+        yield Guess(f"your d{name} is dy as it came: nothing is done with it", says)
 
 
 def _turned(name: str, evidence: Evidence, sentence: str, turn: Turn) -> Guess:
@@ -55,12 +63,14 @@ def _turned(name: str, evidence: Evidence, sentence: str, turn: Turn) -> Guess:
 
 def _of_directions(shape: tuple[int, ...]) -> Iterator[tuple[str, Turn]]:
     axes = [k for k, n in enumerate(shape) if n > 1]
-    for a, b in ((a, b) for a in axes for b in axes if a < b and shape[a] == shape[b]):
-        where = "" if len(shape) == 2 else f", in its axes {a} and {b}"
-        yield (
-            f"{{}} equals the transpose of the right one{where}",
-            lambda d, a=a, b=b: d.swapaxes(a, b),
-        )
+    for order in permutations(range(len(shape))) if len(shape) <= 4 else ():
+        if order != tuple(range(len(shape))) and tuple(shape[k] for k in order) == shape:
+            if any(shape[k] > 1 for k, m in enumerate(order) if k != m):
+                where = "" if len(shape) == 2 else f": its axes stand in the order {order}"
+                yield (
+                    f"{{}} equals the transpose of the right one{where}",
+                    lambda d, order=order: d.transpose(np.argsort(order)),
+                )
     if len(shape) == 2 == len(axes) and shape[0] != shape[1]:
         yield (
             "{} has the numbers of the transpose, reshaped: transpose instead",
@@ -94,6 +104,12 @@ def _along(axis: int, n: int) -> Iterator[tuple[str, Turn]]:
         sentence = f"each number of {{}} stands a place{{}} {word} than it should: off by one"
         yield sentence, lambda d, step=step: _shifted(d, axis, -step)
         yield sentence, lambda d, step=step: np.roll(d, -step, axis)
+    for start in (0, 1) if n % 2 == 0 and n > 2 else ():
+        which = ("first", "second")[start]
+        yield (
+            f"of every two places{{1}} of {{0}} only the {which} counts: a term of the sum is missing",
+            lambda d, start=start: sum(_part(axis, k)(d) for k in range(start, n, 2)),
+        )
     left = "where is the loop left?"
     if n > 2:
         yield f"only the first place{{1}} of {{0}} is written, and right: {left}", first
@@ -166,6 +182,25 @@ def _of_cotangents(y: Outputs) -> Iterator[tuple[str, Callable[[Outputs], Output
                 f"{{}} is what it would be if dy were changed so: {told}",
                 lambda v, turn=turn: (turn(v[0]),),
             )
+
+
+def _of_others(
+    name: str, shape: tuple[int, ...], evidence: Evidence
+) -> Iterator[tuple[str, Callable[[Way], float]]]:
+    """Another argument's gradient, dy itself, the Jacobian's product from the other side."""
+    trial = evidence.trial
+    for other in trial.subject.differentiable:
+        if other != name and trial.arguments[other].shape == shape:
+            yield (
+                f"{{}} is the gradient of {other}: the one stands in the other's place",
+                lambda way, other=other: evidence.slope(other, way.direction, way.v),
+            )
+    if len(trial.y) == 1 and trial.y[0].shape == shape:
+        yield (
+            "{} is J dy instead of J' dy: it has to run the other way, as a transposed matrix, a "
+            "shift or a sum does",
+            lambda way: weigh((way.direction,), evidence.change(name, way.v[0])),
+        )
 
 
 # ----------------------------------------------------------------------------------- step by step

@@ -9,7 +9,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,16 @@ from minienc.verify.lesson.factors import name_of_factor, name_of_length, name_o
 from minienc.verify.lesson.tape import Change, Operation
 
 REDUCTIONS = ("mean", "sum", "var", "std", "add.reduce", "norm")
+
+
+Fits = Callable[[str, list[Way]], bool]
+
+
+class Told(NamedTuple):
+    """A sentence, and whether it holds of another argument's gradient, too."""
+
+    sentence: str
+    fits: Fits
 
 
 class Place(NamedTuple):
@@ -72,21 +82,30 @@ def hold(operands: tuple[int, ...]) -> Change:
     return change
 
 
-def shares(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
+def shares(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """Sentences that follow from the share of an operand."""
     for place in places(evidence.operations):
         for which, numbers in _turns(place):
             if evidence.is_late():
                 return
-            ratio = evidence.ratio(name, ways, dict.fromkeys(numbers, hold(place.operands)))
+            changes = dict.fromkeys(numbers, hold(place.operands))
+            ratio = evidence.ratio(name, ways, changes)
             if ratio is None:
                 continue
-            told = _of_all(ratio, place, evidence) if which == "all" else ""
+            sentence = _of_all(ratio, place, evidence) if which == "all" else ""
             if which != "all" and abs(ratio + 1) <= 1e-4:
-                told = _of_turns(which, place)
-            if told:
-                yield told
+                sentence = _of_turns(which, place)
+            if sentence:
+                yield Told(sentence, _has_ratio(ratio, changes, evidence))
     yield from _of_reductions(name, ways, evidence)
+
+
+def _has_ratio(ratio: float, changes: Changes, evidence: Evidence) -> Fits:
+    def fits(name: str, ways: list[Way]) -> bool:
+        found = evidence.ratio(name, ways, changes)
+        return found is not None and abs(found - ratio) <= 1e-4 * abs(ratio)
+
+    return fits
 
 
 def _turns(place: Place) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -135,14 +154,17 @@ def _of_all(ratio: float, place: Place, evidence: Evidence) -> str:
     return f"{back} is {factor}" if factor else ""
 
 
-def _of_reductions(name: str, ways: list[Way], evidence: Evidence) -> Iterator[str]:
+def _of_reductions(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """All means, sums and variances taken for constants."""
     held = [p for p in places(evidence.operations) if p.first.name in REDUCTIONS]
     changes = {k: hold(p.operands) for p in held for k in p.numbers}
     ratio = evidence.ratio(name, ways, changes) if len(held) > 1 else None
     if ratio is not None and abs(ratio + 1) <= 1e-4:
         texts = " and ".join(dict.fromkeys(f"`{p.first.text}`" for p in held))
-        yield f"what comes back through {texts} is missing: they are no constants"
+        yield Told(
+            f"what comes back through {texts} is missing: they are no constants",
+            _has_ratio(ratio, changes, evidence),
+        )
 
 
 def _comes_from_before(place: Place) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minienc.verify.lesson.evidence import Changes
+from minienc.verify.lesson.factors import constants
 from minienc.verify.lesson.operations import Place, places, sites
 from minienc.verify.lesson.tape import Change, Operation
 
@@ -87,7 +88,7 @@ def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
     operation = operations[k]
     ufunc = getattr(np, operation.name, None)
     by_elements = isinstance(ufunc, np.ufunc) and ufunc.signature is None
-    if not by_elements and operation.name not in ("where", "clip"):
+    if not by_elements and operation.name not in ("where", "clip", "setitem"):
         return None
     found: dict[Any, tuple[int, int]] = {}
     inside = {k}
@@ -215,9 +216,18 @@ def _wrong_products(place: Place) -> Iterator[tuple[str, Changes]]:
     told = f"in what comes back through {place.told}"
     if first.name in ("divide", "true_divide") and not more:
         yield from _wrong_quotients(place, told)
-    if first.name == "where":
-        turned = f"{told}, the mask is turned round"
-        yield turned, dict.fromkeys(place.numbers, _turned_round)
+    if first.name == "where" and i > 0:
+        yield f"{told}, the mask is turned round", dict.fromkeys(place.numbers, _turned_round)
+        yield f"{told}, the mask is missing", dict.fromkeys(place.numbers, _unmasked(i))
+    if first.name == "pad":
+        for words, step in (("the start", -1), ("the end", 1)):
+            cut = f"{told}, the padding is cut off too near to {words}: off by one"
+            yield cut, dict.fromkeys(place.numbers, _rolled(step))
+    if first.name in ("add", "maximum") and (small := [n for n in constants(first) if 0 < n < 1e-2]):
+        yield (
+            f"it is right without the epsilon of the forward: {small[0]:g} in `{first.text}`",
+            dict.fromkeys(place.numbers, lambda was, now: now[i]),
+        )
     if first.name not in PRODUCTS or more:
         return
     for j in set(first.moving()) - {i}:
@@ -230,6 +240,10 @@ def _wrong_products(place: Place) -> Iterator[tuple[str, Changes]]:
                 f"{told}, {name} is transposed where it should not be, or not where it should",
                 {k: _with_partner(i, j, _transposed(k, j, place)) for k in place.numbers},
             )
+        if first.output.ndim >= 2 and first.output.shape[-1] == first.output.shape[-2]:
+            if first.name != "multiply":
+                turned = f"what comes back to `{first.text}` is transposed, or not where it should be"
+                yield turned, dict.fromkeys(place.numbers, _turned_output(i))
         for words, others in _others(place, j):
             yield (
                 f"{told}, {words}",
@@ -239,6 +253,36 @@ def _wrong_products(place: Place) -> Iterator[tuple[str, Changes]]:
 
 def _transposed(k: int, j: int, place: Place) -> np.ndarray:
     return place.operations[k].operands[j].swapaxes(-1, -2)
+
+
+def _turned_output(i: int) -> Change:
+    """What one operand moves, in the transpose of the output."""
+
+    def change(was: Operation, now: list) -> Any:
+        held, moved = ([was.operands[k] if (k == i) == one else a for k, a in enumerate(now)]
+                       for one in (True, False))
+        return was.call(held) + (was.call(moved) - was.output).swapaxes(-1, -2)
+
+    return change
+
+
+def _unmasked(i: int) -> Change:
+    def change(was: Operation, now: list) -> Any:
+        held = [was.operands[k] if k == i else a for k, a in enumerate(now)]
+        return was.call(held) + (now[i] - was.operands[i])
+
+    return change
+
+
+def _rolled(step: int) -> Change:
+    """The padded array a place further, along the axes that are padded."""
+
+    def change(was: Operation, now: list) -> Any:
+        grown = [k for k, n in enumerate(now[0].shape) if n != was.output.shape[k]]
+        moved = was.call(now) - was.output
+        return was.output + np.roll(moved, [step] * len(grown), grown)
+
+    return change
 
 
 def _turned_round(was: Operation, now: list) -> Any:
@@ -260,6 +304,15 @@ def _with_partner(i: int, j: int, partner: np.ndarray) -> Change:
 
 def _wrong_quotients(place: Place, told: str) -> Iterator[tuple[str, Changes]]:
     """a / b has the derivatives 1/b and -a/b^2."""
+    a, b = map(np.asarray, place.first.operands)
+    if place.operands == (1,) and b.ndim and b.shape != a.shape:
+        axes = tuple(k for k, (n, m) in enumerate(zip(a.shape, b.shape)) if n != m)
+        if a.ndim == b.ndim and np.allclose(a.sum(axes, keepdims=True), b):
+            yield (
+                f"{told}, only each number's own part counts: the derivative of a softmax has "
+                f"terms off its diagonal",
+                dict.fromkeys(place.numbers, _own_part),
+            )
     if place.operands == (0,):
         rows = [("the division is missing as the factor", lambda a, b: np.ones_like(a))]
     else:
@@ -269,6 +322,12 @@ def _wrong_quotients(place: Place, told: str) -> Iterator[tuple[str, Changes]]:
         ]
     for words, slope in rows:
         yield f"{told}, {words}", dict.fromkeys(place.numbers, _with_slope(place.operands[0], slope))
+
+
+def _own_part(was: Operation, now: list) -> Any:
+    """a / sum(a), where each number moves its own quotient alone."""
+    a, b = was.operands
+    return now[0] / b - a / b**2 * (now[0] - a)
 
 
 def _with_slope(i: int, slope: Callable) -> Change:
@@ -281,20 +340,31 @@ def _with_slope(i: int, slope: Callable) -> Change:
 
 def _others(place: Place, j: int) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Other arrays that fit in the place of operand j: one in each turn of the loop."""
-    operations, turns = place.operations, len(place.numbers)
-    own = [operations[k].operands[j] for k in place.numbers]
+    own = [place.operations[k].operands[j] for k in place.numbers]
     seen = [own]
-    for words, others in _series(operations, turns):
+    for words, others in (*_reordered(own), *_series(place.operations, len(own))):
         if any(np.shape(a) != b.shape for a, b in zip(others, own, strict=True)):
             continue
         if any(all(map(np.array_equal, others, known)) for known in seen):
             continue
         seen.append(others)
-        for step, word in ((1, "later"), (-1, "earlier")):
-            mine, theirs = (own[1:], others[:-1]) if step > 0 else (own[:-1], others[1:])
-            if turns > 1 and all(map(np.array_equal, mine, theirs)):
+        for mine, theirs, word in ((own[1:], others[:-1], "later"), (own[:-1], others[1:], "earlier")):
+            if mine and all(map(np.array_equal, mine, theirs)):
                 words = f"the factor is that of a step {word}: off by one in time"
         yield words, others
+
+
+def _reordered(own: list[np.ndarray]) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """The same factors in another turn, or the other way round."""
+    turns, side = len(own), int(len(own) ** 0.5)
+    for step in (1, -1):
+        yield "the factor is that of another step", [own[(k + step) % turns] for k in range(turns)]
+    yield "the factors run backwards: flip them", own[::-1]
+    if side > 1 and side**2 == turns:
+        across = [own[k % side * side + k // side] for k in range(turns)]
+        yield "the factors stand in each other's places: the axes of a kernel?", across
+    for axes in ((-1,), (-2, -1)) if own[0].ndim >= 2 else ((-1,),) if own[0].ndim else ():
+        yield "the factor runs backwards: flip it", [np.flip(a, axes) for a in own]
 
 
 def _series(operations: list[Operation], turns: int) -> Iterator[tuple[str, list[Any]]]:
@@ -303,10 +373,15 @@ def _series(operations: list[Operation], turns: int) -> Iterator[tuple[str, list
         if len(found) != turns:
             continue
         one = operations[found[0]]
-        yield f"`{one.text}` stands as the factor", [operations[k].output for k in found]
+        rows = [(f"`{one.text}`", [operations[k].output for k in found])]
         for i in one.moving():
             words = one.names[i] or f"an operand of `{one.text}`"
-            yield f"{words} stands as the factor", [operations[k].operands[i] for k in found]
+            rows.append((words, [operations[k].operands[i] for k in found]))
+        for words, others in rows:
+            yield f"{words} stands as the factor", others
+            if np.ndim(others[0]) >= 2:
+                turned = [a.swapaxes(-1, -2) for a in others]
+                yield f"{words} stands as the factor, transposed", turned
 
 
 def _wrong_axis(place: Place) -> Iterator[tuple[str, Changes]]:

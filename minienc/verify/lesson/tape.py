@@ -125,6 +125,21 @@ class Watched(np.ndarray):
             return part
         return self.tape.watch(part, self.name, self.source)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """A mask that is written through is an operation, as in ``out[x < 0] = 0``."""
+        if getattr(key, "dtype", None) != bool or self.tape is None:
+            super().__setitem__(plain(key), plain(value))
+            return
+
+        def call(operands: list) -> Any:
+            made = np.array(operands[0])
+            made[plain(key)] = operands[1]
+            return made
+
+        result = self.tape.call("setitem", call, [self, value])
+        super().__setitem__(np.s_[...], plain(result))
+        self.name, self.source = "", result.source
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kw: Any):
         def call(operands: list) -> Any:
             return getattr(ufunc, method)(*operands, **kw)
