@@ -271,13 +271,19 @@ CASES = [
         softsign_forward,
         softsign_backward,
         numbers(3, 4),
-        mistakes=[wrong("slope|term", " ** 2", ""), wrong("slope|term", "dy / (1 + np.abs(x)) ** 2", "dy")],
+        mistakes=[
+            wrong("slope|term", " ** 2", ""),
+            wrong("slope|term", "dy / (1 + np.abs(x)) ** 2", "dy"),
+        ],
     ),
     *pair(
         clip_forward,
         clip_backward,
         numbers(4, 5),
-        mistakes=[wrong("mask", "dy * ((x > -1) & (x < 1))", "dy"), wrong("mask", " & (x < 1)", "")],
+        mistakes=[
+            wrong("mask", "dy * ((x > -1) & (x < 1))", "dy"),
+            wrong("mask", " & (x < 1)", ""),
+        ],
     ),
     *pair(
         softmax_forward,
@@ -288,7 +294,9 @@ CASES = [
             wrong("term", "p * (dp - s)", "p * (1 - p) * dp"),
             wrong("sign", "dp - s", "dp + s"),
             wrong("term|sign", "p * (dp - s)", "-p * s"),
-            wrong("axis|term|other factor", "np.sum(dp * p, axis=1, keepdims=True)", "np.sum(dp * p)"),
+            wrong(
+                "axis|term|other factor", "np.sum(dp * p, axis=1, keepdims=True)", "np.sum(dp * p)"
+            ),
         ],
     ),
     *pair(

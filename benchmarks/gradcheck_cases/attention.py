@@ -212,7 +212,7 @@ CASES = [
         numbers(3, 2, seed=1),
         numbers(3, 4, 2),
         mistakes=[
-            wrong("term", " + np.einsum(\"nk,nkd->nd\", gq, noise)", ""),
+            wrong("term", ' + np.einsum("nk,nkd->nd", gq, noise)', ""),
             wrong("sign", "gq = 1 - q", "gq = q - 1"),
             wrong("slope", "(p - 1)[:, None]", "p[:, None]"),
             wrong("term", "gp * context + np", "np"),

@@ -18,7 +18,8 @@ SAYS = {
     "factor": r"times too (large|small)",
     "axis": r"axis|summed",
     "twice": r"twice|has dy in it",
-    "other factor": r"in the other.s place|the factor|off by one|stands its|transpose|once too often|square is missing",
+    "other factor": r"the factor|in the other.s place|stands its|transpose|off by one|once too often"
+    r"|square is missing",
     "zero": r"zero everywhere|gave no gradient",
     "order": r"run(s)? backwards|place|other way|dy as it came|numbers of the transpose|axes",
     "repeated": r"repeated",

@@ -29,7 +29,8 @@ class Case:
     forward: Callable
     backward: Callable
     args: tuple
-    check: Callable[[], Any]  # minienc's report, of what a user would give it
+    given: tuple  # what a user would give it: without an object's weights
+    check: Callable[..., Any]  # minienc's report
 
     @property
     def is_right(self) -> bool:
@@ -85,7 +86,8 @@ def pair(forward: Callable, backward: Callable, *args: Any, mistakes: Any = ()) 
             forward,
             backward,
             args,
-            lambda: gradcheck(forward, backward, *args),
+            args,
+            lambda *given: gradcheck(forward, backward, *given),
         )
 
     return [case(backward), *(case(spoil(backward, m), m) for m in mistakes)]
@@ -106,7 +108,8 @@ def loss(f: Callable, gradient: Callable, *args: Any, mistakes: Any = ()) -> lis
             lambda *given: (f(*given), given),
             backward,
             args,
-            lambda: gradcheck(f, *args, gradient=gradient),
+            args,
+            lambda *given: gradcheck(f, *given, gradient=gradient),
         )
 
     return [case(gradient), *(case(spoil(gradient, m), m) for m in mistakes)]
@@ -149,7 +152,8 @@ def layer(
             forward,
             backward,
             (*args, *values),
-            lambda: gradcheck(new(), *args),
+            args,
+            lambda *given: gradcheck(new(), *given),
         )
 
     return [case(make), *(case(spoil(make, m), m) for m in mistakes)]

@@ -8,7 +8,7 @@ from benchmarks.gradcheck_cases.form import numbers, pair, wrong
 
 
 def conv_naive_forward(x, w, b):
-    N, C, H, W = x.shape
+    N, _, H, W = x.shape
     F, _, HH, WW = w.shape
     xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     Ho, Wo = H + 2 - HH + 1, W + 2 - WW + 1
@@ -22,7 +22,7 @@ def conv_naive_forward(x, w, b):
 
 
 def conv_naive_backward(dout, cache):
-    x, xp, w = cache
+    _, xp, w = cache
     HH, WW = w.shape[2:]
     dxp, dw = np.zeros_like(xp), np.zeros_like(w)
     db = dout.sum(axis=(0, 2, 3))
@@ -62,7 +62,7 @@ def im2col(x, k):
 
 def conv_im2col_forward(x, w):
     k = w.shape[0]
-    N, H, W, C = x.shape
+    N, H, W, _ = x.shape
     cols = im2col(x, k)
     y = cols @ w.reshape(-1, w.shape[-1])
     return y.reshape(N, H - k + 1, W - k + 1, -1), (x.shape, cols, w)
@@ -116,7 +116,7 @@ def global_average_forward(x):
 
 
 def global_average_backward(dy, shape):
-    N, C, H, W = shape
+    H, W = shape[2:]
     return np.ones(shape) * dy[:, :, None, None] / (H * W)
 
 
@@ -201,7 +201,11 @@ CASES = [
             wrong("order", "+= w[f] * dout", "+= w[f][:, ::-1, ::-1] * dout"),
             wrong("off by one|order", "dxp[:, :, 1:-1, 1:-1]", "dxp[:, :, :-2, :-2]"),
             wrong("factor", "dout.sum(axis=(0, 2, 3))", "dout.mean(axis=(0, 2, 3))"),
-            wrong("factor", "return dxp[:, :, 1:-1, 1:-1], dw", "return dxp[:, :, 1:-1, 1:-1], dw / len(x)"),
+            wrong(
+                "factor",
+                "return dxp[:, :, 1:-1, 1:-1], dw",
+                "return dxp[:, :, 1:-1, 1:-1], dw / len(xp)",
+            ),
         ],
     ),
     *pair(
@@ -265,7 +269,7 @@ CASES = [
         mistakes=[
             wrong("factor", " / (H * W)", ""),
             wrong("factor", " / (H * W)", " / H"),
-            wrong("factor", "(H * W)", "(N * H * W)"),
+            wrong("factor", "(H * W)", "(shape[0] * H * W)"),
         ],
     ),
     *pair(
@@ -277,23 +281,49 @@ CASES = [
             wrong("factor", "dy[:, ::2] + dy[:, 1::2]", "(dy[:, ::2] + dy[:, 1::2]) / 2"),
         ],
     ),
-    *pair(flatten_forward, flatten_backward, numbers(3, 2, 2), mistakes=[
-        wrong("order", "dy.reshape(shape)", "dy.reshape(shape).transpose(0, 2, 1)"),
-    ]),
-    *pair(to_channels_last_forward, to_channels_last_backward, numbers(2, 3, 3, 3), mistakes=[
-        wrong("transpose|order", "(0, 3, 1, 2)", "(0, 3, 2, 1)"),
-        wrong("transpose|order", "(0, 3, 1, 2)", "(0, 2, 3, 1)"),
-    ]),
-    *pair(pad_forward, pad_backward, numbers(3, 4), mistakes=[
-        wrong("off by one|order", "2:-1", "1:-2"),
-    ]),
-    *pair(add_forward, add_backward, numbers(3, 2), numbers(3, 2, seed=1), mistakes=[
-        wrong("sign", "dy, dy", "dy, -dy"),
-        wrong("factor", "dy, dy", "dy, dy / len(dy)"),
-    ]),
-    *pair(identity_forward, identity_backward, numbers(3, 4), mistakes=[
-        wrong("zero", "return dy", "return 0 * dy"),
-    ]),
+    *pair(
+        flatten_forward,
+        flatten_backward,
+        numbers(3, 2, 2),
+        mistakes=[
+            wrong("order", "dy.reshape(shape)", "dy.reshape(shape).transpose(0, 2, 1)"),
+        ],
+    ),
+    *pair(
+        to_channels_last_forward,
+        to_channels_last_backward,
+        numbers(2, 3, 3, 3),
+        mistakes=[
+            wrong("transpose|order", "(0, 3, 1, 2)", "(0, 3, 2, 1)"),
+            wrong("transpose|order", "(0, 3, 1, 2)", "(0, 2, 3, 1)"),
+        ],
+    ),
+    *pair(
+        pad_forward,
+        pad_backward,
+        numbers(3, 4),
+        mistakes=[
+            wrong("off by one|order", "2:-1", "1:-2"),
+        ],
+    ),
+    *pair(
+        add_forward,
+        add_backward,
+        numbers(3, 2),
+        numbers(3, 2, seed=1),
+        mistakes=[
+            wrong("sign", "dy, dy", "dy, -dy"),
+            wrong("factor", "dy, dy", "dy, dy / len(dy)"),
+        ],
+    ),
+    *pair(
+        identity_forward,
+        identity_backward,
+        numbers(3, 4),
+        mistakes=[
+            wrong("zero", "return dy", "return 0 * dy"),
+        ],
+    ),
     *pair(
         depthwise_forward,
         depthwise_backward,

@@ -167,10 +167,16 @@ CASES = [
             wrong("term", "dxhat - dxhat.mean(axis=-1, keepdims=True)", "dxhat.copy()"),
             wrong("term", "    dx -= xhat * (dxhat * xhat).mean(axis=-1, keepdims=True)\n", ""),
             wrong("sign", "dx -= xhat", "dx += xhat"),
-            wrong("factor", "(dxhat * xhat).mean(axis=-1, keepdims=True)", "(dxhat * xhat).sum(axis=-1, keepdims=True)"),
+            wrong(
+                "factor",
+                "(dxhat * xhat).mean(axis=-1, keepdims=True)",
+                "(dxhat * xhat).sum(axis=-1, keepdims=True)",
+            ),
             wrong("term|other factor", "dx / np.sqrt(v + 1e-5)", "dx"),
             wrong("term|other factor", "dxhat = dy * g", "dxhat = dy.copy()"),
-            wrong("axis|term|overwritten", "(dy * xhat).sum(axis=axes)", "(dy * xhat)[0].sum(axis=0)"),
+            wrong(
+                "axis|term|overwritten", "(dy * xhat).sum(axis=axes)", "(dy * xhat)[0].sum(axis=0)"
+            ),
         ],
     ),
     *pair(

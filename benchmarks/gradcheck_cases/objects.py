@@ -75,7 +75,7 @@ class TupleOfLayers:
 
 
 class Slots:
-    __slots__ = ("db", "dw", "w", "b", "x")
+    __slots__ = ("b", "db", "dw", "w", "x")
 
     def __init__(self):
         self.w, self.b = numbers(3, 3), numbers(3)
@@ -182,12 +182,11 @@ class BatchNorm:
 
     def __init__(self):
         self.gamma, self.beta = numbers(3, low=0.5), numbers(3)
-        self.running_mean, self.running_var = np.zeros(3), np.ones(3)
+        self.running_mean = np.zeros(3)
 
     def forward(self, x):
         mu, var = x.mean(0), x.var(0)
         self.running_mean = 0.9 * self.running_mean + 0.1 * mu
-        self.running_var = 0.9 * self.running_var + 0.1 * var
         self.std = np.sqrt(var + 1e-5)
         self.xhat = (x - mu) / self.std
         return self.gamma * self.xhat + self.beta
@@ -214,7 +213,7 @@ class Rnn:
         return np.stack(self.hs[1:], axis=1)
 
     def backward(self, dhs):
-        Wx, Wh, b = self.params
+        Wx, Wh, _ = self.params
         dWx, dWh, db = (np.zeros_like(p) for p in self.params)
         dxs, dh = np.zeros_like(self.xs), 0
         for t in reversed(range(self.xs.shape[1])):
@@ -224,8 +223,7 @@ class Rnn:
             db += dt.sum(axis=0)
             dxs[:, t] = dt @ Wx.T
             dh = dt @ Wh.T
-        for i, g in enumerate((dWx, dWh, db)):
-            self.grads[i][...] = g
+        self.grads = [dWx, dWh, db]
         return dxs
 
 
@@ -285,7 +283,11 @@ CASES = [
         X,
         weights={"layers[0].W": "layers[0].dW", "layers[2].W": "layers[2].dW"},
         mistakes=[
-            wrong("mask", "            dout[self.mask] = 0\n            return dout", "            return dout"),
+            wrong(
+                "mask",
+                "            dout[self.mask] = 0\n            return dout",
+                "            return dout",
+            ),
             wrong("factor", "self.x.T.dot(dout)", "self.x.T.dot(dout) / len(dout)"),
             wrong("sign", "dout.dot(self.W.T)", "-dout.dot(self.W.T)"),
         ],

@@ -12,7 +12,7 @@ def sigmoid(x):
 
 
 def rnn_forward(x, h0, Wx, Wh, b):
-    N, T, D = x.shape
+    N, T, _ = x.shape
     h = np.zeros((N, T, h0.shape[1]))
     prev = h0
     for t in range(T):
@@ -23,7 +23,7 @@ def rnn_forward(x, h0, Wx, Wh, b):
 
 def rnn_backward(dh, cache):
     x, h0, Wx, Wh, h = cache
-    N, T, D = x.shape
+    T = x.shape[1]
     dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros(len(Wh))
     dprev = np.zeros_like(h0)
     for t in reversed(range(T)):
@@ -84,7 +84,7 @@ def lstm_step_backward(douts, cache):
 
 def lstm_forward(x, Wi, Wf, Wo, Wg):
     """Each gate has its own matrix, for [x, h]."""
-    N, T, D = x.shape
+    N, T, _ = x.shape
     H = Wi.shape[1]
     h, c, steps, hs = np.zeros((N, H)), np.zeros((N, H)), [], []
     for t in range(T):

@@ -1,6 +1,7 @@
 """From wrong numbers to a likely mistake, where one explains them.
 
-Every mistake that is known here is a row of a table (``guesses``, ``operations``, ``rules``): a
+Every mistake that is known here is a row of a table (``guesses``, ``operations``, ``slopes``,
+``products``): a
 sentence, and what the gradient would be if it were so. One that explains the wrong numbers to
 rounding is told; where none does, nothing is.
 """
@@ -18,7 +19,8 @@ from minienc.verify.lesson.guesses import factors, guesses
 from minienc.verify.lesson.operations import Told, places, shares
 from minienc.verify.lesson.overlaps import of_overlaps
 from minienc.verify.lesson.patterns import of_places, of_shapes, of_sizes
-from minienc.verify.lesson.rules import straight, wrong_products, wrong_slopes
+from minienc.verify.lesson.products import wrong_products
+from minienc.verify.lesson.slopes import straight, wrong_slopes
 
 
 def diagnose(result: TensorResult, evidence: Evidence, numeric: np.ndarray | None) -> list[str]:
@@ -74,18 +76,13 @@ def _ratio(ways: list[Way], evidence: Evidence) -> float | None:
     return ratio if same and abs(ratio - 1) > 1e-3 else None
 
 
-def _of_factor(
-    name: str, ratio: float, ways: list[Way], evidence: Evidence
-) -> Iterator[list[str]]:
+def _of_factor(name: str, ratio: float, ways: list[Way], evidence: Evidence) -> Iterator[list[str]]:
     """A factor by its name, or as it is."""
     size = name_of_size(ratio, evidence.trial)
     told = next((t for t in shares(name, ways, evidence) if "times too" in t.sentence), None)
-    if size:
-        yield [f"your d{name} is {size}"]
-    elif told:
-        yield [f"your d{name}: {told.sentence}"]
-    else:
-        yield [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
+    sentences = [f"your d{name} is {size}"] if size else []
+    sentences += [f"your d{name}: {told.sentence}"] if told else []
+    yield sentences or [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
 
 
 def _of_slopes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:

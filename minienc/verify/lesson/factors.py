@@ -20,7 +20,9 @@ def name_of_factor(c: float, operation: Operation) -> str:
     for number in constants(operation):
         if name == "power":
             if _near(c * number, 1):
-                return f"{number:g} times too small: the {number:g} of the power's derivative ({text})"
+                return (
+                    f"{number:g} times too small: the {number:g} of the power's derivative ({text})"
+                )
             continue
         what = f"the division by {number:.4g}" if "divide" in name else f"the factor {number:.4g}"
         by = 1 / number if "divide" in name else number
@@ -28,9 +30,9 @@ def name_of_factor(c: float, operation: Operation) -> str:
             if _near(c, abs(factor)):
                 return f"{_times(c)}: {what} in {text} {how}"
     x = operation.operands[0]
-    if name == "square" or (name == "multiply" and np.array_equal(x, operation.operands[1])):
-        if _near(2 * c, 1):
-            return f"2 times too small: the derivative of a square is 2 x ({text})"
+    is_square = name == "square" or (name == "multiply" and np.array_equal(*operation.operands))
+    if is_square and _near(2 * c, 1):
+        return f"2 times too small: the derivative of a square is 2 x ({text})"
     if name in ("mean", "var", "std"):
         n = np.size(x) / max(np.size(operation.output), 1)
         for factor, how in ((n, "is missing"), (1 / n, "is there twice")):
@@ -69,8 +71,10 @@ def name_of_size(c: float, trial: Trial) -> str:
         if words:
             size, told = f"{number:.4g}", " or ".join(words[:3])
             end = (
-                "is the 1/N missing?" if large else "was a sum turned into a mean?"
-            ) if "root" not in told else "is the scale missing?"
+                ("is the 1/N missing?" if large else "was a sum turned into a mean?")
+                if "root" not in told
+                else "is the scale missing?"
+            )
             return f"{size} times too {'large' if large else 'small'}: {size} is {told}, {end}"
     return ""
 
@@ -89,7 +93,10 @@ def _sizes(trial: Trial) -> Iterator[tuple[float, str]]:
         yield _sizable(n), f"the length of axis {axis} of {name}"
     if len(shape) == 4:
         for axes in ((1, 2), (2, 3)):
-            yield shape[axes[0]] * shape[axes[1]], f"the size of axes {axes[0]} and {axes[1]} of {name}"
+            yield (
+                shape[axes[0]] * shape[axes[1]],
+                f"the size of axes {axes[0]} and {axes[1]} of {name}",
+            )
     if len(shape) >= 3:
         yield shape[0] * shape[1], f"the size of axes 0 and 1 of {name}"
         yield int(np.prod(shape)) / shape[-1], f"the size of all axes of {name} but the last"
@@ -98,7 +105,8 @@ def _sizes(trial: Trial) -> Iterator[tuple[float, str]]:
             yield y.size / y.shape[axis], f"the size of all axes of the output but {which}"
     for k, a in trial.arguments.items():
         for n in np.shape(a):
-            yield (n**0.5 if n > 1 else 0), f"the square root of {n}, an axis of {k}"
+            if n**0.5 % 1:  # the root of 4 is just a 2
+                yield n**0.5, f"the square root of {n}, an axis of {k}"
         if isinstance(a, float) and 0 < a < 1:
             yield 1 / a, f"1/{k}"
             yield 1 / (1 - a), f"1/(1 - {k})"

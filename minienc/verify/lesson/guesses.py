@@ -64,13 +64,13 @@ def _turned(name: str, evidence: Evidence, sentence: str, turn: Turn) -> Guess:
 def _of_directions(shape: tuple[int, ...]) -> Iterator[tuple[str, Turn]]:
     axes = [k for k, n in enumerate(shape) if n > 1]
     for order in permutations(range(len(shape))) if len(shape) <= 4 else ():
-        if order != tuple(range(len(shape))) and tuple(shape[k] for k in order) == shape:
-            if any(shape[k] > 1 for k, m in enumerate(order) if k != m):
-                where = "" if len(shape) == 2 else f": its axes stand in the order {order}"
-                yield (
-                    f"{{}} equals the transpose of the right one{where}",
-                    lambda d, order=order: d.transpose(np.argsort(order)),
-                )
+        moved = [k for k, m in enumerate(order) if k != m and shape[k] > 1]
+        if moved and tuple(shape[k] for k in order) == shape:
+            where = "" if len(shape) == 2 else f": its axes stand in the order {order}"
+            yield (
+                f"{{}} equals the transpose of the right one{where}",
+                lambda d, order=order: d.transpose(np.argsort(order)),
+            )
     if len(shape) == 2 == len(axes) and shape[0] != shape[1]:
         yield (
             "{} has the numbers of the transpose, reshaped: transpose instead",
@@ -107,7 +107,7 @@ def _along(axis: int, n: int) -> Iterator[tuple[str, Turn]]:
     for start in (0, 1) if n % 2 == 0 and n > 2 else ():
         which = ("first", "second")[start]
         yield (
-            f"of every two places{{1}} of {{0}} only the {which} counts: a term of the sum is missing",
+            f"of every two places{{1}} of {{0}} only the {which} counts: a term is missing",
             lambda d, start=start: sum(_part(axis, k)(d) for k in range(start, n, 2)),
         )
     left = "where is the loop left?"
@@ -146,8 +146,10 @@ def _of_factors(shape: tuple[int, ...], evidence: Evidence) -> Iterator[tuple[st
     seen: list[np.ndarray] = []
     for operation in evidence.operations:
         q = operation.output
-        fits = q.ndim <= len(shape) and all(n in (1, m) for n, m in zip(q.shape[::-1], shape[::-1]))
-        if not fits or q.size < 2 or np.ptp(q) == 0 or not np.all(q):
+        last = zip(q.shape[::-1], shape[::-1], strict=False)
+        if q.ndim > len(shape) or not all(n in (1, m) for n, m in last):
+            continue
+        if q.size < 2 or np.ptp(q) == 0 or not np.all(q):
             continue
         if len(seen) >= MANY_STEPS or any(np.array_equal(q, other) for other in seen):
             continue

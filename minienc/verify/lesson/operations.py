@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from minienc.verify.lesson.evidence import Changes, Evidence, Way
 from minienc.verify.lesson.factors import name_of_factor, name_of_length, name_of_size
 from minienc.verify.lesson.tape import Change, Operation
@@ -169,6 +167,8 @@ def _of_reductions(name: str, ways: list[Way], evidence: Evidence) -> Iterator[T
 
 def _comes_from_before(place: Place) -> bool:
     """Whether an operand is what an earlier turn of the loop left."""
-    turn_of = {k: turn for found in sites(place.operations).values() for turn, k in enumerate(found)}
+    turn_of = {
+        k: turn for found in sites(place.operations).values() for turn, k in enumerate(found)
+    }
     sources = [(k, place.operations[k].sources[place.operands[0]]) for k in place.numbers[1:]]
     return any(s is not None and turn_of[s] < turn_of[k] for k, s in sources)

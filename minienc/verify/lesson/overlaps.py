@@ -1,4 +1,4 @@
-"""Sums that are overwritten: where windows overlap, or an index occurs twice, one part counts alone."""
+"""Sums that are overwritten: where windows overlap, one of them counts alone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def of_overlaps(
         w = wrong.ravel()
         if w.sum() > 1 and (several & one_alone)[w].all() and not several[~w].any():
             return [
-                f"your d{name} is wrong where several places of the output use the same number, and "
-                f"has one place's part alone there: is `=` written for `+=`?"
+                f"your d{name} is wrong where several places of the output use the same number: it "
+                f"has the part of one of them alone. Is `=` written for `+=`?"
             ]
     return []
 

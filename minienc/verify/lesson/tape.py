@@ -1,4 +1,4 @@
-"""The operations of a forward, written down one by one; and the same forward with one of them altered.
+"""The operations of a forward, written down; and the same forward with some of them altered.
 
 A wrong backward is often the right one of another forward: of one in which nothing comes back
 through the mean, or in which tanh has the slope 1. To build such a forward, its arguments are
@@ -127,7 +127,7 @@ class Watched(np.ndarray):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """A mask that is written through is an operation, as in ``out[x < 0] = 0``."""
-        if getattr(key, "dtype", None) != bool or self.tape is None:
+        if getattr(getattr(key, "dtype", None), "kind", "") != "b" or self.tape is None:
             super().__setitem__(plain(key), plain(value))
             return
 
