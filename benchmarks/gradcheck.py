@@ -1,5 +1,5 @@
-"""How many wrong gradients does a gradient checker catch, how many right ones does it fail, and what
-does it say of the cause? ``python -m benchmarks.gradcheck [--save]``
+"""How many wrong gradients does a gradient checker catch, how many right ones does it fail, and
+what does it say of the cause? ``python -m benchmarks.gradcheck [--save]``
 
 The same functions, with the same wrong and right backwards (``gradcheck_cases``), go through
 minienc's ``gradcheck`` and, where they are installed (extra ``bench``), through
@@ -29,7 +29,7 @@ from minienc.layers import Dense, Input
 from minienc.models import Model
 from minienc.verify import SubjectError, gradcheck
 
-# ------------------------------------------------------------------------- the same for all checkers
+# ------------------------------------------------------------------------ the same for all of them
 
 
 def as_vector(case: Case) -> tuple[Callable, Callable, tuple]:

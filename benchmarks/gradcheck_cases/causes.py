@@ -18,11 +18,13 @@ SAYS = {
     "factor": r"times too (large|small)",
     "axis": r"axis|summed",
     "twice": r"twice|has dy in it",
-    "other factor": r"the factor|in the other.s place|stands its|transpose|off by one|once too often"
-    r"|square is missing",
+    "other factor": r"the factor|in the other.s place|stands its|transpose|off by one"
+    r"|once too often|square is missing",
     "zero": r"zero everywhere|gave no gradient",
     "order": r"run(s)? backwards|place|other way|dy as it came|numbers of the transpose|axes",
-    "repeated": r"repeated",
+    "repeated": r"repeated|`\+=`",
+    "a row zero": r"left out",
+    "a small bias": r"too much in each element",
     "dy": r"dy that it is given is not used|not linear in dy|no term of dy",
     "epsilon": r"epsilon",
     "accumulates": r"accumulates",

@@ -87,7 +87,7 @@ def pair(forward: Callable, backward: Callable, *args: Any, mistakes: Any = ()) 
             backward,
             args,
             args,
-            lambda *given: gradcheck(forward, backward, *given),
+            lambda *given, **options: gradcheck(forward, backward, *given, **options),
         )
 
     return [case(backward), *(case(spoil(backward, m), m) for m in mistakes)]
@@ -109,7 +109,7 @@ def loss(f: Callable, gradient: Callable, *args: Any, mistakes: Any = ()) -> lis
             backward,
             args,
             args,
-            lambda *given: gradcheck(f, *given, gradient=gradient),
+            lambda *given, **options: gradcheck(f, *given, gradient=gradient, **options),
         )
 
     return [case(gradient), *(case(spoil(gradient, m), m) for m in mistakes)]
@@ -153,7 +153,7 @@ def layer(
             backward,
             (*args, *values),
             args,
-            lambda *given: gradcheck(new(), *given),
+            lambda *given, **options: gradcheck(new(), *given, **options),
         )
 
     return [case(make), *(case(spoil(make, m), m) for m in mistakes)]

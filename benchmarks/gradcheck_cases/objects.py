@@ -257,8 +257,7 @@ def saturated_gate(w):
 
 
 def saturated_gate_gradient(w):
-    s = 1 / (1 + np.exp(-w))
-    return s * (1 - s)
+    return np.exp(-w) / (1 + np.exp(-w)) ** 2
 
 
 def _use(one, x):

@@ -159,11 +159,8 @@ class Meter:
 
     def _own_size(self, direction: Direction) -> float:
         """The size of the single element that moves; 0 where all elements move."""
-        return (
-            0.0
-            if direction.at is None
-            else float(self.trial.arguments[direction.name][direction.at])
-        )
+        x, at = self.trial.arguments[direction.name], direction.at
+        return 0.0 if at is None else float(x[at])
 
     def sides(self, direction: Direction, d: Derivative) -> Sides | None:
         """The slopes to both sides if the point is a kink in this direction; else None."""

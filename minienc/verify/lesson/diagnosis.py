@@ -42,7 +42,7 @@ def diagnose(result: TensorResult, evidence: Evidence, numeric: np.ndarray | Non
     return (
         next(_fitting(name, ways, evidence), None)
         or of_overlaps(name, yours, numeric, evidence)
-        or of_sizes(name, yours, numeric)
+        or of_sizes(name, yours, numeric, evidence)
     )
 
 
@@ -59,6 +59,9 @@ def _fitting(name: str, ways: list[Way], evidence: Evidence) -> Iterator[list[st
     for told in evidence.believed:
         if told.fits(name, ways):
             yield [f"your d{name}: {told.sentence}"]
+    if (number := _added(ways, evidence)) is not None:
+        told = f"your d{name} has the same number, {number:.3g}, too much in each element"
+        yield [f"{told}, whatever dy is"]
     yield from ([g.sentence] for g in guesses(name, evidence) if evidence.explains(g.says, ways))
     for table in (_of_slopes, shares, _of_rules, _of_straight):
         for told in table(name, ways, evidence):
@@ -74,6 +77,15 @@ def _ratio(ways: list[Way], evidence: Evidence) -> float | None:
     ratio = ways[0].yours / ways[0].right
     same = evidence.explains(lambda way: ratio * way.right, ways)
     return ratio if same and abs(ratio - 1) > 1e-3 else None
+
+
+def _added(ways: list[Way], evidence: Evidence) -> float | None:
+    """A number that is added to each element, with whatever cotangent."""
+    if len(ways[0].direction) < 2 if ways[0].direction.ndim else True:
+        return None
+    number = (ways[0].yours - ways[0].right) / ways[0].direction.sum()
+    added = lambda way: way.right + number * way.direction.sum()  # noqa: E731
+    return number if evidence.explains(added, ways) else None
 
 
 def _of_factor(name: str, ratio: float, ways: list[Way], evidence: Evidence) -> Iterator[list[str]]:

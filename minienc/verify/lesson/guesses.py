@@ -8,6 +8,7 @@ row holds A', what it does to the direction; or what it does to the cotangent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import permutations
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from minienc.verify.lesson.evidence import Evidence, Way
 from minienc.verify.line import Outputs, weigh
 
-Turn = Callable[[np.ndarray], np.ndarray]
+Turn = Callable[..., np.ndarray]
 MANY_STEPS = 24  # steps of a loop, each of which needs evaluations of its own
 
 
@@ -33,13 +34,12 @@ def guesses(name: str, evidence: Evidence) -> Iterator[Guess]:
     for sentence, turn in _of_directions(shape):
         yield _turned(name, evidence, sentence, turn)
     for sentence, other in _of_cotangents(y):
-        says = lambda way, other=other: evidence.slope(name, way.direction, other(way.v))  # noqa: E731
-        yield Guess(sentence.format(f"your d{name}"), says)
+        yield _with_cotangent(name, evidence, sentence, other)
     for sentence, says in _of_others(name, shape, evidence):
         yield Guess(sentence.format(f"your d{name}"), says)
     for sentence, axis in _of_steps(shape, y):
-        says = lambda way, axis=axis: _by_steps(name, evidence, way, axis)  # noqa: E731
-        yield Guess(sentence.format(f"your d{name}"), says)
+        by_steps = partial(_by_steps, name, evidence, axis)
+        yield Guess(sentence.format(f"your d{name}"), by_steps)
 
 
 def factors(name: str, evidence: Evidence) -> Iterator[Guess]:
@@ -51,6 +51,11 @@ def factors(name: str, evidence: Evidence) -> Iterator[Guess]:
     if len(y) == 1 and y[0].shape == shape:
         says = lambda way: weigh((way.direction,), way.v)  # noqa: E731
         yield Guess(f"your d{name} is dy as it came: nothing is done with it", says)
+
+
+def _with_cotangent(name: str, evidence: Evidence, sentence: str, other: Callable) -> Guess:
+    says = lambda way: evidence.slope(name, way.direction, other(way.v))  # noqa: E731
+    return Guess(sentence.format(f"your d{name}"), says)
 
 
 def _turned(name: str, evidence: Evidence, sentence: str, turn: Turn) -> Guess:
@@ -108,7 +113,7 @@ def _along(axis: int, n: int) -> Iterator[tuple[str, Turn]]:
         which = ("first", "second")[start]
         yield (
             f"of every two places{{1}} of {{0}} only the {which} counts: a term is missing",
-            lambda d, start=start: sum(_part(axis, k)(d) for k in range(start, n, 2)),
+            lambda d, start=start: sum((_part(axis, k)(d) for k in range(start, n, 2)), 0 * d),
         )
     left = "where is the loop left?"
     if n > 2:
@@ -162,7 +167,7 @@ def _of_factors(shape: tuple[int, ...], evidence: Evidence) -> Iterator[tuple[st
 # ------------------------------------------------------------------ the right way, from another dy
 
 
-def _of_cotangents(y: Outputs) -> Iterator[tuple[str, Callable[[Outputs], Outputs]]]:
+def _of_cotangents(y: Outputs) -> Iterator[tuple[str, Callable[..., Outputs]]]:
     if max((part.size for part in y), default=0) > 1:
         yield (
             "{} is right for a dy of ones: the dy that it is given is not used",
@@ -188,7 +193,7 @@ def _of_cotangents(y: Outputs) -> Iterator[tuple[str, Callable[[Outputs], Output
 
 def _of_others(
     name: str, shape: tuple[int, ...], evidence: Evidence
-) -> Iterator[tuple[str, Callable[[Way], float]]]:
+) -> Iterator[tuple[str, Callable[..., float]]]:
     """Another argument's gradient, dy itself, the Jacobian's product from the other side."""
     trial = evidence.trial
     for other in trial.subject.differentiable:
@@ -219,7 +224,7 @@ def _of_steps(shape: tuple[int, ...], y: Outputs) -> Iterator[tuple[str, int]]:
             )
 
 
-def _by_steps(name: str, evidence: Evidence, way: Way, axis: int) -> float:
+def _by_steps(name: str, evidence: Evidence, axis: int, way: Way) -> float:
     """The slope of each step's outputs in that step's direction alone."""
     total = 0.0
     for k in range(way.direction.shape[axis]):

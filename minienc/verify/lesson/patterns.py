@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minienc.verify.lesson.evidence import Evidence
+from minienc.verify.lesson.formulas import candidates
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments
 
@@ -17,11 +19,19 @@ def of_places(
     return _of_rows(name, yours, numeric, arguments) or _of_mask(name, yours, numeric)
 
 
-def of_sizes(name: str, yours: np.ndarray, numeric: np.ndarray | None) -> list[str]:
-    """A sentence about how wrong they are."""
+def of_sizes(
+    name: str, yours: np.ndarray, numeric: np.ndarray | None, evidence: Evidence
+) -> list[str]:
+    """A sentence about how wrong they are, where the forward's operations say nothing."""
     if numeric is None:
         return []
-    return _of_sums(name, yours, numeric) or _of_epsilon(name, yours, numeric)
+    if evidence.operations:
+        return _of_sums(name, yours, numeric)
+    return (
+        _of_formulas(name, yours, evidence)
+        or _of_sums(name, yours, numeric)
+        or _of_epsilon(name, yours, numeric)
+    )
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
@@ -54,11 +64,20 @@ def _of_sums(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     return []
 
 
+def _of_formulas(name: str, yours: np.ndarray, evidence: Evidence) -> list[str]:
+    """A dense layer's backward with a common mistake."""
+    trial = evidence.trial
+    for mistake, value in candidates(name, yours.shape, trial.arguments, trial.v, trial.y):
+        if _close(yours, value):
+            return [f"your d{name}: {mistake}"]
+    return []
+
+
 def _of_epsilon(name: str, yours: np.ndarray, numeric: np.ndarray) -> list[str]:
     """Nearly right: log(p + 1e-7) with the gradient of log(p)."""
     size = np.abs(numeric).max(initial=0)
     gap = float(np.abs(yours - numeric).max(initial=0) / size) if size > 0 else 1.0
-    if not gap < 1e-3:
+    if not gap < 1e-4:
         return []
     return [f"your d{name} differs by {gap:.0e} only: an epsilon in the forward?"]
 

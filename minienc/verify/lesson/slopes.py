@@ -47,7 +47,7 @@ class Chain(NamedTuple):
         for k in self.inside:
             was = self.operations[k]
             given = [
-                made.get(s, u) if np.ndim(a) else a
+                made.get(-1 if s is None else s, u) if np.ndim(a) else a
                 for s, a in zip(was.sources, was.operands, strict=True)
             ]
             made[k] = was.call(given)
@@ -154,8 +154,8 @@ def straight(operations: list[Operation]) -> Iterator[tuple[str, Changes, Change
     for chains in _chains(operations):
         text = chains[0].operations[chains[0].last].text
         slopes, nothing = ([f(c.w) for c in chains] for f in (np.ones_like, np.zeros_like))
-        both = (_with_slopes(zip(chains, s, strict=True)) for s in (slopes, nothing))
-        yield (f"`{text}`", *both)
+        line, held = (_with_slopes(zip(chains, s, strict=True)) for s in (slopes, nothing))
+        yield f"`{text}`", line, held
 
 
 def kind_of(chain: Chain) -> str:

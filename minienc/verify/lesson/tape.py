@@ -158,7 +158,7 @@ class Watched(np.ndarray):
             out[0].name, out[0].source = "", getattr(result, "source", None)
         return out[0]
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kw: dict) -> Any:
+    def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
         if function.__name__ in MOVES:
             return super().__array_function__(function, types, args, kw)
         leaves: list[Any] = []
@@ -214,7 +214,8 @@ def _put_back(form: Any, operands: Iterator) -> Any:
 
 def _site(name: str) -> tuple:
     """The callers, from the operation outwards to where the checker calls the forward."""
-    frame, site = sys._getframe(1), []
+    site: list[tuple[Any, int]] = []
+    frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(HERE):
