@@ -115,7 +115,7 @@ def _along(axis: int, n: int) -> Iterator[tuple[str, Turn]]:
             f"of every two places{{1}} of {{0}} only the {which} counts: a term is missing",
             lambda d, start=start: sum((_part(axis, k)(d) for k in range(start, n, 2)), 0 * d),
         )
-    left = "where is the loop left?"
+    left = "where is the loop left, or is `=` written for `+=`?"
     if n > 2:
         yield f"only the first place{{1}} of {{0}} is written, and right: {left}", first
         yield f"only the last place{{1}} of {{0}} is written, and right: {left}", last
@@ -201,6 +201,14 @@ def _of_others(
             yield (
                 f"{{}} is the gradient of {other}: the one stands in the other's place",
                 lambda way, other=other: evidence.slope(other, way.direction, way.v),
+            )
+    for other, a in trial.arguments.items():
+        square = getattr(a, "ndim", 0) == 2 and shape[-1:] * 2 == a.shape and other != name
+        if square and a.dtype.kind == "f" and np.linalg.cond(a) < 1e4:
+            turn = a.T @ np.linalg.inv(a)
+            yield (
+                f"in {{}}, {other} is transposed where it should not be, or not where it should",
+                lambda way, turn=turn: evidence.slope(name, way.direction @ turn, way.v),
             )
     if len(trial.y) == 1 and trial.y[0].shape == shape:
         yield (

@@ -106,8 +106,9 @@ def _rolled(step: int) -> Change:
 
 
 def _turned_round(was: Operation, now: list) -> Any:
-    condition, a, b = was.operands
-    return was.output + np.where(condition, now[2] - b, now[1] - a)
+    mask = np.logical_not(was.operands[0])
+    moved, before = was.call([mask, *now[1:]]), was.call([mask, *was.operands[1:]])
+    return was.output + moved - before
 
 
 def _with_partner(i: int, j: int, partner: np.ndarray) -> Change:

@@ -22,6 +22,9 @@ def wrong_slopes(operations: list[Operation], known: bool) -> Iterator[tuple[str
     for chains in _chains(operations):
         if bool(kind_of(chains[0])) == known:
             yield from _wrong_slopes(chains)
+    for chain in _softmaxes(operations) if known else ():
+        told = f"the derivative of the softmax is missing (`{operations[chain.last].text}`)"
+        yield told, _with_slopes([(chain, np.ones_like(chain.w))])
 
 
 class Chain(NamedTuple):
@@ -47,7 +50,7 @@ class Chain(NamedTuple):
         for k in self.inside:
             was = self.operations[k]
             given = [
-                made.get(-1 if s is None else s, u) if np.ndim(a) else a
+                made.get(-1 if s is None else s, u) if _is_moving(a) else a
                 for s, a in zip(was.sources, was.operands, strict=True)
             ]
             made[k] = was.call(given)
@@ -71,9 +74,22 @@ def _chains(operations: list[Operation]) -> Iterator[list[Chain]]:
         roots[k] = root
         _, first, operand, inside = root
         chain = Chain(first, operand, k, inside, operations)
-        if chain.u.shape == chain.w.shape and chain.u.size > 1:
+        if chain.u.shape == chain.w.shape:
             found.setdefault((operations[first].site, operation.site), []).append(chain)
     yield from found.values()
+
+
+def _softmaxes(operations: list[Operation]) -> Iterator[Chain]:
+    """From what an exponential is taken of to that divided by its sum."""
+    for k, operation in enumerate(operations):
+        if operation.name != "divide" or not all(map(_is_moving, operation.operands)):
+            continue
+        (a, b), made = operation.operands, operation.sources[0]
+        if made is None or a.ndim != b.ndim or operations[made].name != "exp":
+            continue
+        axes = tuple(i for i in range(a.ndim) if b.shape[i] != a.shape[i])
+        if axes and np.allclose(a.sum(axes, keepdims=True), b):
+            yield Chain(made, 0, k, (made, k), operations)
 
 
 def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
@@ -86,7 +102,7 @@ def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
     found: dict[Any, tuple[int, int]] = {}
     inside = {k}
     for i, a in enumerate(operation.operands):
-        if not np.ndim(a) and operation.sources[i] is None:
+        if not _is_moving(a) and operation.sources[i] is None:
             continue
         if np.shape(a) != operation.output.shape:
             return None
@@ -106,6 +122,11 @@ def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
     return key, first, operand, tuple(sorted(inside))
 
 
+def _is_moving(a: Any) -> bool:
+    """Whether it is an array of numbers: not a number of Python's, and not a mask."""
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
 def _wrong_slopes(chains: list[Chain]) -> Iterator[tuple[str, Changes]]:
     """An activation whose derivative is forgotten, or another."""
     text, kind = f"`{chains[0].operations[chains[0].last].text}`", kind_of(chains[0])
@@ -113,7 +134,8 @@ def _wrong_slopes(chains: list[Chain]) -> Iterator[tuple[str, Changes]]:
         slopes = [c.slope(c.u) for c in chains]
     except Exception:  # not what it was taken for
         return
-    if not all(np.isfinite(s).all() for s in slopes) or np.ptp(slopes[0]) == 0:
+    every = np.concatenate([np.ravel(s) for s in slopes])
+    if not np.isfinite(every).all() or np.allclose(every, every[0], rtol=1e-6):
         return
     for sentence, wrong in WRONG_SLOPES[kind] + WRONG_SLOPES["any"]:
         with np.errstate(all="ignore"):
