@@ -19,7 +19,7 @@ from minienc.verify.lesson.guesses import factors, guesses
 from minienc.verify.lesson.operations import Told, places, shares
 from minienc.verify.lesson.overlaps import of_overlaps
 from minienc.verify.lesson.patterns import of_places, of_shapes, of_sizes
-from minienc.verify.lesson.products import wrong_products
+from minienc.verify.lesson.products import wrong_products, wrong_signs
 from minienc.verify.lesson.slopes import straight, wrong_slopes
 
 
@@ -104,8 +104,9 @@ def _of_slopes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]
 
 def _of_rules(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """Other operations whose rule is another one in the backward."""
-    others = (wrong_slopes(evidence.operations, known=False), wrong_products(evidence.operations))
-    for table in others:
+    operations = evidence.operations
+    others = wrong_slopes(operations, known=False), wrong_products(operations)
+    for table in (wrong_signs(operations), *others):
         yield from _of_changes(name, ways, evidence, table)
 
 

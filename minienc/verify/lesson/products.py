@@ -26,6 +26,22 @@ def wrong_products(operations: list[Operation]) -> Iterator[tuple[str, Changes]]
         yield from _wrong_axis(place)
 
 
+def wrong_signs(operations: list[Operation]) -> Iterator[tuple[str, Changes]]:
+    """In a loop, what has the wrong sign in each turn has it twice after two: no share shows it."""
+    for place in places(operations):
+        if len(place.numbers) > 1:
+            told = f"what comes back through {place.told} has the wrong sign"
+            yield told, dict.fromkeys(place.numbers, _mirrored(place.operands))
+
+
+def _mirrored(operands: tuple[int, ...]) -> Change:
+    def change(was: Operation, now: list) -> Any:
+        held = was.call([was.operands[k] if k in operands else a for k, a in enumerate(now)])
+        return held - (was.call(now) - held)
+
+    return change
+
+
 def _wrong_products(place: Place) -> Iterator[tuple[str, Changes]]:
     """A product's gradient with another factor: none, transposed, of another step, any other."""
     first, (i, *more) = place.first, place.operands
