@@ -21,21 +21,30 @@ ELEMENTWISE = 600  # tensors of at most so many elements are checked one by one,
 ELEMENTWISE_OF_LARGE = 30  # or so many, where all tensors together have more than
 LARGE = 20_000  # so many, for each evaluation takes long then
 DIRECTIONS = 6
+DIRECTIONS_OF_SLOW = 2  # where the time is short
+EVALUATIONS = 8  # of the forward that an element or a direction takes, or so
 
 
 def examine(
-    meter: Meter, name: str, exhaustive: bool = False, oracles: Sequence[Oracle] = ()
+    meter: Meter,
+    name: str,
+    exhaustive: bool = False,
+    oracles: Sequence[Oracle] = (),
+    part: float = 1.0,
 ) -> TensorResult:
-    """One argument's gradient."""
+    """One argument's gradient; element by element only where that takes no more than this part of
+    the time that is left."""
     arguments, differentiable = meter.trial.arguments, meter.trial.subject.differentiable
     x, gradient = arguments[name], meter.trial.gradients[name]
     is_large = sum(arguments[k].size for k in differentiable) > LARGE
     small = exhaustive or x.size <= (ELEMENTWISE_OF_LARGE if is_large else ELEMENTWISE)
-    result = TensorResult(name, tuple(x.shape), "elements" if small else "directions")
+    hurried = small and not exhaustive and not meter.affords(EVALUATIONS * x.size, part)
+    method = "elements" if small and not hurried else "directions"
+    result = TensorResult(name, tuple(x.shape), method, hurried=hurried)
     if _is_settled(result, meter, x, gradient):
         return result
     gradient = np.asarray(gradient)
-    if small:
+    if method == "elements":
         _by_elements(result, meter, gradient)
     else:
         _by_directions(result, meter, gradient)
@@ -127,8 +136,9 @@ def _examine_ties(result: TensorResult, meter: Meter, gradient: np.ndarray) -> N
 
 
 def _by_directions(result: TensorResult, meter: Meter, gradient: np.ndarray) -> None:
-    result.checked = DIRECTIONS
-    for _ in range(DIRECTIONS):
+    slow = not meter.affords(EVALUATIONS * DIRECTIONS)
+    result.checked = DIRECTIONS_OF_SLOW if slow else DIRECTIONS
+    for _ in range(result.checked):
         direction = meter.draw(result.name)
         yours, d = _compare(meter, direction, gradient)
         result.n_unchanged += d.unchanged

@@ -41,6 +41,7 @@ class TensorResult:
     name: str
     shape: tuple[int, ...]
     method: str  # "elements" or "directions"
+    hurried: bool = False  # directions only because elements would have taken too long
     checked: int = 0  # elements or directions
     touched: float = 1.0  # the fraction of elements that the check depends on
     wrong: list[Element] = field(default_factory=list)  # the worst first
@@ -92,6 +93,7 @@ class Findings:
     tensors: list[TensorResult] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # broken laws: each makes the check fail
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # for want of time
     unchecked: dict[str, str] = field(default_factory=dict)  # what was left out -> why
     oracles: dict[str, str] = field(default_factory=dict)  # name -> why it has nothing to say
     mutants: int = 0  # planted mistakes

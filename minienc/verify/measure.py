@@ -7,6 +7,8 @@ a closer look, with steps of the element's own size, and the noise of this very 
 
 from __future__ import annotations
 
+import math
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -53,14 +55,30 @@ class Meter:
     """Measures derivatives at the point of a trial, and keeps them."""
 
     def __init__(
-        self, trial: Trial, rng: np.random.Generator, eps: float = 0.0, rtol: float = RTOL
+        self,
+        trial: Trial,
+        rng: np.random.Generator,
+        eps: float = 0.0,
+        rtol: float = RTOL,
+        until: float = math.inf,
     ) -> None:
         self.trial, self.rng, self.rtol = trial, rng, rtol  # the generator is for directions
-        self.evaluations = 0  # of the forward
+        self.until = until  # when the time for it is over
+        self.evaluations, self.seconds = 0, 0.0  # of the forward
         self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}  # by argument
         self.coarse: dict[str, float] = {}  # what the backward rounds to, by argument
         self.eps = eps or _precision_near(trial)  # the relative error of an output by its type,
         self.noise = 0.0  # and as it is measured, when it is needed first
+
+    def left(self) -> float:
+        """The seconds that are left."""
+        return self.until - perf_counter()
+
+    def affords(self, evaluations: int, part: float = 1.0) -> bool:
+        """Whether so many more take no more than this part of the seconds that are left."""
+        if not self.evaluations:
+            self.line(self.draw(self.trial.subject.differentiable[0])).at(0.0)
+        return evaluations * self.seconds / self.evaluations <= part * self.left()
 
     def draw(self, name: str) -> Direction:
         """A random direction, in which all elements move."""
@@ -72,12 +90,15 @@ class Meter:
         x = arguments[direction.name]
 
         def at(t: float) -> Outputs:
-            self.evaluations += 1
+            started = perf_counter()
             try:
                 moved = {**arguments, direction.name: x + t * direction.vector}
                 return float_outputs(self.trial.subject.outputs(moved))
             except OUTSIDE:
                 return tuple(np.full(part.shape, np.nan) for part in y)
+            finally:
+                self.evaluations += 1
+                self.seconds += perf_counter() - started
 
         return Line(at, v, y, self.noise)
 
@@ -143,11 +164,8 @@ class Meter:
 
     def _own_size(self, direction: Direction) -> float:
         """The size of the single element that moves; 0 where all elements move."""
-        return (
-            0.0
-            if direction.at is None
-            else float(self.trial.arguments[direction.name][direction.at])
-        )
+        x, at = self.trial.arguments[direction.name], direction.at
+        return 0.0 if at is None else float(x[at])
 
     def sides(self, direction: Direction, d: Derivative) -> Sides | None:
         """The slopes to both sides if the point is a kink in this direction; else None."""

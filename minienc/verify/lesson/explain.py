@@ -12,6 +12,7 @@ from minienc.verify.findings import FAIL, Element, Findings, TensorResult
 from minienc.verify.judge import is_wrong
 from minienc.verify.lesson.curves import taylor_remainder, v_curve
 from minienc.verify.lesson.diagnosis import diagnose
+from minienc.verify.lesson.evidence import Evidence
 from minienc.verify.lesson.mutants import plant
 from minienc.verify.measure import Direction, Meter, element
 from minienc.verify.noise import tensor_scale
@@ -19,15 +20,18 @@ from minienc.verify.noise import tensor_scale
 
 def explain(findings: Findings, meter: Meter) -> None:
     """Add likely causes, curves, and which planted mistakes the check would have noticed."""
-    trial = meter.trial
+    trial, evidence = meter.trial, None
     for result in findings.tensors:
         if result.verdict == FAIL:
             _locate(result, meter)
-            numeric = _numeric_gradient(result, meter)
-            result.diagnosis = diagnose(result, trial, numeric)
-        if _is_examined(result, meter):
+            evidence = evidence or Evidence(meter)
+            result.diagnosis = diagnose(result, evidence, _numeric_gradient(result, meter))
+        if _is_examined(result, meter) and meter.left() > 0:
             result.taylor = _taylor(result.name, meter)
-    _draw_v_curves(findings.tensors, meter)
+    if meter.left() > 0:
+        _draw_v_curves(findings.tensors, meter)
+    else:
+        findings.left_out.append("curves, and some guesses at the cause")
     right = [t.name for t in findings.tensors if t.verdict != FAIL and _is_examined(t, meter)]
     planted = plant(trial, {k: trial.gradients[k] for k in right})
     findings.mutants = len(planted)
@@ -44,6 +48,8 @@ def _locate(result: TensorResult, meter: Meter) -> None:
         return
     gradient = np.asarray(meter.trial.gradients[result.name])
     for direction, d in tuple(meter.measured[result.name]):
+        if meter.left() < 0:
+            break
         if not is_wrong(direction.slope(gradient), d) or meter.sides(direction, d):
             continue
         result.wrong += _bisect(meter, direction, gradient)
@@ -56,7 +62,7 @@ def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[El
     """Follow the halves in which a direction is wrong down to single elements."""
     found: list[Element] = []
     pending = [np.arange(gradient.size)]
-    while pending and len(found) < 3:
+    while pending and len(found) < 3 and meter.left() > 0:
         indices = pending.pop()
         vector = np.zeros(gradient.size)
         vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]

@@ -39,11 +39,13 @@ def _wrong_slopes(dy: np.ndarray, y: np.ndarray | None) -> Iterator[tuple[str, n
     if y is None or y.shape != dy.shape:
         return
     at_y = "the activation's derivative is taken at y = f(z) instead of z"
-    s = 1 / (1 + np.exp(-np.clip(y, -500, 500)))
-    yield at_y, dy * (1 - np.tanh(y) ** 2)
-    yield at_y, dy * s * (1 - s)
-    yield "the derivative of tanh is 1 - y^2, and the square is missing", dy * (1 - y)
-    yield "the derivative of sigmoid is y (1 - y), and one factor is missing", dy * y
+    if 0 < y.min() and y.max() < 1:  # it may be a sigmoid
+        s = 1 / (1 + np.exp(-y))
+        yield at_y, dy * s * (1 - s)
+        yield "the derivative of sigmoid is y (1 - y), and one factor is missing", dy * y
+    elif -1 < y.min() < 0 and y.max() < 1:  # a tanh
+        yield at_y, dy * (1 - np.tanh(y) ** 2)
+        yield "the derivative of tanh is 1 - y^2, and the square is missing", dy * (1 - y)
 
 
 def _products(name: str, dz: np.ndarray, arguments: Arguments) -> Iterator[np.ndarray]:

@@ -13,6 +13,7 @@ def as_text(report: Findings) -> str:
     if report.problems and report.numbers == PASS:
         lines.append("  its numbers are right here; it breaks a law:")
     lines += [f"  ! {problem}" for problem in report.problems]
+    lines += [f"  {'; '.join(report.left_out)}"] if report.left_out else []
     for tensor in report.tensors:
         lines += _tensor_lines(tensor) if tensor.verdict != PASS else []
     lines += [

@@ -1,24 +1,22 @@
-"""What ``benchmarks.gradcheck`` gives to the checkers: gradients with a planted mistake, and right
-ones that checkers have failed."""
+"""Right gradients spoilt in each of a few ways; and right ones that checkers have failed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
+
+from benchmarks.gradcheck_cases.form import Case
+from minienc.verify import gradcheck
 
 RNG = np.random.default_rng(0)
 REPEATED = np.array([1, 3, 3, 0])  # indices: 3 occurs twice
 EVERY_ROW = np.array([1, 3, 3, 0, 2, 4])
 
 
-class Case(NamedTuple):
-    name: str
-    forward: Callable
-    backward: Callable
-    args: tuple
-    is_right: bool
+def case(name: str, causes: tuple[str, ...], forward: Callable, backward: Callable, args) -> Case:
+    check = lambda *given: gradcheck(forward, backward, *given)  # noqa: E731
+    return Case(name, causes, forward, backward, args, args, check)
 
 
 # --------------------------------------------------------------- right pairs, to be spoilt or not
@@ -161,6 +159,13 @@ PAIRS: list[tuple[str, Callable, Callable, tuple]] = [
     ),
 ]
 
+CAUSES = {
+    "sign": "sign",
+    "factor 2": "factor",
+    "one per cent": "factor",
+    "zero": "zero",
+    "transposed": "transpose",
+}  # the others have no name
 SPOILS: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
     "sign": lambda g: -g,
     "factor 2": lambda g: 2 * g,
@@ -198,20 +203,23 @@ def spoilt_cases() -> list[Case]:
                     grads[which] = spoil(grads[which])
                     return tuple(grads)
 
-                cases.append(Case(f"{name}, d{which}: {how}", forward, wrong, args, False))
+                causes = (CAUSES.get(how, how),)
+                cases.append(case(f"{name}, d{which}: {how}", causes, forward, wrong, args))
     x, W, b = PAIRS[0][3]
 
-    def special(name, forward, backward, args):
-        cases.append(Case(name, forward, backward, args, False))
+    def special(name, cause, forward, backward, args):
+        cases.append(case(name, (cause,), forward, backward, args))
 
     special(
         "dense: the derivative is missing",
+        "slope",
         dense_forward,
         lambda dy, c: (dy @ c[1].T, c[0].T @ dy, dy.sum(axis=0)),
         (x, W, b),
     )
     special(
         "dense: the derivative at y instead of z",
+        "slope",
         dense_forward,
         lambda dy, c: (lambda dz: (dz @ c[1].T, c[0].T @ dz, dz.sum(axis=0)))(
             dy * (1 - np.tanh(c[2]) ** 2)
@@ -220,45 +228,52 @@ def spoilt_cases() -> list[Case]:
     )
     special(
         "dense: mean over the batch",
+        "factor",
         dense_forward,
         lambda dy, c: (lambda g: (g[0], g[1] / len(dy), g[2] / len(dy)))(dense_backward(dy, c)),
         (x, W, b),
     )
     special(
         "softmax: the diagonal alone",
+        "term",
         softmax_forward,
         lambda dy, y: (dy * y * (1 - y),),
         (normal(4, 4),),
     )
     special(
         "batch norm: mean and variance as constants",
+        "term",
         norm_forward,
         lambda dy, c: (dy * c[2] / c[1], (dy * c[0]).sum(axis=0)),
         (normal(6, 3), normal(3)),
     )
     special(
         "mse: the 1/N is missing",
+        "factor",
         mse_forward,
         lambda dl, c: (2 * dl * (c[0] - c[1]), -2 * dl * (c[0] - c[1])),
         (normal(5, 3), normal(5, 3)),
     )
     special(
         "rnn: the last step alone",
+        "time",
         rnn_forward,
         lambda dy, c: rnn_backward(dy, c, last_only=True),
         PAIRS[5][3],
     )
     special(
         "attention: the scale is forgotten",
+        "factor",
         attention_forward,
         lambda dy, c: (lambda g: (g[0] * np.sqrt(3), g[1] * np.sqrt(3), g[2]))(
             attention_backward(dy, c)
         ),
         PAIRS[9][3],
     )
-    special("relu: no mask", relu_forward, lambda dy, x: (dy,), (normal(4, 5),))
+    special("relu: no mask", "mask", relu_forward, lambda dy, x: (dy,), (normal(4, 5),))
     special(
         "max: to every element",
+        "mask",
         abs_max_forward,
         lambda dy, x: (np.repeat(dy[:, None], x.shape[1], 1),),
         (normal(4, 5),),
@@ -273,32 +288,32 @@ def spoilt_cases() -> list[Case]:
         d[ids] += dy
         return (d,)
 
-    special("embedding: a repeated index is lost", pick_forward, lost, (normal(5, 2),))
+    special("embedding: a repeated index is lost", "repeated", pick_forward, lost, (normal(5, 2),))
     return cases
 
 
 def right_cases() -> list[Case]:
     """Right gradients that checkers have failed: kinks, noise, coupling, float32, saturation."""
-    cases = [Case(name, f, b, args, True) for name, f, b, args in PAIRS]
+    cases = [case(name, (), f, b, args) for name, f, b, args in PAIRS]
     cases.append(
-        Case("relu at its kink", relu_forward, relu_backward, (np.array([[0.0, 1, -1]]),), True)
+        case("relu at its kink", (), relu_forward, relu_backward, (np.array([[0.0, 1, -1]]),))
     )
     cases.append(
-        Case(
+        case(
             "relu beside its kink",
+            (),
             relu_forward,
             relu_backward,
             (np.array([[1e-7, -1e-8, 2.0]]),),
-            True,
         )
     )
     cases.append(
-        Case(
+        case(
             "absolute value at 0",
+            (),
             lambda x: (np.abs(x), x),
             lambda dy, x: (dy * np.sign(x),),
             (np.array([0.0, -1.0, 2.0]),),
-            True,
         )
     )
 
@@ -306,20 +321,20 @@ def right_cases() -> list[Case]:
         mask = (np.random.default_rng(3).random(x.shape) > 0.4) / 0.6
         return x * mask, mask
 
-    cases.append(Case("dropout, seeded", dropout, lambda dy, m: (dy * m,), (normal(4, 5),), True))
+    cases.append(case("dropout, seeded", (), dropout, lambda dy, m: (dy * m,), (normal(4, 5),)))
     f32 = tuple(a.astype("float32") for a in PAIRS[0][3])
-    cases.append(Case("dense in float32", dense_forward, dense_backward, f32, True))
+    cases.append(case("dense in float32", (), dense_forward, dense_backward, f32))
     saturated = (normal(4, 3), np.array([[40.0, -40, 0]] * 4))
-    cases.append(Case("saturated gate", gate_forward, gate_backward, saturated, True))
+    cases.append(case("saturated gate", (), gate_forward, gate_backward, saturated))
     shifted = (normal(6, 3) + 1e4, normal(3))
-    cases.append(Case("batch norm far from 0", norm_forward, norm_backward, shifted, True))
+    cases.append(case("batch norm far from 0", (), norm_forward, norm_backward, shifted))
     cases.append(
-        Case(
+        case(
             "large values",
+            (),
             dense_forward,
             dense_backward,
             (normal(5, 4) * 1e-4, normal(4, 4) * 1e4, normal(4)),
-            True,
         )
     )
 
@@ -332,5 +347,5 @@ def right_cases() -> list[Case]:
         np.add.at(d, ids, dy)
         return (d,)
 
-    cases.append(Case("repeated indices", pick_forward, pick_backward, (normal(5, 2),), True))
+    cases.append(case("repeated indices", (), pick_forward, pick_backward, (normal(5, 2),)))
     return cases
