@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +14,31 @@ import numpy as np
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_where
 
 __all__ = ["Gradients", "Parameter", "Parameters"]
+
+_left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
+
+
+@contextmanager
+def at_most_numbers(n: int) -> Iterator[None]:
+    """Within the block parameters of ``n`` numbers in all can be made, and no more: a file that
+    describes a model cannot ask for more memory than it has weights."""
+    token = _left.set([n])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def ask_for_numbers(label: str, name: str, shape: Sequence[int]) -> None:
+    """Refuse a parameter for which ``at_most_numbers`` leaves no room."""
+    left = _left.get()
+    if left is None:
+        return
+    left[0] -= math.prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"{label}: {name} {tuple(shape)} is more than the weights that are there")
+
+
 
 
 class Parameter:

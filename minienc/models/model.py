@@ -8,10 +8,18 @@ from typing import Any
 
 from minienc.arrays import Array, to_numpy
 from minienc.models.network import Network
-from minienc.saving import compile_arguments, graph_from_header, model_header
+from minienc.saving import (
+    OPTIMIZER,
+    compile_arguments,
+    graph_from_header,
+    model_header,
+    optimizer_state,
+    restore_optimizer,
+)
+from minienc.training.archives import damage_is_told, take
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
-from minienc.training.checkpoints import read_archive, write_archive
+from minienc.training.checkpoints import check_kinds, read_archive, write_archive
 from minienc.training.fit import new_trainer, predict, run_evaluation
 from minienc.training.losses import Loss, get_loss
 from minienc.training.metrics import get_metric
@@ -178,11 +186,21 @@ class Model(Network):
 
     # -- files
 
-    def save(self, path: str | Path) -> None:
-        """Write structure, weights and how the model was compiled to one ``.npz`` file (or
-        ``.safetensors``, by the path's ending); ``minienc.load_model`` reads it back."""
-        weights = {name: p.value for name, p in self.named_parameters()}
-        write_archive(path, model_header(self), weights)
+    def save(self, path: str | Path, include_optimizer: bool = True) -> None:
+        """Write structure, weights, how the model was compiled and where its optimiser stands to
+        one ``.npz`` file (or ``.safetensors``, by the path's ending).
+
+        ``minienc.load_model`` reads it back, and training goes on from there: the optimiser's
+        count of steps, on which a schedule depends, and its moments are kept. Without
+        ``include_optimizer`` it begins anew, and the file is smaller.
+        """
+        header = model_header(self)
+        arrays = {name: p.value for name, p in self.named_parameters()}
+        if include_optimizer and header["compiled"] is not None and self.optimizer.iterations:
+            described = header["compiled"]["optimizer"]
+            described["iterations"], vectors = optimizer_state(self.optimizer)
+            arrays |= vectors
+        write_archive(path, header, arrays)
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights alone."""
@@ -190,7 +208,8 @@ class Model(Network):
         write_archive(path, {"format": "minienc weights"}, weights)
 
     def load_weights(self, path: str | Path) -> None:
-        """Read weights that fit this model by names and shapes.
+        """Read weights that fit this model by names and shapes, from a file of ``save_weights`` or
+        of ``save``.
 
         Raises
         ------
@@ -198,7 +217,9 @@ class Model(Network):
             If the file is damaged, or names and shapes differ (it says which); the model's own
             weights stay as they were.
         """
-        _, weights = read_archive(path)
+        _, arrays = read_archive(path)
+        weights, _ = _split(arrays)
+        check_kinds(str(path), weights, self.dtype)
         self._set_named(weights, str(path))
 
 
@@ -211,8 +232,13 @@ def load_model(path: str | Path) -> Model:
     ValueError
         If the file is damaged or is not a model; nothing in it is ever executed.
     """
-    header, weights = read_archive(path)
-    return _made_of(header, weights, str(path))
+    header, arrays = read_archive(path)
+    weights, vectors = _split(arrays)
+    with damage_is_told(path, "the model's description"):
+        model = _made_of(header, weights, str(path))
+        if header["compiled"] is not None:
+            restore_optimizer(model, header, vectors)
+    return model
 
 
 def clone_model(model: Model) -> Model:
@@ -223,11 +249,20 @@ def clone_model(model: Model) -> Model:
 
 def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
     """The model that ``model_header`` described, with these weights."""
-    model = Model(*graph_from_header(header, source), name=header["name"])
-    if header["compiled"]:
+    graph = graph_from_header(header, sum(w.size for w in weights.values()))
+    model = Model(*graph, name=take(header, "name", (str, type(None)), "the model"))
+    if take(header, "compiled", (dict, type(None)), "the model") is not None:
         model.compile(**compile_arguments(header["compiled"]))
+    check_kinds(source, weights, model.dtype)
     model._set_named(weights, source)
     return model
+
+
+def _split(arrays: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The weights of a file, and what the optimiser of the model in it remembered."""
+    is_state = lambda name: name.startswith(OPTIMIZER) and "/" not in name  # noqa: E731
+    vectors = {name.removeprefix(OPTIMIZER): a for name, a in arrays.items() if is_state(name)}
+    return {name: a for name, a in arrays.items() if not is_state(name)}, vectors
 
 
 def _metric_name(metric: Any) -> str:
