@@ -39,8 +39,6 @@ def ask_for_numbers(label: str, name: str, shape: Sequence[int]) -> None:
         raise ValueError(f"{label}: {name} {tuple(shape)} is more than the weights that are there")
 
 
-
-
 class Parameter:
     """One array of weights.
 

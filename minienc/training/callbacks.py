@@ -9,12 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minienc.arrays import to_numpy
 from minienc.files import atomic_write
+from minienc.training.archives import take_all
 
 
 class Callback:
@@ -23,6 +26,7 @@ class Callback:
 
     trainer: Any  # the Trainer
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
+    belongs_to_run = True  # False: it only shows, and a resumed run may go on without it
 
     @property
     def model(self) -> Any:
@@ -73,7 +77,12 @@ class History(Callback):
         return {"epoch": self.epoch, "history": self.history}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.history = list(state["epoch"]), state["history"]
+        epochs = take_all(state, "epoch", int, "the history")
+        for name in state["history"]:
+            values = take_all(state["history"], name, float, "the history")
+            if len(values) > len(epochs):
+                raise ValueError(f"{name!r} has {len(values)} values in {len(epochs)} epochs")
+        self.epoch, self.history = epochs, state["history"]
 
 
 class LambdaCallback(Callback):
@@ -172,10 +181,16 @@ class EarlyStopping(_Monitor):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
         kept = {key: a for key, a in state.items() if key.startswith("best_weights/")}
-        for key, array in kept.items():
-            _, learner, name = key.split("/", 2)
-            self.best_weights = self.best_weights or {}
-            self.best_weights.setdefault(learner, {})[name] = array
+        now = self.trainer.weights() if kept else {}
+        self.best_weights = {learner: {} for learner in now} or None
+        for learner, weights in now.items():
+            for name, array in weights.items():
+                best = kept.pop(f"best_weights/{learner}/{name}", None)
+                if best is None or best.shape != array.shape or best.dtype.kind != "f":
+                    raise ValueError(f"the best weights of {learner!r} are not this model's")
+                self.best_weights[learner][name] = best  # type: ignore[index]
+        if kept:
+            raise ValueError(f"it has {', '.join(kept)} of another model")
 
 
 class ModelCheckpoint(_Monitor):
@@ -188,7 +203,9 @@ class ModelCheckpoint(_Monitor):
     Parameters
     ----------
     filepath : str or Path
-        ``{epoch}`` in it is replaced by the number of epochs done.
+        In the name of the file ``{epoch}`` is replaced by the number of epochs done, and
+        ``{val_loss:.2f}`` by a number of the logs, formatted as Python does. The folder's name
+        stays as it is.
     save_freq : "epoch" or int
         After each epoch, or after every so many batches (and each epoch).
     save_best_only : bool
@@ -208,9 +225,19 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq >= 1):
             raise ValueError(f'save_freq is {save_freq!r}, expected "epoch" or a number of batches')
-        self.filepath = str(filepath)
+        folder, self.name = os.path.split(filepath)
+        self.folder = Path(folder)
+        self.fields = dict(_fields(self.name))
         self.save_freq = save_freq
         self.save_best_only = save_best_only
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        known = ["epoch", *self.trainer.log_names]
+        for name, field in self.fields.items():
+            if name not in known:
+                raise ValueError(
+                    f"ModelCheckpoint: {field} in {self.name!r} is none of {', '.join(known)}"
+                )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         if self.save_freq != "epoch" and (batch + 1) % int(self.save_freq) == 0:
@@ -229,7 +256,36 @@ class ModelCheckpoint(_Monitor):
             self.save()
 
     def save(self) -> None:
-        self.trainer.save(self.filepath.format(epoch=self.trainer.epoch))
+        trainer, name = self.trainer, self.name
+        last = {k: values[-1] for k, values in trainer.history.history.items() if values}
+        numbers = {**last, **trainer.means(), **trainer.logs, "epoch": trainer.epoch}
+        for field, text in self.fields.items():
+            name = name.replace(text, _formatted(text, numbers.get(field, math.nan)))
+        trainer.save(self.folder / name)
+
+
+def _fields(name: str) -> list[tuple[str, str]]:
+    """("val_loss", "{val_loss:.2f}") for each field in a file's name."""
+    fields = []
+    for text in re.findall(r"\{[^{}]*\}", name):
+        field = re.fullmatch(r"\{(\w+)(:[^{}]*)?\}", text)
+        if field is None:
+            raise ValueError(
+                f"ModelCheckpoint: {text} in {name!r} is no field, such as {{epoch}} or "
+                f"{{val_loss:.2f}}"
+            )
+        _formatted(text, 1 if field[1] == "epoch" else 1.0)
+        fields.append((field[1], text))
+    return fields
+
+
+def _formatted(field: str, number: float) -> str:
+    """``number`` as the field says: of "{val_loss:.2f}", what stands behind the colon."""
+    try:
+        text = format(number, field[1:-1].partition(":")[2])
+    except ValueError as error:
+        raise ValueError(f"ModelCheckpoint: {field} cannot be formatted: {error}") from None
+    return text.replace("/", "-").replace(os.sep, "-")
 
 
 class CSVLogger(Callback):
@@ -240,15 +296,26 @@ class CSVLogger(Callback):
     def __init__(self, filename: str | Path, separator: str = ",") -> None:
         self.filename = filename
         self.separator = separator
+        self.reset()
+
+    def reset(self) -> None:
+        self.rows: list[dict[str, float]] = []  # an epoch may lack a log that another one has
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        history = self.trainer.history
+        self.rows.append({"epoch": epoch, **logs})
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.separator, lineterminator="\n")
-        writer.writerow(["epoch", *history.history])
-        writer.writerows(zip(history.epoch, *history.history.values(), strict=True))
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        writer = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
         with atomic_write(self.filename) as file:
             file.write(text.getvalue().encode())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = take_all(state, "rows", dict, "the state of CSVLogger")
 
 
 class LearningRateScheduler(Callback):

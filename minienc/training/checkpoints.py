@@ -27,7 +27,8 @@ from minienc.training.archives import (
 
 
 def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-    """Write ``header`` (JSON values, NumPy's numbers as Python's) and ``arrays`` to ``path``, all or nothing.
+    """Write ``header`` (JSON values) and ``arrays`` to ``path``, all or nothing; NumPy's numbers in
+    the header as Python's.
 
     A path that ends in ``.safetensors`` is written in that format (extra ``safetensors``).
     """
