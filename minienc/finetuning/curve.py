@@ -11,7 +11,7 @@ Source: Erhan et al. 2010, "Why does unsupervised pre-training help deep learnin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,41 +117,57 @@ def few_label_curve(
                 f"most {len(X)}, the number of samples"
             )
     budget: dict[str, Any] = dict(
-        batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
+        batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes, mode=mode
     )
     pca = PCA(math.prod(encoder.outputs[0].sample_shape)).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
     for i, n in enumerate(labels):
         for j, seed in enumerate(seeds):
-            chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
-            few, few_y = encode(None, rows_at(X, chosen)), y[chosen]
-            epochs = max(1, round(steps * min(batch_size, n) / n))
-            blank = clone_model(encoder)
-            blank.initialize(np.random.default_rng([seed, n, 1]))
-            starts: tuple[tuple[str, Model, dict[str, Any]], ...] = (
-                (PRETRAINED, encoder, {"mode": mode}),
-                (RANDOM, blank, FROM_RANDOM),
-            )
-            for name, start, how in starts:
-                model = finetune(
-                    start,
-                    few,
-                    few_y,
-                    **how,
-                    epochs=epochs,
-                    random_state=seed,
-                    **budget,
-                )
-                arms[name][i, j] = _accuracy(model, X_test, y_test)
+            few, few_y = few_labelled(X, y, n, seed)
+            epochs = epochs_of(steps, batch_size, n)
+            for name, model in fine_tuned(encoder, few, few_y, seed, epochs=epochs, **budget):
+                arms[name][i, j] = accuracy(model, X_test, y_test)
             for name, codes in ((PROBE, encoder), (RAW, None), (PCA_CODES, pca)):
                 arms[name][i, j] = linear_probe(codes, few, few_y, X_test, y_test)
             if progress is not None:
-                progress(
-                    f"{n} labels, seed {seed}: {100 * arms[PRETRAINED][i, j]:.1f} % pretrained, "
-                    f"{100 * arms[RANDOM][i, j]:.1f} % from random weights"
-                )
+                progress(progress_line(n, seed, {name: a[i, j] for name, a in arms.items()}))
     return FewLabelCurve(tuple(labels), arms, tuple(seeds))
+
+
+def few_labelled(X: Array, y: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n labelled samples of a seed: the same ones for every arm, and whoever asks."""
+    chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
+    return encode(None, rows_at(X, chosen)), y[chosen]
+
+
+def epochs_of(steps: int, batch_size: int, n: int) -> int:
+    """How many epochs over n samples are nearest to so many steps."""
+    return max(1, round(steps * min(batch_size, n) / n))
+
+
+def fine_tuned(
+    encoder: Model, few: Array, few_y: np.ndarray, seed: int, *, mode: str = "full", **budget: Any
+) -> Iterator[tuple[str, Model]]:
+    """The classifier on the pretrained encoder, then the one on the same network from random
+    weights: each with its arm's name, trained on the same samples with the same budget.
+
+    ``mode``, and ``layer_decay`` in ``budget``, are for the pretrained one; the other arguments are
+    as in ``finetune``.
+    """
+    decay = budget.pop("layer_decay", 1.0)
+    blank = clone_model(encoder)
+    blank.initialize(np.random.default_rng([seed, len(few), 1]))
+    pretrained: dict[str, Any] = {"mode": mode, "layer_decay": decay}
+    for name, start, how in ((PRETRAINED, encoder, pretrained), (RANDOM, blank, FROM_RANDOM)):
+        yield name, finetune(start, few, few_y, random_state=seed, **how, **budget)
+
+
+def progress_line(n: int, seed: int, accuracies: dict[str, float]) -> str:
+    return (
+        f"{n} labels, seed {seed}: {100 * accuracies[PRETRAINED]:.1f} % pretrained, "
+        f"{100 * accuracies[RANDOM]:.1f} % from random weights"
+    )
 
 
 def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -164,5 +180,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def _accuracy(model: Model, X: Array, y: np.ndarray) -> float:
+def accuracy(model: Model, X: Array, y: np.ndarray) -> float:
     return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

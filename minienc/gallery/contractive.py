@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.gallery.common import Picture
+from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.contractive import ContractiveAutoencoder
 
 
@@ -25,3 +25,7 @@ def pictures(
     )
     figure = plots.bars(mean, "direction", "singular value")
     return [Picture(caption, figure, is_drawing=True)]
+
+
+def course(method: ContractiveAutoencoder) -> str:
+    return f"The loss, with the penalty on the Jacobian: {restoring(method)}."

@@ -9,7 +9,7 @@ import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
-from minienc.gallery.common import Picture
+from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.sparse import SparseAutoencoder
 
 
@@ -30,3 +30,7 @@ def pictures(method: SparseAutoencoder, X: Any, image_shape: Sequence[int] | Non
         f"speak. The line is the mean activity that was asked for, where one was."
     )
     return [Picture(caption, figure, is_drawing=True)]
+
+
+def course(method: SparseAutoencoder) -> str:
+    return f"The loss, with the penalty that keeps units silent: {restoring(method)}."

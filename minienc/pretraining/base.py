@@ -67,7 +67,9 @@ def as_rows(x: Any) -> Any:
 
 
 def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
-    """Yield ``X`` in batches of floats, so that no whole copy is ever made."""
+    """Yield ``X`` in batches of floats, so that no whole copy is ever made; of wide samples in
+    smaller ones, of 64 MB at most."""
+    batch_size = max(1, min(batch_size, (1 << 23) // max(1, math.prod(X.shape[1:]))))
     for start in range(0, len(X), batch_size):
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
@@ -257,11 +259,13 @@ class Pretrainer:
         """Whether samples must lie in [0, 1]."""
         return getattr(self, "loss", None) == "binary_crossentropy"
 
-    def check(self, sample_shape: Sequence[int]) -> None:
-        """Refuse what ``fit`` would refuse for such samples, by building what it would train: for
-        a caller who wants to know before anything is written."""
+    def check(self, sample_shape: Sequence[int]) -> Any:
+        """Refuse what ``fit`` would refuse for such samples, by building what it would train, which
+        is returned: for a caller who wants to know before anything is written."""
         self.check_params(sample_shape)
-        type(self)(**self.get_params()).build(sample_shape, np.random.default_rng(0))
+        trial = type(self)(**self.get_params())
+        trial.build(sample_shape, np.random.default_rng(0))
+        return trial
 
     def _device(self, X: Any) -> str:
         """Where to train: what was said, or where the samples live."""
