@@ -138,9 +138,9 @@ def _into_node(path: str | os.PathLike, mode: int) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write ``text`` as UTF-8, all or nothing."""
+    """Write ``text`` as UTF-8, all or nothing; what is no text (a part of a name) is escaped."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
@@ -157,8 +157,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
         text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise type(error)(f"write_json: {path} is not written, {error}") from error
-    with atomic_write(path) as file:  # a name that is no UTF-8 is escaped as JSON escapes it
-        file.write((text + "\n").encode("utf-8", "backslashreplace"))
+    write_text(path, text + "\n")  # which escapes as JSON does
 
 
 def plain(value: Any) -> Any:

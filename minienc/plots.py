@@ -93,12 +93,17 @@ def learning_curves(history: dict[str, list[float]]) -> Any:
     return figure
 
 
+def _height(width: float, image_shape: Sequence[int], n_rows: int) -> float:
+    """Of rows of images that are so wide; within reason, for images may be strips."""
+    return min(max(width * image_shape[0] / image_shape[1], 0.25) * n_rows, 12.0)
+
+
 @drawn
 def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int]) -> Any:
     """Rows of images in [0, 1], each with its name: originals above what was restored."""
     n = len(rows[0][1])
     label = 0.11 * max(len(name) for name, _ in rows)  # inches
-    figure = _figure((WIDTH - label) / n * image_shape[0] / image_shape[1] * len(rows) + 0.1)
+    figure = _figure(_height((WIDTH - label) / n, image_shape, len(rows)) + 0.1)
     axes = figure.subplots(len(rows), n, squeeze=False)
     for i, (name, images) in enumerate(rows):
         for ax, image in zip(axes[i], images, strict=True):
@@ -115,7 +120,7 @@ def filters(W: np.ndarray, image_shape: Sequence[int], most: int = 64) -> Any:
     strongest = np.argsort(-(W * W).sum(axis=0), kind="stable")[:most]
     columns = 8
     n_rows = max(1, -(-len(strongest) // columns))
-    figure = _figure(WIDTH / columns * image_shape[0] / image_shape[1] * n_rows)
+    figure = _figure(_height(WIDTH / columns, image_shape, n_rows))
     axes = figure.subplots(n_rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.files import atomic_write
+from minienc.files import write_text
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 
 
@@ -87,8 +87,7 @@ class RunReport:
 
 def write_report(path: str | Path, run: RunReport) -> None:
     """Write the page to ``path``, all or nothing."""
-    with atomic_write(path) as file:
-        file.write(render(run).encode("utf-8", "backslashreplace"))
+    write_text(path, render(run))
 
 
 def render(run: RunReport) -> str:
@@ -97,7 +96,10 @@ def render(run: RunReport) -> str:
         _section("What the numbers say", _verdicts(run)),
         _section("Reconstruction", _errors(run) + _images(run)),
         _section("With a few labels", _few_labels(run)),
-        _section("What was learned", _measures(run) + _filters(run) + _pictures(run) + _map(run)),
+        _section(
+            "What was learned",
+            _measures(run) + _filters(run) + _pictures(run) + _map(run) + _missing(run),
+        ),
         _section("How it was learned", _curves(run)),
         _section("Repeat it", _repeat(run)),
     ]
@@ -113,7 +115,7 @@ def _verdicts(run: RunReport) -> str:
     lines = [reconstruction_verdict(run.errors)] if run.errors else []
     if run.few_label is not None:
         lines += few_label_verdicts(run.few_label)
-    lines += [*run.notes, *run.missing]
+    lines += run.notes
     return '<ul class="verdict">' + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
@@ -257,6 +259,10 @@ def _classes(run: RunReport) -> str:
         name = escape(plots.printable(names[k]))
         items += f'<li><span style="background:rgb({rgb})"></span>{name}</li>'
     return f'<ul class="classes">{items}</ul>'
+
+
+def _missing(run: RunReport) -> str:
+    return "".join(f"<p>{escape(plots.printable(sentence))}</p>" for sentence in run.missing)
 
 
 def _curves(run: RunReport) -> str:

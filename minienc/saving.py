@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minienc import layers as layer_classes
 from minienc.arrays import is_array
 from minienc.files import plain
@@ -250,6 +252,6 @@ def restore_optimizer(model: Model, header: dict[str, Any], vectors: dict[str, A
         sum(p.size for p in model.parameters_used()),
         model.dtype,
     )
-    optimizer.load_state_dict(
-        {k: v.astype(model.dtype) if is_array(v) else v for k, v in state.items()}
-    )
+    with np.errstate(over="ignore"):  # a square may be infinite
+        state = {k: v.astype(model.dtype) if is_array(v) else v for k, v in state.items()}
+    optimizer.load_state_dict(state)

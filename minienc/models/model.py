@@ -19,7 +19,7 @@ from minienc.saving import (
 from minienc.training.archives import damage_is_told, take
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
-from minienc.training.checkpoints import check_kinds, read_archive, write_archive
+from minienc.training.checkpoints import check_weights, read_archive, write_archive
 from minienc.training.fit import new_trainer, predict, run_evaluation
 from minienc.training.losses import Loss, get_loss
 from minienc.training.metrics import get_metric
@@ -219,7 +219,7 @@ class Model(Network):
         """
         _, arrays = read_archive(path)
         weights, _ = _split(arrays)
-        check_kinds(str(path), weights, self.dtype)
+        check_weights(str(path), weights, self.dtype)
         self._set_named(weights, str(path))
 
 
@@ -235,7 +235,9 @@ def load_model(path: str | Path) -> Model:
     header, arrays = read_archive(path)
     weights, vectors = _split(arrays)
     with damage_is_told(path, "the model's description"):
-        model = _made_of(header, weights, str(path))
+        model = _described(header, sum(w.size for w in weights.values()))
+        check_weights(str(path), weights, model.dtype)
+        model._set_named(weights, str(path))
         if header["compiled"] is not None:
             restore_optimizer(model, header, vectors)
     return model
@@ -244,17 +246,17 @@ def load_model(path: str | Path) -> Model:
 def clone_model(model: Model) -> Model:
     """Return a model of the same structure with a copy of the weights, sharing nothing."""
     weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
-    return _made_of(model_header(model), weights, "clone_model").to(model.device)
+    clone = _described(model_header(model), sum(w.size for w in weights.values()))
+    clone._set_named(weights, "clone_model")
+    return clone.to(model.device)
 
 
-def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
-    """The model that ``model_header`` described, with these weights."""
-    graph = graph_from_header(header, sum(w.size for w in weights.values()))
-    model = Model(*graph, name=take(header, "name", (str, type(None)), "the model"))
+def _described(header: dict[str, Any], n_numbers: int) -> Model:
+    """The model that ``model_header`` described, its weights drawn at random."""
+    model = Model(*graph_from_header(header, n_numbers))
+    model.name = take(header, "name", (str, type(None)), "the model")
     if take(header, "compiled", (dict, type(None)), "the model") is not None:
         model.compile(**compile_arguments(header["compiled"]))
-    check_kinds(source, weights, model.dtype)
-    model._set_named(weights, source)
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from minienc import gallery
 from minienc.data import Dataset
 from minienc.finetuning import FewLabelCurve, few_label_curve
 from minienc.pretraining import PCA, MeanSample, Pretrainer
-from minienc.training.archives import first_line, parse_json, take, take_all
+from minienc.training.archives import damage_is_told, first_line, parse_json, take, take_all
 from minienc.verdicts import few_label_verdicts
 
 
@@ -47,7 +48,7 @@ class Results(NamedTuple):
 
 def read_results(path: Path) -> Results | None:
     """What ``as_json`` gave, or None where it is not there, or not what was written."""
-    try:
+    with suppress(OSError, ValueError), damage_is_told(path, "it"):
         record = parse_json(path.read_bytes())
         parts = ("test_squared_error_per_sample", "test_measures", "few_labels")
         errors, measures = (take(record, part, dict, "it") for part in parts[:2])
@@ -62,8 +63,7 @@ def read_results(path: Path) -> Results | None:
             take(record, "training_seconds", float, "it"),
             take_all(record, "notes", str, "it"),
         )
-    except (OSError, ValueError):
-        return None
+    return None
 
 
 def _curve(few: dict[str, Any]) -> FewLabelCurve:

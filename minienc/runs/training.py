@@ -14,7 +14,7 @@ import numpy as np
 from minienc import __version__, gallery
 from minienc.arrays import check_device
 from minienc.data import Dataset
-from minienc.files import atomic_write, write_json
+from minienc.files import write_json, write_text
 from minienc.pretraining import PCA, Pretrainer
 from minienc.pretraining.base import as_rows
 from minienc.report import RunReport, write_report
@@ -123,8 +123,7 @@ def _write_history(path: Path, history: dict[str, list[float]]) -> None:
     lines = [",".join(["epoch", *history])]
     for epoch, values in enumerate(zip(*history.values(), strict=True)):
         lines.append(",".join([str(epoch), *(repr(float(value)) for value in values)]))
-    with atomic_write(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _describe(dataset: Dataset, folder: Path) -> str:

@@ -153,10 +153,12 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def check_numbers(arrays: dict[str, np.ndarray]) -> None:
-    """Refuse NaN and infinity: who saved them had stopped learning, and nothing goes on from it."""
+def check_numbers(arrays: dict[str, np.ndarray], infinity: bool = False) -> None:
+    """Refuse NaN and, unless it is allowed, infinity: with such weights learning has ended, and
+    nothing goes on from there."""
     for name, array in arrays.items():
-        bad = 0 if array.dtype.kind != "f" else int(array.size - np.isfinite(array).sum())
+        is_bad = np.isnan if infinity else lambda a: ~np.isfinite(a)
+        bad = int(is_bad(array).sum()) if array.dtype.kind == "f" else 0
         if bad:
             raise ValueError(
                 f"{name} has NaN or infinity in {bad:,} of its {array.size:,} numbers; "

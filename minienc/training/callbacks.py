@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minienc.arrays import to_numpy
-from minienc.files import atomic_write
+from minienc.files import write_text
 from minienc.training.archives import take_all
 
 
@@ -186,7 +186,7 @@ class EarlyStopping(_Monitor):
         for learner, weights in now.items():
             for name, array in weights.items():
                 best = kept.pop(f"best_weights/{learner}/{name}", None)
-                if best is None or best.shape != array.shape or best.dtype.kind != "f":
+                if best is None or best.shape != array.shape or best.dtype.kind != array.dtype.kind:
                     raise ValueError(f"the best weights of {learner!r} are not this model's")
                 self.best_weights[learner][name] = best  # type: ignore[index]
         if kept:
@@ -308,8 +308,7 @@ class CSVLogger(Callback):
         writer = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        with atomic_write(self.filename) as file:
-            file.write(text.getvalue().encode())
+        write_text(self.filename, text.getvalue())
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}

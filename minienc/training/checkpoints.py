@@ -72,7 +72,7 @@ def read_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
             f"{path}: not a file of minienc's weights, or damaged: {first_line(error)}"
         ) from error
     with damage_is_told(path, "it"):
-        check_numbers(arrays)
+        check_numbers(arrays, infinity=True)  # an optimiser may remember a square that overflowed
     return header, arrays
 
 
@@ -115,14 +115,24 @@ def check_fit(
         raise ValueError(f"{what} does not fit the model: {'; '.join(problems[:5])}{more}")
 
 
-def check_kinds(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
-    """Refuse arrays whose numbers a model of this dtype cannot hold."""
-    most = np.finfo(dtype).max
+def check_floats(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
     for name, array in found.items():
         if array.dtype.kind != "f":
             raise ValueError(f"{what}: {name} holds {array.dtype}, expected {np.dtype(dtype)}")
+
+
+def check_weights(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
+    """Refuse arrays that cannot be the weights of a model of this dtype."""
+    most = np.finfo(dtype).max
+    check_floats(what, found, dtype)
+    with damage_is_told(what, "it"):
+        check_numbers(found)
+    for name, array in found.items():
         if array.dtype.itemsize > np.dtype(dtype).itemsize and np.abs(array).max(initial=0) > most:
             raise ValueError(f"{what}: {name} has numbers beyond {np.dtype(dtype)}'s")
+
+
+SQUARES = ("s", "v")  # what an optimiser remembers of squares: never below 0, perhaps infinite
 
 
 def check_optimizer_state(optimizer: Any, state: dict[str, Any], n: int, dtype: Any) -> None:
@@ -144,4 +154,10 @@ def check_optimizer_state(optimizer: Any, state: dict[str, Any], n: int, dtype: 
     for name, vector in vectors.items():
         if vector.shape != (n,):
             raise ValueError(f"the state of {who}: {name} is {vector.shape}, expected ({n},)")
-    check_kinds(f"the state of {who}", vectors, dtype)
+    of_squares = {name: v for name, v in vectors.items() if name in SQUARES}
+    others = {name: v for name, v in vectors.items() if name not in SQUARES}
+    check_weights(f"the state of {who}", others, dtype)
+    check_floats(f"the state of {who}", of_squares, dtype)
+    for name, vector in of_squares.items():
+        if vector.min(initial=0) < 0:
+            raise ValueError(f"the state of {who}: {name} has numbers below 0, and is of squares")

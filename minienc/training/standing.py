@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minienc.arrays import is_array, on_device, rows_of, to_numpy
+from minienc.files import plain
 from minienc.training.archives import damage_is_told, short, take, take_all
 from minienc.training.checkpoints import (
     check_fit,
-    check_kinds,
     check_optimizer_state,
+    check_weights,
     read_archive,
     write_archive,
 )
@@ -38,8 +39,8 @@ def save_standing(trainer: Trainer, path: str | Path) -> None:
         arrays.update(parts)
     header["callbacks"] = []
     for i, callback in enumerate(_kept(trainer)):
-        plain, parts = _split(f"callback/{i}", callback.state_dict())
-        header["callbacks"].append({"class": type(callback).__name__, **plain})
+        values, parts = _split(f"callback/{i}", callback.state_dict())
+        header["callbacks"].append({"class": type(callback).__name__, **values})
         arrays.update(parts)
     header["position"] = {
         "epoch": trainer.epoch,
@@ -98,12 +99,8 @@ def resume_standing(trainer: Trainer, path: str | Path, seed: int | None) -> Non
 
 def _settings(trainer: Trainer) -> dict[str, Any]:
     """What must be the same for a resumed run to be the same run."""
-    return {
-        "seed": trainer.seed,
-        "n_samples": trainer.n_samples,
-        "batch_size": trainer.batch_size,
-        "shuffle": trainer.shuffle,
-    }
+    names = ("seed", "n_samples", "batch_size", "shuffle")
+    return plain({name: getattr(trainer, name) for name in names})
 
 
 def _check_run(trainer: Trainer, run: dict[str, Any], seed: int | None) -> None:
@@ -184,7 +181,7 @@ def _states(trainer: Trainer) -> dict[str, dict[str, Any]]:
 def _check_learner(learner: Any, state: dict[str, dict[str, Any]], where: str) -> None:
     parameters = learner.network.parameters
     _check_arrays(state["weights"], dict(parameters.items()), where)
-    check_kinds(where, state["weights"], parameters.vector.dtype)
+    check_weights(where, state["weights"], parameters.vector.dtype)
     if learner.optimizer is not None:
         n, dtype = parameters.vector.size, parameters.vector.dtype
         check_optimizer_state(learner.optimizer, state["optimizer"], n, dtype)
@@ -238,8 +235,8 @@ def _kinds(value: Any) -> Any:
 
 def _split(prefix: str, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A state's plain values, and its arrays under prefixed names."""
-    plain = {k: v for k, v in state.items() if not _is_apart(v)}
-    return plain, {f"{prefix}/{k}": v for k, v in state.items() if _is_apart(v)}
+    values = {k: v for k, v in state.items() if not _is_apart(v)}
+    return values, {f"{prefix}/{k}": v for k, v in state.items() if _is_apart(v)}
 
 
 def _is_apart(value: Any) -> bool:

@@ -116,6 +116,8 @@ ARRAYS = {
     "'dense_1/b' holds int64": ("weights of model/dense_1/b", np.ones(4, int)),
     "b has numbers beyond float32's": ("weights of model/dense_1/b", np.full(4, 1e300)),
     "the state of Adam has v, expected m, v": ("optimizer of model/m", ...),
+    "m has NaN or infinity in 58": ("optimizer of model/m", np.full(58, np.inf, "f4")),
+    "v has numbers below 0, and is of": ("optimizer of model/v", np.full(58, -1, "f4")),
     "m is (3,), expected (58,)": ("optimizer of model/m", np.zeros(3, "f4")),
     "the best weights of 'model' are not": ("callback/0/best_weights/model/", np.zeros(3, "f4")),
     "best_weights/other/ of another model": ("callback/0/best_weights/other/", np.zeros(3, "f4")),
@@ -228,6 +230,10 @@ def test_a_log_that_not_every_epoch_has_leaves_a_cell_empty_and_numpy_s_numbers_
         return autoencoder().fit(X, X, verbose=0, seed=0, callbacks=callbacks, **given)
 
     assert run(tmp_path / "whole", epochs=4).history["mine"] == [1.5, 1.5]
+    half = tmp_path / "numbers"
+    settings = dict(batch_size=np.int64(10), shuffle=np.True_)
+    run(half, epochs=2, **settings)
+    run(half, epochs=np.int64(4), **settings, resume_from=half / "state.npz")
     rows = (tmp_path / "whole/history.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,mine" and len(rows) == 5
     assert [row.rpartition(",")[2] for row in rows[1:]] == ["", "1.5", "", "1.5"]
