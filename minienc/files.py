@@ -123,9 +123,10 @@ def _into_node(path: str | os.PathLike, mode: int) -> Iterator[BinaryIO]:
         )
     try:
         handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        if hasattr(os, "O_NONBLOCK"):  # that a pipe without a reader is not waited for
+            os.set_blocking(handle, True)
     except OSError as error:
         raise _explained(error, path) from error
-    os.set_blocking(handle, True)
     content = io.BytesIO()
     with open(handle, "wb", buffering=0) as node:
         yield content

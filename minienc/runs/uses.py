@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from minienc.finetuning.curve import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import samples_for
-from minienc.runs.config import read_config
-from minienc.runs.folder import load_data, read_encoder, refuse_existing
+from minienc.runs.config import read_whole_config
+from minienc.runs.folder import fingerprint, load_data, read_encoder, refuse_existing
 from minienc.verdicts import few_label_verdicts
 
 STEPS, EPOCHS_OF_ALL = 500, 20  # the budget with a few labels, and with all
@@ -50,13 +51,16 @@ def finetune_run(
     from random weights. The classifier of the first seed is kept."""
     check_device(device or "cpu")
     folder = Path(run_folder)
-    settings = read_config(folder)
+    config = read_whole_config(folder)
+    settings = config["settings"]
     path = Path(out) if out else folder / "classifier.npz"
     refuse_existing(path, force)
     if mode not in MODES:
         raise ValueError(f"--mode is {mode!r}, expected one of {', '.join(MODES)}")
     encoder = read_encoder(folder).to(device or "cpu")
     dataset = load_data(settings)
+    if config["fingerprint"] not in (None, fingerprint(dataset)):
+        print(f"note: {dataset.name} holds other data than when {folder} began", file=sys.stderr)
     if dataset.y is None:
         raise ValueError(f"{dataset.name} has no labels to fine-tune with")
     n = len(dataset.y) if labels is None else labels

@@ -225,7 +225,8 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq >= 1):
             raise ValueError(f'save_freq is {save_freq!r}, expected "epoch" or a number of batches')
-        folder, self.name = os.path.split(filepath)
+        self.filepath = os.fspath(filepath)
+        folder, self.name = os.path.split(self.filepath)
         self.folder = Path(folder)
         self.fields = dict(_fields(self.name))
         self.save_freq = save_freq

@@ -84,6 +84,7 @@ class Trainer:
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
         self.is_resumed = False
+        self.looks: list[list[float]] | None = None  # of some samples, once somebody has asked
         self.logs: dict[str, float] = {}  # of the last epoch that is done
         self.sums: dict[str, float] = {}  # of each log over the epoch's samples so far
         self.n_seen = 0

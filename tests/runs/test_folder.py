@@ -144,7 +144,11 @@ def test_labels_count_too(capsys):
         main(["pretrain", "d.npz", *QUICK, "--labels", "10", "--seeds", "1", "--out", "run"]) == 0
     )
     os.remove("run/results.json")
+    assert main(["finetune", "run", "--labels", "9", "--seeds", "1", "--epochs", "1"]) == 0
+    assert "note: " not in capsys.readouterr().err
     np.savez("d.npz", x=x, y=y[::-1])
+    assert main(["finetune", "run", "--labels", "9", "--epochs", "1", "--force"]) == 0
+    assert "note: d holds other data than when run began" in capsys.readouterr().err
     assert main(["pretrain", "--resume", "run"]) == 2
     assert "other data" in capsys.readouterr().err
 
