@@ -7,27 +7,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from minienc.data import Dataset, load_dataset
 from minienc.files import ensure_writable_folder
 from minienc.models import Model, load_model
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The settings of a run."""
+    return read_whole_config(folder)["settings"]
+
+
+def read_whole_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run, and what it has found out from its data, "preprocessing"."""
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} is not a run folder: it has no config.json")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return {"preprocessing": {}, **config, "settings": config["settings"]}
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged: {error}") from error
-
-
-def load_data(settings: dict[str, Any]) -> Dataset:
-    """The data, with a part kept for testing: always the same one."""
-    where = (settings.get("data"), settings.get("data_dir"))
-    dataset = load_dataset(*where, dtype=settings.get("dtype", "float32"))
-    return dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
 
 
 def new_folder(out: str | None, name: str, force: bool) -> Path:

@@ -19,7 +19,8 @@ from minienc.finetuning import FewLabelCurve, few_label_curve
 from minienc.pretraining import PCA, MeanSample, Pretrainer
 from minienc.pretraining.base import as_rows
 from minienc.report import RunReport, few_label_verdicts, write_report
-from minienc.runs.folder import load_data, new_folder, read_config
+from minienc.runs.folder import new_folder, read_config
+from minienc.runs.inputs import advice, load_data, prepare
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
 
 N_SHOWN = 5000  # samples on the map of the codes
@@ -28,13 +29,14 @@ N_SHOWN = 5000  # samples on the map of the codes
 def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
     """Do a new run; return its folder."""
     check_device(said.get("device", "cpu"))  # before the data, which may take a while to read
-    dataset = load_data(said)
+    dataset, found = prepare(said)
     settings = default_settings(said, dataset)
     check_settings(settings, dataset)  # before anything is written
     method = make_method(settings, quiet)
     method.check(dataset.sample_shape if method.takes_shape else (dataset.n_features,))
     folder = new_folder(out, f"{settings['method']}-{dataset.name}", force)
-    write_json(folder / "config.json", {"minienc": __version__, "settings": settings})
+    config = {"minienc": __version__, "settings": settings, "preprocessing": found}
+    write_json(folder / "config.json", config)
     return _run(folder, settings, dataset, quiet)
 
 
@@ -51,7 +53,7 @@ def resume(run: str, *, quiet: bool) -> Path:
 def _run(folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool) -> Path:
     """Train (or go on), measure, write the results and the page."""
     say = (lambda line: None) if quiet else print
-    say(_describe(dataset, folder))
+    say("\n".join([_describe(dataset, folder), *advice(dataset, settings)]))
     started = time.monotonic()
     method = make_method(settings, quiet)
     try:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from minienc.arrays import check_device
-from minienc.data import load_dataset
 from minienc.files import atomic_write
 from minienc.finetuning import finetune
 from minienc.finetuning.classifier import MODES
 from minienc.finetuning.curve import FROM_RANDOM, draw_labelled
 from minienc.models import clone_model
 from minienc.pretraining.base import samples_for
-from minienc.runs.folder import load_data, read_config, read_encoder, refuse_existing
+from minienc.runs.folder import read_config, read_encoder, read_whole_config, refuse_existing
+from minienc.runs.inputs import load_data, load_more
 
 
 def finetune_run(
@@ -82,6 +83,7 @@ def encode_run(
     run_folder: str,
     data: str,
     data_dir: str | None,
+    scale: float | None,
     device: str | None,
     out: str,
     force: bool,
@@ -91,7 +93,8 @@ def encode_run(
     path = Path(out)
     refuse_existing(path, force)
     encoder = read_encoder(Path(run_folder)).to(device or "cpu")
-    dataset = load_dataset(data, data_dir, dtype=encoder.dtype)
+    config = read_whole_config(Path(run_folder))
+    dataset, odd = load_more(data, data_dir, encoder.dtype, scale, config)
     X = samples_for(encoder, dataset.x)
     expected = encoder.inputs[0].sample_shape
     if X.shape[1:] != expected:
@@ -99,6 +102,8 @@ def encode_run(
             f"{dataset.name} has samples of {' x '.join(map(str, X.shape[1:]))} numbers, the "
             f"encoder of {run_folder} takes {' x '.join(map(str, expected))}"
         )
+    for line in odd:
+        print(f"note: {line}", file=sys.stderr)
     codes = encoder.predict(X, batch_size=1000)
     with atomic_write(path) as file:
         np.save(file, codes, allow_pickle=False)
