@@ -132,7 +132,7 @@ def _seen(target: Target, path: Path, wait: float) -> str | None:
 
 def _shape(error: BaseException) -> str:
     """Of all messages that differ in numbers alone, one."""
-    text = re.sub(r"[\da-fx'\\]{2,}|\d+", "N", str(error))
+    text = re.sub(r"\\x[\da-f]{2}|0x[\da-f]+|\d+", "N", str(error))
     return f"{type(error).__name__}: {text[:80]}"
 
 
