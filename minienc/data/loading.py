@@ -78,13 +78,16 @@ def load_dataset(
         or tables and there are none.
     """
     check_float_dtype(dtype, "load_dataset")
+    for name, factor in (("scale", scale), ("pixel_scale", pixel_scale)):
+        if factor is not None and not 0 < factor < np.inf:
+            raise ValueError(f"load_dataset: {name} is {factor}, expected a positive number")
     how = as_choices(label_column, drop)
     how = how._replace(grey=grey, resize=as_size(resize), crop=crop, may_lack=may_lack)
     if source is None or source == "digits" or source in NAMED:
-        if how._replace(grey=False, may_lack=False) != Choices() and not may_lack:
+        if not may_lack and (scale is not None or how != Choices(grey)):
             raise ValueError(
-                f"load_dataset: resize, crop, label_column and drop are for your own images and "
-                f"tables, not for {source or 'digits'}"
+                f"load_dataset: scale, resize, crop, label_column and drop are for your own images "
+                f"and tables, not for {source or 'digits'}"
             )
         named = source in NAMED
         return _load_named(str(source), data_dir, dtype) if named else load_digits(dtype)

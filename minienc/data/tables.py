@@ -12,8 +12,11 @@ header     the first row, if one of these holds:
              one is a name of ``LABEL_NAMES``, or a name that was said;
              the first alone is empty;
              it has words over numbers, and its own numbers are whole (id, 2019, 2020);
-             it counts 0, 1, 2, ... or 1, 2, 3, ..., the next row does not count on, and there are
-             three columns or more, or numbers that are not whole below.
+             its numbers count 0, 1, 2, ... or 1, 2, 3, ..., the next row does not count on, and
+             they are three or more, or the ones below are not whole;
+             they are three or more, count from any other (2019, 2020, 2021), and no row below is
+             of whole numbers;
+             they are as pandas renames equal names (0, 0.1, 0.2), and all rows below are whole.
            Else the line before the first row, if it begins with # and has as many cells. Else there
            is none, and columns go by their numbers, from 1.
 index      leading columns with an empty name, "Unnamed: 0" (pandas), "rownames" or "row.names" (R),
@@ -80,8 +83,8 @@ def read_csv(
     dtype : {"float32", "float64"}
         Of the features. A table of bytes, whole numbers that reach both 0 and 255, stays uint8.
     label_column : str or int, optional
-        The column of labels, by its name or its number from 1; else it is called ``label``,
-        ``class``, ``target`` or ``y``, or there is none.
+        The column of labels, by its name, or else its number from 1. By default it is the one
+        called ``label``, ``class``, ``target`` or ``y``, if there is one.
     drop : str, int or sequence of them
         Columns that are no features, by names or numbers.
 
@@ -164,34 +167,54 @@ def _layout(head: list[list[str]], rows: Rows, how: Choices) -> tuple[_Layout, b
 
 
 def _is_header(first: list[str], body: list[list[str]], said: set[str]) -> bool:
-    numbers = [cell for cell in first if is_number(cell)]
+    numbers = [i for i, cell in enumerate(first) if is_number(cell)]
     if not numbers or (first[0] == "" and "" not in first[1:]):
         return True
     if any(cell.lower() in LABEL_NAMES or cell in said for cell in first):
         return True
-    if len(numbers) == len(first):
-        return _counts(first, body)
-    if not body or not all(cell.isdigit() for cell in numbers):
+    if not body or any(len(row) <= numbers[-1] for row in body):
         return False
-    below = map(_pointed, body[0])
-    over = [a for a, b in zip(first, below, strict=False) if not is_number(a) and is_number(b)]
-    return bool(over) and not any(cell.lower() in _MISSING for cell in first)
+    names = [first[i] for i in numbers]
+    below = [[_pointed(row[i].strip()) for i in numbers] for row in body]
+    if _counts(names, below) or _renamed(names, below):
+        return True
+    if not all(cell.isdigit() for cell in names):
+        return False
+    cells = zip(first, map(_pointed, body[0]), strict=False)
+    over = any(not is_number(a) and is_number(b) for a, b in cells)
+    return over and not any(cell.lower() in _MISSING for cell in first)
 
 
 def _pointed(cell: str) -> str:
     return cell.replace(",", ".") if has_decimal_comma(cell) else cell
 
 
-def _counts(first: list[str], body: list[list[str]]) -> bool:
-    """Whether a row of numbers counts, as names of columns do and samples do not."""
-    if not body or len(first) < 2 or first[0] not in ("0", "1"):
+def _counts(names: list[str], below: list[list[str]]) -> bool:
+    """Whether numbers count, as names of columns do and samples do not."""
+    n = len(names)
+    if n < 2 or not all(name.isdigit() and len(name) < 9 for name in names):
         return False
-    start, n = int(first[0]), len(first)
-    if first != [str(k) for k in range(start, start + n)]:
+    start = int(names[0])
+    if names != [str(start + k) for k in range(n)]:
         return False
-    if [cell.strip() for cell in body[0]] == [str(k) for k in range(start + n, start + 2 * n)]:
+    if below[0] == [str(start + n + k) for k in range(n)]:  # it goes on
         return False
-    return n > 2 or any(point in cell for row in body for cell in row for point in ".,")
+    fractions = [any("." in cell for cell in row) for row in below]
+    return (n > 2 or any(fractions)) if start < 2 else (n > 2 and all(fractions))
+
+
+def _renamed(names: list[str], below: list[list[str]]) -> bool:
+    """Whether they are what pandas makes of equal names: a row of data, once taken for a header."""
+    seen: dict[str, int] = {}
+    n_renamed = 0
+    for name in names:
+        base, _, k = name.partition(".")
+        if k and k == str(seen.get(base, 0)):
+            n_renamed += 1
+        elif k:
+            return False
+        seen[base] = seen.get(base, 0) + 1
+    return n_renamed > 1 and all(cell.lstrip("+-").isdigit() for row in below for cell in row)
 
 
 def _index_columns(header: list[str]) -> list[int]:

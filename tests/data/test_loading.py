@@ -132,9 +132,13 @@ def test_what_is_said_of_images_or_tables_needs_some(tmp_path):
         (tmp_path / "t.csv", {"resize": 8, "crop": True}),
         (None, {"label_column": "a"}),
         ("mnist", {"resize": 8}),
+        ("digits", {"scale": 2}),
     ):
         with pytest.raises(ValueError, match=r"for .*(images|tables)"):
             load_dataset(path, **said)
+    for scale in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"scale is .*, expected a positive number"):
+            load_dataset(array, scale=scale)
     assert load_dataset(array, label_column="a", may_lack=True).x.shape == (2, 3)
 
 

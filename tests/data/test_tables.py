@@ -124,6 +124,13 @@ def test_bad_tables_are_refused_with_the_place(tmp_path, text, message):
     assert str(tmp_path / "file") in str(error.value)
 
 
+def test_a_word_above_words_is_a_header_if_the_numbers_beside_it_count(tmp_path):
+    raw = read_csv(written(tmp_path, "kind,0,1\na,.5,.25\n"), label_column="kind")
+    assert (raw.x.tolist(), raw.class_names) == ([[0.5, 0.25]], ("a",))
+    raw = read_csv(written(tmp_path, "b,3,1\na,.5,.25\n"), label_column="kind")  # two samples
+    assert (len(raw.x), raw.class_names) == (2, ("a", "b"))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"there is no {tmp_path}/none"):
         read_csv(tmp_path / "none")
@@ -144,6 +151,10 @@ FILES = {
     "0,1\n1,1\n": ([[0, 1], [1, 1]], None, "1 2"),  # two samples of XOR, not a header
     "0,1,2\n3,4,5\n": ([[0, 1, 2], [3, 4, 5]], None, "1 2 3"),  # it counts on
     "id,2019,2020\n7,.5,.25\n": ([[7, 0.5, 0.25]], None, "id 2019 2020"),
+    "2019,2020,2021\n.5,.25,7\n": ([[0.5, 0.25, 7]], None, "2019 2020 2021"),
+    "20,21,22\n19,20,23\n": ([[20, 21, 22], [19, 20, 23]], None, "1 2 3"),  # two samples
+    "7,0,0.1,0.2\n5,0,0,9\n": ([[5, 0, 0, 9]], None, "7 0 0.1 0.2"),  # renamed by pandas
+    "0,0.1,0.2\n5,0,.5\n": ([[0, 0.1, 0.2], [5, 0, 0.5]], None, "1 2 3"),  # and a sample
     # index
     ",a,b\n0,1,2\n": ([[1, 2]], None, "a b"),
     "Unnamed: 0,a,b\n0,1,2\n": ([[1, 2]], None, "a b"),
@@ -170,7 +181,7 @@ def test_files_as_the_world_writes_them(tmp_path, text, encoding):
     x, y, columns = FILES[text]
     content = gzip.compress(text.encode()) if encoding == "gz" else text.encode(encoding)
     raw = read_csv(written(tmp_path, content))
-    assert raw.x.tolist() == x
+    np.testing.assert_array_equal(raw.x, np.array(x, np.float32))
     assert (None if raw.y is None else raw.y.tolist()) == y
     assert raw.columns == tuple(columns.split())
 
