@@ -127,7 +127,7 @@ def test_bad_tables_are_refused_with_the_place(tmp_path, text, message):
 def test_a_word_above_words_is_a_header_if_the_numbers_beside_it_count(tmp_path):
     raw = read_csv(written(tmp_path, "kind,0,1\na,.5,.25\n"), label_column="kind")
     assert (raw.x.tolist(), raw.class_names) == ([[0.5, 0.25]], ("a",))
-    raw = read_csv(written(tmp_path, "b,3,1\na,.5,.25\n"), label_column="kind")  # two samples
+    raw = read_csv(written(tmp_path, "b,3,1\na,.5,.25\n"), label_column=1)  # two samples
     assert (len(raw.x), raw.class_names) == (2, ("a", "b"))
 
 
