@@ -64,9 +64,11 @@ def load_more(
     dtype: Any,
     scale: float | None,
     config: dict[str, Any],
+    run: str,
 ) -> tuple[Dataset, list[str]]:
     """Return other data than the run's, treated as those were, and what is odd about them."""
     settings, found = config["settings"], config.get("preprocessing", {})
+    _check_found(found, f"{run}/config.json: preprocessing")
     scale = settings.get("scale") if scale is None else scale
     pixel_scale = found.get("pixel_scale")
     if scale is None and pixel_scale is None and found:
@@ -75,7 +77,7 @@ def load_more(
     dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
     odd = []
-    if "range" in found:
+    if found.get("range"):
         (low, high), (least, most) = found["range"], _range(x)
         if least < low - (high - low) or most > high + (high - low):
             odd.append(
@@ -84,6 +86,26 @@ def load_more(
             )
     x = _standardised(x, found) if "mean" in found else x
     return dataclasses.replace(dataset, x=x, columns=None), odd
+
+
+def _check_found(found: Any, where: str) -> None:
+    """Refuse what no run has written: a file can be changed."""
+    if not isinstance(found, dict):
+        raise ValueError(f"{where} is {str(found)[:40]}, expected what a run has noted")
+    numbers = {"pixel_scale": [found.get("pixel_scale") or 1.0], "range": found.get("range", [])}
+    numbers |= {name: found.get(name, []) for name in ("mean", "deviation")}
+    for name, values in numbers.items():
+        if not (
+            isinstance(values, list)
+            and all(type(v) in (int, float) and math.isfinite(v) for v in values)
+            and (name != "range" or len(values) in (0, 2))
+            and (name != "deviation" or len(values) == len(numbers["mean"]))
+            and (name not in ("pixel_scale", "deviation") or all(v > 0 for v in values))
+        ):
+            raise ValueError(f"{where}: {name} is {str(values)[:40]}, expected numbers of a run")
+    columns = found.get("columns") or []
+    if not (isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
+        raise ValueError(f"{where}: columns is {str(columns)[:40]}, expected names")
 
 
 def _reading(settings: dict[str, Any]) -> dict[str, Any]:

@@ -163,3 +163,28 @@ def test_large_photos_are_refused_unless_it_was_said(tmp_path, capsys):
     assert "160 x 120, 57,600 numbers each" in error
     assert "--resize 32" in error and "--resize 160x120" in error
     assert prepare({"data": "large", "resize": "160x120"})[0].sample_shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [],
+        {"pixel_scale": "1"},
+        {"pixel_scale": -1},
+        {"range": 3},
+        {"range": [1]},
+        {"mean": [1, None], "deviation": [1, 1]},
+        {"mean": [1, 1], "deviation": [0, 1]},
+        {"mean": [1, 1], "deviation": [1]},
+        {"columns": [1, 2]},
+    ],
+)
+def test_a_changed_config_is_refused_in_a_sentence(capsys, changed):
+    np.save("a.npy", RNG.normal(size=(10, 4)))
+    assert main(["pretrain", "a.npy", *QUICK, "--standardise", "--out", "run"]) == 0
+    config = json.load(open("run/config.json"))
+    found = config["preprocessing"] | changed if isinstance(changed, dict) else changed
+    with open("run/config.json", "w") as file:
+        json.dump(config | {"preprocessing": found}, file)
+    assert main(["encode", "run", "a.npy", "--out", "codes.npy"]) == 2
+    assert "run/config.json: preprocessing" in capsys.readouterr().err
