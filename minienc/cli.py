@@ -146,6 +146,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
+    _add_reading(p)
     p.add_argument(
         "--method", metavar="METHOD", choices=_Methods(), help="%(choices)s (default: autoencoder)"
     )
@@ -206,8 +207,9 @@ def _add_encode(commands: Any) -> None:
     )
     p.set_defaults(run=_encode)
     p.add_argument("run_folder", metavar="RUN")
-    p.add_argument("data", metavar="DATA", help="as for pretrain")
+    p.add_argument("data", metavar="DATA", help="as for pretrain; read and scaled as the run's")
     p.add_argument("--data-dir", metavar="DIR")
+    p.add_argument("--scale", type=float, help="what DATA are multiplied by (as the run's)")
     _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
@@ -246,6 +248,30 @@ def _add_gradcheck(commands: Any) -> None:
 def _add_info(commands: Any) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
+
+
+def _add_reading(p: Any) -> None:
+    yes = {"action": "store_true", "default": None}
+    p.add_argument(
+        "--resize", metavar="N", help="make all images N x N, or such as 640x480 (width x height)"
+    )
+    p.add_argument("--crop", **yes, help="cut images to that shape rather than squeeze them")
+    p.add_argument("--grey", **yes, help="make colour images grey")
+    p.add_argument(
+        "--label-column", metavar="NAME", help="the column of labels of a CSV (label, class, y)"
+    )
+    p.add_argument("--drop", type=_names, metavar="NAME,...", help="columns that are no features")
+    p.add_argument("--scale", type=float, help="what the data are multiplied by (bytes: 1/255)")
+    p.add_argument(
+        "--standardise",
+        "--standardize",
+        **yes,
+        help="make each feature's mean 0 and deviation 1 (encode does the same to its data)",
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _add_device(p: Any) -> None:

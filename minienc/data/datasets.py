@@ -28,6 +28,8 @@ class Dataset:
         ``class_names[label]``.
     source : str
         Where it comes from: whom to credit, or a path.
+    columns : tuple of str, or None
+        The names of the features, of a table.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Dataset:
     test_y: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     source: str = ""
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_part(self.name, "x", self.x, "y", self.y, self.class_names)

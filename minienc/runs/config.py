@@ -10,7 +10,7 @@ from minienc.runs.settings import make_method, method_parameters
 from minienc.training.archives import damage_is_told, parse_json, short, take, take_all
 
 _MOST = 1 << 20  # bytes: a config.json has a few thousand
-_WORD, _NUMBERS = (str, type(None)), (list, type(None))
+_WORD = (str, type(None))
 KINDS: dict[str, Any] = {  # of the settings that every run has
     "data": str,
     "data_dir": _WORD,
@@ -19,6 +19,13 @@ KINDS: dict[str, Any] = {  # of the settings that every run has
     "seed": int,
     "dtype": str,
     "device": str,
+    "scale": (float, type(None)),  # from here on, how the data are read
+    "grey": bool,
+    "resize": _WORD,
+    "crop": bool,
+    "label_column": _WORD,
+    "drop": list,
+    "standardise": bool,
 }
 
 
@@ -43,7 +50,7 @@ def read_whole_config(folder: Path) -> dict[str, Any]:
             raise ValueError(f"it has more than {_MOST:,} bytes")
         config = parse_json(path.read_bytes())
         check_settings_kinds(take(config, "settings", dict, "it"))
-        return {"fingerprint": None, **config}
+        return {"preprocessing": {}, "fingerprint": None, **config}
 
 
 def check_settings_kinds(settings: dict[str, Any]) -> None:
@@ -59,6 +66,7 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
         raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
     if settings["seeds"] < 1 or settings["seed"] < 0:
         raise ValueError("settings: 'seeds' must be at least 1, and 'seed' at least 0")
+    take_all(settings, "drop", str, "settings")
     for name, default in method_parameters(method).items():
         take(settings, name, _kinds(default), "settings")
         if isinstance(settings[name], list):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import to_numpy
-from minienc.data import Dataset, load_dataset
+from minienc.data import Dataset
 from minienc.data.downloads import NAMED
 from minienc.files import ensure_writable_folder, write_text
 from minienc.models import Model, load_model
@@ -29,13 +29,6 @@ FILES = (
     "history.csv",
     "config.json",
 )
-
-
-def load_data(settings: dict[str, Any]) -> Dataset:
-    """The data, with a part kept for testing: always the same one."""
-    where = (settings.get("data"), settings.get("data_dir"))
-    dataset = load_dataset(*where, dtype=settings.get("dtype", "float32"))
-    return dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
 
 
 def where_it_lies(settings: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from minienc.data import Dataset
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
+from minienc.runs.inputs import READING
 from minienc.runs.suggestions import suggest
 
 RENAMED = {"lr": "learning_rate"}  # options whose parameter has a longer name
@@ -43,6 +44,7 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "data": "digits",
         "data_dir": None,
+        **READING,
         "method": name,
         "labels": None,
         "seeds": 5,

@@ -24,10 +24,10 @@ from minienc.runs.folder import (
     fingerprint,
     held,
     is_complete,
-    load_data,
     new_folder,
     where_it_lies,
 )
+from minienc.runs.inputs import advice, load_data, prepare
 from minienc.runs.results import (
     Results,
     attempt,
@@ -45,17 +45,23 @@ N_SHOWN = 5000  # samples on the map of the codes
 def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
     """Do a new run; return its folder."""
     check_device(said.get("device", "cpu"))  # before the data, which may take a while to read
-    dataset = load_data(said)
+    dataset, found = prepare(said)
     settings = default_settings(said, dataset)
     check_settings(settings, dataset)  # before anything is written
     trial = make_method(settings, quiet).check(_sample_shape(settings, dataset))
     settings |= where_it_lies(settings)
-    config = {"minienc": __version__, "settings": settings, "fingerprint": fingerprint(dataset)}
+    config = {
+        "minienc": __version__,
+        "settings": settings,
+        "preprocessing": found,
+        "fingerprint": fingerprint(dataset),
+    }
     name = f"{settings['method']}-{dataset.name}"
     with new_folder(out, name, force) as folder, _resumable(folder):
         write_json(folder / "config.json", config)
         if not quiet:
-            print(f"{_describe(dataset, folder)}\n{memory(trial, dataset)}")
+            lines = [_describe(dataset, folder), memory(trial, dataset), *advice(dataset, settings)]
+            print("\n".join(lines))
         return _run(folder, settings, dataset, quiet, resume=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import check_device
-from minienc.data import Dataset, load_dataset
+from minienc.data import Dataset
 from minienc.files import atomic_write
 from minienc.finetuning.classifier import MODES
 from minienc.finetuning.curve import (
@@ -26,7 +26,8 @@ from minienc.finetuning.curve import (
 from minienc.models import Model
 from minienc.pretraining.base import samples_for
 from minienc.runs.config import read_whole_config
-from minienc.runs.folder import fingerprint, load_data, read_encoder, refuse_existing
+from minienc.runs.folder import fingerprint, read_encoder, refuse_existing
+from minienc.runs.inputs import load_data, load_more
 from minienc.verdicts import few_label_verdicts
 
 STEPS, EPOCHS_OF_ALL = 500, 20  # the budget with a few labels, and with all
@@ -114,6 +115,7 @@ def encode_run(
     run_folder: str,
     data: str,
     data_dir: str | None,
+    scale: float | None,
     device: str | None,
     out: str,
     force: bool,
@@ -123,7 +125,8 @@ def encode_run(
     path = Path(out)
     refuse_existing(path, force)
     encoder = read_encoder(Path(run_folder)).to(device or "cpu")
-    dataset = load_dataset(data, data_dir, dtype=encoder.dtype)
+    config = read_whole_config(Path(run_folder))
+    dataset, odd = load_more(data, data_dir, encoder.dtype, scale, config, run_folder)
     X = samples_for(encoder, dataset.x)
     expected = encoder.inputs[0].sample_shape
     if X.shape[1:] != expected:
@@ -131,6 +134,8 @@ def encode_run(
             f"{dataset.name} has samples of {' x '.join(map(str, X.shape[1:]))} numbers, the "
             f"encoder of {run_folder} takes {' x '.join(map(str, expected))}"
         )
+    for line in odd:
+        print(f"note: {line}", file=sys.stderr)
     codes = encoder.predict(X, batch_size=1000)
     with atomic_write(path) as file:
         np.save(file, codes, allow_pickle=False)
