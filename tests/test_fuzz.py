@@ -7,20 +7,25 @@ import time
 import numpy as np
 import pytest
 
+from tests.fuzz import archives
 from tests.fuzz.frame import Target, fuzz
 from tests.fuzz.targets import TARGETS
 
 pytest.importorskip("resource")  # not on Windows
 
 
-@pytest.mark.parametrize("name", TARGETS)
+# those of ``archives`` refuse by themselves, and have their own test
+READERS = [name for name in TARGETS if name not in archives.TARGETS]
+
+
+@pytest.mark.parametrize("name", READERS)
 def test_a_damaged_file_is_read_or_refused_by_its_name(tmp_path, name):
     report = fuzz(TARGETS[name], tmp_path, inputs=150, seed=1)
     assert report.findings == {}
     assert report.inputs == 150 and 0 <= report.accepted < 150
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", READERS)
 def test_the_files_that_are_damaged_are_whole_before(tmp_path, name):
     target = TARGETS[name]
     for content in target.valid():
