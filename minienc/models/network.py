@@ -11,7 +11,7 @@ from minienc.arrays import Array, check_device, device_of, to_device_of, to_nump
 from minienc.layers.base import Layer
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter, Parameters
-from minienc.layers.symbolic import SymbolicTensor
+from minienc.layers.symbolic import Node, SymbolicTensor
 from minienc.summary import summary_lines
 from minienc.training.checkpoints import check_fit
 
@@ -52,6 +52,15 @@ class Network(Layer):
         self.built_for = [t.sample_shape for t in self.inputs]
         self._parameters: Parameters | None = None
         self.optimizer: Any = None
+
+    # A graph is copied node after node, from its beginning: from its end, each node would lead to
+    # the one before it, deeper than Python goes.
+    def __getstate__(self) -> dict[str, Any]:
+        return {"nodes": _nodes_before(vars(self).get("outputs", [])), **vars(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        del state["nodes"]
+        vars(self).update(state)
 
     # -- structure
 
@@ -228,6 +237,19 @@ class Network(Layer):
         does it by itself."""
         for parameter, value in self.graph.updates(cache.layers):
             parameter.value = value
+
+
+def _nodes_before(outputs: list[SymbolicTensor]) -> list[Node]:
+    """All nodes that lead to these tensors, each behind those that it needs."""
+    placed: dict[int, Node] = {}
+    pending = [tensor.node for tensor in outputs]
+    while pending:
+        node = pending[-1]
+        if missing := [t.node for t in node.inputs if id(t.node) not in placed]:
+            pending.extend(missing)
+        else:
+            placed[id(pending.pop())] = node
+    return list(placed.values())
 
 
 def _tensors(what: str, given: Any) -> list[SymbolicTensor]:

@@ -213,13 +213,15 @@ class Pretrainer:
             validation_data = self.samples(validation_data, "validation_data")
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
-        self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
         self.n_features_in_ = math.prod(X.shape[1:])
         self.check_params(X.shape[1:])
         if self.takes_probabilities():
             check_data(X, domain=(0, 1))
-        self._fit(X)
-        del self._run
+        self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
+        try:
+            self._fit(X)
+        finally:
+            del self._run
         return self
 
     def _fit(self, X: Any) -> None:

@@ -28,6 +28,10 @@ class Callback:
     def model(self) -> Any:
         return self.trainer.model
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no run."""
+        return {name: value for name, value in vars(self).items() if name != "trainer"}
+
     def reset(self) -> None:
         """Forget what an earlier run has left; called before a run that is not a resumed one."""
 

@@ -20,6 +20,7 @@ from minienc.functions.optimizers import (
     sgd_step,
     sum_of_squares,
 )
+from minienc.layers.parameters import writable
 
 
 class Optimizer:
@@ -154,6 +155,13 @@ class Optimizer:
         self._state = {name: to_device(v, device) for name, v in self._state.items()}
 
     # -- saving
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_seen": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._state = {name: writable(v) for name, v in self._state.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: numbers and vectors."""
