@@ -21,6 +21,10 @@ class SquaredDistancesCache(NamedTuple):
 def squared_distances_forward(x, C):
     """d_nk = |x_n - c_k|^2 = |x_n|^2 - 2 x_n . c_k + |c_k|^2: a matrix product, not N K D numbers.
 
+    The three terms may be much larger than what is left of them: of points near 3000, float32 would
+    leave no digit of distances near 1. So a point in the midst of the centroids is taken from all
+    of them first, which changes no distance, and the terms are float64.
+
     Parameters
     ----------
     x : array (N, D)
@@ -35,8 +39,9 @@ def squared_distances_forward(x, C):
     """
     check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
     xp = get_array_module(x, C)
-    d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)  # (1)
-    d = xp.maximum(d, 0)
+    xm, Cm = _around_the_middle(x, C)
+    d = (xm * xm).sum(axis=1)[:, None] - 2 * (xm @ Cm.T) + (Cm * Cm).sum(axis=1)  # (1)
+    d = xp.maximum(d, 0).astype(x.dtype)
     return d, SquaredDistancesCache(x, C, Form(d.shape, d.dtype))
 
 
@@ -45,9 +50,17 @@ def squared_distances_backward(dd, cache: SquaredDistancesCache):
     """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n)."""
     x, C, d = cache
     check_shapes("squared_distances_backward", "d: N K, dd: N K", d, dd)
-    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C)  # (1) was |x - c|^2
-    dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)  # (1)
+    xm, Cm = _around_the_middle(x, C)
+    dx = 2 * (dd.sum(axis=1)[:, None] * xm - dd @ Cm).astype(x.dtype)  # (1) was |x - c|^2
+    dC = 2 * (dd.sum(axis=0)[:, None] * Cm - dd.T @ xm).astype(C.dtype)  # (1)
     return dx, dC
+
+
+def _around_the_middle(x, C):
+    """x and C less the mean of C, in float64."""
+    wide = get_array_module(x, C).result_type(x.dtype, "float64")
+    middle = C.sum(axis=0, dtype=wide) / len(C)
+    return x - middle, C - middle
 
 
 # ----------------------------------------------------------------------------------- triangle code

@@ -88,7 +88,7 @@ class KMeans(SteppedPretrainer):
         self.n_samples_ = len(X)
         xp = get_array_module(self._C)
         for name, like in (("sums", self._C), ("counts", self._C[:, 0])):
-            self.arrays_[name] = xp.zeros_like(like)
+            self.arrays_[name] = xp.zeros(like.shape)  # float64: of an epoch, or of all epochs
         self.arrays_["seen"] = np.zeros(1)
 
     # -- the two halves
@@ -99,12 +99,13 @@ class KMeans(SteppedPretrainer):
         d, _ = squared_distances_forward(x, self._C)
         nearest = d.argmin(axis=1)
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
-        counts, sums = member.sum(axis=0), member.T @ x
+        counts = member.sum(axis=0)
+        sums = member.T @ (x - self._C[nearest])  # of what is small, beside sums of x
         arrays["seen"] = arrays["seen"] + len(x)
         arrays["counts"] = arrays["counts"] + counts
         if self.algorithm == "minibatch":  # the mean of all that it was ever given, one by one
             rate = 1 / xp.maximum(arrays["counts"], 1)
-            self._place(self._C + rate[:, None] * (sums - counts[:, None] * self._C))
+            self._place(self._C + (rate[:, None] * sums).astype(x.dtype))
         else:
             arrays["sums"] = arrays["sums"] + sums
         if arrays["seen"][0] >= self.n_samples_:
@@ -117,8 +118,7 @@ class KMeans(SteppedPretrainer):
         counts = arrays["counts"]
         C = self._C
         if self.algorithm == "lloyd":
-            means = arrays["sums"] / xp.maximum(counts, 1)[:, None]
-            C = xp.where(counts[:, None] > 0, means, C)
+            C = C + (arrays["sums"] / xp.maximum(counts, 1)[:, None]).astype(C.dtype)
         empty = np.flatnonzero(to_numpy(counts) == 0)[: len(x)]
         if len(empty):
             C = C.copy()
@@ -127,7 +127,7 @@ class KMeans(SteppedPretrainer):
         self._place(C)
         arrays["seen"] = np.zeros(1)
         if self.algorithm == "lloyd":
-            arrays["sums"], arrays["counts"] = xp.zeros_like(C), xp.zeros_like(counts)
+            arrays["sums"], arrays["counts"] = xp.zeros(C.shape), xp.zeros_like(counts)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         (x,) = batch
