@@ -105,7 +105,7 @@ def knn_probe(
     right = 0
     for start in range(0, len(Z_test), 500):
         z = Z_test[start : start + 500]
-        distance, _ = squared_distances_forward(z, Z)
+        distance, _ = squared_distances_forward(z.astype(float), Z.astype(float))
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
         votes, closest = np.zeros((2, len(z), n_classes))
         for rank in reversed(range(k)):  # the nearest comes last

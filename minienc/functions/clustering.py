@@ -12,8 +12,8 @@ from minienc.shapes import Form, check_shapes
 
 
 class SquaredDistancesCache(NamedTuple):
-    x: Array  # (N, D)
-    C: Array  # (K, D)
+    x: Array  # (N, D)  less a point in the midst of the centroids
+    C: Array  # (K, D)  less the same point
     d: Form  # (N, K)
 
 
@@ -23,7 +23,8 @@ def squared_distances_forward(x, C):
 
     The three terms may be much larger than what is left of them: of points near 3000, float32 would
     leave no digit of distances near 1. So a point in the midst of the centroids is taken from all
-    of them first, which changes no distance, and the terms are float64.
+    of them first, which changes no distance. (Where some of the centroids lie much further apart
+    than others, it takes float64 to tell the others apart, as k-means does.)
 
     Parameters
     ----------
@@ -39,9 +40,10 @@ def squared_distances_forward(x, C):
     """
     check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
     xp = get_array_module(x, C)
-    xm, Cm = _around_the_middle(x, C)
-    d = (xm * xm).sum(axis=1)[:, None] - 2 * (xm @ Cm.T) + (Cm * Cm).sum(axis=1)  # (1)
-    d = xp.maximum(d, 0).astype(x.dtype)
+    middle = C.sum(axis=0) / len(C)
+    x, C = x - middle, C - middle
+    d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)  # (1)
+    d = xp.maximum(d, 0)
     return d, SquaredDistancesCache(x, C, Form(d.shape, d.dtype))
 
 
@@ -50,17 +52,9 @@ def squared_distances_backward(dd, cache: SquaredDistancesCache):
     """dx_n = sum_k dd_nk 2 (x_n - c_k),  dc_k = sum_n dd_nk 2 (c_k - x_n)."""
     x, C, d = cache
     check_shapes("squared_distances_backward", "d: N K, dd: N K", d, dd)
-    xm, Cm = _around_the_middle(x, C)
-    dx = 2 * (dd.sum(axis=1)[:, None] * xm - dd @ Cm).astype(x.dtype)  # (1) was |x - c|^2
-    dC = 2 * (dd.sum(axis=0)[:, None] * Cm - dd.T @ xm).astype(C.dtype)  # (1)
+    dx = 2 * (dd.sum(axis=1)[:, None] * x - dd @ C)  # (1) was |x - c|^2
+    dC = 2 * (dd.sum(axis=0)[:, None] * C - dd.T @ x)  # (1)
     return dx, dC
-
-
-def _around_the_middle(x, C):
-    """x and C less the mean of C, in float64."""
-    wide = get_array_module(x, C).result_type(x.dtype, "float64")
-    middle = C.sum(axis=0, dtype=wide) / len(C)
-    return x - middle, C - middle
 
 
 # ----------------------------------------------------------------------------------- triangle code

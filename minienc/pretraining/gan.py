@@ -271,6 +271,7 @@ class GAN(SteppedPretrainer):
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(index of the nearest of ``others``, distance from it), for each of x."""
+    x, others = x.astype(float), others.astype(float)
     d = np.concatenate(
         [squared_distances_forward(x[i : i + 500], others)[0] for i in range(0, len(x), 500)]
     )

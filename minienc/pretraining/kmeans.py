@@ -96,7 +96,7 @@ class KMeans(SteppedPretrainer):
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         (x,), arrays = batch, self.arrays_
         xp = get_array_module(x)
-        d, _ = squared_distances_forward(x, self._C)
+        d = self._distances(x)
         nearest = d.argmin(axis=1)
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
         counts = member.sum(axis=0)
@@ -130,9 +130,11 @@ class KMeans(SteppedPretrainer):
             arrays["sums"], arrays["counts"] = xp.zeros(C.shape), xp.zeros_like(counts)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
-        (x,) = batch
-        d, _ = squared_distances_forward(x, self._C)
-        return {"loss": d.min(axis=1).mean()}
+        return {"loss": self._distances(batch[0]).min(axis=1).mean()}
+
+    def _distances(self, x: Array) -> Array:
+        """(N, K), squared: in float64, however far apart the centroids lie."""
+        return squared_distances_forward(x.astype("float64"), self._C.astype("float64"))[0]
 
     @property
     def _C(self) -> Array:
@@ -153,7 +155,7 @@ class KMeans(SteppedPretrainer):
         self.check_fitted()
         with on_device(self.model_.device):
             found = [
-                squared_distances_forward(to_device_of(x, self._C), self._C)[0].argmin(axis=1)
+                self._distances(to_device_of(x, self._C)).argmin(axis=1)
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
             return np.concatenate([to_numpy(k) for k in found])
@@ -161,6 +163,10 @@ class KMeans(SteppedPretrainer):
     @property
     def restores(self) -> bool:
         return True
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """The centroid of each sample (N, D)."""
+        return self.centroids_[self.predict(X)]
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """The centroid that each code (N, K) puts first."""

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from minienc.data import load_digits
+from minienc.finetuning import knn_probe
 from minienc.pretraining import METHODS
+from minienc.pretraining.gan import nearest
 from minienc.pretraining.seeding import plus_plus
 
 KMeans = METHODS["kmeans"]
@@ -136,3 +138,13 @@ def test_centroids_are_the_means_of_many_samples():
     X = (2000 + rng.normal(0, 5, (300_000, 1)) + [[0.0]]).astype("float32")
     method = KMeans(1, n_init=1, epochs=2, random_state=0).fit(X)
     assert method.centroids_[0, 0] == pytest.approx(X.mean(dtype=float), abs=1e-3)
+
+
+def test_a_cluster_far_away_does_not_blur_the_others():
+    label = np.repeat([0, 1, 2], 40)
+    X = np.array([[0.0], [1.0], [50_000.0]])[label]
+    X = (X + 0.05 * np.random.default_rng(0).standard_normal((120, 1))).astype("float32")
+    method = KMeans(3, random_state=0).fit(X)
+    assert len({*zip(label, method.predict(X), strict=True)}) == 3
+    assert knn_probe(None, X[::2], label[::2], X[1::2], label[1::2], k=1) == 1
+    np.testing.assert_array_equal(nearest(X[:80], X)[0], np.arange(80))
