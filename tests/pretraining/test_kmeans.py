@@ -147,4 +147,4 @@ def test_a_cluster_far_away_does_not_blur_the_others():
     method = KMeans(3, random_state=0).fit(X)
     assert len({*zip(label, method.predict(X), strict=True)}) == 3
     assert knn_probe(None, X[::2], label[::2], X[1::2], label[1::2], k=1) == 1
-    np.testing.assert_array_equal(nearest(X[:80], X)[0], np.arange(80))
+    assert nearest(X[:80], X)[1].max() < 1e-3
