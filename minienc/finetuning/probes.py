@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from minienc.arrays import Array, to_numpy
-from minienc.finetuning.classifier import check_labels
+from minienc.data.labels import as_labels
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
@@ -58,7 +58,7 @@ def linear_probe(
         The fraction of test samples that are classified correctly.
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
-    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
     Z = as_rows(encode(encoder, X))
     mean, scale = (f(Z, axis=0, dtype=float).astype(Z.dtype) for f in (np.mean, np.std))
     scale[scale < 1e-6 * max(scale.max(), 1e-30)] = (
@@ -98,7 +98,7 @@ def knn_probe(
     """
     Z = as_rows(encode(encoder, samples_for(encoder, X)))
     Z_test = as_rows(encode(encoder, samples_for(encoder, X_test, "X_test")))
-    y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
+    y, y_test = as_labels(y, len(Z)), as_labels(y_test, len(Z_test), "y_test")
     if not 1 <= k <= len(Z):
         raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")
     n_classes = int(y.max()) + 1

@@ -12,7 +12,8 @@ from minienc.layers.base import Layer
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter, Parameters
 from minienc.layers.symbolic import Node, SymbolicTensor
-from minienc.summary import summary_lines
+from minienc.notebook import html_table
+from minienc.summary import HEADINGS, summary_lines, summary_rows, totals
 from minienc.training.checkpoints import check_fit
 
 
@@ -116,6 +117,12 @@ class Network(Layer):
         """Print a table: each layer's output shape, parameters, and FLOPs for one sample."""
         for line in summary_lines(self):
             print_fn(line)
+
+    def _repr_html_(self) -> str:
+        """The same table, in a notebook."""
+        if "graph" not in vars(self):
+            return html_table([repr(self)], [["has no shape yet"]])
+        return html_table(HEADINGS, summary_rows(self), f"{self.name or 'Model'}: {totals(self)}")
 
     # -- parameters
 

@@ -20,6 +20,7 @@ eq. 1 to 5 and section 3.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Sharpening(Objective):
     """
 
     uses_rng = False
+    greater_is_better = MappingProxyType({"changed": False})
 
     def __init__(self, network: Model, arrays: dict[str, Any]) -> None:
         self.network, self.arrays = network, arrays

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.data.plain import plain_array
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
@@ -171,4 +172,7 @@ class KMeans(SteppedPretrainer):
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """The centroid that each code (N, K) puts first."""
         self.check_fitted()
-        return self.centroids_[to_numpy(Z).argmax(axis=1)]
+        Z = to_numpy(plain_array(Z, "Z"))
+        if Z.shape[1:] != (self.n_clusters,):
+            raise ValueError(f"Z is {Z.shape}, expected (N, {self.n_clusters}), codes in rows")
+        return self.centroids_[Z.argmax(axis=1)]

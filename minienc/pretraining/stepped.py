@@ -91,6 +91,7 @@ class SteppedPretrainer(Pretrainer):
         )
         if run.resume and state is not None and state.exists():
             trainer.resume(state, self.random_state_)
+        self.history_ = trainer.history.history  # of a run that is interrupted, too
         return trainer.run().history
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:

@@ -78,6 +78,7 @@ class VariationalObjective(Objective):
         self.beta = beta
         K = encoder.outputs[0].sample_shape[-1]
         self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
+        self.greater_is_better = {"active": True} | dict.fromkeys(self.names[1:2], False)
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         x = self.binarized(batch[0], rng)

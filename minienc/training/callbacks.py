@@ -15,6 +15,7 @@ from typing import Any
 
 from minienc.arrays import to_numpy
 from minienc.files import atomic_write
+from minienc.notebook import html_table
 
 
 class Callback:
@@ -55,6 +56,21 @@ class Callback:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """``callbacks`` as a list; None is an empty one."""
+    if callbacks is not None and not isinstance(callbacks, (list, tuple)):
+        raise TypeError(
+            f"callbacks is a {type(callbacks).__name__}, expected a list: callbacks=[...]"
+        )
+    for callback in callbacks or ():
+        if not isinstance(callback, Callback):
+            came, mend = f"a {type(callback).__name__}", ""
+            if isinstance(callback, type):
+                came, mend = f"the class {callback.__name__}", f": {callback.__name__}(...)"
+            raise TypeError(f"callbacks has {came}, expected an object of a Callback{mend}")
+    return list(callbacks or ())
+
+
 class History(Callback):
     """The logs of every epoch: ``history.history["val_loss"]`` is a list; ``epoch`` their numbers.
 
@@ -67,6 +83,16 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
         self.seed: int | None = None
+
+    def _repr_html_(self) -> str:
+        """In a notebook, a table of the epochs; of many, some twenty."""
+        every = -(-len(self.epoch) // 20)
+        rows = [
+            (epoch + 1, *[f"{values[i]:.5g}" for values in self.history.values()])
+            for i, epoch in enumerate(self.epoch)
+            if (i + 1) % every == 0 or i + 1 == len(self.epoch)
+        ]
+        return html_table(("epoch", *self.history), rows)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch.append(epoch)
@@ -97,13 +123,12 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode is {mode!r}, expected "auto", "min" or "max"')
-        self.monitor = monitor
-        self.sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
+        self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
         self.reset()
 
     def reset(self) -> None:
-        self.best = -math.inf  # of sign * value
+        self.best = -math.inf  # of the value, or of minus the value where less is better
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
@@ -112,7 +137,20 @@ class _Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor!r}, but the epoch logged only "
                 f"{', '.join(logs)}{hint}"
             )
-        return self.sign * logs[self.monitor]
+        return logs[self.monitor] if self._wants_more() else -logs[self.monitor]
+
+    def _wants_more(self) -> bool:
+        """Whether greater is better: as the mode says, or for "auto", the metric."""
+        if self.mode != "auto":
+            return self.mode == "max"
+        greater = self.trainer.greater_is_better(self.monitor)
+        if greater is None and "acc" not in self.monitor:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and nothing says which way that "
+                f'is better: give mode="max" or mode="min", or mark the metric with '
+                f"minienc.training.metrics.better"
+            )
+        return greater is not False
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
