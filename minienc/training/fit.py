@@ -51,8 +51,8 @@ def new_trainer(
     check_batch_size(batch_size, n_train)
     validate = None
     if validation_data is not None:
-        x_y_weight: Any = [*_as_pair(validation_data), None][:3]
-        held_out = Batches(model, *x_y_weight, " of validation_data")
+        x, y, weight = [*_as_pair(validation_data), None][:3]
+        held_out = Batches(model, x, y, weight, " of validation_data")
         validate = lambda: run_evaluation(model, held_out, batch_size)  # noqa: E731
     elif n_train < data.n:
         last = np.arange(n_train, data.n)

@@ -311,7 +311,8 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
         return OPTIMIZERS[optimizer.lower()]()
     made = f": {optimizer.__name__}()" if isinstance(optimizer, type) else ""
     raise ValueError(
-        f"optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}, or an optimizer{made}"
+        f"optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}, or an optimizer"
+        f"{made}"
     )
 
 
