@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from minienc.arrays import Array, to_numpy
 from minienc.models.network import Network
 from minienc.saving import compile_arguments, graph_from_header, model_header
-from minienc.training.advice import advice_for
+from minienc.training.advice import advice_for, warn_the_caller
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import read_archive, write_archive
@@ -68,7 +67,7 @@ class Model(Network):
         if len(weights) != n:
             raise ValueError(f"compile: {len(weights)} loss_weights for {n} outputs")
         for advice in advice_for(self.graph, self.outputs, self.losses):
-            warnings.warn(advice, stacklevel=2)
+            warn_the_caller(advice)
         self.optimizer = get_optimizer(optimizer)
         self._compiled_with = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights}
         self._objective = ModelObjective(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 from minienc.layers.graph import Graph
@@ -62,3 +64,11 @@ def advice_for(graph: Graph, outputs: Any, losses: Any) -> list[str]:
         width = (tensor.sample_shape or (1,))[-1]
         found.append(hopeless(loss, activation_before(graph, slot), width))
     return [sentence for sentence in found if sentence]
+
+
+def warn_the_caller(sentence: str) -> None:
+    """A warning that names the line outside of minienc which led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("minienc."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(sentence, stacklevel=level)

@@ -47,8 +47,8 @@ class Batches:
             self.ys = self.xs if y is x else _several("y" + of, y, n_outputs, "output")
         self.weights: tuple = ()
         if sample_weight is not None:
-            each = isinstance(sample_weight, (list, tuple)) and n_outputs > 1
-            given = sample_weight if each else [sample_weight] * n_outputs
+            one_for_all = n_outputs > 1 and not isinstance(sample_weight, (list, tuple))
+            given = [sample_weight] * n_outputs if one_for_all else sample_weight
             weights = _several("sample_weight" + of, given, n_outputs, "output")
             self.weights = tuple([w[:, 0] if w.shape[1:] == (1,) else w for w in weights])
         lengths = [len(a) for a in (*self.xs, *self.ys, *self.weights)]
@@ -107,10 +107,12 @@ def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
     ----------
     class_weight : dict of {label: weight}, or "balanced"
         A class that is not in it weighs 1. "balanced" gives all classes the same weight in sum.
-    y : integer labels (N,) or (N, 1), or one-hot rows (N, K)
+    y : integer labels (N,) or (N, 1), or rows (N, K) with a probability for each class
     """
-    if y.ndim == 2:
-        y = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    elif y.ndim == 2 and np.allclose(y.sum(axis=1), 1, atol=1e-3) and y.min() >= 0:
+        y = y.argmax(axis=1)
     if y.ndim != 1 or not np.array_equal(y, y.astype(int)):
         raise ValueError("class_weight is for targets that are classes, and y holds quantities")
     if class_weight == "balanced":

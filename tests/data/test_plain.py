@@ -76,7 +76,7 @@ def test_frames_and_series_are_taken_by_place():
     whole = pandas.Series([1, 2], dtype="Int64")
     assert plain_array(whole).dtype.kind == "i"
     with pytest.raises(ValueError, match="missing values"):
-        plain_array(pandas.Series([1, None], dtype="Int64"))
+        plain_array(pandas.Series([1, pandas.NA], dtype=object))
     with pytest.raises(TypeError, match="no numbers in 'city'"):
         plain_array(pandas.DataFrame({"a": [1, 2], "city": ["Ulm", "Bern"]}))
 
