@@ -1,6 +1,6 @@
 """What holds for every test: how long a property takes is not what it says."""
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("minienc", deadline=None)
+settings.register_profile("minienc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("minienc")
