@@ -98,10 +98,12 @@ def _mend(x: Any, name: str) -> str:
     if x.dtype.kind == "c":
         return f"take {name}.real, or abs({name})"
     try:
-        np.asarray(x).astype("float32")
+        fits = x.dtype.kind in "OUS" and np.asarray(x).astype("float32").size
     except (TypeError, ValueError):
-        return "turn each word, date or object into numbers"
-    return f"convert it, for example with {name}.astype('float32')"
+        fits = False
+    if fits:
+        return f"convert it, for example with np.asarray({name}, 'float32')"
+    return "turn each word, date or object into numbers"
 
 
 def _check_count(x: Any, name: str, minimum: int) -> None:

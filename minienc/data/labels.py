@@ -14,11 +14,11 @@ def label_advice(y: Any, name: str) -> str:
     """How integer labels can be made of ``y``: a clause that begins with a mend which works."""
     kind = y.dtype.kind
     if kind == "b":
-        return f"convert it with {name}.astype(int)"
+        return f"convert it with np.asarray({name}, int)"
     if kind == "f" and y.ndim == 1 and bool((y == y.round()).all()):
-        return f"convert it with {name}.astype(int)"
+        return f"convert it with np.asarray({name}, int)"
     if kind == "f" and y.ndim == 2 and y.shape[1] > 1:
-        return f"of rows with one number for each class, {name}.argmax(axis=1) are the labels"
+        return f"of rows with one number for each class, np.argmax({name}, axis=1) are the labels"
     if kind == "f":
         return 'these are quantities; the loss for those is "mean_squared_error"'
     return f"np.unique({name}, return_inverse=True)[1] numbers any labels"
@@ -38,7 +38,7 @@ def as_labels(y: Any, n: int, name: str = "y") -> np.ndarray:
     if y.dtype.kind not in "iu":
         raise TypeError(f"{name} is {y.dtype}, expected integer labels; {label_advice(y, name)}")
     if y.shape != (n,):
-        mend = f"; {name}.argmax(axis=1)" if y.ndim == 2 and len(y) == n else ""
+        mend = f"; np.argmax({name}, axis=1)" if y.ndim == 2 and len(y) == n else ""
         raise ValueError(
             f"{name} is {y.shape}, expected ({n},): an integer label for each sample{mend}"
         )

@@ -47,11 +47,12 @@ def as_samples(
     ValueError, TypeError
         For fewer than ``minimum`` samples, NaN or infinity (it says which rows), or no numbers.
     """
-    X = plain_array(X, name)
+    given, X = X, plain_array(X, name)
     if len(X.shape) == 1 and len(X):
+        array = name if is_array(given) else f"np.asarray({name})"
         raise ValueError(
-            f"{name} is {tuple(X.shape)}, expected samples in rows; use {name}.reshape(1, -1) for "
-            f"one sample of {len(X)} numbers, {name}.reshape(-1, 1) for {len(X)} of one number"
+            f"{name} is {tuple(X.shape)}, expected samples in rows; use {array}.reshape(1, -1) for "
+            f"one sample of {len(X)} numbers, {array}.reshape(-1, 1) for {len(X)} of one number"
         )
     if hasattr(X, "flatten_samples") and not keep_shape:
         X = X.flatten_samples()

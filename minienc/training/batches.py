@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -79,6 +80,8 @@ class Batches:
             which = name if len(self.ys) == 1 else f"{name}[{i}]"
             if loss.takes_labels and y.shape[1:] == (*out.sample_shape[:-1], 1):
                 y = y[..., 0]  # a column of a table
+            elif not loss.takes_labels and len(y.shape) == 1 and out.sample_shape == (1,):
+                y = y[:].reshape(-1, 1)  # a number for each sample
             if id(y) not in seen and not loss.takes_labels:
                 check_data(y, name=which, minimum=1, dtype=model.dtype)
             loss.check_targets(y, which, out.sample_shape)
@@ -115,7 +118,7 @@ def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
         y = y.argmax(axis=1)
     if y.ndim != 1 or not np.array_equal(y, y.astype(int)):
         raise ValueError("class_weight is for targets that are classes, and y holds quantities")
-    if class_weight == "balanced":
+    if isinstance(class_weight, str) and class_weight == "balanced":
         labels, which, counts = np.unique(y, return_inverse=True, return_counts=True)
         return (len(y) / (len(labels) * counts))[which]
     if not isinstance(class_weight, dict):
@@ -124,7 +127,7 @@ def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
         )
     weights = np.ones(len(y))
     for label, weight in class_weight.items():
-        if isinstance(label, str) or not (np.isreal(weight) and 0 <= weight < math.inf):
+        if not (isinstance(label, Real) and isinstance(weight, Real) and 0 <= weight < math.inf):
             raise ValueError(
                 f"class_weight has {label!r}: {weight!r}, expected an integer label and a weight "
                 f"of at least 0"
@@ -150,7 +153,8 @@ def _check_inputs(model: Any, name: str, arrays: tuple) -> None:
     for i, (a, tensor) in enumerate(zip(arrays, model.inputs, strict=True)):
         which, shape = name if len(arrays) == 1 else f"{name}[{i}]", tensor.sample_shape
         if tuple(a.shape[1:]) != shape:
-            mend = f"; {which}[None] is a batch of this one" if tuple(a.shape) == shape else ""
+            is_one = tuple(a.shape) == shape
+            mend = f"; np.expand_dims({which}, 0) is a batch of this one" if is_one else ""
             raise ValueError(
                 f"{which} is {tuple(a.shape)}, expected (N, {', '.join(map(str, shape))}): "
                 f"samples of shape {shape} in rows{mend}"

@@ -67,7 +67,7 @@ def as_callbacks(callbacks: Any) -> list[Callback]:
             came, mend = f"a {type(callback).__name__}", ""
             if isinstance(callback, type):
                 came, mend = f"the class {callback.__name__}", f": {callback.__name__}(...)"
-            raise TypeError(f"callbacks has {came}, expected an object of a Callback{mend}")
+            raise TypeError(f"callbacks has {came}, expected objects of class Callback{mend}")
     return list(callbacks or ())
 
 

@@ -84,8 +84,6 @@ class Loss:
             hint = ""
             if len(target.shape) == 1 and self.name == "categorical_crossentropy":
                 hint = '; for integer labels use loss="sparse_categorical_crossentropy"'
-            elif len(target.shape) == 1 and output_shape == (1,):
-                hint = f"; use {name}.reshape(-1, 1)"
             raise ValueError(
                 f"{self.name}: {name} has samples of shape {tuple(target.shape[1:])}, the model's "
                 f"output has {output_shape}{hint}"

@@ -11,10 +11,16 @@ from minienc.finetuning import finetune, knn_probe, linear_probe
 from minienc.layers import Activation, Conv2D, Dense, Flatten, Input
 from minienc.models import Model, Sequential
 from minienc.pretraining import Autoencoder
-from minienc.training.callbacks import Callback, EarlyStopping, LearningRateScheduler
+from minienc.training.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+)
 from minienc.training.losses import BinaryCrossentropy, SparseCategoricalCrossentropy
 from minienc.training.metrics import better
 from minienc.training.optimizers import Adam
+from tests.pretraining.test_methods import make
 
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 5)).astype("float32")
@@ -89,6 +95,13 @@ def test_frames_are_taken_by_place():
     model = restorer()
     np.testing.assert_array_equal(model.predict(frame), model.predict(x))
     model.fit(frame, frame, verbose=0)
+
+
+def test_a_number_for_each_sample_is_a_target_of_one_output():
+    model = Sequential([Input((5,)), Dense(1, "sigmoid", seed=0)])
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    y = (Y > 0).astype(float)
+    assert model.evaluate(X, y) == model.evaluate(X, y.tolist()) == model.evaluate(X, y[:, None])
 
 
 def test_an_input_that_is_its_own_target_stays_one_array():
@@ -171,12 +184,14 @@ def test_more_wrong_arguments():
         method.fit(X, callbacks=EarlyStopping("loss"))
     with pytest.raises(ValueError, match="validation_data has samples of"):
         method.fit(X, validation_data=X[:, :3])
-    with pytest.raises(ValueError, match=r"x\[None\] is a batch of this one"):
+    with pytest.raises(ValueError, match=r"np\.expand_dims\(x, 0\) is a batch"):
         model.predict(X[0])
-    assert model.predict(X[0][None]).shape == (1, 5)
+    assert model.predict(np.expand_dims(X[0], 0)).shape == (1, 5)
     with pytest.raises(ValueError, match=r"reshape\(1, -1\) for one sample of 5 numbers"):
         method.fit(X).transform(X[0])
     assert method.transform(X[0].reshape(1, -1)).shape == (1, 2)
+    with pytest.raises(ValueError, match=r"np\.asarray\(X\)\.reshape\(1, -1\)"):
+        method.transform(X[0].tolist())
     with pytest.raises(ValueError, match=r"expected a list, metrics=\[...\]"):
         model.compile("sgd", "mse", metrics="mae")
     with pytest.raises(ValueError, match=r"or an optimizer: Adam\(\)"):
@@ -391,3 +406,40 @@ def test_gradual_fine_tuning_begins_each_stage_afresh_and_keeps_the_whole_histor
     model = finetune(encoder, X, Y, mode="gradual", epochs=9, callbacks=[stopping], random_state=0)
     assert model.history.epoch == [0, 1, 3, 4, 6, 7]  # every stage waits anew
     assert len(model.history.history["accuracy"]) == 6
+
+
+# ----------------------------------------------------------------------------------- callbacks again
+
+
+def test_a_callback_begins_afresh_with_each_run():
+    stopping = EarlyStopping("loss", min_delta=1e9, patience=2, restore_best_weights=True)
+    plateau = ReduceLROnPlateau("loss", factor=0.5, patience=2, min_delta=1e9)
+    for seed in (0, 1):
+        x = Input((5,))
+        model = Model(x, Dense(5, seed=seed)(x))
+        model.compile("sgd", "mse")
+        history = model.fit(X, X, epochs=9, verbose=0, seed=0, callbacks=[stopping, plateau])
+        assert history.history["learning_rate"] == [0.01, 0.01, 0.01]
+        assert stopping.best_epoch == 0
+        first = Model(x, Dense(5, seed=seed)(x))  # the best weights are this model's own
+        first.compile("sgd", "mse")
+        first.fit(X, X, epochs=1, verbose=0, seed=0)
+        np.testing.assert_array_equal(model.get_weights()[0], first.get_weights()[0])
+
+
+@pytest.mark.parametrize("name", ["stacked", "dbn", "dec"])
+def test_a_callback_begins_afresh_with_each_stage(name):
+    begun = []
+
+    class Counting(EarlyStopping):
+        def on_epoch_end(self, epoch, logs):
+            begun.append(epoch)
+            super().on_epoch_end(epoch, logs)
+
+    stopping = Counting("loss", min_delta=1e9, patience=1)
+    method = make(name, epochs=5, epochs_per_layer=5)
+    if name == "dec":
+        method.set_params(pretraining_epochs=5)
+    method.fit(RNG.random((60, 8)), callbacks=[stopping])
+    n_stages = begun.count(0)
+    assert n_stages >= 3 and begun == [0, 1] * n_stages  # each waits for as long as the first
