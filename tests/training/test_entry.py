@@ -408,7 +408,7 @@ def test_gradual_fine_tuning_begins_each_stage_afresh_and_keeps_the_whole_histor
     assert len(model.history.history["accuracy"]) == 6
 
 
-# ----------------------------------------------------------------------------------- callbacks again
+# ---------------------------------------------------------------------------------- callbacks again
 
 
 def test_a_callback_begins_afresh_with_each_run():
