@@ -13,7 +13,7 @@ ROOT = Path(minienc.__file__).parent
 
 # a file may import from its own floor and from those below
 FLOORS = [
-    {"gpu", "files", "terminal"},
+    {"gpu", "files", "notebook", "terminal"},
     {"arrays"},
     {"shapes", "primitive", "data"},
     {"functions", "devices", "kernel"},

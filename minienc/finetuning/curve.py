@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import Array, rows_at, to_numpy
-from minienc.finetuning.classifier import check_labels, finetune
+from minienc.data.labels import as_labels
+from minienc.finetuning.classifier import finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
+from minienc.notebook import html_table
 from minienc.pretraining.base import samples_for
 from minienc.pretraining.baselines import PCA
 
@@ -57,20 +59,28 @@ class FewLabelCurve:
         """``arm`` minus ``control``, seed by seed: (len(labels), len(seeds))."""
         return self.arms[arm] - self.arms[control]
 
-    def table(self) -> str:
-        """Mean and standard deviation over the seeds, in per cent, as Markdown."""
-        head = "| test accuracy, % | " + " | ".join(f"{n:,} labels" for n in self.labels) + " |"
-        lines = [head, "|---|" + "---:|" * len(self.labels)]
+    def rows(self) -> list[list[str]]:
+        """Of each arm its name, then mean and standard deviation over the seeds, in per cent."""
+        rows = []
         for name, accuracy in self.arms.items():
             spread = (
                 accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
             )
-            cells = [
-                f"{100 * m:.1f} ± {100 * s:.1f}"
-                for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
-            ]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+            means = zip(accuracy.mean(axis=1), spread, strict=True)
+            rows.append([name, *[f"{100 * m:.1f} ± {100 * s:.1f}" for m, s in means]])
+        return rows
+
+    def headings(self) -> list[str]:
+        return ["test accuracy, %", *[f"{n:,} labels" for n in self.labels]]
+
+    def table(self) -> str:
+        """The rows as Markdown."""
+        lines = [f"| {' | '.join(row)} |" for row in (self.headings(), *self.rows())]
+        return "\n".join([lines[0], "|---|" + "---:|" * len(self.labels), *lines[1:]])
+
+    def _repr_html_(self) -> str:
+        """The same table, in a notebook."""
+        return html_table(self.headings(), self.rows())
 
 
 def few_label_curve(
@@ -108,7 +118,7 @@ def few_label_curve(
     FewLabelCurve
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
-    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
     n_classes = int(max(y.max(), y_test.max())) + 1
     for n in labels:
         if not n_classes <= n <= len(X):

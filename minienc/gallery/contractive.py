@@ -17,7 +17,7 @@ def pictures(
 ) -> list[Picture]:
     """The singular values of the Jacobian."""
     values = np.linalg.svd(method.jacobian(X[:50]), compute_uv=False)
-    mean = values.mean(axis=0)
+    mean = values.mean(axis=0, dtype=float)
     half = int(np.searchsorted(np.cumsum(mean**2), 0.9 * (mean**2).sum())) + 1
     caption = (
         f"Singular values of the encoder's Jacobian, the mean over test samples: "

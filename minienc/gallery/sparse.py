@@ -16,7 +16,7 @@ from minienc.pretraining.sparse import SparseAutoencoder
 def pictures(method: SparseAutoencoder, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
     H = to_numpy(method.transform(X))
     at_work = np.abs(H) > 0.1 * np.abs(H).max(initial=1e-30)
-    mean = np.abs(H).mean(axis=0)
+    mean = np.abs(H).mean(axis=0, dtype=float)
     asked = method.sparsity if method.penalty == "kl" else None
     figure = plots.histograms(
         [

@@ -16,6 +16,7 @@ from minienc.saving import (
     optimizer_state,
     restore_optimizer,
 )
+from minienc.training.advice import advice_for, warn_the_caller
 from minienc.training.archives import damage_is_told, take
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
@@ -38,6 +39,8 @@ class Model(Network):
     name : str or None
     """
 
+    history: History | None = None  # of the last run
+
     # -- training
 
     def compile(
@@ -56,6 +59,12 @@ class Model(Network):
         metrics : list of str or functions ``(target, y) -> (N,)``; for several outputs a list of
             such lists
         loss_weights : list of numbers, one for each output
+
+        Warns
+        -----
+        UserWarning
+            Where the loss and the output layer do not go together: a cross-entropy of what is no
+            probability.
         """
         n = len(self.outputs)
         given = list(loss) if isinstance(loss, (list, tuple)) else [loss] * (n if n == 1 else 0)
@@ -65,6 +74,8 @@ class Model(Network):
         weights = [1.0] * n if loss_weights is None else list(loss_weights)
         if len(weights) != n:
             raise ValueError(f"compile: {len(weights)} loss_weights for {n} outputs")
+        for advice in advice_for(self.graph, self.outputs, self.losses):
+            warn_the_caller(advice)
         self.optimizer = get_optimizer(optimizer)
         self._compiled_with = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights}
         self._objective = ModelObjective(
@@ -77,7 +88,8 @@ class Model(Network):
             return [[] for _ in range(n)]
         per_output = metrics if n > 1 else [metrics]
         if len(per_output) != n or any(isinstance(part, str) for part in per_output):
-            raise ValueError(f"compile: metrics is {metrics!r}, expected {n} lists, one an output")
+            expected = "a list, metrics=[...]" if n == 1 else f"{n} lists, one for each output"
+            raise ValueError(f"compile: metrics is {metrics!r}, expected {expected}")
         named = []
         for tensor, part in zip(self.outputs, per_output, strict=True):
             prefix = f"{tensor.node.label}_" if n > 1 else ""
@@ -103,6 +115,7 @@ class Model(Network):
         validation_data: tuple | None = None,
         shuffle: bool = True,
         sample_weight: Any = None,
+        class_weight: Any = None,
         initial_epoch: int = 0,
         seed: int | None = None,
         resume_from: str | Path | None = None,
@@ -112,8 +125,8 @@ class Model(Network):
         Parameters
         ----------
         x, y : array-like (N, ...), or a list of them
-            Whatever has a shape, a dtype and takes index arrays; cast to the model's dtype batch
-            by batch. ``y`` may be ``x`` itself.
+            Arrays, memory maps, ``Pixels``, frames and series (by place, whatever their index),
+            tensors, lists; cast to the model's dtype batch by batch. ``y`` may be ``x`` itself.
         batch_size : int, default 32 (or all samples, if they are fewer)
         epochs : int
             Number of the last epoch (as in Keras: with ``initial_epoch=3, epochs=5`` two are run).
@@ -125,6 +138,11 @@ class Model(Network):
         shuffle : bool
             A new order of the samples for every epoch.
         sample_weight : array (N,)
+            How much each sample counts; for several outputs, a list of them, or one for all.
+        class_weight : dict of {label: weight}, or "balanced"
+            How much the samples of each class count, where targets are classes: in training, not
+            in validation. A class that is not in it counts 1; "balanced" gives all classes the
+            same weight in sum.
         seed : int or None
             Fixes the order of the samples and the noise; None draws one (``history.seed``).
         resume_from : path
@@ -133,6 +151,7 @@ class Model(Network):
         Returns
         -------
         History
+            It is ``model.history`` from the first epoch on, also of a run that is interrupted.
 
         Raises
         ------
@@ -158,10 +177,12 @@ class Model(Network):
             validation_data=validation_data,
             shuffle=shuffle,
             sample_weight=sample_weight,
+            class_weight=class_weight,
             initial_epoch=initial_epoch,
             seed=seed,
             resume_from=resume_from,
         )
+        self.history = trainer.history
         return trainer.run()
 
     def evaluate(
@@ -269,5 +290,5 @@ def _split(arrays: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]
 
 def _metric_name(metric: Any) -> str:
     if isinstance(metric, str):
-        return metric
+        return metric.lower()
     return getattr(metric, "__name__", type(metric).__name__)

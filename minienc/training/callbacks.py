@@ -10,14 +10,15 @@ import csv
 import io
 import math
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minienc.arrays import to_numpy
 from minienc.files import write_text
+from minienc.notebook import html_table
 from minienc.training.archives import take_all
+from minienc.training.filenames import fields_of, filled
 
 
 class Callback:
@@ -31,6 +32,10 @@ class Callback:
     @property
     def model(self) -> Any:
         return self.trainer.model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no run."""
+        return {name: value for name, value in vars(self).items() if name != "trainer"}
 
     def reset(self) -> None:
         """Forget what an earlier run has left; called before a run that is not a resumed one."""
@@ -55,6 +60,21 @@ class Callback:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """``callbacks`` as a list; None is an empty one."""
+    if callbacks is not None and not isinstance(callbacks, (list, tuple)):
+        raise TypeError(
+            f"callbacks is a {type(callbacks).__name__}, expected a list: callbacks=[...]"
+        )
+    for callback in callbacks or ():
+        if not isinstance(callback, Callback):
+            came, mend = f"a {type(callback).__name__}", ""
+            if isinstance(callback, type):
+                came, mend = f"the class {callback.__name__}", f": {callback.__name__}(...)"
+            raise TypeError(f"callbacks has {came}, expected objects of class Callback{mend}")
+    return list(callbacks or ())
+
+
 class History(Callback):
     """The logs of every epoch: ``history.history["val_loss"]`` is a list; ``epoch`` their numbers.
 
@@ -67,6 +87,16 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
         self.seed: int | None = None
+
+    def _repr_html_(self) -> str:
+        """In a notebook, a table of the epochs; of many, some twenty."""
+        every = -(-len(self.epoch) // 20)
+        rows = [
+            (epoch + 1, *[f"{values[i]:.5g}" for values in self.history.values()])
+            for i, epoch in enumerate(self.epoch)
+            if (i + 1) % every == 0 or i + 1 == len(self.epoch)
+        ]
+        return html_table(("epoch", *self.history), rows)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch.append(epoch)
@@ -102,13 +132,12 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode is {mode!r}, expected "auto", "min" or "max"')
-        self.monitor = monitor
-        self.sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
+        self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
         self.reset()
 
     def reset(self) -> None:
-        self.best = -math.inf  # of sign * value
+        self.best = -math.inf  # of the value, or of minus the value where less is better
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
@@ -117,7 +146,20 @@ class _Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor!r}, but the epoch logged only "
                 f"{', '.join(logs)}{hint}"
             )
-        return self.sign * logs[self.monitor]
+        return logs[self.monitor] if self._wants_more() else -logs[self.monitor]
+
+    def _wants_more(self) -> bool:
+        """Whether greater is better: as the mode says, or for "auto", the metric."""
+        if self.mode != "auto":
+            return self.mode == "max"
+        greater = self.trainer.greater_is_better(self.monitor)
+        if greater is None and "acc" not in self.monitor:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and nothing says which way that "
+                f'is better: give mode="max" or mode="min", or mark the metric with '
+                f"minienc.training.metrics.better"
+            )
+        return greater is not False
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -228,7 +270,7 @@ class ModelCheckpoint(_Monitor):
         self.filepath = os.fspath(filepath)
         folder, self.name = os.path.split(self.filepath)
         self.folder = Path(folder)
-        self.fields = dict(_fields(self.name))
+        self.fields = fields_of(self.name)
         self.save_freq = save_freq
         self.save_best_only = save_best_only
 
@@ -257,36 +299,10 @@ class ModelCheckpoint(_Monitor):
             self.save()
 
     def save(self) -> None:
-        trainer, name = self.trainer, self.name
+        trainer = self.trainer
         last = {k: values[-1] for k, values in trainer.history.history.items() if values}
         numbers = {**last, **trainer.means(), **trainer.logs, "epoch": trainer.epoch}
-        for field, text in self.fields.items():
-            name = name.replace(text, _formatted(text, numbers.get(field, math.nan)))
-        trainer.save(self.folder / name)
-
-
-def _fields(name: str) -> list[tuple[str, str]]:
-    """("val_loss", "{val_loss:.2f}") for each field in a file's name."""
-    fields = []
-    for text in re.findall(r"\{[^{}]*\}", name):
-        field = re.fullmatch(r"\{(\w+)(:[^{}]*)?\}", text)
-        if field is None:
-            raise ValueError(
-                f"ModelCheckpoint: {text} in {name!r} is no field, such as {{epoch}} or "
-                f"{{val_loss:.2f}}"
-            )
-        _formatted(text, 1 if field[1] == "epoch" else 1.0)
-        fields.append((field[1], text))
-    return fields
-
-
-def _formatted(field: str, number: float) -> str:
-    """``number`` as the field says: of "{val_loss:.2f}", what stands behind the colon."""
-    try:
-        text = format(number, field[1:-1].partition(":")[2])
-    except ValueError as error:
-        raise ValueError(f"ModelCheckpoint: {field} cannot be formatted: {error}") from None
-    return text.replace("/", "-").replace(os.sep, "-")
+        trainer.save(self.folder / filled(self.name, self.fields, numbers))
 
 
 class CSVLogger(Callback):

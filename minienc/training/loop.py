@@ -115,6 +115,17 @@ class Trainer:
         names = dict.fromkeys(name for objective in objectives for name in objective.names)
         return [*names, *(f"val_{name}" for name in names if self.validate is not None)]
 
+    def greater_is_better(self, log: str) -> bool | None:
+        """Which way a log is better; None where nobody says."""
+        name = log.removeprefix("val_")
+        if name.endswith("loss"):
+            return False
+        for learner in self.learners.values():
+            known = getattr(learner.objective, "greater_is_better", {})
+            if name in known:
+                return known[name]
+        return None
+
     def generator(self, purpose: str) -> np.random.Generator:
         """A generator for this epoch's "order", its "noise", or the noise of its "validation"."""
         number = ("order", "noise", "validation").index(purpose)
@@ -132,7 +143,7 @@ class Trainer:
         # a number that overflows is found by its loss and refused with its place, not warned of
         quiet = np.errstate(over="ignore", invalid="ignore")
         device, place = on_device(self.model.device), self._nonfinite_gets_its_place()
-        with _interrupts_wait() as interrupts, quiet, workspace(), device, place:
+        with _interrupts_wait() as interrupts, quiet, workspace(), device, place, self._let_go():
             if not self.is_resumed:
                 self._tell("reset")
             self._tell("on_train_begin", logs)
@@ -178,6 +189,14 @@ class Trainer:
         except NonFiniteError as error:
             where = f"epoch {self.epoch + 1}, batch {self.batch + 1}"
             raise NonFiniteError(f"training stopped in {where}: {error}") from None
+
+    @contextmanager
+    def _let_go(self) -> Iterator[None]:
+        """At the end, hold no samples: callbacks keep their run, and the model its history."""
+        try:
+            yield
+        finally:
+            self.data = self.validate = None
 
     def _told_of_batches(self) -> list[Callback]:
         """The callbacks that want to hear of each batch."""
