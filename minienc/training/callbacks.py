@@ -268,19 +268,16 @@ class ModelCheckpoint(_Monitor):
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq >= 1):
             raise ValueError(f'save_freq is {save_freq!r}, expected "epoch" or a number of batches')
         self.filepath = os.fspath(filepath)
-        folder, self.name = os.path.split(self.filepath)
-        self.folder = Path(folder)
+        self.folder, self.name = os.path.split(self.filepath)
         self.fields = fields_of(self.name)
         self.save_freq = save_freq
         self.save_best_only = save_best_only
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         known = ["epoch", *self.trainer.log_names]
-        for name, field in self.fields.items():
-            if name not in known:
-                raise ValueError(
-                    f"ModelCheckpoint: {field} in {self.name!r} is none of {', '.join(known)}"
-                )
+        if unknown := [text for name, text in self.fields.items() if name not in known]:
+            what = f"{unknown[0]} in {self.name!r}"
+            raise ValueError(f"ModelCheckpoint: {what} is none of {', '.join(known)}")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         if self.save_freq != "epoch" and (batch + 1) % int(self.save_freq) == 0:
@@ -300,9 +297,9 @@ class ModelCheckpoint(_Monitor):
 
     def save(self) -> None:
         trainer = self.trainer
-        last = {k: values[-1] for k, values in trainer.history.history.items() if values}
-        numbers = {**last, **trainer.means(), **trainer.logs, "epoch": trainer.epoch}
-        trainer.save(self.folder / filled(self.name, self.fields, numbers))
+        last = {k: v[-1] for k, v in trainer.history.history.items() if v}
+        numbers = last | trainer.means() | trainer.logs | {"epoch": trainer.epoch}
+        trainer.save(Path(self.folder, filled(self.name, self.fields, numbers)))
 
 
 class CSVLogger(Callback):
