@@ -2,6 +2,7 @@
 # make test    run the whole suite, on up to four processors; make test ARGS="-k dense -x" hands
 #              arguments to pytest instead, which uses one: -n 2 for two
 # make check   lint, format, types
+# make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
 #
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check sanitize clean
+.PHONY: help demo test check fuzz sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -71,6 +72,10 @@ check: $(VENV)/installed-check
 ifneq ($(wildcard kernels/*.pyx),)
 	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx kernels/*.pxi # which starts pycodestyle by its name
 endif
+
+# Inputs that find something are kept in build/fuzz/.
+fuzz: $(VENV)/installed-test
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 # A build of its own, and a copy of the tests beside it, so that they import this one. Python itself
 # is not instrumented: the sanitizers' libraries must be there before it, and what it keeps for

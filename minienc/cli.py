@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minienc.terminal import patient_streams
+
 EPILOG = """examples:
   minienc pretrain                                    the embedded 8x8 digits, a minute at most
   minienc pretrain mnist --data-dir ~/data --hidden 512,128,30 --epochs 20
@@ -22,16 +24,19 @@ EPILOG = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
-    parser = _parser()
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run one command; return the exit status. What it prints may get lost on its way, to a reader
+    that has gone, say: that ends nothing."""
+    with patient_streams():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: list[str]) -> int:
     try:
+        parser = _parser()
         more = _take_method_options(parser, words)
         arguments = vars(parser.parse_args(words))
         command = arguments.pop("run")
         return command(**arguments, **more) or 0
-    except BrokenPipeError:  # `minienc info | head`
-        sys.stderr.close()
     except KeyboardInterrupt as stop:
         print(f"\nstopped{_resume_hint(stop)}", file=sys.stderr)
         return 130
@@ -41,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError) as error:
         print(f"minienc: error: {_one_line(error)}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _resume_hint(stop: KeyboardInterrupt) -> str:
@@ -51,7 +55,7 @@ def _resume_hint(stop: KeyboardInterrupt) -> str:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split("\n")) or type(error).__name__
 
 
 def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> dict[str, Any]:
@@ -62,14 +66,29 @@ def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> d
     from minienc import runs
 
     subparsers = next(a for a in parser._actions if isinstance(a.choices, dict))
-    known = subparsers.choices["pretrain"]._option_string_actions  # type: ignore[index]
+    pretrain: Any = subparsers.choices["pretrain"]  # type: ignore[index]
+    known = pretrain._option_string_actions
+    name = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    name.add_argument("--method", default=None)
+    method = name.parse_known_args(words)[0].method
+    if {"-h", "--help"} & set(words):
+        _explain_method(pretrain, method or "autoencoder")
+        return {"more": {}}
     if all(w.partition("=")[0] in known for w in words if w.startswith("--")):
         return {"more": {}}
-    name = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    name.add_argument("--method", default="autoencoder")
-    method = name.parse_known_args(words)[0].method
-    more, words[:] = runs.take_options(method, words, known)
+    more, words[:] = runs.take_options(method or "autoencoder", words, known)
     return {"more": more}
+
+
+def _explain_method(pretrain: argparse.ArgumentParser, method: str) -> None:
+    """Let the help list the method's own options, with what its class says of them."""
+    from minienc import runs
+
+    group = pretrain.add_argument_group(f"options of --method {method}")
+    for flag, default, text in runs.explain_options(method):
+        if flag not in pretrain._option_string_actions:
+            shown = f"{text} ({default})" if text else f"({default})"
+            group.add_argument(flag, help=shown.replace("%", "%%"), metavar="VALUE")
 
 
 # -- commands and options
@@ -113,8 +132,8 @@ def _add_pretrain(commands: Any) -> None:
         help="learn without labels, and report whether it helped",
         description="Learn to encode DATA without its labels; leave a run folder with weights, "
         "history and report.html.",
-        epilog="The parameters of the method's class are options, too, such as "
-        "--method sparse --sparsity 0.05; a wrong one is answered with the list of all.",
+        epilog="The parameters of the method's class are options, too: --method sparse --help "
+        "lists those of that one, with their defaults.",
     )
     p.set_defaults(run=_pretrain)
     p.add_argument(
@@ -127,6 +146,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
+    _add_reading(p)
     p.add_argument(
         "--method", metavar="METHOD", choices=_Methods(), help="%(choices)s (default: autoencoder)"
     )
@@ -160,17 +180,19 @@ def _add_finetune(commands: Any) -> None:
     p = commands.add_parser(
         "finetune",
         help="train a classifier on a run's encoder",
-        description="Train a classifier on the encoder of RUN, and the same from random weights.",
+        description="Train a classifier on the encoder of RUN, and the same from random weights, "
+        "as the report does: with several draws of the labelled samples, compared seed by seed.",
     )
     p.set_defaults(run=_finetune)
     p.add_argument("run_folder", metavar="RUN")
     p.add_argument("--labels", type=int, metavar="N", help="labelled samples to use (all)")
     p.add_argument("--mode", default="full", help="full (default), frozen, gradual")
     p.add_argument("--layer-decay", type=float, default=1.0, help="learning rate by depth (1)")
-    p.add_argument("--epochs", type=int, default=20)
+    p.add_argument("--seeds", type=int, help="repetitions (the run's; 1 with all labels)")
+    p.add_argument("--epochs", type=int, help="(as many as make 500 steps; 20 with all labels)")
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0, help="the first of the seeds (0)")
     _add_device(p)
     p.add_argument("--out", metavar="FILE", help="the classifier (RUN/classifier.npz)")
     p.add_argument("--force", action="store_true", help="replace FILE")
@@ -185,8 +207,9 @@ def _add_encode(commands: Any) -> None:
     )
     p.set_defaults(run=_encode)
     p.add_argument("run_folder", metavar="RUN")
-    p.add_argument("data", metavar="DATA", help="as for pretrain")
+    p.add_argument("data", metavar="DATA", help="as for pretrain; read and scaled as the run's")
     p.add_argument("--data-dir", metavar="DIR")
+    p.add_argument("--scale", type=float, help="what DATA are multiplied by (as the run's)")
     _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
@@ -235,6 +258,30 @@ def _add_gradcheck(commands: Any) -> None:
 def _add_info(commands: Any) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
+
+
+def _add_reading(p: Any) -> None:
+    yes = {"action": "store_true", "default": None}
+    p.add_argument(
+        "--resize", metavar="N", help="make all images N x N, or such as 640x480 (width x height)"
+    )
+    p.add_argument("--crop", **yes, help="cut images to that shape rather than squeeze them")
+    p.add_argument("--grey", **yes, help="make colour images grey")
+    p.add_argument(
+        "--label-column", metavar="NAME", help="the column of labels of a CSV (label, class, y)"
+    )
+    p.add_argument("--drop", type=_names, metavar="NAME,...", help="columns that are no features")
+    p.add_argument("--scale", type=float, help="what the data are multiplied by (bytes: 1/255)")
+    p.add_argument(
+        "--standardise",
+        "--standardize",
+        **yes,
+        help="make each feature's mean 0 and deviation 1 (encode does the same to its data)",
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _add_device(p: Any) -> None:

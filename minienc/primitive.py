@@ -75,6 +75,7 @@ class Primitive:
     """
 
     __name__: str
+    __qualname__: str
 
     def __init__(
         self,
@@ -199,6 +200,10 @@ class Primitive:
                 f"{expected} that {self.__name__.replace('backward', 'forward')} "
                 f"returned"
             )
+
+    def __reduce__(self) -> str:
+        """Copied and pickled by its name, as functions are."""
+        return self.__qualname__
 
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}{inspect.signature(self.definition)}>"

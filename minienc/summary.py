@@ -13,30 +13,44 @@ HEADINGS = ("layer", "kind", "output shape", "parameters", "FLOPs / sample")
 
 
 def summary_lines(model: Network) -> list[str]:
-    """The lines: one for each use of a layer, then the totals.
-
-    A parameter that is used more than once (a shared layer, tied weights) counts at its first use.
-    """
-    seen: set[int] = set()
-    rows = [("Input", "", _shape(t.sample_shape), "", "") for t in model.inputs]
-    rows += [_row(step, seen) for step in model.graph.steps]
+    """The lines: one for each use of a layer, then the totals."""
+    rows = summary_rows(model)
     widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    parameters = model.parameters_used()
-    total = sum(p.size for p in parameters)
-    state = sum(p.size for p in parameters if p.is_state)
-    frozen = sum(p.size for p in parameters if not (p.trainable or p.is_state))
-    of_state = f", {state:,} of state" if state else ""
     return [
         f"Model {model.name or ''}".rstrip(),
         _line(HEADINGS, widths),
         rule,
         *(_line(row, widths) for row in rows),
         rule,
+        totals(model),
+    ]
+
+
+def summary_rows(model: Network) -> list[tuple[str, ...]]:
+    """The cells under ``HEADINGS``, for each use of a layer.
+
+    A parameter that is used more than once (a shared layer, tied weights) counts at its first use.
+    """
+    seen: set[int] = set()
+    rows: list[tuple[str, ...]] = [
+        ("Input", "", _shape(t.sample_shape), "", "") for t in model.inputs
+    ]
+    return rows + [_row(step, seen) for step in model.graph.steps]
+
+
+def totals(model: Network) -> str:
+    """All parameters, and the cost of a sample."""
+    parameters = model.parameters_used()
+    total = sum(p.size for p in parameters)
+    state = sum(p.size for p in parameters if p.is_state)
+    frozen = sum(p.size for p in parameters if not (p.trainable or p.is_state))
+    of_state = f", {state:,} of state" if state else ""
+    return (
         f"{total:,} parameters ({total - frozen - state:,} trainable, {frozen:,} frozen"
         f"{of_state}), "
-        f"{model.dtype}; {model.flops():,} FLOPs a sample, forward",
-    ]
+        f"{model.dtype}; {model.flops():,} FLOPs a sample, forward"
+    )
 
 
 def _row(step: Step, seen: set[int]) -> tuple[str, str, str, str, str]:

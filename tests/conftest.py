@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long a property takes is not what it says.
-settings.register_profile("minienc", deadline=None)
+# How long a property takes is not what it says, nor how long its examples take to draw.
+settings.register_profile("minienc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("minienc")
 
 _begins_at: dict[str, dict] = {}  # the state of a file's RNG before its first test

@@ -112,7 +112,8 @@ def test_encode_and_finetune(run, capsys):
     np.testing.assert_array_equal(codes, load_model(f"{run}/encoder.npz").predict(rows, 1000))
     assert main(["encode", run, "digits", "--out", "codes.npy"]) == 2
     assert main(["finetune", run, "--labels", "50", "--epochs", "2", "--quiet"]) == 0
-    assert "random weights" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "random weights" in out and "With 50 labels pretraining" in out
     classifier = load_model(f"{run}/classifier.npz")
     assert classifier.predict(rows[:3]).shape == (3, 10)
 
@@ -147,6 +148,17 @@ def test_every_method_leaves_a_run_with_its_pictures_and_is_compared(method):
     parser = Balance()
     parser.feed(page)
     assert parser.open == [] and not re.search(r"[>\s][-+]?(nan|inf)\b", page)
+    assert "could not be" not in page and results["notes"] == notes(results)
+    assert re.search(
+        r"Neither|[Ll]ower is|neither lower|lower is not", page.split("learned</h2>")[2]
+    )
+
+
+def notes(results):
+    """What is said of a code that is no narrower than its input; nothing else goes wrong."""
+    wide = [note for note in results["notes"] if "so they are no comparison" in note]
+    compared = results["test_squared_error_per_sample"]
+    return wide if len(compared) == 2 else []
 
 
 SHOWN = {  # words of the pictures that suit each method

@@ -1,6 +1,9 @@
 import errno
 import json
 import os
+import shutil
+import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -159,6 +162,89 @@ def test_a_link_stays_a_link_and_rights_follow_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o640
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_that_is_replaced_hands_its_rights_on(tmp_path, mode):
+    path = tmp_path / "codes.npy"
+    path.write_bytes(b"old")
+    os.chmod(path, mode)
+    with atomic_write(path) as file:
+        file.write(b"new")
+        (temporary,) = (entry for entry in tmp_path.iterdir() if entry != path)
+        assert stat.S_IMODE(temporary.stat().st_mode) == mode  # nor may others read it meanwhile
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", mode)
+
+
+@posix
+def test_what_is_no_file_is_written_to_or_refused_and_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a pipe that nobody reads; start the reader first"):
+        write_text(pipe, "x")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, "hello")
+        assert os.read(reader, 100) == b"hello"
+        with pytest.raises(RuntimeError), atomic_write(pipe) as file:
+            file.write(b"half")
+            raise RuntimeError
+        assert os.read(reader, 100) == b""  # all or nothing
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = os.getcwd()
+        os.chdir(tmp_path)  # the name of a socket is short
+        try:
+            listener.bind("socket")
+        finally:
+            os.chdir(before)
+        with pytest.raises(OSError, match="it is a socket; give the name of a file"):
+            write_text(tmp_path / "socket", "x")
+    assert sorted(os.listdir(tmp_path)) == ["pipe", "socket"]
+    before = os.stat(os.devnull)
+    (tmp_path / "null").symlink_to(os.devnull)
+    write_text(tmp_path / "null", "x")
+    with atomic_write(os.devnull) as file:
+        np.save(file, np.zeros(3))
+    after = os.stat(os.devnull)
+    assert stat.S_ISCHR(after.st_mode) and (after.st_ino, after.st_mode) == (
+        before.st_ino,
+        before.st_mode,
+    )
+
+
+@posix
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):
+    for name in ("学" * 80 + ".npz", "a" * 255):
+        write_text(tmp_path / name, "x")
+        assert os.listdir(tmp_path) == [name]
+        (tmp_path / name).unlink()
+    with pytest.raises(OSError, match="longer than the file system takes; choose a shorter"):
+        write_text(tmp_path / ("a" * 256), "x")
+    assert os.listdir(tmp_path) == []
+
+
+@posix
+def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with (
+        pytest.raises(FileNotFoundError, match=r"a\.npz cannot be written: .*run was deleted"),
+        atomic_write(folder / "a.npz") as file,
+    ):
+        file.write(b"x")
+        shutil.rmtree(folder)
+
+
+def test_json_takes_numpy_s_numbers_and_names_that_are_no_utf8(tmp_path):
+    path = tmp_path / "a.json"
+    given = {"n": np.int64(3), "x": np.float32(0.5), "yes": np.True_, "v": np.arange(2), 5: (1,)}
+    write_json(path, {**given, "name": "cl\udcff"})
+    back = {"n": 3, "x": 0.5, "yes": True, "v": [0, 1], "5": [1], "name": "cl\udcff"}
+    assert json.loads(path.read_text("utf-8")) == back
 
 
 def test_json_goes_round_and_refuses_what_it_cannot_hold(tmp_path):

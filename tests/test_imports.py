@@ -13,14 +13,14 @@ ROOT = Path(minienc.__file__).parent
 
 # a file may import from its own floor and from those below
 FLOORS = [
-    {"gpu", "files"},
+    {"gpu", "files", "notebook", "terminal"},
     {"arrays"},
     {"shapes", "primitive", "data"},
     {"functions", "devices", "kernel"},
     {"system"},
     {"layers"},
     {"training"},
-    {"saving", "summary"},
+    {"saving", "summary", "verdicts"},
     {"models", "verify"},
     {"pretraining", "plots"},
     {"finetuning", "gallery", "report"},

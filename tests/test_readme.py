@@ -12,16 +12,20 @@ from minienc.cli import _parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_python_code_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) >= 3
-    namespace: dict = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
-    assert namespace["codes"].shape == (1437, 32)
+    namespaces = []
+    for block in BLOCKS:  # each as it is pasted, alone
+        namespaces.append({"__name__": "pasted"})
+        exec(compile(block, "README.md", "exec"), namespaces[-1])
+    assert namespaces[0]["codes"].shape == (1437, 32)
+
+
+def test_there_is_code():
+    assert len(BLOCKS) >= 4 and all("import" in block for block in BLOCKS)
 
 
 COMMANDS = re.findall(r"(?:^ {4}(?:\.venv/bin/)?|`)minienc ([^`\n#]+)", README, flags=re.MULTILINE)

@@ -7,13 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minienc.report import (
-    RunReport,
-    few_label_verdicts,
-    reconstruction_verdict,
-    render,
-    write_report,
-)
+from minienc.report import RunReport, render, write_report
+from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 from tests.test_cli import Balance
 
 RNG = np.random.default_rng(0)
@@ -124,7 +119,7 @@ def test_few_labels_in_words():
 
 def test_the_interval_is_students():
     stats = pytest.importorskip("scipy.stats")
-    from minienc.report import _STUDENT_T, _interval
+    from minienc.verdicts import _STUDENT_T, _interval
 
     for n, t in enumerate(_STUDENT_T, 2):
         assert t == pytest.approx(stats.t.ppf(0.975, n - 1), abs=6e-3)

@@ -19,6 +19,7 @@ def check_data(
     name: str = "X",
     domain: tuple[float, float] | None = None,
     minimum: int = 2,
+    dtype: Any = None,
 ) -> None:
     """Refuse data from which nothing can be learned.
 
@@ -33,6 +34,8 @@ def check_data(
         Where all values have to lie, both ends included: (0, 1) for binary cross-entropy.
     minimum : int
         The fewest samples that make sense: 1 where nothing is fitted.
+    dtype : dtype, optional
+        What the values are about to become: they have to be finite in that, too.
 
     Raises
     ------
@@ -49,10 +52,10 @@ def check_data(
     if x.size == 0 or (domain is None and (whole_numbers or is_pixels)):
         return
     with on_device(device_of(x) if is_array(x) else "cpu"):
-        _check_values(x, name, (-np.inf, np.inf) if domain is None else domain)
+        _check_values(x, name, (-np.inf, np.inf) if domain is None else domain, dtype)
 
 
-def _check_values(x: Any, name: str, domain: tuple[float, float]) -> None:
+def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) -> None:
     (low, high), bad, seen_low, seen_high = domain, 0, np.inf, -np.inf
     first: list[int] = []
     for start, chunk in _chunks(x):
@@ -69,6 +72,14 @@ def _check_values(x: Any, name: str, domain: tuple[float, float]) -> None:
         raise ValueError(_not_finite(name, first, bad, len(x)))
     if seen_low < low or seen_high > high:
         raise ValueError(_outside(name, seen_low, seen_high, low, high))
+    if dtype is not None and np.dtype(dtype).kind == "f":
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(np.array([seen_low, seen_high]).astype(dtype)).all()
+        if not fits:
+            raise ValueError(
+                f"{name} runs from {seen_low:.6g} to {seen_high:.6g}, and {np.dtype(dtype)} ends "
+                f"at {np.finfo(dtype).max:.2g}; scale {name} down, or compute in float64"
+            )
 
 
 def _check_dtype(x: Any, name: str) -> None:
@@ -78,9 +89,21 @@ def _check_dtype(x: Any, name: str) -> None:
         what = {"O": "Python objects", "U": "text", "S": "bytes", "c": "complex numbers"}
         held = what.get(x.dtype.kind, str(x.dtype))
         raise TypeError(
-            f"{name} holds {held} (dtype {x.dtype}), expected real numbers; "
-            f"convert it, for example with {name}.astype('float32')"
+            f"{name} holds {held} (dtype {x.dtype}), expected real numbers; {_mend(x, name)}"
         )
+
+
+def _mend(x: Any, name: str) -> str:
+    """What makes real numbers of ``x``: tried on it, before it is advised."""
+    if x.dtype.kind == "c":
+        return f"take {name}.real, or abs({name})"
+    try:
+        fits = x.dtype.kind in "OUS" and np.asarray(x).astype("float32").size
+    except (TypeError, ValueError):
+        fits = False
+    if fits:
+        return f"convert it, for example with np.asarray({name}, 'float32')"
+    return "turn each word, date or object into numbers"
 
 
 def _check_count(x: Any, name: str, minimum: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data.pixels import Pixels, Samples
+from minienc.notebook import html_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class Dataset:
         ``class_names[label]``.
     source : str
         Where it comes from: whom to credit, or a path.
+    columns : tuple of str, or None
+        The names of the features, of a table.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Dataset:
     test_y: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     source: str = ""
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_part(self.name, "x", self.x, "y", self.y, self.class_names)
@@ -60,6 +64,14 @@ class Dataset:
     def n_features(self) -> int:
         """How many numbers make one sample."""
         return int(np.prod(self.sample_shape))
+
+    def _repr_html_(self) -> str:
+        """In a notebook, what it holds."""
+        labels = "none" if self.y is None else f"{len(np.unique(self.y))} classes"
+        rows = [("samples", f"{len(self.x):,}"), ("each", self.sample_shape), ("labels", labels)]
+        if self.test_x is not None:
+            rows.insert(1, ("kept for testing", f"{len(self.test_x):,}"))
+        return html_table((self.name, self.source), rows)
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         """Return the data set with a part set apart for testing; itself if it has one.

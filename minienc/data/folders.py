@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minienc.data.idx import IdxHeader, is_idx, read_idx, read_idx_header
-from minienc.data.images import holds_images, is_image, read_image_folder
+from minienc.data.images import holds_images, is_image, read_images
 from minienc.data.npy import (
     NPY_MAGIC,
     ZIP_MAGIC,
@@ -20,37 +20,66 @@ from minienc.data.npy import (
     read_npy_header,
     read_npz,
 )
-from minienc.data.raw import RawData, as_labels, check_exists
-from minienc.data.tables import is_table, read_csv
+from minienc.data.raw import Choices, RawData, as_labels, check_exists, check_file
+from minienc.data.tables import is_table, read_table
 
 
-def read_path(path: str | Path, dtype: DTypeLike = "float32", grey: bool = False) -> RawData:
+def read_path(
+    path: str | Path,
+    dtype: DTypeLike = "float32",
+    how: Choices = Choices(),  # noqa: B008
+) -> RawData:
     """Read whatever ``path`` holds: a file of arrays, a table, or a folder of arrays or images.
 
     Raises
     ------
-    FileNotFoundError
-        If nothing is there.
+    OSError
+        If nothing is there, or a pipe or a device.
     ValueError
-        If it holds nothing that can be read, or several things of which one has to be chosen.
+        If it holds nothing that can be read, or several things of which one has to be chosen; if
+        ``how`` says something of images or tables and it holds none.
     """
     path = check_exists(path, "load_dataset")
     if path.is_dir():
-        return _read_folder(path, dtype, grey)
-    kind = find_kind(path)
-    if kind in _READ_ARRAY:
-        return RawData(_READ_ARRAY[kind](path))
-    if kind == "npz":
-        return read_npz(path)
+        return _read_folder(path, dtype, how)
+    kind = find_kind(check_file(path, "load_dataset"))
     if kind == "text":
-        return read_csv(path, dtype)
+        return _read_table(path, dtype, how)
     if kind == "image":
         raise ValueError(f"load_dataset: {path} is one image, expected a folder of images")
-    raise ValueError(_not_recognised(path, kind))
+    if kind not in ("npz", *_READ_ARRAY):
+        raise ValueError(_not_recognised(path, kind))
+    _check_choices(path, how, "arrays")
+    return read_npz(path) if kind == "npz" else RawData(_READ_ARRAY[kind](path))
+
+
+def _read_table(path: Path, dtype: DTypeLike, how: Choices) -> RawData:
+    _check_choices(path, how, "a table")
+    return read_table(path, dtype, how)
+
+
+def _check_choices(path: Path, how: Choices, what: str) -> None:
+    """Refuse what was said of images where there are none, and of tables where there is none."""
+    of_images: dict[str, Any] = {"resize": how.resize, "crop": how.crop}
+    of_tables: dict[str, Any] = {"label_column": how.label_column, "drop": how.drop}
+    if how.may_lack:
+        return
+    lacking = {} if what == "images" else of_images
+    lacking = lacking | ({} if what == "a table" else of_tables)
+    for name, value in lacking.items():
+        if value:
+            kind = "folders of images" if name in of_images else "tables"
+            raise ValueError(
+                f"load_dataset: {name} is {value!r} (--{name.replace('_', '-')}), which is for "
+                f"{kind}; {path} holds {what}"
+            )
 
 
 def find_kind(path: Path) -> str:
-    """Return "idx", "npy", "npz", "image", "text", "empty", "gzip" or "unknown"."""
+    """Return "idx", "npy", "npz", "image", "text", "empty", "gzip" or "unknown".
+
+    Compressed with gzip, an IDX file or a table is what it is; everything else is "gzip".
+    """
     with open(path, "rb") as file:
         start = file.read(4096)
     if not start:
@@ -74,24 +103,29 @@ def _kind_in_gzip(path: Path) -> str:
 
     try:
         with gzip.open(path, "rb") as file:
-            return "idx" if is_idx(file.read(4)) else "gzip"
+            start = file.read1(4096)  # what comes first, though the rest be cut short
     except (OSError, EOFError, zlib.error):
         return "gzip"
+    if is_idx(start):
+        return "idx"
+    return "text" if start and _is_text(start) else "gzip"
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether it could be a table: no control characters but tabs and line ends."""
+    """Whether it could be a table: no control characters but tabs and line ends, or UTF-16."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
     return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in start)
 
 
 def _not_recognised(path: Path, kind: str) -> str:
-    readable = "IDX (plain or gz), .npy, .npz, CSV, or a folder of these or of images"
+    readable = "IDX or CSV (plain or gz), .npy, .npz, or a folder of these or of images"
     if kind == "empty":
         return f"load_dataset: {path} is empty, expected {readable}"
     if kind == "gzip":
         return (
-            f"load_dataset: {path} is compressed and holds no IDX file, or is corrupt; "
-            f"decompress it first; readable are {readable}"
+            f"load_dataset: {path} is compressed and holds no IDX file and no table, or is "
+            f"corrupt; decompress it first; readable are {readable}"
         )
     with open(path, "rb") as file:
         start = file.read(8)
@@ -101,7 +135,7 @@ def _not_recognised(path: Path, kind: str) -> str:
 # --------------------------------------------------------------------------------------- a folder
 
 
-def _read_folder(folder: Path, dtype: DTypeLike, grey: bool) -> RawData:
+def _read_folder(folder: Path, dtype: DTypeLike, how: Choices) -> RawData:
     """Read the one kind of data in a folder; text files count only if there is nothing else."""
     files: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
@@ -116,14 +150,17 @@ def _read_folder(folder: Path, dtype: DTypeLike, grey: bool) -> RawData:
         raise ValueError(
             f"load_dataset: {folder} holds {' and '.join(found)}; give the path of one of them"
         )
+    if arrays or archives:
+        _check_choices(folder, how, "arrays")
     if arrays:
         return _pair([_describe(file, find_kind(file)) for file in arrays], folder)
     if archives:
         return read_npz(_the_one(archives, folder))
     if images:
-        return read_image_folder(folder, grey)
+        _check_choices(folder, how, "images")
+        return read_images(folder, how)
     if tables := [file for file in files.get("text", []) if is_table(file)]:
-        return read_csv(_the_one(tables, folder), dtype)
+        return _read_table(_the_one(tables, folder), dtype, how)
     inside = [file.name for group in files.values() for file in group]
     came = f"only {', '.join(inside[:5])}" if inside else "no files"
     raise ValueError(

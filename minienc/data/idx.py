@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minienc.data.raw import check_exists
+from minienc.data.limits import check_expansion, read_numbers
+from minienc.data.raw import check_file
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_EXPANSION = 1032  # of deflate: a compressed byte stands for no more bytes than that
 _MOST_AXES = 8
-_PIECE = 1 << 18
 
 
 class IdxHeader(NamedTuple):
@@ -53,30 +53,19 @@ def read_idx(path: str | Path) -> np.ndarray:
 
     Raises
     ------
-    FileNotFoundError, PermissionError
-        If the file is missing or may not be read.
+    OSError
+        If the file is missing, may not be read, or is a pipe or a device.
     ValueError
-        If it is no IDX file, if it ends early or goes on after its numbers, if it is corrupt.
+        If it is no IDX file, if it ends early or goes on after its numbers, if it is corrupt, if
+        it would become more than a hundred times its size when decompressed, and than 256 MiB.
     """
-    path = check_exists(path, "read_idx")
+    path = check_file(path, "read_idx")
     with _opened(path) as (file, is_gzip):
         header = _read_header(file, path)
         _check_size(header, path, is_gzip)
-        try:
-            content = np.empty(header.n_bytes, np.uint8)
-        except MemoryError:
-            raise ValueError(
-                f"read_idx: {path} declares {header.shape}, {header.n_bytes:,} bytes, more than "
-                f"this machine's memory"
-            ) from None
-        view = content.data
-        done = 0
-        # in pieces: gzip decompresses what it is asked for into a bytes object of its own
-        while done < header.n_bytes:
-            count = file.readinto(view[done : done + _PIECE])
-            if not count:
-                raise ValueError(_ends_early(path, header, done))
-            done += count
+        content, came = read_numbers(file, header.n_bytes, f"read_idx: {path}")
+        if came < header.n_bytes:
+            raise ValueError(_ends_early(path, header, came))
         if file.read(1):  # at the end gzip also compares its checksum
             raise ValueError(
                 f"read_idx: {path} goes on after the {header.n_bytes:,} bytes that its header "
@@ -90,7 +79,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 def read_idx_header(path: str | Path) -> IdxHeader:
     """Return what an IDX file declares, without reading its numbers."""
-    path = check_exists(path, "read_idx")
+    path = check_file(path, "read_idx")
     with _opened(path) as (file, is_gzip):
         header = _read_header(file, path)
         _check_size(header, path, is_gzip)
@@ -156,6 +145,8 @@ def _check_size(header: IdxHeader, path: Path, is_gzip: bool) -> None:
             f"read_idx: {path} declares {header.shape} of {header.dtype}, {header.n_bytes:,} "
             f"bytes, more than {there:,} compressed bytes can hold: it is cut short or corrupt"
         )
+    if is_gzip:
+        check_expansion(header.n_bytes, there, f"read_idx: {path}")
 
 
 def _ends_early(path: Path, header: IdxHeader, came: int) -> str:

@@ -1,4 +1,15 @@
-"""A folder of images: a sub-folder for each class, or all in one folder without labels."""
+"""A folder of images: a sub-folder for each class, or all in one folder without labels.
+
+How an image becomes numbers, one rule for all:
+
+format        PNG, JPEG, GIF, BMP, TIFF, WebP or portable maps (PGM, PPM), seen from the content:
+              what else Pillow could open, whatever it is called, is refused.
+orientation   as its EXIF says: upright, as a viewer shows it.
+frames        the first of an animation or of several pages.
+transparency  composed on white.
+colour        8-bit grey is (H, W), everything else of 8 bits (palettes, CMYK) is RGB, (H, W, 3).
+size          at most 50 million pixels, compared before they are decoded.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +17,15 @@ import os
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from minienc.data.raw import RawData, check_exists
+from minienc.data.limits import MOST_PIXELS, check_memory
+from minienc.data.raw import Choices, RawData, check_exists
 
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _MAGIC = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",  # JPEG
@@ -33,7 +48,12 @@ def is_image(start: bytes) -> bool:
     return start.startswith(_MAGIC) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
-def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
+def read_image_folder(
+    path: str | Path,
+    grey: bool = False,
+    resize: int | tuple[int, int] | None = None,
+    crop: bool = False,
+) -> RawData:
     """Return the images of a folder, in the order of their names.
 
     Sub-folders are classes, numbered in alphabetical order. Two sub-folders ``train`` and
@@ -44,7 +64,12 @@ def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
     ----------
     path : str or Path
     grey : bool
-        Convert colour to grey. Without it, all images have to be grey, or all RGB.
+        Convert colour to grey. Without it, all images have to be grey, or all in colour.
+    resize : int or (height, width), optional
+        Make all images this large; a number makes them square. Without it, all have to be of one
+        size.
+    crop : bool
+        Before, cut each to its middle part of the shape of ``resize``, so that nothing is squeezed.
 
     Returns
     -------
@@ -58,15 +83,36 @@ def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
     ImportError
         If Pillow is not installed.
     ValueError
-        If there are no images; if one is corrupt, or differs from the first in size or mode (the
-        message names it); if images stand both in the folder and in its sub-folders.
+        If there are no images; if one is corrupt, too large, or differs from the first in size or
+        colour (the message names it); if images stand both in the folder and in its sub-folders;
+        if ``resize`` is no size, or ``crop`` comes without it.
     """
+    return read_images(path, Choices(grey, as_size(resize), crop))
+
+
+def as_size(resize: Any) -> tuple[int, int] | None:
+    """Return (height, width) of a number, or of two; raise ValueError for anything else."""
+    if resize is None:
+        return None
+    is_pair = isinstance(resize, (tuple, list))
+    size = tuple(resize) if is_pair else (resize, resize)
+    if len(size) != 2 or not all(type(n) is int and n > 0 for n in size):
+        raise ValueError(f"resize is {resize!r}, expected a number of pixels, or (height, width)")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(f"resize is {resize!r}, expected at most {MOST_PIXELS:,} pixels")
+    return size
+
+
+def read_images(path: str | Path, how: Choices) -> RawData:
+    """``read_image_folder``, with the choices as one argument."""
     folder = check_exists(path, "read_image_folder")
     if not folder.is_dir():
         raise NotADirectoryError(f"read_image_folder: {folder} is a file, expected a folder")
+    if how.crop and how.resize is None:
+        raise ValueError(f"read_image_folder: {folder}: crop goes with resize, the size to cut to")
     parts = {p.name.lower(): p for p in _sub_folders(folder)}
     if set(parts) == {"train", "test"} and not _image_files(folder):
-        train, test = _read_part(parts["train"], grey), _read_part(parts["test"], grey)
+        train, test = _read_part(parts["train"], how), _read_part(parts["test"], how)
         if train.x.shape[1:] != test.x.shape[1:] or train.class_names != test.class_names:
             raise ValueError(
                 f"read_image_folder: {folder} has images {train.x.shape[1:]} of classes "
@@ -74,7 +120,7 @@ def read_image_folder(path: str | Path, grey: bool = False) -> RawData:
                 f"test, expected the same"
             )
         return RawData(train.x, train.y, test.x, test.y, train.class_names)
-    return _read_part(folder, grey)
+    return _read_part(folder, how)
 
 
 def holds_images(folder: Path) -> bool:
@@ -88,7 +134,7 @@ def holds_images(folder: Path) -> bool:
 # ---------------------------------------------------------------------- which file, which class
 
 
-def _read_part(folder: Path, grey: bool) -> RawData:
+def _read_part(folder: Path, how: Choices) -> RawData:
     loose = _image_files(folder)
     classes = {sub.name: files for sub in _sub_folders(folder) if (files := _image_files(sub))}
     if loose and classes:
@@ -97,10 +143,10 @@ def _read_part(folder: Path, grey: bool) -> RawData:
             f"({', '.join(list(classes)[:3])}), expected one or the other"
         )
     if loose:
-        return RawData(_read_images(loose, grey))
+        return RawData(_read_files(loose, how))
     if not classes:
         raise ValueError(f"read_image_folder: {folder} holds no images, nor do its sub-folders")
-    x = _read_images([file for files in classes.values() for file in files], grey)
+    x = _read_files([file for files in classes.values() for file in files], how)
     y = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
     return RawData(x, y.astype(np.int64), class_names=tuple(classes))
 
@@ -130,13 +176,14 @@ def _first_bytes(path: str) -> bytes:
 # ---------------------------------------------------------------------------------------- pixels
 
 
-def _read_images(files: list[str], grey: bool) -> np.ndarray:
+def _read_files(files: list[str], how: Choices) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
         raise ImportError("reading images needs Pillow: pip install pillow") from None
 
-    first = _decode(Image, files[0], grey)
+    first = _decode(Image, files[0], how)
+    check_memory(len(files) * first.size, f"read_image_folder: {len(files)} images as {files[0]}")
     try:
         x = np.empty((len(files), *first.shape), np.uint8)
     except MemoryError:
@@ -146,36 +193,42 @@ def _read_images(files: list[str], grey: bool) -> np.ndarray:
         ) from None
     x[0] = first
     for i, file in enumerate(files[1:], start=1):
-        image = _decode(Image, file, grey, like=first, first=files[0])
+        image = _decode(Image, file, how)
+        if image.shape != first.shape:
+            raise ValueError(
+                f"read_image_folder: {file} is {_describe(image.shape)}, expected "
+                f"{_describe(first.shape)} as the first, {files[0]}; "
+                + _mend(image.shape, first.shape)
+            )
         x[i] = image
     return x
 
 
-def _decode(
-    image_module: ModuleType,
-    file: str,
-    grey: bool,
-    like: np.ndarray | None = None,
-    first: str = "",
-) -> np.ndarray:
-    """Return one image as uint8; its size and mode are compared before it is decoded."""
+def _mend(shape: tuple[int, ...], first: tuple[int, ...]) -> str:
+    if shape[:2] == first[:2]:
+        return "make colour grey with grey=True (--grey)"
+    return (
+        "make all of one size with resize=32 (--resize 32), whatever it should be, and crop=True "
+        "(--crop) to cut rather than squeeze"
+    )
+
+
+def _decode(image_module: ModuleType, file: str, how: Choices) -> np.ndarray:
+    """Return one image as uint8, (H, W) or (H, W, 3)."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", image_module.DecompressionBombWarning)
-            with image_module.open(file) as image:
-                image.verify()  # compares PNG's checksums, which decoding does not
-            with image_module.open(file) as image:
-                mode = _mode(image.mode, grey, file)
-                shape = (image.height, image.width) + ((3,) if mode == "RGB" else ())
-                if like is not None and shape != like.shape:
-                    raise _DoesNotFit(
-                        f"read_image_folder: {file} is {_describe(shape)}, expected "
-                        f"{_describe(like.shape)} as the first, {first}"
-                        + ("; convert colour with grey=True" if shape[:2] == like.shape[:2] else "")
+            warnings.simplefilter("ignore")  # of odd EXIF entries, and of sizes, see below
+            with image_module.open(file, formats=_FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise _Refused(
+                        f"is {image.width} x {image.height}, expected at most {MOST_PIXELS:,} "
+                        f"pixels; make it smaller"
                     )
-                return np.asarray(image if image.mode == mode else image.convert(mode))
-    except _DoesNotFit as error:
-        raise ValueError(str(error)) from None
+                image.verify()  # compares PNG's checksums, which decoding does not
+            with image_module.open(file, formats=_FORMATS) as image:
+                return np.asarray(_as_seen(image_module, image, how))
+    except _Refused as error:
+        raise ValueError(f"read_image_folder: {file} {error}") from None
     except PermissionError:
         raise
     # what Pillow raises on broken files depends on the format
@@ -184,21 +237,33 @@ def _decode(
         raise ValueError(f"read_image_folder: {file} is a corrupt image: {reason}") from None
 
 
-class _DoesNotFit(Exception):
-    """An image that is not corrupt, but differs from the others."""
+def _as_seen(image_module: Any, image: Any, how: Choices) -> Any:
+    """Return an image as a viewer shows it, in mode "L" or "RGB" and of the size wanted."""
+    from PIL import ImageOps
+
+    if image.mode not in _MODES:
+        raise _Refused(f"has mode {image.mode}, expected 8 bits a pixel, grey or RGB; save it so")
+    if how.resize is not None:  # JPEG then decodes no more than is needed
+        image.draft(None, (2 * how.resize[1], 2 * how.resize[0]))
+    image = ImageOps.exif_transpose(image)
+    grey = how.grey or image.mode in ("1", "L", "LA")
+    if image.has_transparency_data:
+        white = image_module.new("RGBA", image.size, "white")
+        image = image_module.alpha_composite(white, image.convert("RGBA"))
+    image = image.convert("L" if grey else "RGB")
+    if how.resize is None:
+        return image
+    width, height = size = how.resize[::-1]
+    if how.crop:
+        scale = min(image.width / width, image.height / height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    return image.resize(size, image_module.Resampling.BILINEAR)
 
 
-def _mode(mode: str, grey: bool, file: str) -> str:
-    """The mode that an image is read in: "L" is grey, "RGB" colour."""
-    if mode in ("1", "L") or (grey and mode in ("RGB", "RGBA", "LA", "P", "CMYK", "YCbCr", "PA")):
-        return "L"
-    if mode == "RGB":
-        return "RGB"
-    mend = "" if mode.startswith(("I", "F")) else ", or convert with grey=True"
-    raise _DoesNotFit(
-        f"read_image_folder: {file} has mode {mode}, expected 8-bit grey (L) or RGB; "
-        f"save it as one of them{mend}"
-    )
+class _Refused(Exception):
+    """An image that is not corrupt; what it is, and what was expected."""
 
 
 def _describe(shape: tuple[int, ...]) -> str:

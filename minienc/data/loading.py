@@ -14,9 +14,13 @@ from numpy.typing import DTypeLike
 from minienc.data.checks import check_data
 from minienc.data.datasets import Dataset
 from minienc.data.digits import load_digits
-from minienc.data.downloads import MNIST_TEST_IMAGES, NAMED, find_named
+from minienc.data.downloads import FILES, MNIST_SHA256, NAMED, find_named
 from minienc.data.folders import read_path
+from minienc.data.images import as_size
+from minienc.data.limits import check_memory
 from minienc.data.pixels import Pixels, Samples, check_float_dtype
+from minienc.data.raw import Choices, RawData
+from minienc.data.tables import as_choices
 
 
 def load_dataset(
@@ -25,7 +29,13 @@ def load_dataset(
     dtype: DTypeLike = "float32",
     *,
     scale: float | None = None,
+    pixel_scale: float | None = None,
     grey: bool = False,
+    resize: int | tuple[int, int] | None = None,
+    crop: bool = False,
+    label_column: str | int | None = None,
+    drop: str | int | Sequence[str | int] = (),
+    may_lack: bool = False,
 ) -> Dataset:
     """Load a data set by its name or from a path.
 
@@ -44,30 +54,50 @@ def load_dataset(
         What the samples are multiplied by. By default bytes by 1/255 (by 1 if all are 0 or 1),
         and other numbers by 1. Integers of another type that run from exactly 0 to exactly 255
         count as bytes.
-    grey : bool
-        Convert colour images to grey.
+    pixel_scale : float, optional
+        In the place of what ``scale`` guesses from the values: what images, integers and tables of
+        whole numbers are multiplied by; arrays of floats stay as they are. It is the scale of the
+        data that an encoder has learned from, for more of the same kind.
+    grey, resize, crop
+        Of images, as in ``read_image_folder``.
+    label_column, drop
+        Of tables, as in ``read_csv``.
+    may_lack : bool
+        ``label_column`` and ``drop`` may name columns that are not there, as labels are not in
+        what is encoded later.
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError, PermissionError
-        If the path is not there or may not be read.
+    OSError
+        If the path is not there, may not be read, or is a pipe or a device.
     ImportError, ConnectionError
         If a named data set has to be downloaded and cannot be.
     ValueError
         If what is there is not recognised, ambiguous, cut short or corrupt, or holds NaN or
-        infinity (the rows are named).
+        infinity, as it is or in ``dtype`` (the rows are named); if something was said of images
+        or tables and there are none.
     """
     check_float_dtype(dtype, "load_dataset")
-    if source is None or source == "digits":
-        return load_digits(dtype)
-    if source in NAMED:
-        return _load_named(str(source), data_dir, dtype)
+    for name, factor in (("scale", scale), ("pixel_scale", pixel_scale)):
+        if factor is not None and not 0 < factor < np.inf:
+            raise ValueError(f"load_dataset: {name} is {factor}, expected a positive number")
+    how = as_choices(label_column, drop)
+    how = how._replace(grey=grey, resize=as_size(resize), crop=crop, may_lack=may_lack)
+    if source is None or source == "digits" or source in NAMED:
+        if not may_lack and (scale is not None or how != Choices(grey)):
+            raise ValueError(
+                f"load_dataset: scale, resize, crop, label_column and drop are for your own images "
+                f"and tables, not for {source or 'digits'}"
+            )
+        named = source in NAMED
+        return _load_named(str(source), data_dir, dtype) if named else load_digits(dtype)
     if not Path(source).exists():
         raise FileNotFoundError(
             f"load_dataset: there is no {source}; expected a file, a folder, or one of "
             f"{', '.join(['digits', *NAMED])}"
         )
-    return _load_path(Path(source), dtype, scale, grey)
+    raw = read_path(Path(source), dtype, how)
+    return _as_dataset(Path(source), raw, np.dtype(dtype), scale, pixel_scale)
 
 
 def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike) -> Dataset:
@@ -79,10 +109,7 @@ def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike)
             f"load_dataset: {folder} holds {raw.x.dtype} {raw.x.shape}, expected {name}'s uint8 "
             f"(60000, 28, 28) and as many for testing as published; load it by its path instead"
         )
-    is_mnist = _idx_digest(raw.test_x) == MNIST_TEST_IMAGES
-    if is_mnist != (name == "mnist"):
-        came = "MNIST's digits" if is_mnist else "other test images than MNIST's"
-        raise ValueError(f"load_dataset: {folder} holds {came}, expected {name}; check data_dir")
+    _check_named(name, raw, folder)
     return Dataset(
         name,
         Pixels(raw.x, dtype),
@@ -94,18 +121,46 @@ def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike)
     )
 
 
-def _idx_digest(images: np.ndarray) -> str:
+def _check_named(name: str, raw: RawData, folder: Path) -> None:
+    """Refuse files that have the right shapes and are another data set, or are blank."""
+    parts = dict(zip(FILES, raw[:4], strict=True))
+    digests = map(_idx_digest, parts.values())
+    are_mnist = {f: a == b for f, a, b in zip(FILES, digests, MNIST_SHA256, strict=True)}
+    if are_mnist[FILES[2]] != (name == "mnist"):
+        came = "MNIST's digits" if are_mnist[FILES[2]] else "other test images than MNIST's"
+        raise ValueError(f"load_dataset: {folder} holds {came}, expected {name}; check data_dir")
+    if name == "mnist":
+        wrong = [file for file, same in are_mnist.items() if not same]
+    else:  # ten classes of equally many, and hardly a blank image
+        wrong = [
+            file
+            for file, part in parts.items()
+            if part is None
+            or (part.ndim == 1 and set(np.bincount(part.astype(np.int64))) != {len(part) // 10})
+            or (part.ndim == 3 and part.any(axis=(1, 2)).mean() < 0.99)
+        ]
+    if wrong:
+        raise ValueError(
+            f"load_dataset: {folder}: what {', '.join(wrong)} should hold is not {name}'s; get it "
+            f"again"
+        )
+
+
+def _idx_digest(array: np.ndarray | None) -> str:
     """SHA-256 of the decompressed IDX file that holds these bytes."""
-    digest = hashlib.sha256(struct.pack(f">4B{images.ndim}I", 0, 0, 8, images.ndim, *images.shape))
-    digest.update(np.ascontiguousarray(images).data)
+    if array is None:
+        return ""
+    digest = hashlib.sha256(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape))
+    digest.update(np.ascontiguousarray(array, np.uint8).data)
     return digest.hexdigest()
 
 
-def _load_path(path: Path, dtype: DTypeLike, scale: float | None, grey: bool) -> Dataset:
-    raw = read_path(path, dtype, grey)
+def _as_dataset(
+    path: Path, raw: RawData, dtype: np.dtype, scale: float | None, pixel_scale: float | None
+) -> Dataset:
+    wheres = [f"load_dataset: {path}", f"load_dataset: {path} (test samples)"]
     parts = [raw.x] if raw.test_x is None else [raw.x, raw.test_x]
-    for x, y, which in zip(parts, (raw.y, raw.test_y), ("", " (test samples)"), strict=False):
-        where = f"load_dataset: {path}{which}"
+    for x, y, where in zip(parts, (raw.y, raw.test_y), wheres, strict=False):
         if x.ndim < 2:
             raise ValueError(
                 f"{where} is {x.shape}, expected (N, ...), samples in rows; labels alone are "
@@ -116,7 +171,11 @@ def _load_path(path: Path, dtype: DTypeLike, scale: float | None, grey: bool) ->
                 f"{where} holds {len(x)} samples and {len(y)} labels, expected as many of each"
             )
         check_data(x, name=where, minimum=1)
-    inputs = _as_inputs(parts, dtype, scale)
+        if x.size == 0:
+            raise ValueError(f"{where} is {x.shape}: its samples hold no numbers")
+    if scale is None and pixel_scale is not None:
+        scale = _scale_of_run(parts, raw.columns is not None, pixel_scale, wheres[0])
+    inputs = _as_inputs(parts, dtype, scale, wheres)
     return Dataset(
         name=path.resolve().name.partition(".")[0] or str(path),
         x=inputs[0],
@@ -125,17 +184,41 @@ def _load_path(path: Path, dtype: DTypeLike, scale: float | None, grey: bool) ->
         test_y=raw.test_y,
         class_names=raw.class_names,
         source=str(path),
+        columns=raw.columns,
     )
 
 
-def _as_inputs(parts: list[np.ndarray], dtype: DTypeLike, scale: float | None) -> Sequence[Samples]:
+def _scale_of_run(parts: list[np.ndarray], is_table: bool, pixel_scale: float, where: str) -> float:
+    """``pixel_scale`` for whole numbers, 1 for arrays of floats: whatever the values are."""
+    if is_table and not all((np.rint(x) == x).all() for x in parts):
+        raise ValueError(
+            f"{where} holds numbers that are not whole, expected whole ones, which are multiplied "
+            f"by {pixel_scale:.6g}; if they are scaled already, say scale=1 (--scale 1)"
+        )
+    return pixel_scale if is_table or all(x.dtype.kind in "bui" for x in parts) else 1.0
+
+
+def _as_inputs(
+    parts: list[np.ndarray], dtype: np.dtype, scale: float | None, wheres: list[str]
+) -> Sequence[Samples]:
     """Bytes as Pixels, everything else as floats; one rule for training and test samples."""
     if all(_is_bytes(x) for x in parts):
         if scale is None:
             scale = 1.0 if max(int(x.max()) for x in parts) <= 1 else 1 / 255
         return [Pixels(x.astype(np.uint8, copy=False), dtype, scale) for x in parts]
-    floats = [x.astype(dtype, copy=False) for x in parts]
-    return floats if scale is None else [x * x.dtype.type(scale) for x in floats]
+    return [_as_floats(x, dtype, scale, where) for x, where in zip(parts, wheres, strict=False)]
+
+
+def _as_floats(x: np.ndarray, dtype: np.dtype, scale: float | None, where: str) -> np.ndarray:
+    """Cast and scale; what was finite before has to be afterwards."""
+    if x.dtype == dtype and scale is None:
+        return x
+    check_memory(x.size * dtype.itemsize, where)
+    with np.errstate(over="ignore"):
+        y = x.astype(dtype, copy=False)
+        y = y if scale is None else y * dtype.type(scale)
+    check_data(y, name=f"{where} as {dtype}", minimum=1)
+    return y
 
 
 def _is_bytes(x: np.ndarray) -> bool:

@@ -1,12 +1,17 @@
-"""What a reader returns: arrays as they are in the file, labels as whole numbers."""
+"""What a reader is told and returns: arrays as they are in the file, labels as whole numbers."""
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from minienc.data.limits import MOST_CLASSES
 
 
 class RawData(NamedTuple):
@@ -17,6 +22,18 @@ class RawData(NamedTuple):
     test_x: np.ndarray | None = None
     test_y: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None  # of a table: the names of the features
+
+
+class Choices(NamedTuple):
+    """What may be said of how images and tables are read; the rest is seen from the file."""
+
+    grey: bool = False  # images: colour becomes grey
+    resize: tuple[int, int] | None = None  # images: all become (height, width)
+    crop: bool = False  # images: cut to the shape of ``resize`` before, so that nothing is squeezed
+    label_column: str | None = None  # tables: the name of the column of labels, or its number
+    drop: Sequence[str] = ()  # tables: columns that are left out
+    may_lack: bool = False  # tables: label_column and drop may name columns that are not there
 
 
 def as_labels(values: ArrayLike, where: str) -> np.ndarray:
@@ -25,7 +42,8 @@ def as_labels(values: ArrayLike, where: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If they are not whole numbers from 0 up.
+        If they are not whole numbers from 0 up, or no numbers of classes: 100,000 and more. A
+        classifier has as many outputs as the largest says, so one wrong label takes gigabytes.
     """
     values = np.asarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
@@ -45,13 +63,25 @@ def as_labels(values: ArrayLike, where: str) -> np.ndarray:
         raise ValueError(
             f"{where}: the label of sample {i} is {values[i]}, expected a whole number from 0 up"
         )
+    if (values >= MOST_CLASSES).any():
+        i = int(np.argmax(values >= MOST_CLASSES))
+        raise ValueError(too_many_classes(where, i, str(values[i])))
     return labels
+
+
+def too_many_classes(where: str, i: int, label: str) -> str:
+    return (
+        f"{where}: the label of sample {i} is {label}, expected less than {MOST_CLASSES:,}: labels "
+        f"number the classes, 0, 1, 2, ...; is it another thing, or number them anew with "
+        f"numpy.unique(y, return_inverse=True)[1]"
+    )
 
 
 def number_classes(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the labels and the names of the classes, numbered in alphabetical order."""
-    class_names, labels = np.unique(np.asarray(names, dtype=np.str_), return_inverse=True)
-    return labels.reshape(-1).astype(np.int64), tuple(str(name) for name in class_names)
+    class_names = sorted(set(names))
+    number = {name: i for i, name in enumerate(class_names)}
+    return np.array([number[name] for name in names], np.int64), tuple(class_names)
 
 
 def check_exists(path: str | Path, who: str) -> Path:
@@ -60,4 +90,19 @@ def check_exists(path: str | Path, who: str) -> Path:
     if not path.exists():
         near = next((p for p in path.parents if p.is_dir()), Path())
         raise FileNotFoundError(f"{who}: there is no {path}; the last part that exists is {near}")
+    return path
+
+
+def check_file(path: str | Path, who: str) -> Path:
+    """Return the path of a file; raise an OSError in a sentence if there is none, or no file.
+
+    Pipes and devices are refused: whoever opens one waits for ever, or never comes to its end.
+    """
+    path = check_exists(path, who)
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{who}: {path} is a folder, expected a file")
+    if not stat.S_ISREG(mode):
+        kind = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}.get(stat.S_IFMT(mode))
+        raise OSError(f"{who}: {path} is {kind or 'a device'}, expected a file; write it to one")
     return path

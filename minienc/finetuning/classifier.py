@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, to_numpy
+from minienc.arrays import Array
+from minienc.data.labels import as_labels
+from minienc.data.plain import plain_array
 from minienc.layers import Dense, Flatten, Input
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
-from minienc.training.callbacks import Callback
+from minienc.training.callbacks import Callback, History
 from minienc.training.optimizers import get_optimizer
 from minienc.training.schedules import LearningRateSchedule
 
@@ -47,6 +49,8 @@ def finetune(
     learning_rate: float | LearningRateSchedule = 1e-3,
     validation_data: tuple | None = None,
     callbacks: Sequence[Callback] = (),
+    sample_weight: Any = None,
+    class_weight: Any = None,
     copy: bool = True,
     random_state: int | None = None,
     verbose: int = 0,
@@ -69,8 +73,11 @@ def finetune(
         How the new layer's weights begin.
     copy : bool
         False trains the encoder that was given, instead of a copy.
-    epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose
-        As in ``Model.fit``. "gradual" divides the epochs among its stages.
+    epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose,
+    sample_weight, class_weight
+        As in ``Model.fit``. "gradual" divides the epochs among its stages: each begins with this
+        learning rate, and with callbacks that have forgotten the stage before. The history of all
+        of them is the model's.
     random_state : int, optional
 
     Returns
@@ -78,7 +85,8 @@ def finetune(
     Model
         Compiled, with the metric "accuracy"; its layers "encoder/..." and "classes".
     """
-    y = check_labels(y, len(X))
+    X = plain_array(X, "X")
+    y = as_labels(y, len(X))
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
     if not 0 < layer_decay <= 1:
@@ -91,18 +99,25 @@ def finetune(
         batch_size=min(batch_size, len(X)),
         validation_data=validation_data,
         callbacks=callbacks,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
         verbose=verbose,
         seed=int(rng.integers(2**63)),
     )
     opt = get_optimizer(optimizer)
     opt.learning_rate = learning_rate
     model.compile(opt, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    done = 0
+    done, whole = 0, History()
     for layers, until in _stages(model, mode, epochs):
         for layer in model.layers:
             layer.trainable = layer in layers
-        model.fit(X, y, initial_epoch=done, epochs=until, **settings)
+        opt.learning_rate = learning_rate
+        history = model.fit(X, y, initial_epoch=done, epochs=until, **settings)
+        whole.epoch += history.epoch
+        for name, values in history.history.items():
+            whole.history.setdefault(name, []).extend(values)
         done = until
+    model.history = whole
     return model
 
 
@@ -140,18 +155,3 @@ def _stages(model: Model, mode: str, epochs: int) -> list[tuple[list[Layer], int
         return [(owners[:1], epochs)]
     n = len(owners)
     return [(owners[: i + 1], round(epochs * (i + 1) / n)) for i in range(n)]
-
-
-def check_labels(y: Array, n: int, name: str = "y") -> np.ndarray:
-    """Refuse labels that are not N integers from 0."""
-    y = to_numpy(y)
-    if y.ndim != 1 or len(y) != n:
-        raise ValueError(f"{name} is {y.shape}, expected ({n},): an integer label for each sample")
-    if y.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} is {y.dtype}, expected integer labels; "
-            f"np.unique({name}, return_inverse=True)[1] numbers any labels"
-        )
-    if n and y.min() < 0:
-        raise ValueError(f"{name} has labels from {y.min()}, expected classes from 0")
-    return y

@@ -11,16 +11,18 @@ Source: Erhan et al. 2010, "Why does unsupervised pre-training help deep learnin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import Array, rows_at, to_numpy
-from minienc.finetuning.classifier import check_labels, finetune
+from minienc.data.labels import as_labels
+from minienc.finetuning.classifier import finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
+from minienc.notebook import html_table
 from minienc.pretraining.base import samples_for
 from minienc.pretraining.baselines import PCA
 
@@ -57,20 +59,28 @@ class FewLabelCurve:
         """``arm`` minus ``control``, seed by seed: (len(labels), len(seeds))."""
         return self.arms[arm] - self.arms[control]
 
-    def table(self) -> str:
-        """Mean and standard deviation over the seeds, in per cent, as Markdown."""
-        head = "| test accuracy, % | " + " | ".join(f"{n:,} labels" for n in self.labels) + " |"
-        lines = [head, "|---|" + "---:|" * len(self.labels)]
+    def rows(self) -> list[list[str]]:
+        """Of each arm its name, then mean and standard deviation over the seeds, in per cent."""
+        rows = []
         for name, accuracy in self.arms.items():
             spread = (
                 accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
             )
-            cells = [
-                f"{100 * m:.1f} ± {100 * s:.1f}"
-                for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
-            ]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+            means = zip(accuracy.mean(axis=1), spread, strict=True)
+            rows.append([name, *[f"{100 * m:.1f} ± {100 * s:.1f}" for m, s in means]])
+        return rows
+
+    def headings(self) -> list[str]:
+        return ["test accuracy, %", *[f"{n:,} labels" for n in self.labels]]
+
+    def table(self) -> str:
+        """The rows as Markdown."""
+        lines = [f"| {' | '.join(row)} |" for row in (self.headings(), *self.rows())]
+        return "\n".join([lines[0], "|---|" + "---:|" * len(self.labels), *lines[1:]])
+
+    def _repr_html_(self) -> str:
+        """The same table, in a notebook."""
+        return html_table(self.headings(), self.rows())
 
 
 def few_label_curve(
@@ -108,7 +118,7 @@ def few_label_curve(
     FewLabelCurve
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
-    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
     n_classes = int(max(y.max(), y_test.max())) + 1
     for n in labels:
         if not n_classes <= n <= len(X):
@@ -117,41 +127,57 @@ def few_label_curve(
                 f"most {len(X)}, the number of samples"
             )
     budget: dict[str, Any] = dict(
-        batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes
+        batch_size=batch_size, learning_rate=learning_rate, n_classes=n_classes, mode=mode
     )
     pca = PCA(math.prod(encoder.outputs[0].sample_shape)).fit(X)
     names = (PRETRAINED, RANDOM, PROBE, RAW, PCA_CODES)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
     for i, n in enumerate(labels):
         for j, seed in enumerate(seeds):
-            chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
-            few, few_y = encode(None, rows_at(X, chosen)), y[chosen]
-            epochs = max(1, round(steps * min(batch_size, n) / n))
-            blank = clone_model(encoder)
-            blank.initialize(np.random.default_rng([seed, n, 1]))
-            starts: tuple[tuple[str, Model, dict[str, Any]], ...] = (
-                (PRETRAINED, encoder, {"mode": mode}),
-                (RANDOM, blank, FROM_RANDOM),
-            )
-            for name, start, how in starts:
-                model = finetune(
-                    start,
-                    few,
-                    few_y,
-                    **how,
-                    epochs=epochs,
-                    random_state=seed,
-                    **budget,
-                )
-                arms[name][i, j] = _accuracy(model, X_test, y_test)
+            few, few_y = few_labelled(X, y, n, seed)
+            epochs = epochs_of(steps, batch_size, n)
+            for name, model in fine_tuned(encoder, few, few_y, seed, epochs=epochs, **budget):
+                arms[name][i, j] = accuracy(model, X_test, y_test)
             for name, codes in ((PROBE, encoder), (RAW, None), (PCA_CODES, pca)):
                 arms[name][i, j] = linear_probe(codes, few, few_y, X_test, y_test)
             if progress is not None:
-                progress(
-                    f"{n} labels, seed {seed}: {100 * arms[PRETRAINED][i, j]:.1f} % pretrained, "
-                    f"{100 * arms[RANDOM][i, j]:.1f} % from random weights"
-                )
+                progress(progress_line(n, seed, {name: a[i, j] for name, a in arms.items()}))
     return FewLabelCurve(tuple(labels), arms, tuple(seeds))
+
+
+def few_labelled(X: Array, y: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n labelled samples of a seed: the same ones for every arm, and whoever asks."""
+    chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
+    return encode(None, rows_at(X, chosen)), y[chosen]
+
+
+def epochs_of(steps: int, batch_size: int, n: int) -> int:
+    """How many epochs over n samples are nearest to so many steps."""
+    return max(1, round(steps * min(batch_size, n) / n))
+
+
+def fine_tuned(
+    encoder: Model, few: Array, few_y: np.ndarray, seed: int, *, mode: str = "full", **budget: Any
+) -> Iterator[tuple[str, Model]]:
+    """The classifier on the pretrained encoder, then the one on the same network from random
+    weights: each with its arm's name, trained on the same samples with the same budget.
+
+    ``mode``, and ``layer_decay`` in ``budget``, are for the pretrained one; the other arguments are
+    as in ``finetune``.
+    """
+    decay = budget.pop("layer_decay", 1.0)
+    blank = clone_model(encoder)
+    blank.initialize(np.random.default_rng([seed, len(few), 1]))
+    pretrained: dict[str, Any] = {"mode": mode, "layer_decay": decay}
+    for name, start, how in ((PRETRAINED, encoder, pretrained), (RANDOM, blank, FROM_RANDOM)):
+        yield name, finetune(start, few, few_y, random_state=seed, **how, **budget)
+
+
+def progress_line(n: int, seed: int, accuracies: dict[str, float]) -> str:
+    return (
+        f"{n} labels, seed {seed}: {100 * accuracies[PRETRAINED]:.1f} % pretrained, "
+        f"{100 * accuracies[RANDOM]:.1f} % from random weights"
+    )
 
 
 def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -164,5 +190,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def _accuracy(model: Model, X: Array, y: np.ndarray) -> float:
+def accuracy(model: Model, X: Array, y: np.ndarray) -> float:
     return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from minienc.arrays import Array, to_numpy
-from minienc.finetuning.classifier import check_labels
+from minienc.data.labels import as_labels
+from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
 from minienc.models import Model
@@ -57,9 +58,9 @@ def linear_probe(
         The fraction of test samples that are classified correctly.
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
-    y, y_test = check_labels(y, len(X)), check_labels(y_test, len(X_test), "y_test")
+    y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
     Z = as_rows(encode(encoder, X))
-    mean, scale = Z.mean(axis=0), Z.std(axis=0)
+    mean, scale = (f(Z, axis=0, dtype=float).astype(Z.dtype) for f in (np.mean, np.std))
     scale[scale < 1e-6 * max(scale.max(), 1e-30)] = (
         1.0  # a feature that never changes is left as it is
     )
@@ -97,15 +98,14 @@ def knn_probe(
     """
     Z = as_rows(encode(encoder, samples_for(encoder, X)))
     Z_test = as_rows(encode(encoder, samples_for(encoder, X_test, "X_test")))
-    y, y_test = check_labels(y, len(Z)), check_labels(y_test, len(Z_test), "y_test")
+    y, y_test = as_labels(y, len(Z)), as_labels(y_test, len(Z_test), "y_test")
     if not 1 <= k <= len(Z):
         raise ValueError(f"k is {k}, expected 1 to {len(Z)}, the number of training samples")
     n_classes = int(y.max()) + 1
-    square = (Z * Z).sum(axis=1)
     right = 0
     for start in range(0, len(Z_test), 500):
         z = Z_test[start : start + 500]
-        distance = square - 2 * (z @ Z.T)  # + |z|^2, the same for every neighbour
+        distance, _ = squared_distances_forward(z.astype(float), Z.astype(float))
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
         votes, closest = np.zeros((2, len(z), n_classes))
         for rank in reversed(range(k)):  # the nearest comes last

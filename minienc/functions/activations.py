@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.primitive import Primitive, primitive
@@ -333,6 +333,13 @@ CACHE_OF_OUTPUT: dict[str, Callable[[Array], NamedTuple]] = {
     "tanh": TanhCache,
     "softplus": SoftplusCache,
 }
+
+
+def activation_name(name: Any) -> Any:
+    """The name as ``ACTIVATIONS`` has it, for capitals do not matter; a refusal of others."""
+    known = name.lower() if isinstance(name, str) and name.lower() in ACTIVATIONS else name
+    get_activation(known)
+    return known
 
 
 def get_activation(name: str | None) -> Primitive:

@@ -12,14 +12,19 @@ from minienc.shapes import Form, check_shapes
 
 
 class SquaredDistancesCache(NamedTuple):
-    x: Array  # (N, D)
-    C: Array  # (K, D)
+    x: Array  # (N, D)  less a point in the midst of the centroids
+    C: Array  # (K, D)  less the same point
     d: Form  # (N, K)
 
 
 @primitive
 def squared_distances_forward(x, C):
     """d_nk = |x_n - c_k|^2 = |x_n|^2 - 2 x_n . c_k + |c_k|^2: a matrix product, not N K D numbers.
+
+    The three terms may be much larger than what is left of them: of points near 3000, float32 would
+    leave no digit of distances near 1. So a point in the midst of the centroids is taken from all
+    of them first, which changes no distance. (Where some of the centroids lie much further apart
+    than others, it takes float64 to tell the others apart, as k-means does.)
 
     Parameters
     ----------
@@ -35,6 +40,8 @@ def squared_distances_forward(x, C):
     """
     check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
     xp = get_array_module(x, C)
+    middle = C.sum(axis=0) / len(C)
+    x, C = x - middle, C - middle
     d = (x * x).sum(axis=1)[:, None] - 2 * (x @ C.T) + (C * C).sum(axis=1)  # (1)
     d = xp.maximum(d, 0)
     return d, SquaredDistancesCache(x, C, Form(d.shape, d.dtype))

@@ -16,6 +16,7 @@ import math
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.functions.means import mean_of_rows
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
@@ -76,10 +77,9 @@ def batch_normalization_forward(
     check_shapes(name, spec, x, gamma, beta, moving_mean, moving_variance)
     of_batch = _check_moments(name, x, moving_mean, moving_variance)
     xp = get_array_module(x)
-    axes = tuple(range(x.ndim - 1))
-    mean = x.mean(axis=axes) if of_batch else moving_mean  # (1)
+    mean = mean_of_rows(x) if of_batch else moving_mean  # (1)
     centred = x - mean  # (2)
-    variance = (centred * centred).mean(axis=axes) if of_batch else moving_variance  # (3)
+    variance = mean_of_rows(centred * centred) if of_batch else moving_variance  # (3)
     scale = 1 / xp.sqrt(variance + _positive(name, epsilon))  # (4)
     x_hat = centred * scale  # (5)
     y = _affine(x_hat, gamma, beta)  # (6)
@@ -99,6 +99,7 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
         by (2)  dx = dcentred           and  dmean = -sum dcentred
         by (1)  dx += dmean / n = -scale mean(g)          (the other part has mean 0, as x_hat has)
 
+    A shift of all x, or a stretch, changes no x_hat; so dx has no part along either.
     Where mean and variance were given, (1) and (3) were not, and dx = scale g.
 
     Parameters
@@ -113,11 +114,11 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     """
     x_hat, gamma, has_beta, scale, _, _, of_batch = cache
     check_shapes("batch_normalization_backward", "y: ..., dy: ...", x_hat, dy)
-    axes = tuple(range(dy.ndim - 1))
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
     if of_batch:  # (1) to (5) was x_hat = (x - mean) scale
-        dx = scale * _without_mean_and_slope(dx_hat, x_hat, axes, keepdims=False)
+        mean, slope = mean_of_rows(dx_hat), mean_of_rows(dx_hat * x_hat)
+        dx = scale * (dx_hat - mean - x_hat * slope)
     else:
         dx = scale * dx_hat  # (2, 5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta
@@ -193,8 +194,9 @@ def layer_normalization_backward(dy, cache: LayerNormalizationCache):
     check_shapes("layer_normalization_backward", "y: ..., dy: ...", x_hat, dy)
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
-    # (1) to (5) was x_hat = (x - mean) scale
-    dx = scale * _without_mean_and_slope(dx_hat, x_hat, -1, keepdims=True)
+    mean = dx_hat.mean(axis=-1, keepdims=True)
+    slope = (dx_hat * x_hat).mean(axis=-1, keepdims=True)
+    dx = scale * (dx_hat - mean - x_hat * slope)  # (1) to (5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta
 
 
@@ -316,16 +318,6 @@ def _affine_gradients(dy, x_hat, gamma, has_beta):
     dgamma = None if gamma is None else (dy * x_hat).sum(axis=axes)
     dbeta = dy.sum(axis=axes) if has_beta else None
     return dgamma, dbeta
-
-
-def _without_mean_and_slope(g, x_hat, axes, keepdims):
-    """g - mean(g) - x_hat mean(g x_hat): what is left of a gradient after centring and scaling.
-
-    A shift of all x, or a stretch, changes no x_hat; so the gradient has no part along either.
-    """
-    mean = g.mean(axis=axes, keepdims=keepdims)
-    slope = (g * x_hat).mean(axis=axes, keepdims=keepdims)
-    return g - mean - x_hat * slope
 
 
 def _check_moments(name, x, moving_mean, moving_variance):

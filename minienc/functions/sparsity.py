@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
 from minienc.functions.losses import EPSILON
+from minienc.functions.means import mean_of_rows
 from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
@@ -44,7 +45,7 @@ def kl_sparsity_forward(h, target, strength):
         raise ValueError(f"kl_sparsity_forward: target is {target}, expected a number in (0, 1)")
     xp = get_array_module(h)
     r, strength = float(target), float(strength)
-    mean = h.sum(axis=0) / max(len(h), 1)  # (1)
+    mean = mean_of_rows(h)  # (1)
     m = xp.clip(mean, EPSILON, 1 - EPSILON)
     terms = r * xp.log(r / m) + (1 - r) * xp.log((1 - r) / (1 - m))  # (2)
     loss = strength * terms.sum()  # (3)

@@ -4,6 +4,7 @@
     pictures(method, X)        figures, each with a sentence or two
     filters(method)            what the first units look for, a column for each (D, M), or None
     disturbed(method, x)       what a method that adds noise was given for samples x, or None
+    course(method)             what its loss is, and whether lower is better: a sentence or two
 
 ``gallery/NAME.py`` is found by the method's name, ``method = "NAME"``, and may hold any of these
 functions; ``pictures`` is then given (H, W) or (H, W, C), too, or None where samples are no images.
@@ -24,7 +25,7 @@ from minienc import plots
 from minienc.gallery.common import Picture
 from minienc.pretraining import Pretrainer
 
-__all__ = ["Picture", "disturbed", "filters", "measures", "pictures"]
+__all__ = ["Picture", "course", "disturbed", "filters", "measures", "pictures"]
 
 
 def measures(method: Pretrainer, X: Any, y: np.ndarray | None) -> dict[str, float]:
@@ -45,6 +46,11 @@ def filters(method: Pretrainer) -> np.ndarray | None:
 def disturbed(method: Pretrainer, x: Any) -> np.ndarray | None:
     """What the method was given in training for samples x, if it disturbs them."""
     return _find(method, "disturbed")(method, x)
+
+
+def course(method: Pretrainer) -> str:
+    """What the curve of the loss shows, and whether lower is better."""
+    return _find(method, "course")(method)
 
 
 def _find(method: Pretrainer, what: str) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from minienc import plots
 from minienc.arrays import to_numpy
-from minienc.gallery.common import Picture, rows_of
+from minienc.gallery.common import Picture, restoring, rows_of
 from minienc.pretraining.aae import AdversarialAutoencoder
 
 
@@ -26,10 +26,17 @@ def pictures(
         "discriminator, 1.39 by chance": method.history_["discriminator"],
         "encoder, 0.69 by chance": method.history_["encoder"],
     }
-    caption = "The losses of the two turns: by chance, where codes cannot be told from draws."
+    caption = (
+        "The losses of the two turns: by chance, where codes cannot be told from draws, which is "
+        "what is wanted; neither lower nor higher is better."
+    )
     found.append(Picture(caption, plots.lines(turns, "epoch", "loss"), is_drawing=True))
     if image_shape is not None:
         caption = "New samples: the decoder's answer to draws from the normal distribution."
         grid = plots.image_grid(rows_of(method.sample(30), 3), image_shape)
         found.append(Picture(caption, grid))
     return found
+
+
+def course(method: AdversarialAutoencoder) -> str:
+    return f"The loss of restoring: {restoring(method)}."

@@ -45,6 +45,29 @@ def disturbed(method: Any, x: Any) -> np.ndarray | None:
     return first.forward(np.asarray(x, method.dtype), rng=np.random.default_rng(0))[0]
 
 
+RESTORING = {
+    "binary_crossentropy": (
+        "the binary cross-entropy of a restored sample, a mean over its numbers. Lower is better; "
+        "it reaches 0 only for samples of 0 and 1"
+    ),
+    "mean_squared_error": (
+        "the squared error of a restored sample, a mean over its numbers. Lower is better, and 0 "
+        "is perfect"
+    ),
+}
+
+
+def restoring(method: Any) -> str:
+    """What a loss of restoring is, without a full stop: others say what is added to it."""
+    words = "how far restored samples are from the samples. Lower is better"
+    return RESTORING.get(getattr(method, "loss", ""), words)
+
+
+def course(method: Any) -> str:
+    """What the loss is, and whether lower is better."""
+    return f"The loss: {restoring(method)}."
+
+
 def some(method: Any, X: Any, n: int = 10) -> np.ndarray:
     """The first n of samples X as floats on the host, laid out as the method takes them."""
     return to_numpy(method.samples(X[:n])).astype(method.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.gallery.common import Picture
+from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.contractive import ContractiveAutoencoder
 
 
@@ -17,7 +17,7 @@ def pictures(
 ) -> list[Picture]:
     """The singular values of the Jacobian."""
     values = np.linalg.svd(method.jacobian(X[:50]), compute_uv=False)
-    mean = values.mean(axis=0)
+    mean = values.mean(axis=0, dtype=float)
     half = int(np.searchsorted(np.cumsum(mean**2), 0.9 * (mean**2).sum())) + 1
     caption = (
         f"Singular values of the encoder's Jacobian, the mean over test samples: "
@@ -25,3 +25,7 @@ def pictures(
     )
     figure = plots.bars(mean, "direction", "singular value")
     return [Picture(caption, figure, is_drawing=True)]
+
+
+def course(method: ContractiveAutoencoder) -> str:
+    return f"The loss, with the penalty on the Jacobian: {restoring(method)}."

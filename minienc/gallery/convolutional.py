@@ -42,7 +42,7 @@ def _answers(
         answers = to_numpy(layer(images))
     answers = np.maximum(answers, 0) / max(float(answers.max()), 1e-30)
     rows = [("sample", x)]
-    for k in np.argsort(-answers.mean(axis=(0, 1, 2)), kind="stable")[:5]:
+    for k in np.argsort(-answers.mean(axis=(0, 1, 2), dtype=float), kind="stable")[:5]:
         large = answers[..., k].repeat(2, axis=1).repeat(2, axis=2)[..., None]
         rows.append((f"kernel {k + 1}", large.repeat(channels, axis=3).reshape(len(x), -1)))
     return rows

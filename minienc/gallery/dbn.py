@@ -8,14 +8,17 @@ from typing import Any
 from minienc import plots
 from minienc.arrays import to_device_of, to_numpy
 from minienc.gallery import rbm
-from minienc.gallery.common import Picture, some
+from minienc.gallery.common import Picture, restoring, some
 from minienc.pretraining.dbn import DBN
 
 
 def pictures(method: DBN, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
     """Samples as the stack restored them before it was fine-tuned, and after."""
-    curves = {f"machine {i}": rbm.course(machine) for i, machine in enumerate(method.rbms_, 1)}
-    caption = "The pseudo-likelihood of each machine while it learned (of its own input)."
+    curves = {f"machine {i}": rbm.quality(machine) for i, machine in enumerate(method.rbms_, 1)}
+    caption = (
+        "The pseudo-likelihood of each machine while it learned (of its own input): a logarithm of "
+        "probabilities, higher is better. Where the input is no bits, its squared error: lower is."
+    )
     found = [Picture(caption, plots.lines(curves, "epoch", ""), is_drawing=True)]
     if image_shape is not None:
         x = some(method, X)
@@ -28,3 +31,7 @@ def pictures(method: DBN, X: Any, image_shape: Sequence[int] | None) -> list[Pic
         caption = "Restored by the machines' weights alone, and after fine-tuning."
         found.append(Picture(caption, plots.image_grid(rows, image_shape)))
     return found
+
+
+def course(method: DBN) -> str:
+    return f"The loss of fine-tuning the whole stack: {restoring(method)}."

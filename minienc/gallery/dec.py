@@ -38,3 +38,11 @@ def _surest(q: np.ndarray, sizes: np.ndarray, X: Any) -> list[tuple[str, np.ndar
         if len(surest) == 10:
             rows.append((f"cluster {k}", X[surest]))
     return rows
+
+
+def course(method: DEC) -> str:
+    return (
+        "The loss: the divergence KL(p || q) of memberships q from their sharpened selves p, which "
+        "are made again as q changes. Lower is surer, not truer: it says nothing of whether the "
+        "clusters are those that one would want."
+    )

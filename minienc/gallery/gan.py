@@ -112,3 +112,18 @@ def _answers(method: GAN) -> Picture:
         "logits: the further apart, the surer it was."
     )
     return Picture(caption, plots.lines(logits, "epoch", "logit"), is_drawing=True)
+
+
+def course(method: GAN) -> str:
+    """Two that learn against each other: a falling loss of one is the other's failure."""
+    if method.loss == "wasserstein":
+        return (
+            "The critic's loss: minus the distance that it sees between samples and made ones, "
+            "with a penalty; so it is below 0. It nears 0 from below as made samples become like "
+            "real ones; lower is not better."
+        )
+    return (
+        "The discriminator's loss: 1.39 (2 log 2) where it cannot tell made samples from real "
+        "ones, and lower the surer it is. Neither lower nor higher is better; a curve at 0 says "
+        "that the generator has lost."
+    )

@@ -36,3 +36,10 @@ def pictures(method: KMeans, X: Any, image_shape: Sequence[int] | None) -> list[
         caption = "The centroids of the largest clusters: each is the mean of its samples."
         found.append(Picture(caption, plots.image_grid(rows or [("", shown)], image_shape)))
     return found
+
+
+def course(method: KMeans) -> str:
+    return (
+        "The loss: the squared distance of a sample from the nearest centroid, on average. Lower "
+        "is better, for as many clusters; with more it falls by itself."
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_device_of, to_numpy
-from minienc.gallery.common import Picture, some
+from minienc.gallery.common import Picture, restoring, some
 from minienc.pretraining.masked import MaskedAutoencoder
 
 
@@ -30,3 +30,7 @@ def pictures(method: MaskedAutoencoder, X: Any, image_shape: Sequence[int] | Non
         f"{method.mask_ratio:.0%} of them, and restored from the others."
     )
     return [Picture(caption, plots.image_grid(rows, image_shape))]
+
+
+def course(method: MaskedAutoencoder) -> str:
+    return f"The loss, of the hidden patches alone: {restoring(method)}."

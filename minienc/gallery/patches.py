@@ -22,3 +22,10 @@ def pictures(method: PatchFeatures, X: Any, image_shape: Sequence[int] | None) -
     shape = (method.patch_size, method.patch_size, *((channels,) if channels > 1 else ()))
     caption = "Centroids of whitened patches: bright is red, dark is blue."
     return [Picture(caption, plots.filters(method.kmeans_.centroids_.T, shape))]
+
+
+def course(method: PatchFeatures) -> str:
+    return (
+        "The loss: the squared distance of a whitened patch from the nearest centroid, on average. "
+        "Lower is better, for as many centroids."
+    )

@@ -12,6 +12,10 @@ from minienc.gallery.common import Picture, some
 from minienc.pretraining.rbm import RBM
 
 N_ANNEALING = 200  # steps for the likelihood in a report
+BETTER = {
+    "pseudo-likelihood": "A logarithm of probabilities, and so below 0: higher is better.",
+    "reconstruction": "A squared error: lower is better.",
+}
 AT = (1, 10, 100, 1000)  # steps of the chains after which they are shown
 
 
@@ -29,7 +33,7 @@ def measures(method: RBM, X: Any, y: np.ndarray | None) -> dict[str, float]:
     return {f"log-likelihood, nats (Z by annealing in {N_ANNEALING} steps)": likelihood}
 
 
-def course(method: RBM) -> Sequence[float]:
+def quality(method: RBM) -> Sequence[float]:
     """What says most of how learning went: an epoch's mean over its batches."""
     return method.history_["pseudo_likelihood" if method.visible == "binary" else "reconstruction"]
 
@@ -37,8 +41,8 @@ def course(method: RBM) -> Sequence[float]:
 def pictures(method: RBM, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
     """The course of learning, and chains that begin at test samples."""
     name = "pseudo-likelihood" if method.visible == "binary" else "reconstruction"
-    caption = "Of each epoch, the mean over its batches while they were learned."
-    figure = plots.lines({name: course(method)}, "epoch", "")
+    caption = f"Of each epoch, the mean over its batches while they were learned. {BETTER[name]}"
+    figure = plots.lines({name: quality(method)}, "epoch", "")
     found = [Picture(caption, figure, is_drawing=True)]
     if image_shape is not None:
         start = some(method, X)
@@ -51,3 +55,12 @@ def pictures(method: RBM, X: Any, image_shape: Sequence[int] | None) -> list[Pic
         grid = plots.image_grid([("sample", start), *after], image_shape)
         found.append(Picture(caption, grid))
     return found
+
+
+def course(method: RBM) -> str:
+    """The loss of contrastive divergence says nothing of how good the machine is."""
+    return (
+        "The loss: the free energy of samples less that of the chains' ends. Learning holds it "
+        "near 0, from either side; neither lower nor higher is better, and the curve further up "
+        "says how learning went."
+    )

@@ -9,14 +9,14 @@ import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
-from minienc.gallery.common import Picture
+from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.sparse import SparseAutoencoder
 
 
 def pictures(method: SparseAutoencoder, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
     H = to_numpy(method.transform(X))
     at_work = np.abs(H) > 0.1 * np.abs(H).max(initial=1e-30)
-    mean = np.abs(H).mean(axis=0)
+    mean = np.abs(H).mean(axis=0, dtype=float)
     asked = method.sparsity if method.penalty == "kl" else None
     figure = plots.histograms(
         [
@@ -30,3 +30,7 @@ def pictures(method: SparseAutoencoder, X: Any, image_shape: Sequence[int] | Non
         f"speak. The line is the mean activity that was asked for, where one was."
     )
     return [Picture(caption, figure, is_drawing=True)]
+
+
+def course(method: SparseAutoencoder) -> str:
+    return f"The loss, with the penalty that keeps units silent: {restoring(method)}."

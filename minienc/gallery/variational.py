@@ -36,7 +36,10 @@ def pictures(
     found = [Picture(caption, figure, is_drawing=True)]
     history = method.history_
     course = {"active numbers": history["active"], "KL in all, nats": history["kl"]}
-    caption = "How both went while it learned: where they fall to 0, the code has collapsed."
+    caption = (
+        "How both went while it learned: where they fall to 0, the code has collapsed. Neither "
+        "lower nor higher is better by itself."
+    )
     found.append(Picture(caption, plots.lines(course, "epoch", ""), is_drawing=True))
     if image_shape is not None:
         grid = plots.image_grid(rows_of(method.sample(30), 3), image_shape)
@@ -54,3 +57,15 @@ def _walk(method: VariationalAutoencoder, kl: np.ndarray) -> np.ndarray:
     z = np.zeros((9, 9, method.code), method.dtype)
     z[:, :, first], z[:, :, second] = steps[None, :], steps[:, None]
     return to_numpy(method.inverse_transform(z.reshape(81, -1)))
+
+
+def course(method: VariationalAutoencoder) -> str:
+    below = (
+        ""
+        if method.likelihood == "bernoulli"
+        else " Densities may be above 1, and so the loss below 0."
+    )
+    return (
+        "The loss: minus the lower bound of a sample's log-likelihood, in nats: what restoring it "
+        f"costs, and its code. Lower is better.{below}"
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
-from minienc.gallery.common import Picture
+from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.vq import VQAutoencoder, perplexity
 
 
@@ -43,3 +43,7 @@ def pictures(method: VQAutoencoder, X: Any, image_shape: Sequence[int] | None) -
 
 def _use(method: VQAutoencoder, tokens: np.ndarray) -> np.ndarray:
     return np.bincount(tokens.ravel(), minlength=method.n_codes)
+
+
+def course(method: VQAutoencoder) -> str:
+    return f"The loss, with what draws codes and codebook together: {restoring(method)}."

@@ -27,7 +27,7 @@ import numpy as np
 
 from minienc.arrays import Array, to_device_of
 from minienc.layers.initializers import get_initializer
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.parameters import Gradients, Parameter, ask_for_numbers
 from minienc.layers.symbolic import SymbolicTensor, connect
 
 __all__ = ["Layer"]
@@ -210,6 +210,7 @@ class Layer:
         is_state: bool = False,
     ) -> Parameter:
         """Draw a new parameter; called from ``build``."""
+        ask_for_numbers(self.label, name, shape)
         initializer = get_initializer(initializer)
         parameter = Parameter(name, initializer(shape, rng, dtype), initializer, regularizer)
         parameter.is_state = is_state

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.functions.activations import get_activation
+from minienc.functions.activations import activation_name
 from minienc.functions.convolution import (
     conv2d_forward,
     conv2d_transpose_forward,
@@ -52,12 +52,11 @@ class _Convolution(Layer):
         kind = type(self).__name__
         if not is_whole(filters, 1):
             raise ValueError(f"{kind}: filters is {filters!r}, expected a positive integer")
-        get_activation(activation)
         self.filters = int(filters)
         self.kernel_size = pair_of(kind, "kernel_size", kernel_size)
         self.strides = pair_of(kind, "strides", strides)
         self.padding = check_padding(kind, padding)
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.use_bias = use_bias
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer

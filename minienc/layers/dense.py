@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.functions.activations import get_activation
+from minienc.functions.activations import activation_name, get_activation
 from minienc.functions.dense import dense_forward
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Parameter
@@ -86,8 +86,7 @@ class Dense(_Affine):
     ) -> None:
         super().__init__(name, trainable)
         self.units = _check_units(type(self).__name__, units)
-        get_activation(activation)
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.use_bias = use_bias
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
@@ -146,9 +145,8 @@ class DenseTranspose(_Affine):
             raise TypeError(
                 f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer"
             )
-        get_activation(activation)
         self.tied_to = tied_to
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.use_bias = use_bias
         self.bias_initializer = bias_initializer
         self.bias_regularizer = get_regularizer(bias_regularizer)
@@ -181,8 +179,7 @@ class Activation(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
-        get_activation(activation)
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.activity_regularizer = get_regularizer(activity_regularizer)
 
     @property

@@ -133,8 +133,8 @@ def get_initializer(initializer: str | Callable) -> Callable:
     """Return the initializer of this name, or the function itself."""
     if callable(initializer):
         return initializer
-    if initializer in INITIALIZERS:
-        return INITIALIZERS[initializer]
+    if isinstance(initializer, str) and initializer.lower() in INITIALIZERS:
+        return INITIALIZERS[initializer.lower()]
     raise ValueError(
         f"initializer is {initializer!r}, expected one of {', '.join(sorted(INITIALIZERS))}, or a "
         f"function (shape, rng, dtype) -> array"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +14,29 @@ import numpy as np
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_where
 
 __all__ = ["Gradients", "Parameter", "Parameters"]
+
+_left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
+
+
+@contextmanager
+def at_most_numbers(n: int) -> Iterator[None]:
+    """Within the block parameters of ``n`` numbers in all can be made, and no more: a file that
+    describes a model cannot ask for more memory than it has weights."""
+    token = _left.set([n])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def ask_for_numbers(label: str, name: str, shape: Sequence[int]) -> None:
+    """Refuse a parameter for which ``at_most_numbers`` leaves no room."""
+    left = _left.get()
+    if left is None:
+        return
+    left[0] -= math.prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"{label}: {name} {tuple(shape)} is more than the weights that are there")
 
 
 class Parameter:
@@ -102,9 +127,23 @@ class Parameter:
         self._value, self.home = moved, None
         self.version += 1
 
+    # A copy (copy.deepcopy, pickle) leaves the flat vector: that of the copied model gathers it.
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "home": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._value = writable(self._value)
+
     def __repr__(self) -> str:
         frozen = ", state" if self.is_state else "" if self.trainable else ", frozen"
         return f"<Parameter {self.name} {self.shape} {self._value.dtype}{frozen}>"
+
+
+def writable(x: Array) -> Array:
+    """``x``, or a copy where it cannot be written to: joblib hands large arrays to its workers as
+    memory maps that are read-only."""
+    return x if not isinstance(x, np.ndarray) or x.flags.writeable else np.array(x)
 
 
 # ------------------------------------------------------------------------------- the flat vectors
@@ -169,12 +208,22 @@ class Parameters(_FlatVector):
         False once another model has gathered one of these parameters elsewhere.
     """
 
+    _segments: list[tuple[slice, float]] | None = None
+
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         super().__init__(named)
-        self._segments: list[tuple[slice, float]] | None = None
         for _, p in self._named:
             p.move_to(self._views[p], home=self)
         self.is_home = True
+
+    # A copy gathers the copied parameters, which had no home on the way.
+    def __getstate__(self) -> dict[str, Any]:
+        return {"named": self._named, "is_home": self.is_home}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        gather = Parameters if state["is_home"] else _FlatVector
+        gather.__init__(self, state["named"])
+        self.is_home = state["is_home"]
 
     def __iter__(self) -> Iterator[Parameter]:
         return (p for _, p in self._named)
@@ -214,6 +263,13 @@ class Gradients(_FlatVector):
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         self._unwritten: set[Parameter] = set()  # those whose zeros are not there yet
         super().__init__(named)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"named": self._named, "vector": self.vector}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Gradients.__init__(self, state["named"])
+        self.vector[...] = state["vector"]
 
     def zero(self) -> Gradients:
         """Start again from zero.

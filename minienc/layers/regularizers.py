@@ -129,8 +129,8 @@ def get_regularizer(regularizer: Any) -> Any:
     if regularizer is None or hasattr(regularizer, "backward"):
         return regularizer
     named = {"l1": L1(), "l2": L2(), "l1_l2": L1L2(0.01, 0.01)}
-    if isinstance(regularizer, str) and regularizer in named:
-        return named[regularizer]
+    if isinstance(regularizer, str) and regularizer.lower() in named:
+        return named[regularizer.lower()]
     raise ValueError(
         f"regularizer is {regularizer!r}, expected 'l1', 'l2', 'l1_l2', L1(...), L2(...), or None"
     )

@@ -8,10 +8,19 @@ from typing import Any
 
 from minienc.arrays import Array, to_numpy
 from minienc.models.network import Network
-from minienc.saving import compile_arguments, graph_from_header, model_header
+from minienc.saving import (
+    OPTIMIZER,
+    compile_arguments,
+    graph_from_header,
+    model_header,
+    optimizer_state,
+    restore_optimizer,
+)
+from minienc.training.advice import advice_for, warn_the_caller
+from minienc.training.archives import damage_is_told, take
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
-from minienc.training.checkpoints import read_archive, write_archive
+from minienc.training.checkpoints import check_weights, read_archive, write_archive
 from minienc.training.fit import new_trainer, predict, run_evaluation
 from minienc.training.losses import Loss, get_loss
 from minienc.training.metrics import get_metric
@@ -29,6 +38,8 @@ class Model(Network):
         autoencoder as an encoder is.
     name : str or None
     """
+
+    history: History | None = None  # of the last run
 
     # -- training
 
@@ -48,6 +59,12 @@ class Model(Network):
         metrics : list of str or functions ``(target, y) -> (N,)``; for several outputs a list of
             such lists
         loss_weights : list of numbers, one for each output
+
+        Warns
+        -----
+        UserWarning
+            Where the loss and the output layer do not go together: a cross-entropy of what is no
+            probability.
         """
         n = len(self.outputs)
         given = list(loss) if isinstance(loss, (list, tuple)) else [loss] * (n if n == 1 else 0)
@@ -57,6 +74,8 @@ class Model(Network):
         weights = [1.0] * n if loss_weights is None else list(loss_weights)
         if len(weights) != n:
             raise ValueError(f"compile: {len(weights)} loss_weights for {n} outputs")
+        for advice in advice_for(self.graph, self.outputs, self.losses):
+            warn_the_caller(advice)
         self.optimizer = get_optimizer(optimizer)
         self._compiled_with = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights}
         self._objective = ModelObjective(
@@ -69,7 +88,8 @@ class Model(Network):
             return [[] for _ in range(n)]
         per_output = metrics if n > 1 else [metrics]
         if len(per_output) != n or any(isinstance(part, str) for part in per_output):
-            raise ValueError(f"compile: metrics is {metrics!r}, expected {n} lists, one an output")
+            expected = "a list, metrics=[...]" if n == 1 else f"{n} lists, one for each output"
+            raise ValueError(f"compile: metrics is {metrics!r}, expected {expected}")
         named = []
         for tensor, part in zip(self.outputs, per_output, strict=True):
             prefix = f"{tensor.node.label}_" if n > 1 else ""
@@ -95,6 +115,7 @@ class Model(Network):
         validation_data: tuple | None = None,
         shuffle: bool = True,
         sample_weight: Any = None,
+        class_weight: Any = None,
         initial_epoch: int = 0,
         seed: int | None = None,
         resume_from: str | Path | None = None,
@@ -104,8 +125,8 @@ class Model(Network):
         Parameters
         ----------
         x, y : array-like (N, ...), or a list of them
-            Whatever has a shape, a dtype and takes index arrays; cast to the model's dtype batch
-            by batch. ``y`` may be ``x`` itself.
+            Arrays, memory maps, ``Pixels``, frames and series (by place, whatever their index),
+            tensors, lists; cast to the model's dtype batch by batch. ``y`` may be ``x`` itself.
         batch_size : int, default 32 (or all samples, if they are fewer)
         epochs : int
             Number of the last epoch (as in Keras: with ``initial_epoch=3, epochs=5`` two are run).
@@ -117,6 +138,11 @@ class Model(Network):
         shuffle : bool
             A new order of the samples for every epoch.
         sample_weight : array (N,)
+            How much each sample counts; for several outputs, a list of them, or one for all.
+        class_weight : dict of {label: weight}, or "balanced"
+            How much the samples of each class count, where targets are classes: in training, not
+            in validation. A class that is not in it counts 1; "balanced" gives all classes the
+            same weight in sum.
         seed : int or None
             Fixes the order of the samples and the noise; None draws one (``history.seed``).
         resume_from : path
@@ -125,6 +151,7 @@ class Model(Network):
         Returns
         -------
         History
+            It is ``model.history`` from the first epoch on, also of a run that is interrupted.
 
         Raises
         ------
@@ -150,10 +177,12 @@ class Model(Network):
             validation_data=validation_data,
             shuffle=shuffle,
             sample_weight=sample_weight,
+            class_weight=class_weight,
             initial_epoch=initial_epoch,
             seed=seed,
             resume_from=resume_from,
         )
+        self.history = trainer.history
         return trainer.run()
 
     def evaluate(
@@ -178,11 +207,21 @@ class Model(Network):
 
     # -- files
 
-    def save(self, path: str | Path) -> None:
-        """Write structure, weights and how the model was compiled to one ``.npz`` file (or
-        ``.safetensors``, by the path's ending); ``minienc.load_model`` reads it back."""
-        weights = {name: p.value for name, p in self.named_parameters()}
-        write_archive(path, model_header(self), weights)
+    def save(self, path: str | Path, include_optimizer: bool = True) -> None:
+        """Write structure, weights, how the model was compiled and where its optimiser stands to
+        one ``.npz`` file (or ``.safetensors``, by the path's ending).
+
+        ``minienc.load_model`` reads it back, and training goes on from there: the optimiser's
+        count of steps, on which a schedule depends, and its moments are kept. Without
+        ``include_optimizer`` it begins anew, and the file is smaller.
+        """
+        header = model_header(self)
+        arrays = {name: p.value for name, p in self.named_parameters()}
+        if include_optimizer and header["compiled"] is not None and self.optimizer.iterations:
+            described = header["compiled"]["optimizer"]
+            described["iterations"], vectors = optimizer_state(self.optimizer)
+            arrays |= vectors
+        write_archive(path, header, arrays)
 
     def save_weights(self, path: str | Path) -> None:
         """Write the weights alone."""
@@ -190,7 +229,8 @@ class Model(Network):
         write_archive(path, {"format": "minienc weights"}, weights)
 
     def load_weights(self, path: str | Path) -> None:
-        """Read weights that fit this model by names and shapes.
+        """Read weights that fit this model by names and shapes, from a file of ``save_weights`` or
+        of ``save``.
 
         Raises
         ------
@@ -198,7 +238,9 @@ class Model(Network):
             If the file is damaged, or names and shapes differ (it says which); the model's own
             weights stay as they were.
         """
-        _, weights = read_archive(path)
+        _, arrays = read_archive(path)
+        weights, _ = _split(arrays)
+        check_weights(str(path), weights, self.dtype)
         self._set_named(weights, str(path))
 
 
@@ -211,26 +253,42 @@ def load_model(path: str | Path) -> Model:
     ValueError
         If the file is damaged or is not a model; nothing in it is ever executed.
     """
-    header, weights = read_archive(path)
-    return _made_of(header, weights, str(path))
+    header, arrays = read_archive(path)
+    weights, vectors = _split(arrays)
+    with damage_is_told(path, "the model's description"):
+        model = _described(header, sum(w.size for w in weights.values()))
+        check_weights(str(path), weights, model.dtype)
+        model._set_named(weights, str(path))
+        if header["compiled"] is not None:
+            restore_optimizer(model, header, vectors)
+    return model
 
 
 def clone_model(model: Model) -> Model:
     """Return a model of the same structure with a copy of the weights, sharing nothing."""
     weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
-    return _made_of(model_header(model), weights, "clone_model").to(model.device)
+    clone = _described(model_header(model), sum(w.size for w in weights.values()))
+    clone._set_named(weights, "clone_model")
+    return clone.to(model.device)
 
 
-def _made_of(header: dict[str, Any], weights: dict[str, Array], source: str) -> Model:
-    """The model that ``model_header`` described, with these weights."""
-    model = Model(*graph_from_header(header, source), name=header["name"])
-    if header["compiled"]:
+def _described(header: dict[str, Any], n_numbers: int) -> Model:
+    """The model that ``model_header`` described, its weights drawn at random."""
+    model = Model(*graph_from_header(header, n_numbers))
+    model.name = take(header, "name", (str, type(None)), "the model")
+    if take(header, "compiled", (dict, type(None)), "the model") is not None:
         model.compile(**compile_arguments(header["compiled"]))
-    model._set_named(weights, source)
     return model
+
+
+def _split(arrays: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The weights of a file, and what the optimiser of the model in it remembered."""
+    is_state = lambda name: name.startswith(OPTIMIZER) and "/" not in name  # noqa: E731
+    vectors = {name.removeprefix(OPTIMIZER): a for name, a in arrays.items() if is_state(name)}
+    return {name: a for name, a in arrays.items() if not is_state(name)}, vectors
 
 
 def _metric_name(metric: Any) -> str:
     if isinstance(metric, str):
-        return metric
+        return metric.lower()
     return getattr(metric, "__name__", type(metric).__name__)

@@ -11,8 +11,9 @@ from minienc.arrays import Array, check_device, device_of, to_device_of, to_nump
 from minienc.layers.base import Layer
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter, Parameters
-from minienc.layers.symbolic import SymbolicTensor
-from minienc.summary import summary_lines
+from minienc.layers.symbolic import Node, SymbolicTensor
+from minienc.notebook import html_table
+from minienc.summary import HEADINGS, summary_lines, summary_rows, totals
 from minienc.training.checkpoints import check_fit
 
 
@@ -52,6 +53,15 @@ class Network(Layer):
         self.built_for = [t.sample_shape for t in self.inputs]
         self._parameters: Parameters | None = None
         self.optimizer: Any = None
+
+    # A graph is copied node after node, from its beginning: from its end, each node would lead to
+    # the one before it, deeper than Python goes.
+    def __getstate__(self) -> dict[str, Any]:
+        return {"nodes": _nodes_before(vars(self).get("outputs", [])), **vars(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        del state["nodes"]
+        vars(self).update(state)
 
     # -- structure
 
@@ -107,6 +117,12 @@ class Network(Layer):
         """Print a table: each layer's output shape, parameters, and FLOPs for one sample."""
         for line in summary_lines(self):
             print_fn(line)
+
+    def _repr_html_(self) -> str:
+        """The same table, in a notebook."""
+        if "graph" not in vars(self):
+            return html_table([repr(self)], [["has no shape yet"]])
+        return html_table(HEADINGS, summary_rows(self), f"{self.name or 'Model'}: {totals(self)}")
 
     # -- parameters
 
@@ -228,6 +244,19 @@ class Network(Layer):
         does it by itself."""
         for parameter, value in self.graph.updates(cache.layers):
             parameter.value = value
+
+
+def _nodes_before(outputs: list[SymbolicTensor]) -> list[Node]:
+    """All nodes that lead to these tensors, each behind those that it needs."""
+    placed: dict[int, Node] = {}
+    pending = [tensor.node for tensor in outputs]
+    while pending:
+        node = pending[-1]
+        if missing := [t.node for t in node.inputs if id(t.node) not in placed]:
+            pending.extend(missing)
+        else:
+            placed[id(pending.pop())] = node
+    return list(placed.values())
 
 
 def _tensors(what: str, given: Any) -> list[SymbolicTensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minienc.data.plain import plain_array
 from minienc.layers.base import Layer
 from minienc.layers.symbolic import Input, SymbolicTensor
 from minienc.models.model import Model
@@ -61,8 +62,10 @@ class Sequential(Model):
 
     def fit(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> History:
         """As ``Model.fit``; builds the model for the shape of ``x`` if it has none yet."""
-        if self._input is None and hasattr(x, "shape"):
-            self.build(tuple(x.shape[1:]))
+        if self._input is None:
+            plain = plain_array(x, "x")
+            self.build(tuple(plain.shape[1:]))
+            x, y = plain, plain if y is x else y
         return super().fit(x, y, *args, **kwargs)
 
     def _connect(self) -> None:

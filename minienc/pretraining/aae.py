@@ -14,6 +14,7 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey 2016, "Adversarial autoenc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +35,7 @@ class Discriminator(Objective):
     """The discriminator's turn: it shall tell draws of N(0, 1) from the codes of a batch (x,)."""
 
     names = ("discriminator",)
+    greater_is_better = MappingProxyType({"discriminator": False})
 
     def __init__(self, encoder: Model, D: Model, draw: Callable[..., Array]) -> None:
         self.encoder, self.D, self.draw = encoder, D, draw
@@ -58,6 +60,7 @@ class Adversary(Objective):
     """The encoder's turn: the discriminator shall take the codes of a batch (x,) for draws."""
 
     names = ("encoder",)
+    greater_is_better = MappingProxyType({"encoder": False})
     uses_rng = False
 
     def __init__(self, encoder: Model, D: Model) -> None:

@@ -22,43 +22,49 @@ import numpy as np
 
 from minienc.arrays import check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
-from minienc.functions.activations import get_activation
+from minienc.data.plain import plain_array
+from minienc.functions.activations import activation_name
 from minienc.models import Model
 from minienc.shapes import is_whole
-from minienc.training.callbacks import Callback, CSVLogger, History, ModelCheckpoint
+from minienc.training.callbacks import (
+    Callback,
+    CSVLogger,
+    ModelCheckpoint,
+    as_callbacks,
+)
 from minienc.training.optimizers import Optimizer, get_optimizer
 
 
-def as_samples(X: Any, name: str = "X", minimum: int = 1, keep_shape: bool = False) -> Any:
+def as_samples(
+    X: Any, name: str = "X", minimum: int = 1, keep_shape: bool = False, dtype: Any = None
+) -> Any:
     """Return ``X`` as (N, D): images are laid out as rows, uint8 pixels stay uint8.
 
-    With ``keep_shape`` samples stay as they came, (N, ...).
+    With ``keep_shape`` samples stay as they came, (N, ...). ``dtype`` is what they will become.
 
     Raises
     ------
     ValueError, TypeError
         For fewer than ``minimum`` samples, NaN or infinity (it says which rows), or no numbers.
     """
-    if not hasattr(X, "shape"):
-        X = np.asarray(X)
+    given, X = X, plain_array(X, name)
+    if len(X.shape) == 1 and len(X):
+        array = name if is_array(given) else f"np.asarray({name})"
+        raise ValueError(
+            f"{name} is {tuple(X.shape)}, expected samples in rows; use {array}.reshape(1, -1) for "
+            f"one sample of {len(X)} numbers, {array}.reshape(-1, 1) for {len(X)} of one number"
+        )
     if hasattr(X, "flatten_samples") and not keep_shape:
         X = X.flatten_samples()
-    check_data(X, name=name, minimum=minimum)
-    if is_array(X):
-        if X.ndim == 1:
-            raise ValueError(
-                f"{name} is {X.shape}, expected samples in rows; use {name}.reshape(-1, 1)"
-            )
-        if not keep_shape:
-            X = as_rows(X)
-    return X
+    check_data(X, name=name, minimum=minimum, dtype=dtype)
+    return as_rows(X) if is_array(X) and not keep_shape else X
 
 
 def samples_for(encoder: Any, X: Any, name: str = "X", minimum: int = 1) -> Any:
     """``X`` as a model or a method takes it: samples in their shape, or rows; rows for None."""
     inputs = getattr(encoder, "inputs", None)  # of a model
     keep = len(inputs[0].sample_shape) > 1 if inputs else getattr(encoder, "takes_shape", False)
-    return as_samples(X, name, minimum, keep)
+    return as_samples(X, name, minimum, keep, getattr(encoder, "dtype", np.float32))
 
 
 def as_rows(x: Any) -> Any:
@@ -67,7 +73,9 @@ def as_rows(x: Any) -> Any:
 
 
 def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
-    """Yield ``X`` in batches of floats, so that no whole copy is ever made."""
+    """Yield ``X`` in batches of floats, so that no whole copy is ever made; of wide samples in
+    smaller ones, of 64 MB at most."""
+    batch_size = max(1, min(batch_size, (1 << 23) // max(1, math.prod(X.shape[1:]))))
     for start in range(0, len(X), batch_size):
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
@@ -174,6 +182,20 @@ class Pretrainer:
             setattr(self, name, value)
         return self
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "encoder_")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks before it searches over a method or puts it into a pipeline."""
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="clusterer" if hasattr(self, "predict") else None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+            non_deterministic=self.random_state is None,
+        )
+
     def __repr__(self) -> str:
         defaults = self._parameters()
         values = self.get_params()
@@ -208,18 +230,25 @@ class Pretrainer:
         resume : bool
             Go on from ``checkpoint_dir`` where it holds a state; the end has the same bits.
         """
-        X = self.samples(X, minimum=2)
+        X, callbacks = self.samples(X, minimum=2), as_callbacks(callbacks)
         if validation_data is not None:
             validation_data = self.samples(validation_data, "validation_data")
+            if validation_data.shape[1:] != X.shape[1:]:
+                raise ValueError(
+                    f"validation_data has samples of {tuple(validation_data.shape[1:])}, expected "
+                    f"{tuple(X.shape[1:])} as those of X"
+                )
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
-        self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
         self.n_features_in_ = math.prod(X.shape[1:])
         self.check_params(X.shape[1:])
         if self.takes_probabilities():
             check_data(X, domain=(0, 1))
-        self._fit(X)
-        del self._run
+        self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
+        try:
+            self._fit(X)
+        finally:
+            del self._run
         return self
 
     def _fit(self, X: Any) -> None:
@@ -238,7 +267,7 @@ class Pretrainer:
         check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
         self._new_optimizer()
         for option in ("activation", "code_activation", "output_activation"):
-            get_activation(getattr(self, option, None))
+            activation_name(getattr(self, option, None))
         for option, choices in self.choices.items():
             value = getattr(self, option)
             if value not in choices:
@@ -257,11 +286,13 @@ class Pretrainer:
         """Whether samples must lie in [0, 1]."""
         return getattr(self, "loss", None) == "binary_crossentropy"
 
-    def check(self, sample_shape: Sequence[int]) -> None:
-        """Refuse what ``fit`` would refuse for such samples, by building what it would train: for
-        a caller who wants to know before anything is written."""
+    def check(self, sample_shape: Sequence[int]) -> Any:
+        """Refuse what ``fit`` would refuse for such samples, by building what it would train, which
+        is returned: for a caller who wants to know before anything is written."""
         self.check_params(sample_shape)
-        type(self)(**self.get_params()).build(sample_shape, np.random.default_rng(0))
+        trial = type(self)(**self.get_params())
+        trial.build(sample_shape, np.random.default_rng(0))
+        return trial
 
     def _device(self, X: Any) -> str:
         """Where to train: what was said, or where the samples live."""
@@ -288,18 +319,22 @@ class Pretrainer:
             state = run.folder / f"{stage}.npz"
             callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state)]
             resume_from = state if run.resume and state.exists() else None
-        history: History = model.fit(
-            X,
-            self.targets(X),
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_data=None if validation is None else (validation, self.targets(validation)),
-            callbacks=callbacks,
-            verbose=self.verbose,
-            seed=self.random_state_,
-            resume_from=resume_from,
-        )
-        return history.history
+        held_out = None if validation is None else (validation, self.targets(validation))
+        try:
+            model.fit(
+                X,
+                self.targets(X),
+                epochs=epochs,
+                batch_size=batch_size,
+                validation_data=held_out,
+                callbacks=callbacks,
+                verbose=self.verbose,
+                seed=self.random_state_,
+                resume_from=resume_from,
+            )
+        finally:  # of a run that was interrupted, too
+            self.history_ = {} if model.history is None else model.history.history
+        return self.history_
 
     def check_fitted(self) -> None:
         if not hasattr(self, "encoder_"):
@@ -310,15 +345,15 @@ class Pretrainer:
         self.check_fitted()
         return self.encoder_.predict(self.samples(X), batch_size=1000)
 
-    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        return self.fit(X).transform(X)
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
+        """``fit(X).transform(X)``; what ``fit`` takes beside goes by its name."""
+        return self.fit(X, **fit_params).transform(X)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Return what the decoder makes of codes (N, K)."""
         self.check_fitted()
         if self.decoder_ is None:
             raise TypeError(f"{type(self).__name__} has no decoder")
-        Z = Z if is_array(Z) else np.asarray(Z)
         return self.decoder_.predict(Z, batch_size=1000)
 
     def reconstruct(self, X: Any) -> np.ndarray:

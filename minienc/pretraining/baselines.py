@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import to_numpy
 from minienc.pretraining.base import as_samples, iterate_samples
 
 
@@ -27,16 +28,25 @@ class MeanSample:
         return sum(float(((b - self.mean_) ** 2).sum()) for b in iterate_samples(X)) / len(X)
 
 
+EXACT = 2048  # up to so many rows or columns a matrix is decomposed exactly
+_SPARE, _ROUNDS = 10, 7  # directions more than asked for, and passes, of a randomised search
+
+
 class PCA:
-    """Principal components, by the eigenvectors of the covariance matrix, batch by batch.
+    """Principal components: the eigenvectors of the covariance matrix.
 
     Of all linear codes of this width, this one restores the training samples with the smallest
-    squared error (Pearson 1901; Eckart and Young 1936).
+    squared error (Pearson 1901; Eckart and Young 1936). How they are found depends on what is
+    smaller: X'X (D, D) for many samples; X X' (N, N) for few wide ones, which has the same
+    eigenvalues (Turk and Pentland 1991); and where both are large, a subspace of random directions
+    that is turned towards X'X until it holds the greatest (Halko, Martinsson and Tropp 2011,
+    algorithm 4.4), which is near enough for a comparison. The samples are read in batches.
 
     Parameters
     ----------
     n_components : int
-        The code's width; at most the number of features.
+        The code's width. There are never more components than features, nor than samples less one
+        where there are fewer samples than features.
 
     Attributes
     ----------
@@ -52,16 +62,63 @@ class PCA:
     def fit(self, X: Any) -> PCA:
         X = as_samples(X)
         n, d = X.shape
-        k = min(self.n_components, d)
         self.mean_ = sum(batch.sum(axis=0) for batch in iterate_samples(X)) / n
-        covariance = np.zeros((d, d))
-        for batch in iterate_samples(X):  # centred first: E[x x'] - mean mean' would cancel
-            centred = batch - self.mean_
-            covariance += centred.T @ centred
-        variance, directions = np.linalg.eigh(covariance / n)  # ascending
-        self.components_ = directions[:, ::-1][:, :k].T.copy()
-        self.explained_variance_ = variance[::-1][:k]
+        k = min(self.n_components, d)
+        if not _is_exact(n, d, k):
+            variance, directions = self._by_random_directions(X, k)
+        elif n < d:
+            variance, directions = self._by_samples(X, min(k, n - 1))
+        else:
+            variance, directions = self._by_features(X, k)
+        self.components_, self.explained_variance_ = directions, variance
         return self
+
+    @staticmethod
+    def memory(n: int, d: int, k: int) -> int:
+        """Bytes that ``fit`` takes beside N samples of D features, for K components."""
+        k = min(k, d)
+        if not _is_exact(n, d, k):
+            return 8 * 3 * d * (k + _SPARE)
+        return 8 * (2 * n * n + 2 * k * d) if n < d else 8 * 3 * d * d
+
+    def _centred(self, X: Any) -> Any:
+        """Batches less the mean: E[x x'] - mean mean' would cancel."""
+        return (batch - self.mean_ for batch in iterate_samples(X))
+
+    def _by_features(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+        covariance = np.zeros((X.shape[1], X.shape[1]))
+        for batch in self._centred(X):
+            covariance += batch.T @ batch
+        variance, directions = np.linalg.eigh(covariance / len(X))  # ascending
+        return variance[::-1][:k], directions[:, ::-1][:, :k].T.copy()
+
+    def _by_samples(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """X X' u = s u, and so X'X (X'u) = s (X'u)."""
+        n, d = X.shape
+        gram, columns = np.zeros((n, n)), max(1, (1 << 23) // n)
+        for start in range(0, d, columns):
+            part = slice(start, start + columns)
+            block = to_numpy(X[:, part]).astype(float) - self.mean_[part]
+            gram += block @ block.T
+        variance, u = np.linalg.eigh(gram / n)
+        variance, u = variance[::-1][:k], u[:, ::-1][:, :k]
+        u = u[:, variance > n * np.finfo(float).eps * variance.max(initial=0)]
+        directions, start = np.zeros((u.shape[1], d)), 0
+        for batch in self._centred(X):
+            directions += u[start : start + len(batch)].T @ batch
+            start += len(batch)
+        return variance[: len(directions)], np.linalg.qr(directions.T)[0].T.copy()
+
+    def _by_random_directions(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        found = rng.standard_normal((X.shape[1], min(k + _SPARE, X.shape[1])))
+        for _ in range(_ROUNDS):
+            found = np.linalg.qr(found)[0]
+            found = sum(batch.T @ (batch @ found) for batch in self._centred(X))
+        found = np.linalg.qr(found)[0]
+        inside = sum((z := batch @ found).T @ z for batch in self._centred(X))
+        variance, turned = np.linalg.eigh(inside / len(X))
+        return variance[::-1][:k], (found @ turned[:, ::-1][:, :k]).T.copy()
 
     def transform(self, X: Any) -> np.ndarray:
         """Codes (N, K)."""
@@ -82,3 +139,8 @@ class PCA:
             difference = batch - self.inverse_transform((batch - self.mean_) @ self.components_.T)
             total += float((difference * difference).sum())
         return total / len(X)
+
+
+def _is_exact(n: int, d: int, k: int) -> bool:
+    """Whether the smaller of the two matrices is decomposed: it is small, or K is near its size."""
+    return min(n, d) <= max(EXACT, 2 * k)

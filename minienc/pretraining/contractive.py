@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +49,7 @@ class Contraction(Objective):
     """L of a batch (x,), and its gradient."""
 
     names = ("loss", "contraction")
+    greater_is_better = MappingProxyType({"contraction": False})
 
     def __init__(
         self, network: Model, encoder: Model, loss: str, strength: float, projections: int | None

@@ -20,11 +20,12 @@ eq. 1 to 5 and section 3.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_device_of, to_numpy
+from minienc.arrays import Array, rows_at, to_device_of, to_numpy
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
 from minienc.layers.parameters import Gradients
@@ -33,25 +34,30 @@ from minienc.pretraining.base import as_samples, check_counts
 from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
-from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.pretraining.stepped import Samples, SteppedPretrainer
 from minienc.training.step import Learner, Objective
 
 
 class Sharpening(Objective):
-    """KL(p || q) of a batch (x,): q its memberships, p sharper ones, which are held.
+    """KL(p || q) of a batch (x, numbers of the samples): q its memberships, p sharper ones.
 
-    ``arrays["sizes"]`` (K,) are the sizes of the clusters, sum_n q_nk over all samples.
+    ``arrays["p"]`` (N, K) holds those of all samples. A batch without numbers, of samples that are
+    held out, has none: its p is made of its own q and the sizes of the clusters,
+    ``arrays["sizes"]`` (K,), sum_n q_nk over all samples.
     """
 
     uses_rng = False
+    greater_is_better = MappingProxyType({"changed": False})
 
     def __init__(self, network: Model, arrays: dict[str, Any]) -> None:
         self.network, self.arrays = network, arrays
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         q, cache = self.network.forward(batch[0])  # (1)
-        p = q * q / to_device_of(self.arrays["sizes"], q)
-        p = p / p.sum(axis=1)[:, None]
+        if len(batch) > 1:
+            p = rows_at(self.arrays["p"], batch[1])
+        else:
+            p = sharpened(q, to_device_of(self.arrays["sizes"], q))
         loss, loss_cache = kl_divergence_forward(q, p)  # (2)
         return (loss,), (cache, loss_cache)
 
@@ -59,6 +65,12 @@ class Sharpening(Objective):
         cache, loss_cache = cache
         dq = kl_divergence_backward(dloss, loss_cache)  # (2)
         self.network.backward(dq, cache, grads, need_dx=False)  # (1)
+
+
+def sharpened(q: Array, sizes: Array) -> Array:
+    """p of memberships q (N, K), and of the sizes of the clusters (K,)."""
+    p = q * q / sizes
+    return p / p.sum(axis=1)[:, None]
 
 
 class DEC(SteppedPretrainer):
@@ -111,14 +123,18 @@ class DEC(SteppedPretrainer):
         changed = float(learner.arrays["changed"][0])
         return {**learner.step(batch, rng), "changed": changed}
 
+    def _data(self, X: Any) -> Samples:
+        return Samples(X, self.dtype, numbered=True)
+
     def _sharpen(self) -> None:
-        """The sizes of the clusters, sum_n q_nk: all that p needs to know of other samples."""
+        """Make p anew, of the memberships as they are now."""
         arrays = self.learners_["clusters"].arrays
         q = to_numpy(self.model_.predict(self._X, batch_size=1000))
         clusters, before = q.argmax(axis=1), arrays["clusters"]
         arrays["changed"] = np.array([float((clusters != before).mean())])
         arrays["clusters"] = clusters
         arrays["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
+        arrays["p"] = to_device_of(sharpened(q, arrays["sizes"]), self._layer.C.value)
 
     # -- what learns
 
@@ -182,8 +198,10 @@ class DEC(SteppedPretrainer):
             clusters=kmeans.predict(codes),
             changed=np.zeros(1),
             sizes=np.ones(self.n_clusters, self.dtype),
+            p=to_device_of(np.zeros((len(X), self.n_clusters), self.dtype), self._layer.C.value),
         )
         self.history_ = self._run_steps(X, "checkpoint", self.epochs)
+        del self._X
 
     # -- what it is for
 

@@ -36,7 +36,7 @@ from minienc.functions.losses import (
 from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import check_counts
+from minienc.pretraining.base import as_rows, check_counts
 from minienc.pretraining.dcgan import image_features, image_generator
 from minienc.pretraining.networks import as_halving_shape, as_widths, dense_stack
 from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
@@ -266,11 +266,12 @@ class GAN(SteppedPretrainer):
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the mean distance of samples X from the nearest of 1,000 made ones."""
         made = self.sample(1000)
-        return -float(np.mean(nearest(to_numpy(X).reshape(len(X), -1).astype(self.dtype), made)[1]))
+        return -float(np.mean(nearest(to_numpy(as_rows(self.samples(X))), made)[1]))
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(index of the nearest of ``others``, distance from it), for each of x."""
+    x, others = x.astype(float), others.astype(float)
     d = np.concatenate(
         [squared_distances_forward(x[i : i + 500], others)[0] for i in range(0, len(x), 500)]
     )

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.data.plain import plain_array
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
@@ -88,7 +89,7 @@ class KMeans(SteppedPretrainer):
         self.n_samples_ = len(X)
         xp = get_array_module(self._C)
         for name, like in (("sums", self._C), ("counts", self._C[:, 0])):
-            self.arrays_[name] = xp.zeros_like(like)
+            self.arrays_[name] = xp.zeros(like.shape)  # float64: of an epoch, or of all epochs
         self.arrays_["seen"] = np.zeros(1)
 
     # -- the two halves
@@ -96,15 +97,16 @@ class KMeans(SteppedPretrainer):
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         (x,), arrays = batch, self.arrays_
         xp = get_array_module(x)
-        d, _ = squared_distances_forward(x, self._C)
+        d = self._distances(x)
         nearest = d.argmin(axis=1)
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
-        counts, sums = member.sum(axis=0), member.T @ x
+        counts = member.sum(axis=0)
+        sums = member.T @ (x - self._C[nearest])  # of what is small, beside sums of x
         arrays["seen"] = arrays["seen"] + len(x)
         arrays["counts"] = arrays["counts"] + counts
         if self.algorithm == "minibatch":  # the mean of all that it was ever given, one by one
             rate = 1 / xp.maximum(arrays["counts"], 1)
-            self._place(self._C + rate[:, None] * (sums - counts[:, None] * self._C))
+            self._place(self._C + (rate[:, None] * sums).astype(x.dtype))
         else:
             arrays["sums"] = arrays["sums"] + sums
         if arrays["seen"][0] >= self.n_samples_:
@@ -117,8 +119,7 @@ class KMeans(SteppedPretrainer):
         counts = arrays["counts"]
         C = self._C
         if self.algorithm == "lloyd":
-            means = arrays["sums"] / xp.maximum(counts, 1)[:, None]
-            C = xp.where(counts[:, None] > 0, means, C)
+            C = C + (arrays["sums"] / xp.maximum(counts, 1)[:, None]).astype(C.dtype)
         empty = np.flatnonzero(to_numpy(counts) == 0)[: len(x)]
         if len(empty):
             C = C.copy()
@@ -127,12 +128,14 @@ class KMeans(SteppedPretrainer):
         self._place(C)
         arrays["seen"] = np.zeros(1)
         if self.algorithm == "lloyd":
-            arrays["sums"], arrays["counts"] = xp.zeros_like(C), xp.zeros_like(counts)
+            arrays["sums"], arrays["counts"] = xp.zeros(C.shape), xp.zeros_like(counts)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
-        (x,) = batch
-        d, _ = squared_distances_forward(x, self._C)
-        return {"loss": d.min(axis=1).mean()}
+        return {"loss": self._distances(batch[0]).min(axis=1).mean()}
+
+    def _distances(self, x: Array) -> Array:
+        """(N, K), squared: in float64, however far apart the centroids lie."""
+        return squared_distances_forward(x.astype("float64"), self._C.astype("float64"))[0]
 
     @property
     def _C(self) -> Array:
@@ -153,7 +156,7 @@ class KMeans(SteppedPretrainer):
         self.check_fitted()
         with on_device(self.model_.device):
             found = [
-                squared_distances_forward(to_device_of(x, self._C), self._C)[0].argmin(axis=1)
+                self._distances(to_device_of(x, self._C)).argmin(axis=1)
                 for x in iterate_samples(as_samples(X), dtype=self.dtype)
             ]
             return np.concatenate([to_numpy(k) for k in found])
@@ -162,7 +165,14 @@ class KMeans(SteppedPretrainer):
     def restores(self) -> bool:
         return True
 
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """The centroid of each sample (N, D)."""
+        return self.centroids_[self.predict(X)]
+
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """The centroid that each code (N, K) puts first."""
         self.check_fitted()
-        return self.centroids_[to_numpy(Z).argmax(axis=1)]
+        Z = to_numpy(plain_array(Z, "Z"))
+        if Z.shape[1:] != (self.n_clusters,):
+            raise ValueError(f"Z is {Z.shape}, expected (N, {self.n_clusters}), codes in rows")
+        return self.centroids_[Z.argmax(axis=1)]

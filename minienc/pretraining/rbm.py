@@ -67,6 +67,7 @@ class ContrastiveDivergence(Objective):
         self.machine, self.network, self.arrays = machine, network, arrays
         self.k, self.weight_decay = k, weight_decay
         self.names = ("loss", QUALITY[machine.visible])
+        self.greater_is_better = {"pseudo_likelihood": True, "reconstruction": False}
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         (x,), machine = batch, self.machine
@@ -218,7 +219,8 @@ class RBM(SteppedPretrainer):
         """Means of the visible units (n, D) of n chains, after each number of steps in ``at``."""
         self.check_fitted()
         rng, like = np.random.default_rng(random_state), self.machine_.up.W.value
-        v = rng.random((n, like.shape[0])) if start is None else np.asarray(start)
+        begin = rng.random((n, like.shape[0])) if start is None else as_samples(start, "start")
+        v = to_numpy(begin)
         v, found = to_device_of(v.astype(self.dtype), like), []
         with on_device(self.model_.device):
             for step in range(1, max(at) + 1):

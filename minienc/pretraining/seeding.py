@@ -15,8 +15,11 @@ MAX_ROUNDS = 100  # of each beginning
 def best_beginning(x: np.ndarray, k: int, n_init: int, rng: np.random.Generator) -> np.ndarray:
     """Of ``n_init`` times k-means++ and Lloyd's algorithm, the centroids of the least inertia.
 
-    Each goes on until it rests: which one is best cannot be told from the first rounds.
+    Each goes on until it rests: which one is best cannot be told from the first rounds. All of it
+    happens around the samples' middle, in float64, so that no digit is lost to where they lie.
     """
+    middle, dtype = x.mean(axis=0, dtype=float), x.dtype
+    x = x - middle
     best, least = None, np.inf
     for _ in range(n_init):
         C, before = plus_plus(x, k, rng), np.full(len(x), -1)
@@ -32,7 +35,7 @@ def best_beginning(x: np.ndarray, k: int, n_init: int, rng: np.random.Generator)
         if best is None or inertia < least:
             best, least = C, inertia
     assert best is not None
-    return best
+    return (best + middle).astype(dtype)
 
 
 def plus_plus(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:

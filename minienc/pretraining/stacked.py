@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.functions.activations import activation_name
 from minienc.layers import Input
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
@@ -100,4 +101,5 @@ class StackedAutoencoder(Autoencoder):
         """The first stage restores x; the others codes, which are probabilities for a sigmoid."""
         if i == 1:
             return self.loss
-        return "binary_crossentropy" if self.activation == "sigmoid" else "mean_squared_error"
+        is_probability = activation_name(self.activation) == "sigmoid"
+        return "binary_crossentropy" if is_probability else "mean_squared_error"

@@ -49,6 +49,10 @@ class SteppedPretrainer(Pretrainer):
         It is called where the networks are.
         """
 
+    def _data(self, X: Any) -> Samples:
+        """What batches are cut from: ``arrays`` and ``dtypes``."""
+        return Samples(X, self.dtype)
+
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
         """Learn from a batch; return the numbers to be logged, the loss first."""
         numbers: dict[str, Any] = {}
@@ -75,7 +79,7 @@ class SteppedPretrainer(Pretrainer):
             self.model_,
             self.learners_,
             self._step,
-            Samples(X, self.dtype),
+            self._data(X),
             n_samples=len(X),
             epochs=epochs,
             batch_size=min(self.batch_size, len(X)),
@@ -87,6 +91,7 @@ class SteppedPretrainer(Pretrainer):
         )
         if run.resume and state is not None and state.exists():
             trainer.resume(state, self.random_state_)
+        self.history_ = trainer.history.history  # of a run that is interrupted, too
         return trainer.run().history
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:
@@ -121,7 +126,10 @@ class Restoring(Objective):
 
 
 class Samples:
-    """What a batch is made of: the samples alone."""
+    """What a batch is made of: the samples alone, or with the number of each behind them."""
 
-    def __init__(self, X: Any, dtype: Any) -> None:
-        self.arrays, self.dtypes = (X,), (np.dtype(dtype),)
+    def __init__(self, X: Any, dtype: Any, numbered: bool = False) -> None:
+        self.arrays: tuple[Any, ...] = (X,)
+        self.dtypes: tuple[np.dtype, ...] = (np.dtype(dtype),)
+        if numbered:
+            self.arrays, self.dtypes = (X, np.arange(len(X))), (*self.dtypes, np.dtype(int))

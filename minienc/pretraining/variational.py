@@ -78,6 +78,7 @@ class VariationalObjective(Objective):
         self.beta = beta
         K = encoder.outputs[0].sample_shape[-1]
         self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
+        self.greater_is_better = {"active": True} | dict.fromkeys(self.names[1:2], False)
 
     def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
         x = self.binarized(batch[0], rng)
@@ -86,8 +87,8 @@ class VariationalObjective(Objective):
         y, decoder_cache = self.decoder.forward(z)  # (3)
         surprise, surprise_cache = self.surprise(y, x)  # (4)
         kl, kl_cache = normal_kl_forward(mean, log_variance)  # (5)
-        each = to_numpy(kl).mean(axis=0)
-        active = int((to_numpy(mean).var(axis=0) > ACTIVE).sum())
+        each = to_numpy(kl).mean(axis=0, dtype=float)
+        active = int((to_numpy(mean).var(axis=0, dtype=float) > ACTIVE).sum())
         loss = float(surprise.mean()) + self.beta * each.sum()  # (6)
         cache = encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, x.shape
         return (loss, each.sum(), active, *each), cache
@@ -212,11 +213,11 @@ class VariationalAutoencoder(SteppedPretrainer):
         self.check_fitted()
         mean, log_variance = self.objective_.encoder.predict(as_samples(X), batch_size=1000)
         with on_device(device_of(mean)):  # where X lives
-            return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0)
+            return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0, dtype=float)
 
     def active_units(self, X: Any) -> int:
         """How many numbers of the code have a mean that varies over X by more than 0.01."""
-        return int((to_numpy(self.transform(X)).var(axis=0) > ACTIVE).sum())
+        return int((to_numpy(self.transform(X)).var(axis=0, dtype=float) > ACTIVE).sum())
 
     def sample(self, n: int, random_state: int = 0) -> np.ndarray:
         """(n, D) new samples: the decoder's means for codes drawn from N(0, 1)."""

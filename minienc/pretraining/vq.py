@@ -22,11 +22,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.data.plain import plain_array
 from minienc.functions.quantization import (
     quantization_error_backward,
     quantization_error_forward,
@@ -48,6 +50,7 @@ class Quantization(Objective):
     """
 
     names = ("loss", "quantization", "perplexity", "used")
+    greater_is_better = MappingProxyType({"quantization": False, "perplexity": True, "used": True})
 
     def __init__(
         self,
@@ -197,8 +200,17 @@ class VQAutoencoder(SteppedPretrainer):
     def from_tokens(self, tokens: Any) -> np.ndarray:
         """(N, D): what the decoder makes of codes given by their numbers (N, groups)."""
         self.check_fitted()
-        C = to_numpy(self._layer.C.value)
-        return to_numpy(self.inverse_transform(C[np.asarray(tokens)].reshape(len(tokens), -1)))
+        C, tokens = to_numpy(self._layer.C.value), to_numpy(plain_array(tokens, "tokens"))
+        if tokens.dtype.kind not in "iu" or tokens.shape[1:] != (self.groups,):
+            raise ValueError(
+                f"tokens are {tokens.dtype} {tokens.shape}, expected integers (N, {self.groups})"
+            )
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.n_codes:
+            raise ValueError(
+                f"tokens run from {tokens.min()} to {tokens.max()}, expected 0 to "
+                f"{self.n_codes - 1}"
+            )
+        return to_numpy(self.inverse_transform(C[tokens].reshape(len(tokens), -1)))
 
 
 def perplexity(use: np.ndarray) -> float:

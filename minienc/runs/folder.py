@@ -1,58 +1,151 @@
-"""The folder of a run: made, read, and kept from being written over."""
+"""The folder of a run: made, held while it is trained in, read, and kept from being overwritten."""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from minienc.data import Dataset, load_dataset
-from minienc.files import ensure_writable_folder
+import numpy as np
+
+from minienc.arrays import to_numpy
+from minienc.data import Dataset
+from minienc.data.downloads import NAMED
+from minienc.files import ensure_writable_folder, write_text
 from minienc.models import Model, load_model
+from minienc.runs.config import read_config
+
+# what a run leaves; results.json and report.html say that it is complete
+FILES = (
+    "results.json",
+    "report.html",
+    "model.npz",
+    "encoder.npz",
+    "history.csv",
+    "config.json",
+)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The settings of a run."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} is not a run folder: it has no config.json")
+def where_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that say where the data lie, good from any folder."""
+    data, data_dir = settings["data"], settings["data_dir"]
+    if data in NAMED:
+        data_dir = data_dir or os.environ.get("MINIENC_DATA") or None
+    elif data != "digits":
+        data = os.path.abspath(data)
+    return {"data": data, "data_dir": data_dir and os.path.abspath(data_dir)}
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of all samples and labels: of other data, it is another."""
+    digest = hashlib.sha256()
+    for part in (dataset.x, dataset.y, dataset.test_x, dataset.test_y):
+        if part is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{part.dtype} {part.shape}".encode())
+        rows = max(1, (1 << 22) // max(1, int(np.prod(part.shape[1:]))))
+        for start in range(0, len(part), rows):
+            digest.update(np.ascontiguousarray(to_numpy(part[start : start + rows])).data)
+    return digest.hexdigest()
+
+
+def check_fingerprint(folder: Path, noted: Any, dataset: Dataset) -> None:
+    """Refuse to go on with other data than those that the run began with."""
+    if noted is not None and noted != fingerprint(dataset):
+        raise ValueError(
+            f"{dataset.source or dataset.name} holds other data than when {folder} began; bring "
+            f"them back, or begin a new run"
+        )
+
+
+# ------------------------------------------------------------------------------------- a new run's
+
+
+@contextmanager
+def new_folder(out: str | None, name: str, force: bool) -> Iterator[Path]:
+    """Make the folder, and hold it for the block: a new one, or with ``force`` an old run's,
+    emptied. Of several that ask at once, each gets one of its own, or is refused."""
+    folder = _numbered(name) if out is None else ensure_writable_folder(Path(out))
+    with held(folder):
+        if out is not None and any(folder.iterdir()):
+            _empty(folder, force)
+        yield folder
+
+
+def _numbered(name: str) -> Path:
+    """runs/NAME-1, or the first of -2, -3, ... that nobody has."""
+    root = ensure_writable_folder("runs")
+    short = os.fsencode(name)[:150].decode(errors="ignore")
+    for number in count(1):
+        try:
+            (folder := root / f"{short}-{number}").mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def _empty(folder: Path, force: bool) -> None:
+    """Leave nothing of an old run from which the new one could go on. The files stay, without
+    content, so that the new ones have their rights."""
+    if not force:
+        raise ValueError(f"{folder} exists already; --force replaces the run in it")
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is no run folder, so --force does not touch it")
+    for name in FILES:
+        if (folder / name).exists():
+            write_text(folder / name, "")
+    checkpoints = folder / "checkpoints"
+    if checkpoints.is_symlink() or checkpoints.is_file():
+        checkpoints.unlink()  # what a link points to is not this run's
+    elif checkpoints.exists():
+        shutil.rmtree(checkpoints)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder meanwhile. The system ends it with the
+    process, however that ends."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["settings"]
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: damaged: {error}") from error
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{folder} is in use: another minienc trains in it; wait for it, or choose "
+                f"another folder"
+            ) from None
+        except OSError:
+            pass  # a file system that knows no locks
+        yield
+    finally:
+        os.close(handle)
 
 
-def load_data(settings: dict[str, Any]) -> Dataset:
-    """The data, with a part kept for testing: always the same one."""
-    where = (settings.get("data"), settings.get("data_dir"))
-    dataset = load_dataset(*where, dtype=settings.get("dtype", "float32"))
-    return dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
+# ---------------------------------------------------------------------------------------- read
 
 
-def new_folder(out: str | None, name: str, force: bool) -> Path:
-    """Make the folder: a new one, or with ``force`` an old run's, emptied."""
-    if out is None:
-        number = 1
-        while (folder := Path("runs") / f"{name}-{number}").exists():
-            number += 1
-    else:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not force:
-                raise ValueError(f"{folder} exists already; --force replaces the run in it")
-            if not (folder / "config.json").is_file():
-                raise ValueError(f"{folder} is no run folder, so --force does not touch it")
-            for name in ("results.json", "config.json", "model.npz", "encoder.npz"):
-                (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return ensure_writable_folder(folder)
+def is_complete(folder: Path) -> bool:
+    """Whether nothing is left to do; ``--force`` empties these files."""
+    files = [folder / "results.json", folder / "report.html"]
+    return all(file.is_file() and file.stat().st_size for file in files)
 
 
 def read_encoder(folder: Path) -> Model:
     read_config(folder)
     path = folder / "encoder.npz"
-    if not path.is_file():
+    if not (path.is_file() and path.stat().st_size):
         raise ValueError(
             f"{folder} has no encoder.npz yet: finish it with minienc pretrain --resume {folder}"
         )
@@ -60,5 +153,12 @@ def read_encoder(folder: Path) -> Model:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    if path.exists() and not force:
+    """Refuse a file that is there, and a place where none can be made, before hours of work."""
+    if path.is_file() and not force:
         raise ValueError(f"{path} exists already; --force replaces it")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file in it")
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise ValueError(f"{path} cannot be written: there is no folder {path.parent}")
+        ensure_writable_folder(path.parent)

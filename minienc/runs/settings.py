@@ -5,6 +5,8 @@ A method's options are the parameters of its class, so a new method has its own 
 
 from __future__ import annotations
 
+import inspect
+import re
 import shlex
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -15,6 +17,7 @@ import numpy as np
 from minienc.data import Dataset
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
+from minienc.runs.inputs import READING
 from minienc.runs.suggestions import suggest
 
 RENAMED = {"lr": "learning_rate"}  # options whose parameter has a longer name
@@ -41,6 +44,7 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "data": "digits",
         "data_dir": None,
+        **READING,
         "method": name,
         "labels": None,
         "seeds": 5,
@@ -108,6 +112,36 @@ def take_options(
             text = words.pop(0) if has_value else "yes"
         options[key] = _value(flag, text, default)
     return options, rest
+
+
+def explain_options(name: str) -> list[tuple[str, str, str]]:
+    """(--flag, its default, what the class says of it) for each parameter of a method."""
+    method = method_class(name)
+    said: dict[str, str] = {}
+    for owner in reversed(method.__mro__):
+        said |= _parameters_section(inspect.getdoc(owner) or "")
+    return [
+        ("--" + key.replace("_", "-"), _shown(default), said.get(key, ""))
+        for key, default in method_parameters(name).items()
+    ]
+
+
+def _parameters_section(text: str) -> dict[str, str]:
+    """{name: its lines} of "Parameters" in a docstring."""
+    body = re.split(r"^Parameters\n-+\n", text, flags=re.MULTILINE)[1:]
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in re.split(r"^\w+\n-+$", body[0], flags=re.MULTILINE)[0].splitlines() if body else ():
+        if line and not line.startswith(" "):
+            names = [word.strip() for word in line.partition(" : ")[0].split(",")]
+            found |= {key: line.partition(" : ")[2] for key in names}
+        for key in names if line.startswith(" ") else ():
+            found[key] = f"{found[key]} {line.strip()}".strip()
+    return found
+
+
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, (tuple, list)) else str(default)
 
 
 def _value(flag: str, text: str, default: Any) -> Any:

@@ -17,12 +17,14 @@ def suggest(
     method: type[Pretrainer], n_samples: int, sample_shape: Sequence[int], in_unit_interval: bool
 ) -> dict[str, Any]:
     """Parameters of this method for so many samples of this shape."""
-    large, wide = n_samples >= 10_000, math.prod(sample_shape) >= 256
+    n_features = math.prod(sample_shape)
+    large, wide = n_samples >= 10_000, n_features >= 256
+    code = min(30 if wide else 10, max(1, n_features // 2))  # narrower than what it stands for
     units = "binary" if in_unit_interval else "gaussian"
     loss = "binary_crossentropy" if in_unit_interval else "mean_squared_error"
     image = {"image_shape": tuple(sample_shape) if len(sample_shape) > 1 else None}
     common = {
-        "hidden": (512, 128, 30) if wide else (128, 64, 10),
+        "hidden": (512, 128, code) if wide else (128, 64, code),
         "loss": loss,
         "epochs": 20 if large else 100,
         "batch_size": 128 if large else min(32, n_samples),
@@ -31,14 +33,12 @@ def suggest(
         "sparse": common | {"hidden": (400,) if wide else (100,)},
         "contractive": common | {"hidden": (256,) if wide else (64,)},
         "masked": common | image | {"patch_size": 4 if wide else 2},
-        "convolutional": common
-        | image
-        | {"code": 30 if wide else 10, "epochs": 10 if large else 100},
-        "aae": common | {"hidden": (512, 256) if wide else (128,), "code": 16 if wide else 10},
+        "convolutional": common | image | {"code": code, "epochs": 10 if large else 100},
+        "aae": common | {"hidden": (512, 256) if wide else (128,), "code": min(16, code)},
         "variational": common
         | {
             "hidden": (400,) if wide else (128,),
-            "code": 40 if wide else 10,
+            "code": 40 if wide else code,
             "likelihood": "bernoulli" if in_unit_interval else "gaussian",
         },
         "vq": common
@@ -63,7 +63,7 @@ def suggest(
         },
         "dbn": common
         | {
-            "hidden": (500, 250, 30) if wide else (128, 64, 10),
+            "hidden": (500, 250, code) if wide else (128, 64, code),
             "visible": units,
             "epochs_per_layer": 10 if large else 100,
         },
@@ -77,7 +77,7 @@ def suggest(
         "dec": {}
         if wide
         else {
-            "hidden": (128, 10),
+            "hidden": (128, code),
             "loss": loss,
             "pretraining_epochs": 60,
             "epochs": 60,

@@ -9,12 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minienc.arrays import to_numpy
-from minienc.files import atomic_write
+from minienc.files import write_text
+from minienc.notebook import html_table
+from minienc.training.archives import take_all
+from minienc.training.filenames import fields_of, filled
 
 
 class Callback:
@@ -23,10 +27,15 @@ class Callback:
 
     trainer: Any  # the Trainer
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
+    belongs_to_run = True  # False: it only shows, and a resumed run may go on without it
 
     @property
     def model(self) -> Any:
         return self.trainer.model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no run."""
+        return {name: value for name, value in vars(self).items() if name != "trainer"}
 
     def reset(self) -> None:
         """Forget what an earlier run has left; called before a run that is not a resumed one."""
@@ -51,6 +60,21 @@ class Callback:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """``callbacks`` as a list; None is an empty one."""
+    if callbacks is not None and not isinstance(callbacks, (list, tuple)):
+        raise TypeError(
+            f"callbacks is a {type(callbacks).__name__}, expected a list: callbacks=[...]"
+        )
+    for callback in callbacks or ():
+        if not isinstance(callback, Callback):
+            came, mend = f"a {type(callback).__name__}", ""
+            if isinstance(callback, type):
+                came, mend = f"the class {callback.__name__}", f": {callback.__name__}(...)"
+            raise TypeError(f"callbacks has {came}, expected objects of class Callback{mend}")
+    return list(callbacks or ())
+
+
 class History(Callback):
     """The logs of every epoch: ``history.history["val_loss"]`` is a list; ``epoch`` their numbers.
 
@@ -64,6 +88,16 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
         self.seed: int | None = None
 
+    def _repr_html_(self) -> str:
+        """In a notebook, a table of the epochs; of many, some twenty."""
+        every = -(-len(self.epoch) // 20)
+        rows = [
+            (epoch + 1, *[f"{values[i]:.5g}" for values in self.history.values()])
+            for i, epoch in enumerate(self.epoch)
+            if (i + 1) % every == 0 or i + 1 == len(self.epoch)
+        ]
+        return html_table(("epoch", *self.history), rows)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch.append(epoch)
         for name, value in logs.items():
@@ -73,7 +107,12 @@ class History(Callback):
         return {"epoch": self.epoch, "history": self.history}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.history = list(state["epoch"]), state["history"]
+        epochs = take_all(state, "epoch", int, "the history")
+        for name in state["history"]:
+            values = take_all(state["history"], name, float, "the history")
+            if len(values) > len(epochs):
+                raise ValueError(f"{name!r} has {len(values)} values in {len(epochs)} epochs")
+        self.epoch, self.history = epochs, state["history"]
 
 
 class LambdaCallback(Callback):
@@ -93,13 +132,12 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode is {mode!r}, expected "auto", "min" or "max"')
-        self.monitor = monitor
-        self.sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
+        self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
         self.reset()
 
     def reset(self) -> None:
-        self.best = -math.inf  # of sign * value
+        self.best = -math.inf  # of the value, or of minus the value where less is better
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
@@ -108,7 +146,20 @@ class _Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor!r}, but the epoch logged only "
                 f"{', '.join(logs)}{hint}"
             )
-        return self.sign * logs[self.monitor]
+        return logs[self.monitor] if self._wants_more() else -logs[self.monitor]
+
+    def _wants_more(self) -> bool:
+        """Whether greater is better: as the mode says, or for "auto", the metric."""
+        if self.mode != "auto":
+            return self.mode == "max"
+        greater = self.trainer.greater_is_better(self.monitor)
+        if greater is None and "acc" not in self.monitor:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and nothing says which way that "
+                f'is better: give mode="max" or mode="min", or mark the metric with '
+                f"minienc.training.metrics.better"
+            )
+        return greater is not False
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -172,10 +223,16 @@ class EarlyStopping(_Monitor):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
         kept = {key: a for key, a in state.items() if key.startswith("best_weights/")}
-        for key, array in kept.items():
-            _, learner, name = key.split("/", 2)
-            self.best_weights = self.best_weights or {}
-            self.best_weights.setdefault(learner, {})[name] = array
+        now = self.trainer.weights() if kept else {}
+        self.best_weights = {learner: {} for learner in now} or None
+        for learner, weights in now.items():
+            for name, array in weights.items():
+                best = kept.pop(f"best_weights/{learner}/{name}", None)
+                if best is None or best.shape != array.shape or best.dtype.kind != array.dtype.kind:
+                    raise ValueError(f"the best weights of {learner!r} are not this model's")
+                self.best_weights[learner][name] = best  # type: ignore[index]
+        if kept:
+            raise ValueError(f"it has {', '.join(kept)} of another model")
 
 
 class ModelCheckpoint(_Monitor):
@@ -188,7 +245,9 @@ class ModelCheckpoint(_Monitor):
     Parameters
     ----------
     filepath : str or Path
-        ``{epoch}`` in it is replaced by the number of epochs done.
+        In the name of the file ``{epoch}`` is replaced by the number of epochs done, and
+        ``{val_loss:.2f}`` by a number of the logs, formatted as Python does. The folder's name
+        stays as it is.
     save_freq : "epoch" or int
         After each epoch, or after every so many batches (and each epoch).
     save_best_only : bool
@@ -208,9 +267,17 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq >= 1):
             raise ValueError(f'save_freq is {save_freq!r}, expected "epoch" or a number of batches')
-        self.filepath = str(filepath)
+        self.filepath = os.fspath(filepath)
+        self.folder, self.name = os.path.split(self.filepath)
+        self.fields = fields_of(self.name)
         self.save_freq = save_freq
         self.save_best_only = save_best_only
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        known = ["epoch", *self.trainer.log_names]
+        if unknown := [text for name, text in self.fields.items() if name not in known]:
+            what = f"{unknown[0]} in {self.name!r}"
+            raise ValueError(f"ModelCheckpoint: {what} is none of {', '.join(known)}")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         if self.save_freq != "epoch" and (batch + 1) % int(self.save_freq) == 0:
@@ -229,7 +296,10 @@ class ModelCheckpoint(_Monitor):
             self.save()
 
     def save(self) -> None:
-        self.trainer.save(self.filepath.format(epoch=self.trainer.epoch))
+        trainer = self.trainer
+        last = {k: v[-1] for k, v in trainer.history.history.items() if v}
+        numbers = last | trainer.means() | trainer.logs | {"epoch": trainer.epoch}
+        trainer.save(Path(self.folder, filled(self.name, self.fields, numbers)))
 
 
 class CSVLogger(Callback):
@@ -240,15 +310,25 @@ class CSVLogger(Callback):
     def __init__(self, filename: str | Path, separator: str = ",") -> None:
         self.filename = filename
         self.separator = separator
+        self.reset()
+
+    def reset(self) -> None:
+        self.rows: list[dict[str, float]] = []  # an epoch may lack a log that another one has
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        history = self.trainer.history
+        self.rows.append({"epoch": epoch, **logs})
         text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.separator, lineterminator="\n")
-        writer.writerow(["epoch", *history.history])
-        writer.writerows(zip(history.epoch, *history.history.values(), strict=True))
-        with atomic_write(self.filename) as file:
-            file.write(text.getvalue().encode())
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        writer = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.filename, text.getvalue())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = take_all(state, "rows", dict, "the state of CSVLogger")
 
 
 class LearningRateScheduler(Callback):

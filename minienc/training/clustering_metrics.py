@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from minienc.data.plain import plain_array
+
 
 def contingency(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(classes, clusters): how many samples of each class each cluster holds."""
+    y, clusters = plain_array(y, "y"), plain_array(clusters, "clusters")
+    for name, a in (("y", y), ("clusters", clusters)):
+        if a.ndim != 1:
+            raise ValueError(f"{name} is {a.shape}, expected (N,): a label for each sample")
     y, clusters = (np.unique(a, return_inverse=True)[1] for a in (y, clusters))
     if len(y) != len(clusters) or not len(y):
         raise ValueError(f"{len(y)} labels of {len(clusters)} samples, expected one for each")

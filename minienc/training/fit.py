@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from minienc.arrays import (
 from minienc.devices import pipeline
 from minienc.shapes import is_whole
 from minienc.training.batches import Batches
-from minienc.training.callbacks import Callback
+from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
 from minienc.training.progress import ProgressBar
 from minienc.training.step import Learner
@@ -37,28 +38,33 @@ def new_trainer(
     validation_split: float,
     validation_data: tuple | None,
     sample_weight: Any,
+    class_weight: Any,
     resume_from: str | Path | None,
     **settings: Any,
 ) -> Trainer:
     """The run that ``Model.fit`` makes of its arguments; ``settings`` are the Trainer's own."""
+    callbacks = as_callbacks(callbacks)
     data = Batches(model, x, y, sample_weight)
     n_train = _n_train(data.n, validation_split, validation_data)
     batch_size = min(32, n_train) if batch_size is None else batch_size
-    _check_counts(settings["epochs"], batch_size, n_train)
+    check_counts(**{name: settings[name] for name in ("epochs", "initial_epoch", "seed")})
+    check_batch_size(batch_size, n_train)
     validate = None
     if validation_data is not None:
-        held_out = Batches(model, *validation_data)
+        x, y, weight = [*_as_pair(validation_data), None][:3]
+        held_out = Batches(model, x, y, weight, " of validation_data")
         validate = lambda: run_evaluation(model, held_out, batch_size)  # noqa: E731
     elif n_train < data.n:
         last = np.arange(n_train, data.n)
         validate = lambda: run_evaluation(model, data, batch_size, last)  # noqa: E731
-    level = 1 if verbose == "auto" else int(verbose)
+    level = _level(verbose)
+    train = data if class_weight is None else data.weighted(class_weight, model.dtype)
     learner, there = Learner(model, model.objective, model.optimizer), pipeline(model.device)
     trainer = Trainer(
         model,
         {"model": learner},
         there.step_of(learner),
-        data,
+        train,
         n_samples=n_train,
         batch_size=batch_size,
         callbacks=[*callbacks, *([ProgressBar(level)] if level else [])],
@@ -73,8 +79,8 @@ def new_trainer(
 
 def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
     """Validation takes the last samples, before any shuffling, as in Keras."""
-    if not 0 <= validation_split < 1:
-        raise ValueError(f"validation_split is {validation_split}, expected a number in [0, 1)")
+    if not (isinstance(validation_split, Real) and 0 <= validation_split < 1):
+        raise ValueError(f"validation_split is {validation_split!r}, expected a number in [0, 1)")
     if validation_data is not None or validation_split == 0:
         return n
     n_train = n - round(n * validation_split)
@@ -86,12 +92,36 @@ def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
     return n_train
 
 
-def _check_counts(epochs: int, batch_size: int, n: int) -> None:
-    if not is_whole(epochs, 0):
-        raise ValueError(f"epochs is {epochs!r}, expected a whole number >= 0")
+def _as_pair(validation_data: Any) -> tuple:
+    if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
+        came = type(validation_data).__name__
+        if isinstance(validation_data, (list, tuple)):
+            came += f" of {len(validation_data)}"
+        raise TypeError(
+            f"validation_data is a {came}, expected (x, y) or (x, y, sample_weight); an "
+            f"autoencoder is validated with (x, x)"
+        )
+    return tuple(validation_data)
+
+
+def _level(verbose: Any) -> int:
+    if verbose != "auto" and verbose not in (0, 1, 2):
+        raise ValueError(f'verbose is {verbose!r}, expected 0, 1, 2 or "auto"')
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def check_counts(**counts: Any) -> None:
+    """Refuse what is no whole number from 0; None is none."""
+    for name, value in counts.items():
+        if value is not None and not is_whole(value, 0):
+            raise ValueError(f"{name} is {value!r}, expected a whole number >= 0")
+
+
+def check_batch_size(batch_size: Any, n: int | None = None) -> None:
+    """Refuse what is no number of samples, or more than there are to train on."""
     if not is_whole(batch_size, 1):
         raise ValueError(f"batch_size is {batch_size!r}, expected a whole number >= 1")
-    if batch_size > n:
+    if n is not None and batch_size > n:
         raise ValueError(
             f"batch_size is {batch_size}, larger than the {n} training samples; use batch_size={n} "
             f"or less"
@@ -102,6 +132,7 @@ def run_evaluation(
     model: Any, data: Batches, batch_size: int, indices: np.ndarray | None = None
 ) -> dict[str, float]:
     """The mean loss and metrics over the samples, without noise."""
+    check_batch_size(batch_size)
     indices = np.arange(data.n) if indices is None else indices
     sums = dict.fromkeys(model.objective.names, 0.0)
     for part, batch in _batches(model, data, batch_size, indices):
@@ -113,6 +144,7 @@ def run_evaluation(
 
 def predict(model: Any, x: Any, batch_size: int) -> Any:
     """The outputs for all samples, batch by batch; they live where the samples do."""
+    check_batch_size(batch_size)
     data = Batches(model, x)
     home = device_of(data.xs[0]) if is_array(data.xs[0]) else "cpu"
     parts = []

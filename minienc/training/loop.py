@@ -21,14 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import is_array, on_device, rows_of
+from minienc.arrays import on_device, rows_of
 from minienc.data.batching import batch_indices
 from minienc.devices import workspace
 from minienc.training.callbacks import Callback, History
-from minienc.training.checkpoints import read_archive, write_archive
+from minienc.training.standing import resume_standing, save_standing
 from minienc.training.step import Learner, NonFiniteError
-
-FORMAT = "minienc training state"
 
 
 class Trainer:
@@ -86,6 +84,8 @@ class Trainer:
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
         self.is_resumed = False
+        self.looks: list[list[float]] | None = None  # of some samples, once somebody has asked
+        self.logs: dict[str, float] = {}  # of the last epoch that is done
         self.sums: dict[str, float] = {}  # of each log over the epoch's samples so far
         self.n_seen = 0
         self.noise: np.random.Generator = self.generator("noise")
@@ -108,6 +108,24 @@ class Trainer:
         """Of all learners that have one."""
         return [one.optimizer for one in self.learners.values() if one.optimizer is not None]
 
+    @property
+    def log_names(self) -> list[str]:
+        """What is known before training of the names in the logs."""
+        objectives = [one.objective for one in self.learners.values() if one.objective is not None]
+        names = dict.fromkeys(name for objective in objectives for name in objective.names)
+        return [*names, *(f"val_{name}" for name in names if self.validate is not None)]
+
+    def greater_is_better(self, log: str) -> bool | None:
+        """Which way a log is better; None where nobody says."""
+        name = log.removeprefix("val_")
+        if name.endswith("loss"):
+            return False
+        for learner in self.learners.values():
+            known = getattr(learner.objective, "greater_is_better", {})
+            if name in known:
+                return known[name]
+        return None
+
     def generator(self, purpose: str) -> np.random.Generator:
         """A generator for this epoch's "order", its "noise", or the noise of its "validation"."""
         number = ("order", "noise", "validation").index(purpose)
@@ -125,7 +143,7 @@ class Trainer:
         # a number that overflows is found by its loss and refused with its place, not warned of
         quiet = np.errstate(over="ignore", invalid="ignore")
         device, place = on_device(self.model.device), self._nonfinite_gets_its_place()
-        with _interrupts_wait() as interrupts, quiet, workspace(), device, place:
+        with _interrupts_wait() as interrupts, quiet, workspace(), device, place, self._let_go():
             if not self.is_resumed:
                 self._tell("reset")
             self._tell("on_train_begin", logs)
@@ -161,7 +179,7 @@ class Trainer:
     def _end_epoch(self, logs: dict[str, float]) -> None:
         if self.validate is not None:
             logs.update({f"val_{name}": value for name, value in self.validate().items()})
-        done, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
+        done, self.epoch, self.batch, self.logs = self.epoch, self.epoch + 1, 0, logs
         self._tell("on_epoch_end", done, logs)
 
     @contextmanager
@@ -171,6 +189,14 @@ class Trainer:
         except NonFiniteError as error:
             where = f"epoch {self.epoch + 1}, batch {self.batch + 1}"
             raise NonFiniteError(f"training stopped in {where}: {error}") from None
+
+    @contextmanager
+    def _let_go(self) -> Iterator[None]:
+        """At the end, hold no samples: callbacks keep their run, and the model its history."""
+        try:
+            yield
+        finally:
+            self.data = self.validate = None
 
     def _told_of_batches(self) -> list[Callback]:
         """The callbacks that want to hear of each batch."""
@@ -200,95 +226,11 @@ class Trainer:
 
     def save(self, path: str | Path) -> None:
         """Write where training stands; see ``ModelCheckpoint``."""
-        header: dict[str, Any] = {"format": FORMAT, "run": self._settings()}
-        arrays: dict[str, Any] = {}
-        for name, state in self._state().items():
-            header[name], parts = _split(name, state)
-            arrays.update(parts)
-        callback_headers = []
-        for i, callback in enumerate(self.callbacks):
-            plain, parts = _split(f"callback/{i}", callback.state_dict())
-            callback_headers.append({"class": type(callback).__name__, **plain})
-            arrays.update(parts)
-        header["callbacks"] = callback_headers
-        header["position"] = {
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "sums": self.sums,
-            "n_seen": self.n_seen,
-            "noise": self.noise.bit_generator.state,
-            "stop_training": self.stop_training,
-        }
-        write_archive(path, header, arrays)
-
-    def _state(self) -> dict[str, dict[str, Any]]:
-        """{"weights of generator": {name: array}, "optimizer of generator": ..., ...}."""
-        return {
-            f"{part} of {name}": state
-            for name, learner in self.learners.items()
-            for part, state in learner.state().items()
-        }
-
-    def _settings(self) -> dict[str, Any]:
-        """What must be the same for a resumed run to be the same run."""
-        return {
-            "seed": self.seed,
-            "n_samples": self.n_samples,
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-        }
+        save_standing(self, path)
 
     def resume(self, path: str | Path, seed: int | None) -> None:
         """Go on from what ``save`` wrote."""
-        header, arrays = read_archive(path)
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{path}: not a checkpoint of training (ModelCheckpoint writes those)")
-        if seed is None:
-            self.seed = self.history.seed = header["run"]["seed"]
-        for name, value in self._settings().items():
-            if header["run"][name] != value:
-                raise ValueError(
-                    f"{path}: its run had {name}={header['run'][name]}, this one has {value}; "
-                    f"resuming needs the same"
-                )
-        self._load_learners(str(path), header, arrays)
-        self._load_callbacks(path, header["callbacks"], arrays)
-        self.is_resumed = True
-        position = header["position"]
-        self.epoch, self.batch = position["epoch"], position["batch"]
-        self.sums, self.n_seen = position["sums"], position["n_seen"]
-        self.stop_training = position["stop_training"]
-        self.noise = self.generator("noise")
-        self.noise.bit_generator.state = position["noise"]
-
-    def _load_learners(self, path: str, header: dict, arrays: dict[str, Any]) -> None:
-        with on_device(self.model.device):
-            for name, learner in self.learners.items():
-                state = {
-                    part: {**header.get(key := f"{part} of {name}", {}), **_part(arrays, key + "/")}
-                    for part in learner.state()
-                }
-                learner.load_state(path, state)
-
-    def _load_callbacks(self, path: str | Path, saved: list, arrays: dict[str, Any]) -> None:
-        if [c["class"] for c in saved] != [type(c).__name__ for c in self.callbacks]:
-            raise ValueError(
-                f"{path}: its run had the callbacks {', '.join(c['class'] for c in saved)}, this "
-                f"one has {', '.join(type(c).__name__ for c in self.callbacks)}"
-            )
-        for i, (callback, state) in enumerate(zip(self.callbacks, saved, strict=True)):
-            state = {k: v for k, v in state.items() if k != "class"}
-            callback.load_state_dict({**state, **_part(arrays, f"callback/{i}/")})
-
-
-def _split(prefix: str, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A state's plain values, and its arrays under prefixed names."""
-    plain = {k: v for k, v in state.items() if not is_array(v)}
-    return plain, {f"{prefix}/{k}": v for k, v in state.items() if is_array(v)}
-
-
-def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        resume_standing(self, path, seed)
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import numpy as np
-
 from minienc.data.checks import check_data
+from minienc.data.labels import label_advice
 from minienc.functions import losses
 from minienc.primitive import Primitive
 
@@ -70,7 +69,7 @@ class Loss:
         """The same loss of z instead of y = activation(z)."""
         return Loss(self.pair, **{**self.options, "from_logits": True})
 
-    def check_targets(self, target: np.ndarray, name: str, output_shape: tuple[int, ...]) -> None:
+    def check_targets(self, target: Any, name: str, output_shape: tuple[int, ...]) -> None:
         """Refuse targets that this loss is not defined for.
 
         Raises
@@ -79,11 +78,11 @@ class Loss:
             Saying what came, what was expected, and the likely mend.
         """
         if self.takes_labels:
-            self._check_labels(target, name, output_shape[-1])
+            self._check_labels(target, name, output_shape)
             return
         if tuple(target.shape[1:]) != output_shape:
             hint = ""
-            if target.ndim == 1 and self.name == "categorical_crossentropy":
+            if len(target.shape) == 1 and self.name == "categorical_crossentropy":
                 hint = '; for integer labels use loss="sparse_categorical_crossentropy"'
             raise ValueError(
                 f"{self.name}: {name} has samples of shape {tuple(target.shape[1:])}, the model's "
@@ -93,11 +92,18 @@ class Loss:
             check_data(target, name, domain=(0, 1), minimum=1)
 
     @staticmethod
-    def _check_labels(target: np.ndarray, name: str, n_classes: int) -> None:
+    def _check_labels(target: Any, name: str, output_shape: tuple[int, ...]) -> None:
+        n_classes = output_shape[-1]
         if target.dtype.kind not in "iu":
             raise TypeError(
                 f"sparse_categorical_crossentropy: {name} is {target.dtype}, expected integer "
-                f"labels; convert it with {name}.astype(int)"
+                f"labels; {label_advice(target, name)}"
+            )
+        if tuple(target.shape[1:]) != output_shape[:-1]:
+            raise ValueError(
+                f"sparse_categorical_crossentropy: {name} is {tuple(target.shape)}, expected "
+                f"{(len(target), *output_shape[:-1])}, a label for each sample; rows with one "
+                f'number for each class are for "categorical_crossentropy"'
             )
         if target.size and (target.min() < 0 or target.max() >= n_classes):
             raise ValueError(
@@ -164,8 +170,8 @@ def get_loss(loss: str | Loss | Primitive) -> Loss:
         return loss
     if isinstance(loss, Primitive):
         return Loss(loss)
-    if isinstance(loss, str) and loss in LOSSES:
-        return LOSSES[loss]()
+    if isinstance(loss, str) and loss.lower() in LOSSES:
+        return LOSSES[loss.lower()]()
     raise ValueError(
         f"loss is {loss!r}, expected one of {', '.join(sorted(LOSSES))}, a Loss, or a "
         f"@primitive forward (y, target, sample_weight=None) -> loss, cache"

@@ -11,6 +11,17 @@ from typing import Any
 from minienc.arrays import Array, get_array_module
 
 
+def better(greater: bool) -> Callable[[Callable], Callable]:
+    """Mark a metric by ``greater_is_better``, which callbacks with ``mode="auto"`` ask for."""
+
+    def mark(metric: Callable) -> Callable:
+        vars(metric)["greater_is_better"] = greater
+        return metric
+
+    return mark
+
+
+@better(greater=True)
 def accuracy(target: Array, y: Array) -> Array:
     """1 where the answer is right, chosen by the shapes as Keras does: against integer labels or
     one-hot rows the largest of y's columns, for a single column whether it is on the right side of
@@ -22,16 +33,19 @@ def accuracy(target: Array, y: Array) -> Array:
     return binary_accuracy(target.reshape(y.shape), y)
 
 
+@better(greater=True)
 def binary_accuracy(target: Array, y: Array) -> Array:
     """The fraction of numbers that are on the target's side of one half."""
     return _per_sample((y > 0.5) == (target > 0.5), y)
 
 
+@better(greater=False)
 def mean_squared_error(target: Array, y: Array) -> Array:
     """mean (y - t)^2."""
     return _per_sample((y - target) ** 2, y)
 
 
+@better(greater=False)
 def mean_absolute_error(target: Array, y: Array) -> Array:
     """mean |y - t|."""
     return _per_sample(get_array_module(y).abs(y - target), y)
@@ -57,6 +71,6 @@ def get_metric(metric: Any) -> Callable:
     """Return the metric of this name, or the function itself."""
     if callable(metric):
         return metric
-    if metric in METRICS:
-        return METRICS[metric]
+    if isinstance(metric, str) and metric.lower() in METRICS:
+        return METRICS[metric.lower()]
     raise ValueError(f"metric is {metric!r}, expected one of {', '.join(sorted(METRICS))}")

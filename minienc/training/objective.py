@@ -43,6 +43,8 @@ class ModelObjective(Graph):
     ----------
     names : tuple of str
         Of the numbers that ``forward`` returns: "loss", and each metric's.
+    greater_is_better : dict of str to bool
+        Of the metrics that say so.
     """
 
     wants_dx = False
@@ -77,9 +79,12 @@ class ModelObjective(Graph):
         if len(terms) > 1 or terms[0][1] != 1:
             total = self._append(WeightedSum([w for _, w in terms]), "loss", *slots)
         self.names, self.output_slots = ("loss",), [total]
+        self.greater_is_better: dict[str, bool] = {}
         for y, t, named in zip(ys, targets, metrics, strict=True):
             for name, metric in named:
                 self.names = (*self.names, name)
+                if hasattr(metric, "greater_is_better"):
+                    self.greater_is_better[name] = bool(metric.greater_is_better)
                 self.output_slots.append(self._append(Metric(metric), name, t, y))
         self._leave_out_what_nobody_uses()
         self.note_needs()

@@ -20,6 +20,7 @@ from minienc.functions.optimizers import (
     sgd_step,
     sum_of_squares,
 )
+from minienc.layers.parameters import writable
 
 
 class Optimizer:
@@ -57,13 +58,14 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> Any:
-        """The number or the schedule; assigning replaces it."""
+        """The number or the schedule; assigning replaces it. It may be 0, as a warm-up begins: then
+        a step changes no weight."""
         return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
         if not callable(learning_rate):
-            _above_zero(type(self).__name__, learning_rate=learning_rate)
+            _at_least_zero(type(self).__name__, learning_rate=learning_rate)
             learning_rate = float(learning_rate)
         self._learning_rate = learning_rate
 
@@ -154,6 +156,13 @@ class Optimizer:
         self._state = {name: to_device(v, device) for name, v in self._state.items()}
 
     # -- saving
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_seen": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._state = {name: writable(v) for name, v in self._state.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: numbers and vectors."""
@@ -300,8 +309,10 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str) and optimizer.lower() in OPTIMIZERS:
         return OPTIMIZERS[optimizer.lower()]()
+    made = f": {optimizer.__name__}()" if isinstance(optimizer, type) else ""
     raise ValueError(
         f"optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}, or an optimizer"
+        f"{made}"
     )
 
 

@@ -20,6 +20,7 @@ class ProgressBar(Callback):
     """
 
     order = 2
+    belongs_to_run = False
 
     def __init__(self, verbose: int = 1) -> None:
         self.verbose = verbose

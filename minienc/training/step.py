@@ -9,7 +9,8 @@ differentiates backward; a compiled model has one made of its graph and its loss
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,14 @@ class Objective:
     ----------
     names : tuple of str
         What the numbers are called in the logs.
+    greater_is_better : dict of str to bool
+        Which way the numbers are better that are no losses.
     uses_rng : bool
         Whether ``forward`` draws from the generator that it is given.
     """
 
     names: tuple[str, ...] = ("loss",)
+    greater_is_better: Mapping[str, bool] = MappingProxyType({})
     uses_rng = True
 
     def forward(

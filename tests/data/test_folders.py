@@ -1,10 +1,12 @@
 import gzip
 import io
+import os
 import struct
 
 import numpy as np
 import pytest
 
+from minienc.data import read_csv, read_idx, read_npy, read_npz
 from minienc.data.folders import read_path
 
 
@@ -114,10 +116,30 @@ def test_a_folder_of_images_is_read(tmp_path):
     [
         (b"", "is empty, expected"),
         (b"\x7fELF\x01\x00", "begins with 7f 45 4c 46 01 00, expected IDX"),
-        (gzip.compress(b"1,2\n", mtime=0), "compressed and holds no IDX file, or is corrupt"),
-        (b"\x1f\x8b\x08junk", "compressed and holds no IDX file, or is corrupt"),
+        (gzip.compress(npy(np.ones(3)), mtime=0), "compressed and holds no IDX file and no table"),
+        (b"\x1f\x8b\x08junk", "compressed and holds no IDX file and no table, or is corrupt"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read_path(fill(tmp_path, thing=content) / "thing")
+
+
+def test_tables_may_be_compressed_or_utf16(tmp_path):
+    for name, content in {
+        "a.csv.gz": gzip.compress(b"a,b\n1,2\n"),
+        "b.csv": "a,b\n1,2\n".encode("utf-16"),
+    }.items():
+        assert read_path(fill(tmp_path, **{name: content}) / name).x.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("read", [read_path, read_npy, read_npz, read_idx, read_csv])
+def test_what_is_no_file_is_refused_at_once(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=f"{tmp_path}/pipe is a named pipe, expected a file"):
+        read(tmp_path / "pipe")
+    with pytest.raises(OSError, match="/dev/zero is a device, expected a file"):
+        read("/dev/zero")
+    if read is not read_path:
+        with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder, expected a file"):
+            read(tmp_path)

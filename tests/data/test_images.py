@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from minienc.data import read_image_folder
+from minienc.data import images, load_dataset, read_image_folder
 
 Image = pytest.importorskip("PIL.Image")
 RNG = np.random.default_rng(0)
@@ -73,8 +73,9 @@ def test_colour_is_kept_or_made_grey(tmp_path):
     save(tmp_path / "3.png", RGB[0], mode="P")
     save(tmp_path / "4.png", RGB[0], mode="RGBA")
     assert read_image_folder(tmp_path, grey=True).x.shape == (5, 4, 5)
-    with pytest.raises(ValueError, match=r"3\.png has mode P, expected 8-bit grey \(L\) or RGB"):
-        read_image_folder(tmp_path)
+    colour = read_image_folder(tmp_path).x  # a palette is colour, too
+    assert colour.shape == (5, 4, 5, 3)
+    np.testing.assert_array_equal(colour[4], RGB[0])
 
 
 def test_the_image_that_differs_is_named(tmp_path):
@@ -129,3 +130,92 @@ def test_without_pillow_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match="pip install pillow"):
         read_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_upright_as_a_viewer_shows_it(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = RGB[0]
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    # what stands in the stored row 0 and column 0, as the EXIF standard says it
+    turned = [
+        stored,
+        stored[:, ::-1],
+        stored[::-1, ::-1],
+        stored[::-1],
+        stored.transpose(1, 0, 2),
+        np.rot90(stored, -1),
+        stored[::-1, ::-1].transpose(1, 0, 2),
+        np.rot90(stored),
+    ]
+    np.testing.assert_array_equal(read_image_folder(tmp_path).x[0], turned[orientation - 1])
+
+
+def test_transparent_pixels_are_composed_on_white(tmp_path):
+    alpha = np.array([0, 255, 51], np.uint8)
+    colour = np.array([[[10, 20, 30], [10, 20, 30], [0, 100, 255]]], np.uint8)
+    share = alpha[None, :, None] / 255
+    expected = np.rint(colour * share + 255 * (1 - share))
+    Image.fromarray(np.dstack([colour, alpha[None]])).save(tmp_path / "a.png")
+    got = read_image_folder(tmp_path).x[0]
+    assert got.dtype == np.uint8 and abs(got - expected).max() <= 1
+    grey = np.stack([colour[..., 0], alpha[None]], axis=-1)
+    Image.fromarray(grey, "LA").save(tmp_path / "a.png")
+    got = read_image_folder(tmp_path).x[0]
+    assert got.shape == (1, 3) and abs(got - expected[..., 0]).max() <= 1
+    one_colour = Image.fromarray(colour[..., 0])
+    one_colour.save(tmp_path / "a.png", transparency=10)  # a colour that stands for nothing
+    assert read_image_folder(tmp_path).x[0].tolist() == [[255, 255, 0]]
+
+
+@pytest.mark.parametrize("format", ["ICO", "TGA", "PCX", "SGI", "JPEG2000", "DDS", "QOI"])
+def test_formats_that_are_not_documented_are_refused_whatever_their_name(tmp_path, format):
+    try:
+        Image.fromarray(RGB[0]).save(tmp_path / "a.png", format)
+    except (KeyError, OSError):  # not in this build of Pillow
+        pytest.skip(f"Pillow writes no {format} here")
+    with pytest.raises(ValueError, match=r"a\.png is a corrupt image: cannot identify"):
+        read_image_folder(tmp_path)
+
+
+def test_no_program_is_started_for_postscript(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "gs"
+    program.write_text(f"#!/bin/sh\necho ran > {tmp_path}/ran\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
+    with pytest.raises(ValueError, match=r"a\.png is a corrupt image"):
+        read_image_folder(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_size_is_compared_before_an_image_is_decoded(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", GREY[0])
+    monkeypatch.setattr(images, "MOST_PIXELS", 19)
+    with pytest.raises(ValueError, match=r"a\.png is 5 x 4, expected at most 19 pixels"):
+        read_image_folder(tmp_path)
+
+
+def test_photos_of_different_sizes_are_made_alike(tmp_path):
+    wide = np.zeros((40, 80, 3), np.uint8)
+    wide[:, 20:60] = 200  # its middle square
+    save(tmp_path / "a.png", wide)
+    save(tmp_path / "b.png", np.full((30, 30, 3), 200, np.uint8))
+    with pytest.raises(ValueError, match=r"--resize 32\), whatever .*--crop"):
+        read_image_folder(tmp_path)
+    cut = load_dataset(tmp_path, resize=8, crop=True, grey=True).x.images
+    assert cut.shape == (2, 8, 8) and (cut == 200).all()
+    squeezed = read_image_folder(tmp_path, resize=(4, 8)).x
+    assert squeezed.shape == (2, 4, 8, 3)
+    assert (squeezed[0, :, [0, 7]] == 0).all() and (squeezed[0, :, 3:5] == 200).all()
+
+
+@pytest.mark.parametrize("resize", [0, -3, 2.5, (3,), (3, 4, 5), (3, "4"), 10**5])
+def test_sizes_that_are_none_are_refused(tmp_path, resize):
+    save(tmp_path / "a.png", GREY[0])
+    with pytest.raises(ValueError, match="resize is"):
+        read_image_folder(tmp_path, resize=resize)
+    with pytest.raises(ValueError, match="crop goes with resize"):
+        read_image_folder(tmp_path, crop=True)

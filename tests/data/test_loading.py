@@ -1,4 +1,5 @@
 import hashlib
+import math
 import struct
 import subprocess
 import sys
@@ -6,6 +7,9 @@ import types
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from minienc.data import Pixels, downloads, load_dataset, loading
 
@@ -79,24 +83,88 @@ def test_bad_content_is_refused_with_the_path(tmp_path):
         load_dataset(dtype="float16")
 
 
+def test_numbers_have_to_be_finite_in_the_dtype_that_they_are_used_in(tmp_path):
+    large = save(tmp_path / "large", np.array([[1.0, 2], [1e300, 3]]))
+    with pytest.raises(ValueError, match=rf"{large} as float32 has .* \(row 1, counted from 0\)"):
+        load_dataset(large)
+    assert load_dataset(large, dtype="float64").x[1, 0] == 1e300
+    assert load_dataset(large, dtype="float64", scale=1e-300).x[1, 0] == pytest.approx(1)
+    with pytest.raises(ValueError, match="as float64 has NaN or infinity"):
+        load_dataset(large, dtype="float64", scale=1e10)
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 2)), x_test=np.full((2, 2), 1e300))
+    with pytest.raises(ValueError, match=r"\(test samples\) as float32 has NaN or infinity"):
+        load_dataset(tmp_path / "a.npz")
+
+
+def test_samples_of_no_numbers_are_refused(tmp_path):
+    for dtype in ("float32", "uint8", "int64"):
+        with pytest.raises(ValueError, match=r"is \(3, 0\): its samples hold no numbers"):
+            load_dataset(save(tmp_path / "a", np.zeros((3, 0), dtype)))
+
+
+@given(hnp.arrays(np.uint8, (3, 4)), st.sampled_from(["uint8", "int64", "csv"]))
+def test_with_the_scale_of_a_run_nothing_is_guessed_from_the_values(tmp_path_factory, X, kind):
+    path = tmp_path_factory.mktemp("scale") / "a"
+    if kind == "csv":
+        np.savetxt(path, X, fmt="%d", delimiter=",", header="a,b,c,d", comments="")
+    else:
+        save(path, X.astype(kind))
+    x = load_dataset(path, pixel_scale=1 / 16).x
+    np.testing.assert_array_equal(x[:], X.astype("float32") / 16)
+    save(path, X / 255)
+    np.testing.assert_array_equal(load_dataset(path, pixel_scale=1 / 16).x, np.float32(X / 255))
+
+
+def test_a_table_in_other_units_than_the_run_s_is_refused(tmp_path):
+    (tmp_path / "a").write_text("a,b\n0.5,1\n")
+    with pytest.raises(ValueError, match=r"numbers that are not whole.*--scale 1\)"):
+        load_dataset(tmp_path / "a", pixel_scale=1 / 255)
+    x = load_dataset(tmp_path / "a", pixel_scale=1 / 255, scale=1).x
+    assert x.tolist() == [[0.5, 1]]
+
+
+def test_what_is_said_of_images_or_tables_needs_some(tmp_path):
+    array = save(tmp_path / "a.npy", np.ones((2, 3)))
+    (tmp_path / "t.csv").write_text("1,2\n3,4\n")
+    for path, said in (
+        (array, {"resize": 8}),
+        (array, {"drop": "id"}),
+        (tmp_path / "t.csv", {"resize": 8, "crop": True}),
+        (None, {"label_column": "a"}),
+        ("mnist", {"resize": 8}),
+        ("digits", {"scale": 2}),
+    ):
+        with pytest.raises(ValueError, match=r"for .*(images|tables)"):
+            load_dataset(path, **said)
+    for scale in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"scale is .*, expected a positive number"):
+            load_dataset(array, scale=scale)
+    assert load_dataset(array, label_column="a", may_lack=True).x.shape == (2, 3)
+
+
 # --------------------------------------------------------------------------- sets that go by a name
 
 
-def idx(*shape):
-    return struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(
-        int(np.prod(shape))
-    )
+def idx(*shape, fill=b"\0"):
+    numbers = fill * (math.prod(shape) // len(fill))
+    return struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + numbers
+
+
+def sums(folder):
+    """What the four files of a folder hold, as they are published."""
+    files = [folder / name.removesuffix(".gz") for name in downloads.FILES]
+    return tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
 
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory):
-    """A data folder with sets of MNIST's shape, all black, at the names that are looked for."""
+    """A data folder with sets of MNIST's shape, all alike, at the names that are looked for."""
     root = tmp_path_factory.mktemp("data")
     for sub in ("fashion-mnist", "MNIST/raw"):
         (root / sub).mkdir(parents=True)
         for i, name in enumerate(downloads.FILES):
             n = 60_000 if i < 2 else 10_000
-            content = idx(n) if i % 2 else idx(n, 28, 28)
+            content = idx(n, fill=bytes(range(10))) if i % 2 else idx(n, 28, 28, fill=b"\1")
             (root / sub / name.removesuffix(".gz")).write_bytes(content)
     return root
 
@@ -116,11 +184,28 @@ def test_a_named_set_is_found_in_its_sub_folder_or_the_folder_itself(blank, monk
 def test_a_set_is_not_taken_for_another(blank, monkeypatch):
     with pytest.raises(ValueError, match="holds other test images than MNIST's, expected mnist"):
         load_dataset("mnist", data_dir=blank)
-    black = hashlib.sha256(idx(10_000, 28, 28)).hexdigest()
-    monkeypatch.setattr(loading, "MNIST_TEST_IMAGES", black)
+    published = sums(blank / "MNIST/raw")
+    monkeypatch.setattr(loading, "MNIST_SHA256", published)
     assert load_dataset("mnist", data_dir=blank).name == "mnist"
     with pytest.raises(ValueError, match="holds MNIST's digits, expected fashion-mnist"):
         load_dataset("fashion-mnist", data_dir=blank)
+    for i, name in enumerate(downloads.FILES):  # each file is compared, not the test images alone
+        if i != 2:
+            other = (*published[:i], "0", *published[i + 1 :])
+            monkeypatch.setattr(loading, "MNIST_SHA256", other)
+            with pytest.raises(ValueError, match=f"what {name} should hold is not mnist's"):
+                load_dataset("mnist", data_dir=blank)
+
+
+def test_blank_images_and_labels_of_one_class_are_not_fashion(blank, tmp_path):
+    for file in (blank / "fashion-mnist").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / downloads.FILES[0].removesuffix(".gz")).write_bytes(idx(60_000, 28, 28))
+    (tmp_path / downloads.FILES[3].removesuffix(".gz")).write_bytes(idx(10_000))
+    with pytest.raises(
+        ValueError, match=r"what train-images.*, t10k-labels.* is not fashion-mnist"
+    ):
+        load_dataset("fashion-mnist", data_dir=tmp_path)
 
 
 def test_files_of_another_size_are_refused(tmp_path):
@@ -174,16 +259,12 @@ def test_a_download_tries_each_mirror_and_compares_checksums(blank, tmp_path, mo
     with pytest.raises(
         ConnectionError, match=r"gave OSError, .* gave a file with another checksum"
     ):
-        load_dataset("mnist")  # black images are not MNIST: nothing is kept
+        load_dataset("mnist")  # these are not MNIST: nothing is kept
     assert not (tmp_path / "minienc").exists()
 
-    sums = [
-        hashlib.sha256((mirror.files / f.removesuffix(".gz")).read_bytes()).hexdigest()
-        for f in downloads.FILES
-    ]
-    monkeypatch.setitem(downloads.NAMED, "mnist", named._replace(sha256=tuple(sums)))
-    black = hashlib.sha256(idx(10_000, 28, 28)).hexdigest()
-    monkeypatch.setattr(loading, "MNIST_TEST_IMAGES", black)
+    published = sums(mirror.files)
+    monkeypatch.setitem(downloads.NAMED, "mnist", named._replace(sha256=published))
+    monkeypatch.setattr(loading, "MNIST_SHA256", published)
     mirror.asked.clear()
     assert load_dataset("mnist").x.shape == (60000, 28, 28)
     assert mirror.asked == [url + file for file in downloads.FILES for url in named.urls]

@@ -16,6 +16,7 @@ from minienc.functions import (
     student_t_forward,
 )
 from minienc.pretraining import METHODS
+from minienc.primitive import recording
 from minienc.training.clustering_metrics import clustering_accuracy
 
 DEC = METHODS["dec"]
@@ -89,6 +90,47 @@ def test_p_is_made_of_the_sizes_of_all_clusters(fitted):
     sizes = method.learners_["clusters"].arrays["sizes"]
     np.testing.assert_allclose(sizes, q.sum(axis=0), rtol=1e-4)
     assert sizes.sum() == pytest.approx(len(digits.x), rel=1e-4)
+    p = q**2 / q.sum(axis=0)
+    held = method.learners_["clusters"].arrays["p"]
+    np.testing.assert_allclose(held, p / p.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-6)
+
+
+def held_targets(update_every):
+    """The p of each step of four epochs of one batch, sample by sample."""
+    X = np.random.default_rng(5).random((30, 6))
+    method = DEC(
+        n_clusters=3,
+        hidden=(5, 2),
+        epochs_per_layer=1,
+        pretraining_epochs=1,
+        update_every=update_every,
+        epochs=4,
+        batch_size=30,
+        learning_rate=0.05,
+        random_state=0,
+        dtype="float64",
+    )
+    targets = []
+
+    def listen(call):
+        if call.event == "enter" and call.primitive is kl_divergence_forward:
+            q, p = call.args[:2]
+            sharper = q**2 / q.sum(axis=0)
+            targets.append((np.sort(p, axis=0), np.sort(sharper / sharper.sum(axis=1)[:, None], 0)))
+
+    with recording(listen):
+        method.fit(X)
+    assert not hasattr(method, "_X")  # the samples are not kept
+    return targets
+
+
+def test_p_is_held_for_so_many_steps_and_then_made_anew():
+    """Whatever the order of the samples in a batch: the columns are compared sorted."""
+    targets = held_targets(update_every=2)
+    for step, (p, anew) in enumerate(targets):
+        held, _ = targets[step // 2 * 2]
+        np.testing.assert_allclose(p, held, rtol=1e-12)
+        assert np.allclose(p, anew, rtol=1e-6) == (step % 2 == 0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from minienc.data import load_digits
+from minienc.finetuning import knn_probe
 from minienc.pretraining import METHODS
+from minienc.pretraining.gan import nearest
 from minienc.pretraining.seeding import plus_plus
 
 KMeans = METHODS["kmeans"]
@@ -115,3 +117,34 @@ def test_refusals(params, message):
         KMeans(**params).check_params((4,))
     with pytest.raises(ValueError, match="n_clusters is 9, and there are 5 samples"):
         KMeans(9).fit(RNG.random((5, 2)))
+
+
+@pytest.mark.parametrize("algorithm", ["lloyd", "minibatch"])
+@pytest.mark.parametrize("offset", [0, 3000, 30_000])
+def test_clusters_far_from_the_origin_are_the_same_clusters(offset, algorithm):
+    """Shifting all samples changes nothing but float32's own rounding of them."""
+    rng, label = np.random.default_rng(0), np.repeat([0, 1, 2], 60)
+    middles = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    X = (middles[label] + 0.04 * rng.standard_normal((180, 2)) + offset).astype("float32")
+    method = KMeans(3, algorithm=algorithm, batch_size=50, random_state=0).fit(X)
+    assert len({*zip(label, method.predict(X), strict=True)}) == 3
+    error = X.astype(float) - method.centroids_.astype(float)[method.predict(X)]
+    assert -method.score(X) == pytest.approx((error**2).sum(axis=1).mean(), rel=1e-3)
+
+
+def test_centroids_are_the_means_of_many_samples():
+    """Of half a million years near 2000 in float32, to a hundredth of their spread."""
+    rng = np.random.default_rng(1)
+    X = (2000 + rng.normal(0, 5, (300_000, 1)) + [[0.0]]).astype("float32")
+    method = KMeans(1, n_init=1, epochs=2, random_state=0).fit(X)
+    assert method.centroids_[0, 0] == pytest.approx(X.mean(dtype=float), abs=1e-3)
+
+
+def test_a_cluster_far_away_does_not_blur_the_others():
+    label = np.repeat([0, 1, 2], 40)
+    X = np.array([[0.0], [1.0], [50_000.0]])[label]
+    X = (X + 0.05 * np.random.default_rng(0).standard_normal((120, 1))).astype("float32")
+    method = KMeans(3, random_state=0).fit(X)
+    assert len({*zip(label, method.predict(X), strict=True)}) == 3
+    assert knn_probe(None, X[::2], label[::2], X[1::2], label[1::2], k=1) == 1
+    assert nearest(X[:80], X)[1].max() < 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from minienc.data import Pixels, load_digits
 from minienc.finetuning import knn_probe, linear_probe
 from minienc.layers import Dense, Input
 from minienc.models import Model
-from minienc.pretraining import METHODS, PCA, Autoencoder, MeanSample
+from minienc.pretraining import METHODS, PCA, Autoencoder, MeanSample, baselines
 from minienc.pretraining.autoencoder import Reconstruction
 from minienc.training.callbacks import LambdaCallback
 
@@ -230,6 +231,49 @@ def test_principal_components_are_those_of_the_singular_value_decomposition():
     expected = (s[3:] ** 2).sum() / 60
     assert ((data - restored) ** 2).sum(axis=1).mean() == pytest.approx(expected, rel=1e-7)
     assert pca.reconstruction_error(data) == pytest.approx(expected, rel=1e-7)
+
+
+WAYS = {"features": (400, 12), "samples": (30, 500), "random directions": (210, 220)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("as_pixels", [False, True])
+def test_principal_components_are_the_same_however_they_are_found(way, as_pixels, monkeypatch):
+    """For many samples, for few wide ones, and where both are many: against an SVD by NumPy."""
+    monkeypatch.setattr(baselines, "EXACT", 50)
+    n, d = WAYS[way]
+    rng, k = np.random.default_rng(0), 5
+    strength = np.concatenate([np.linspace(60, 30, k), np.full(5, 3.0)])  # the rest is noise
+    directions = np.linalg.qr(rng.standard_normal((d, 10)))[0]
+    X = 100 + rng.standard_normal((n, 10)) * strength @ directions.T
+    X += 0.01 * rng.standard_normal((n, d))
+    data = Pixels(np.clip(X, 0, 255).round().astype(np.uint8), "float64", 1.0) if as_pixels else X
+    centred = np.asarray(data) - np.asarray(data).mean(axis=0)
+    variance = np.linalg.svd(centred, compute_uv=False)[:k] ** 2 / n
+    pca = PCA(k).fit(data)
+    np.testing.assert_allclose(pca.explained_variance_, variance, rtol=1e-6)
+    np.testing.assert_allclose(pca.components_ @ pca.components_.T, np.eye(k), atol=1e-9)
+    left = (centred**2).sum() / n - variance.sum()
+    assert pca.reconstruction_error(data) == pytest.approx(left, rel=1e-6)
+
+
+def test_few_samples_have_no_more_components_than_differences(tmp_path):
+    X = np.random.default_rng(0).random((4, 50))
+    pca = PCA(30).fit(X)
+    assert pca.components_.shape == (3, 50)
+    assert pca.reconstruction_error(X) == pytest.approx(0, abs=1e-20)
+    same = PCA(2).fit(np.ones((4, 50)))
+    assert same.components_.shape == (0, 50) and same.transform(np.ones((3, 50))).shape == (3, 0)
+
+
+def test_wide_samples_need_no_matrix_as_wide_as_they_are():
+    X = np.random.default_rng(0).random((20, 40_000), "f4")
+    tracemalloc.start()
+    PCA(16).fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert PCA.memory(60_000, 150_000, 30) < 200e6
 
 
 def test_as_many_components_as_features_restore_everything():

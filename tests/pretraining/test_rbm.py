@@ -10,6 +10,7 @@ import pytest
 from minienc.data import load_digits
 from minienc.functions import free_energy_forward
 from minienc.pretraining import METHODS
+from minienc.training.callbacks import EarlyStopping
 
 RBM = METHODS["rbm"]
 RNG = np.random.default_rng(0)
@@ -160,3 +161,13 @@ def test_refusals(params, message):
         RBM(3, epochs=1).fit(3 * RNG.random((20, 4)))
     with pytest.raises(TypeError, match="binary visible and hidden units"):
         built(4, visible="gaussian").log_partition()
+
+
+@pytest.mark.parametrize(("visible", "sign"), [("binary", 1), ("gaussian", -1)])
+def test_early_stopping_knows_which_way_the_quality_is_better(visible, sign):
+    X = np.random.default_rng(0).random((60, 6))
+    log = {"binary": "pseudo_likelihood", "gaussian": "reconstruction"}[visible]
+    stopping = EarlyStopping(log, patience=2)
+    machine = RBM(4, visible=visible, epochs=12, learning_rate=0.01, random_state=0)
+    values = sign * np.array(machine.fit(X, callbacks=[stopping]).history_[log])
+    assert stopping.best_epoch == values.argmax()

@@ -30,3 +30,11 @@ def test_a_method_without_a_row_has_that_of_those_it_is_a_kind_of():
 
     assert suggest(Sparser, 1500, (8, 8), True) == suggest(METHODS["sparse"], 1500, (8, 8), True)
     assert suggest(Other, 1500, (8, 8), True)["hidden"] == (128, 64, 10)
+
+
+@pytest.mark.parametrize("n_features", [2, 3, 4, 10, 20, 64, 784])
+def test_the_suggested_code_is_narrower_than_the_samples(n_features):
+    for name in ("autoencoder", "denoising", "stacked", "variational", "dbn", "aae"):
+        suggested = suggest(METHODS[name], 1500, (n_features,), True)
+        code = suggested["code"] if "code" in suggested else suggested["hidden"][-1]
+        assert 1 <= code < n_features

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minienc.training.clustering_metrics import (
@@ -36,7 +36,6 @@ def test_purity_is_the_best_accuracy_when_names_may_repeat(pairs):
     assert purity(y, np.arange(len(y))) == 1
 
 
-@settings(deadline=None)  # the first import of scikit-learn
 @given(labels)
 def test_information_and_pairs_are_scikit_learns(pairs):
     metrics = pytest.importorskip("sklearn.metrics")
@@ -46,7 +45,6 @@ def test_information_and_pairs_are_scikit_learns(pairs):
     assert adjusted_rand_index(y, c) == pytest.approx(metrics.adjusted_rand_score(y, c), abs=1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**32 - 1), st.booleans())
 def test_the_assignment_is_scipys(n, m, seed, level):
     optimize = pytest.importorskip("scipy.optimize")

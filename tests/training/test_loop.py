@@ -120,7 +120,9 @@ REFUSED = {
     "batch_size is 64, larger than the 50 training samples": lambda m: m.fit(X, X, batch_size=64),
     "batch_size is 0": lambda m: m.fit(X, X, batch_size=0),
     "epochs is -1": lambda m: m.fit(X, X, epochs=-1),
-    "x is a list of numbers": lambda m: m.fit(X.tolist(), X),
+    "x is a list of parts of different shapes ((6,), (5,))": lambda m: m.fit(
+        [*X.tolist()[:-1], [0.0] * 5], X
+    ),
     "x has no samples": lambda m: m.fit(X[:0], X[:0]),
     "fit: y is missing": lambda m: m.fit(X),
     "Python objects": lambda m: m.fit(X.astype(object), X),

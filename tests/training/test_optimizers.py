@@ -182,7 +182,7 @@ def test_an_optimizer_belongs_to_one_model():
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: SGD(0),
+        lambda: SGD(-0.1),
         lambda: Adam(float("nan")),
         lambda: Adam(beta_1=1.0),
         lambda: SGD(momentum=-0.1),

@@ -1,0 +1,92 @@
+"""``config.json``: read by one schema, so that whatever is wrong with it is one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minienc.pretraining import METHODS, Pretrainer
+from minienc.runs.settings import make_method, method_parameters
+from minienc.training.archives import damage_is_told, parse_json, short, take, take_all
+
+_MOST = 1 << 20  # bytes: a config.json has a few thousand
+_WORD = (str, type(None))
+KINDS: dict[str, Any] = {  # of the settings that every run has
+    "data": str,
+    "data_dir": _WORD,
+    "method": str,
+    "seeds": int,
+    "seed": int,
+    "dtype": str,
+    "device": str,
+    "scale": (float, type(None)),  # from here on, how the data are read
+    "grey": bool,
+    "resize": _WORD,
+    "crop": bool,
+    "label_column": _WORD,
+    "drop": list,
+    "standardise": bool,
+}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no run's, or what stands in its config.json is not what a run has written.
+    """
+    return read_whole_config(folder)["settings"]
+
+
+def read_whole_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run, "settings", and what else it has noted of its data."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a run folder: it has no config.json")
+    with damage_is_told(path, "it"):
+        if path.stat().st_size > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} bytes")
+        config = parse_json(path.read_bytes())
+        check_settings_kinds(take(config, "settings", dict, "it"))
+        return {"preprocessing": {}, "fingerprint": None, **config}
+
+
+def check_settings_kinds(settings: dict[str, Any]) -> None:
+    """Refuse settings that lack something, or that hold what no option can be."""
+    for name, kinds in KINDS.items():
+        take(settings, name, kinds, "settings")
+    method = settings["method"]
+    if method not in METHODS:
+        raise ValueError(f"settings: 'method' is {short(method)}, expected {', '.join(METHODS)}")
+    if settings["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"settings: 'dtype' is {short(settings['dtype'])}, expected float32")
+    if any(k < 1 for k in take_all(settings, "labels", int, "settings")):
+        raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
+    if settings["seeds"] < 1 or settings["seed"] < 0:
+        raise ValueError("settings: 'seeds' must be at least 1, and 'seed' at least 0")
+    take_all(settings, "drop", str, "settings")
+    for name, default in method_parameters(method).items():
+        take(settings, name, _kinds(default), "settings")
+        if isinstance(settings[name], list):
+            take_all(settings, name, (int, float), "settings")
+
+
+def _kinds(default: Any) -> Any:
+    """What may stand in the place of a parameter's default."""
+    if isinstance(default, bool):
+        return bool
+    if isinstance(default, int):
+        return int
+    if isinstance(default, float):
+        return float
+    if isinstance(default, (tuple, list)):
+        return list
+    return (str, int, float, list, type(None))  # a word, or what None stands for
+
+
+def made_from_config(settings: dict[str, Any], quiet: bool, folder: Path) -> Pretrainer:
+    """The method that checked settings describe; what it refuses is said of config.json."""
+    with damage_is_told(folder / "config.json", "a setting"):
+        return make_method(settings, quiet)

@@ -1,0 +1,1 @@
+"""Damaged files for everything that reads: ``make fuzz``, or ``python -m tests.fuzz --help``."""

@@ -1,0 +1,109 @@
+"""The readers, a line each: whole files, and what reads them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minienc.data import load_dataset, read_csv, read_idx, read_image_folder, read_npy, read_npz
+from tests.fuzz import archives
+from tests.fuzz.frame import Target
+
+X = np.arange(24, dtype=np.float32).reshape(4, 6) / 7
+IMAGES = np.arange(4 * 30, dtype=np.uint8).reshape(4, 5, 6)
+
+
+def _saved(save: Callable[..., Any], *args: Any, **kwargs: Any) -> bytes:
+    file = io.BytesIO()
+    save(file, *args, **kwargs)
+    return file.getvalue()
+
+
+def _npy() -> list[bytes]:
+    return [_saved(np.save, x) for x in (X, IMAGES, X.astype(">f8"), X.T, X.astype("i8"))]
+
+
+def _npz() -> list[bytes]:
+    y = np.array([0, 1, 2, 1])
+    sets = [{"x": X, "y": y}, {"x_train": IMAGES, "x_test": IMAGES[:2]}]
+    return [_saved(save, **s) for s in sets for save in (np.savez, np.savez_compressed)]
+
+
+def _in_npz(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content)
+    return file.getvalue()
+
+
+def _idx() -> list[bytes]:
+    pixels = struct.pack(">4B3I", 0, 0, 8, 3, *IMAGES.shape) + IMAGES.tobytes()
+    return [pixels, struct.pack(">4B2I", 0, 0, 13, 2, *X.shape) + X.astype(">f4").tobytes()]
+
+
+def _csv() -> list[bytes]:
+    texts = [
+        "a,label,b\n1.5,3,2\n4,0,-5e3\n",
+        "# label,p\n1,.5\n0,.75\n",
+        'class;b\n"cat, grey";1,5\nant;2\n',
+        ",a\n0,1\n1,2\n",
+        '"a" "b"\n"x" 1 2\n"y" 3 4\n',
+        "0,1,2,3\n7,0,255,9\n",
+    ]
+    return [*(t.encode() for t in texts), *(t.encode("utf-16") for t in texts[:2])]
+
+
+def _images() -> list[bytes]:
+    from PIL import Image
+
+    colour = Image.fromarray(np.stack([IMAGES[0]] * 3, axis=-1))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = [_saved(colour.save, f) for f in ("PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP")]
+    more = [_saved(colour.convert(mode).save, "PNG") for mode in ("L", "P", "RGBA", "1")]
+    return [*files, *more, _saved(colour.save, "JPEG", exif=exif)]
+
+
+def _loaded(path: Path) -> None:
+    """Whatever it is, what comes out is finite."""
+    dataset = load_dataset(path)
+    assert np.isfinite(np.asarray(dataset.x)).all()
+    assert dataset.y is None or 0 <= dataset.y.min() <= dataset.y.max() < 100_000
+
+
+def _all() -> list[bytes]:
+    return [*_npy(), *_npz(), *_idx(), *_csv(), *(gzip.compress(x, mtime=0) for x in _csv())]
+
+
+TARGETS = {
+    "npy": Target(_npy, read_npy),
+    "npz": Target(_npz, read_npz),
+    "npz-inside": Target(_npy, read_npz, wrap=_in_npz),
+    "idx": Target(_idx, read_idx),
+    "idx-gz": Target(lambda: [gzip.compress(x, mtime=0) for x in _idx()], read_idx),
+    "idx-in-gz": Target(_idx, read_idx, wrap=gzip.compress),
+    "csv": Target(_csv, read_csv),
+    "csv-in-gz": Target(_csv, read_csv, wrap=gzip.compress),
+    "images": Target(_images, lambda path: read_image_folder(path.parent), name="a.png"),
+    "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
+    "load_dataset": Target(_all, _loaded),
+}
+
+
+def _archive(target: str) -> Target:
+    """One of those that refuse or return by themselves; what they raise is a fault."""
+    return Target(
+        lambda: archives.seeds(target),
+        lambda path: archives.TARGETS[target](path.read_bytes()),
+        change=lambda rng, files: archives.altered(rng.choice(files), rng),
+    )
+
+
+TARGETS |= {name: _archive(name) for name in archives.TARGETS}
