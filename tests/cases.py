@@ -182,6 +182,41 @@ def _spectral_normalization(rng: np.random.Generator) -> Iterator[Case]:
         yield (_normal(rng, *shape), u / np.sqrt((u * u).sum())), {}
 
 
+def _embedding(rng: np.random.Generator) -> Iterator[Case]:
+    """Ids that occur twice, that never occur, of no axes, of none."""
+    for ids in ([[1, 4, 1], [0, 1, 1]], [2], [], 3):
+        yield (np.array(ids, dtype=int), _normal(rng, 5, 3)), {}
+
+
+def _recurrent(gates: int, biases: int, states: int) -> Callable:
+    """With and without biases and first states; lengths of none, some and all steps."""
+
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        N, T, D, M = 3, 4, 2, 3
+        x, W, U = _normal(rng, N, T, D), _normal(rng, D, gates * M), _normal(rng, M, gates * M)
+        b = tuple(_normal(rng, gates * M) for _ in range(biases))
+        first = tuple(_normal(rng, N, M) for _ in range(states))
+        yield (x, W, U), {}
+        yield (x, W, U, *b, *first), {}
+        yield (x, W, U, *b, *first, np.array([4, 2, 0])), {}
+        yield (x, W, U, *b, *[None] * states, np.array([1, 4, 3])), {}
+        yield (x[:1, :1], W, U, *[None] * biases, *[h[:1] for h in first]), {}
+        yield (x[:0], W, U, *b), {}
+
+    return cases
+
+
+def _recurrent_step(gates: int, biases: int, states: int) -> Callable:
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        for n in (3, 1, 0):
+            x, h = _normal(rng, n, 2), [_normal(rng, n, 3) for _ in range(states)]
+            weights = _normal(rng, 2, gates * 3), _normal(rng, 3, gates * 3)
+            yield (x, *h, *weights, *(_normal(rng, gates * 3) for _ in range(biases))), {}
+            yield (x, *h, *weights), {}
+
+    return cases
+
+
 CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
     "leaky_relu_forward": _with_option(negative_slope=0.05),
@@ -259,6 +294,13 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "nearest_code_forward": lambda rng: iter(
         [((_normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (6, 1, 0)]
     ),
+    "embedding_forward": _embedding,
+    "rnn_step_forward": _recurrent_step(1, 1, 1),
+    "rnn_forward": _recurrent(1, 1, 1),
+    "lstm_step_forward": _recurrent_step(4, 1, 2),
+    "lstm_forward": _recurrent(4, 1, 2),
+    "gru_step_forward": _recurrent_step(3, 2, 1),
+    "gru_forward": _recurrent(3, 2, 1),
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }
@@ -269,6 +311,11 @@ FORWARDS = sorted(name for name in REGISTRY if name.endswith("_forward"))
 def all_cases(name: str) -> list[Case]:
     """Every case of one forward, always the same."""
     return list(CASES[name](np.random.default_rng(0)))
+
+
+def parts(y: Any) -> tuple:
+    """What a forward returned, one after the other: several outputs are a tuple."""
+    return y if isinstance(y, tuple) else (y,)
 
 
 def call(function: Any, arguments: tuple, options: dict[str, Any]) -> Any:

@@ -12,8 +12,11 @@ from minienc.functions.clustering import *
 from minienc.functions.contraction import *
 from minienc.functions.convolution import *
 from minienc.functions.dense import *
+from minienc.functions.embedding import *
 from minienc.functions.energy import *
+from minienc.functions.gru import *
 from minienc.functions.losses import *
+from minienc.functions.lstm import *
 from minienc.functions.merging import *
 from minienc.functions.noise import *
 from minienc.functions.normalization import *
@@ -21,6 +24,7 @@ from minienc.functions.optimizers import *
 from minienc.functions.penalties import *
 from minienc.functions.pooling import *
 from minienc.functions.quantization import *
+from minienc.functions.recurrent import *
 from minienc.functions.slopes import *
 from minienc.functions.sparsity import *
 from minienc.functions.variational import *
