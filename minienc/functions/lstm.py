@@ -56,7 +56,7 @@ def _lstm_cell(z, c):
 
 
 def _lstm_cell_backward(dh, dc_new, cell):
-    """(dz (N, 4 M), dc (N, M)): s' = s (1 - s) and tanh' = 1 - tanh^2, from the gates themselves."""
+    """(dz (N, 4 M), dc (N, M)): by s' = s (1 - s), tanh' = 1 - tanh^2."""
     (i, f, g, o), c, t = cell
     do = dh * t  # (6) was h = o t
     dt = dh * o  # (6)
