@@ -58,7 +58,7 @@ def test_the_core_stays_small():
     than three and no function longer than one (but for ``gradcheck``, which explains its
     arguments)."""
     lines = {path: path.read_text(encoding="utf-8").splitlines() for path in CORE}
-    assert sum(map(len, lines.values())) <= 1100
+    assert sum(map(len, lines.values())) <= 1120
     assert max(map(len, lines.values())) <= 200
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
