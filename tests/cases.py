@@ -217,6 +217,67 @@ def _recurrent_step(gates: int, biases: int, states: int) -> Callable:
     return cases
 
 
+def _attention(rng: np.random.Generator) -> Iterator[Case]:
+    """Few and many keys; masks of all kinds, and one under which a query sees nothing."""
+    for lead in [(2,), (2, 3), ()]:
+        yield (_normal(rng, *lead, 3, 4), _normal(rng, *lead, 5, 4), _normal(rng, *lead, 5, 2)), {}
+    q, k, v = _normal(rng, 2, 3, 4, 3), _normal(rng, 2, 3, 5, 3), _normal(rng, 2, 3, 5, 2)
+    yield (q, k, v), {"causal": True}
+    yield (q, k, v, np.array([5, 0])), {}
+    yield (q, k, v, np.array([2, 4]), rng.random((4, 5)) < 0.6), {"causal": True}
+    yield (
+        (
+            q,
+            k,
+            v,
+            None,
+            np.array([[True] * 5, [False] * 5, [True] * 5, [False, True] * 2 + [True]]),
+        ),
+        {},
+    )
+    yield (q[:0], k[:0], v[:0]), {"causal": True}
+
+
+def _positions(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(2,), (), (2, 3)]:
+        yield (_normal(rng, *lead, 3, 4), _normal(rng, 5, 4)), {"start": len(lead)}
+    yield (_normal(rng, 2, 5, 4), _normal(rng, 5, 4)), {}
+
+
+def _rms_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(5,), (2, 3), (), (0,)]:
+        yield (_normal(rng, *lead, 4), _normal(rng, 4)), {}
+    yield (_normal(rng, 3, 4),), {"epsilon": 0.5}
+
+
+def _conv1d(rng: np.random.Generator) -> Iterator[Case]:
+    for activation in ("identity", "tanh", "gelu", "softmax"):
+        yield (
+            (_normal(rng, 2, 5, 2), _normal(rng, 3, 2, 3), _normal(rng, 3)),
+            {
+                "activation": activation,
+                "padding": "same",
+            },
+        )
+    for padding in ("valid", "same", "causal"):
+        for strides, dilation in [(1, 1), (2, 1), (1, 2), (3, 2)]:
+            yield (
+                (_normal(rng, 2, 7, 2), _normal(rng, 2, 2, 3)),
+                {
+                    "strides": strides,
+                    "padding": padding,
+                    "dilation_rate": dilation,
+                },
+            )
+    yield (_normal(rng, 0, 3, 2), _normal(rng, 2, 2, 2)), {}
+
+
+def _pooling1d(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 3, 4, 2),), {}
+    yield (_normal(rng, 3, 4, 2), np.array([4, 0, 2])), {}
+    yield (_normal(rng, 0, 4, 2),), {}
+
+
 CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
     "leaky_relu_forward": _with_option(negative_slope=0.05),
@@ -301,6 +362,18 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "lstm_forward": _recurrent(4, 1, 2),
     "gru_step_forward": _recurrent_step(3, 2, 1),
     "gru_forward": _recurrent(3, 2, 1),
+    "attention_forward": _attention,
+    "add_positions_forward": _positions,
+    "rotary_forward": lambda rng: iter(
+        [((_normal(rng, *lead, 3, 4),), {"start": len(lead)}) for lead in [(2,), (), (2, 3), (0,)]]
+    ),
+    "rms_normalization_forward": _rms_normalization,
+    "swiglu_forward": lambda rng: iter(
+        [((_normal(rng, *lead, 4),), {}) for lead in [(3,), (), (0,), (2, 3)]]
+    ),
+    "conv1d_forward": _conv1d,
+    "global_average_pooling1d_forward": _pooling1d,
+    "global_max_pooling1d_forward": _pooling1d,
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }
