@@ -82,6 +82,17 @@ def _labels(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(0, shape[-1], shape[:-1])
 
 
+def _sparse_crossentropy(rng: np.random.Generator) -> Iterator[Case]:
+    """As the other losses; and with labels that do not count, and smoothed ones."""
+    yield from _loss(_probabilities, _labels, logits=True)(rng)
+    labels = np.array([[0, -1, 2], [-1, -1, 1]])
+    for options in ({"ignore_class": -1}, {"label_smoothing": 0.1}, {"from_logits": True}):
+        options = {"ignore_class": -1, **options}
+        yield (_probabilities(rng, 2, 3, 4), labels, None), options
+        yield (_probabilities(rng, 2, 3, 4), labels, None), {**options, "reduction": "sum"}
+    yield (_normal(rng, 2, 4), np.array([3, 0]), None), {"label_smoothing": 0.3, "from_logits": True}
+
+
 def _noise(strength: float) -> Callable[[np.random.Generator], Iterator[Case]]:
     def cases(rng: np.random.Generator) -> Iterator[Case]:
         yield (_normal(rng, 4, 3), strength), {}
@@ -288,7 +299,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "kl_divergence_forward": _loss(_probabilities, _probabilities, logits=False),
     "binary_crossentropy_forward": _loss(_uniform, _uniform, logits=True, last_axis=False),
     "categorical_crossentropy_forward": _loss(_probabilities, _probabilities, logits=True),
-    "sparse_categorical_crossentropy_forward": _loss(_probabilities, _labels, logits=True),
+    "sparse_categorical_crossentropy_forward": _sparse_crossentropy,
     "dropout_forward": _noise(0.4),
     "masking_noise_forward": _noise(0.4),
     "salt_and_pepper_noise_forward": _noise(0.4),
