@@ -90,7 +90,10 @@ def _sparse_crossentropy(rng: np.random.Generator) -> Iterator[Case]:
         options = {"ignore_class": -1, **options}
         yield (_probabilities(rng, 2, 3, 4), labels, None), options
         yield (_probabilities(rng, 2, 3, 4), labels, None), {**options, "reduction": "sum"}
-    yield (_normal(rng, 2, 4), np.array([3, 0]), None), {"label_smoothing": 0.3, "from_logits": True}
+    yield (
+        (_normal(rng, 2, 4), np.array([3, 0]), None),
+        {"label_smoothing": 0.3, "from_logits": True},
+    )
 
 
 def _noise(strength: float) -> Callable[[np.random.Generator], Iterator[Case]]:

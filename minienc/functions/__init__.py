@@ -30,6 +30,7 @@ from minienc.functions.pooling1d import *
 from minienc.functions.positions import *
 from minienc.functions.quantization import *
 from minienc.functions.recurrent import *
+from minienc.functions.reversing import *
 from minienc.functions.rms_normalization import *
 from minienc.functions.slopes import *
 from minienc.functions.sparsity import *

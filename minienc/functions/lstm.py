@@ -123,7 +123,8 @@ def lstm_step_backward(dy, cache: LstmStepCache):
         db is None where there was no b.
     """
     of_x, of_h, cell = cache
-    dz, dc = _lstm_cell_backward(*dy, cell)  # (3) was y = the cell of zx + zh and c
+    dh, dc = dy
+    dz, dc = _lstm_cell_backward(dh, dc, cell)  # (3) was y = the cell of zx + zh and c
     dh, dU, _ = dense_backward(dz, of_h)  # (2) was zh = h U
     dx, dW, db = dense_backward(dz, of_x)  # (1) was zx = x W + b
     return dx, dh, dc, dW, dU, db
