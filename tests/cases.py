@@ -252,6 +252,17 @@ def _attention(rng: np.random.Generator) -> Iterator[Case]:
     yield (q[:0], k[:0], v[:0]), {"causal": True}
 
 
+def _multi_head_attention(rng: np.random.Generator) -> Iterator[Case]:
+    x, c = _normal(rng, 2, 3, 4), _normal(rng, 2, 5, 3)
+    own = [_normal(rng, 4, 4), _normal(rng, 4, 4), _normal(rng, 4, 6), _normal(rng, 6, 3)]
+    other = [own[0], _normal(rng, 3, 4), _normal(rng, 3, 6), own[3]]
+    biases = [_normal(rng, n) for n in (4, 4, 6, 3)]
+    yield (x, None, *own, *biases), {"num_heads": 2, "causal": True, "rotary": True}
+    yield (x, c, *other, *biases), {"num_heads": 2, "lengths": np.array([5, 2])}
+    yield (x, c, *other), {"rotary": True}
+    yield (x, None, *own), {"mask": rng.random((2, 1, 3, 3)) < 0.7}
+
+
 def _positions(rng: np.random.Generator) -> Iterator[Case]:
     for lead in [(2,), (), (2, 3)]:
         yield (_normal(rng, *lead, 3, 4), _normal(rng, 5, 4)), {"start": len(lead)}
@@ -378,9 +389,11 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "gru_forward": _recurrent(3, 2, 1),
     "attention_forward": _attention,
     "add_positions_forward": _positions,
+    "multi_head_attention_forward": _multi_head_attention,
     "rotary_forward": lambda rng: iter(
         [((_normal(rng, *lead, 3, 4),), {"start": len(lead)}) for lead in [(2,), (), (2, 3), (0,)]]
     ),
+    "reverse_forward": _pooling1d,
     "rms_normalization_forward": _rms_normalization,
     "swiglu_forward": lambda rng: iter(
         [((_normal(rng, *lead, 4),), {}) for lead in [(3,), (), (0,), (2, 3)]]

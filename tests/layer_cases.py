@@ -26,6 +26,11 @@ def _two(layer: Layer) -> Callable[[Any], Any]:
     return lambda x: layer([x, Dense(6, "tanh", seed=3)(x)])
 
 
+def _of_a_context(x: Any) -> Any:
+    context = L.GRU(4, return_sequences=True, seed=2)(x)
+    return L.MultiHeadAttention(3, 2, 1, 4, use_bias=False, seed=1)([x, context])
+
+
 # Each is called anew for each model, with a tensor of samples of this shape.
 OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "Activation": lambda x: L.Activation("gelu")(x),
@@ -44,6 +49,7 @@ OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "KSparse": lambda x: L.KSparse(3)(x),
     "LayerNormalization": lambda x: L.LayerNormalization()(x),
     "LayerNormalization unscaled": lambda x: L.LayerNormalization(scale=False)(x),
+    "RMSNormalization": lambda x: L.RMSNormalization()(x),
     "MaskingNoise": lambda x: L.MaskingNoise(0.4)(x),
     "Reshape": lambda x: L.Reshape((3, 2))(x),
     "SaltAndPepperNoise": lambda x: L.SaltAndPepperNoise(0.4)(x),
@@ -69,6 +75,10 @@ OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "GRU all": lambda x: L.GRU(4, return_sequences=True, use_bias=False, seed=1)(x),
     "LSTM": lambda x: L.LSTM(4, seed=1, kernel_regularizer="l2")(x),
     "LSTM all": lambda x: L.LSTM(4, return_sequences=True, seed=1)(x),
+    "MultiHeadAttention": lambda x: L.MultiHeadAttention(2, 4, causal=True, rotary=True, seed=1)(x),
+    "MultiHeadAttention of a context": lambda x: L.MultiHeadAttention(
+        3, 2, 1, 4, use_bias=False, seed=1
+    )([x, L.GRU(4, return_sequences=True, seed=2)(x)]),
     "PositionEmbedding": lambda x: L.PositionEmbedding(seed=1)(x),
     "Reverse": lambda x: L.Reverse()(x),
     "SimpleRNN": lambda x: L.SimpleRNN(4, "softplus", seed=1)(x),

@@ -3,6 +3,7 @@
 Each file says what of it is public; here stand the files.
 """
 
+from minienc.layers.attention import *
 from minienc.layers.base import *
 from minienc.layers.centroids import *
 from minienc.layers.convolution import *
@@ -17,6 +18,7 @@ from minienc.layers.recurrent import *
 from minienc.layers.sequences import *
 from minienc.layers.shaping import *
 from minienc.layers.sparsity import *
+from minienc.layers.spectral_normalization import *
 from minienc.layers.symbolic import *
 
 __all__ = [name for name in dir() if name[0].isupper()]

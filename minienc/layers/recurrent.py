@@ -200,7 +200,8 @@ class _Recurrent(Layer):
         dys = dy if isinstance(dy, tuple) else (dy,)
         found: list[Any] = [None, *dys[1:], *[None] * (len(forms) - max(len(dys), 1))]
         place = 0 if self.return_sequences else 1
-        found[place] = dys[0] if found[place] is None else found[place] + dys[0]
+        if dys[0] is not None:
+            found[place] = dys[0] if found[place] is None else found[place] + dys[0]
         xp = get_array_module(*dys)
         zeros = [xp.zeros(f.shape, dtype=f.dtype) for f in forms]
         return tuple(z if d is None else d for d, z in zip(found, zeros, strict=True))
