@@ -82,6 +82,20 @@ def _labels(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(0, shape[-1], shape[:-1])
 
 
+def _sparse_crossentropy(rng: np.random.Generator) -> Iterator[Case]:
+    """As the other losses; and with labels that do not count, and smoothed ones."""
+    yield from _loss(_probabilities, _labels, logits=True)(rng)
+    labels = np.array([[0, -1, 2], [-1, -1, 1]])
+    for options in ({"ignore_class": -1}, {"label_smoothing": 0.1}, {"from_logits": True}):
+        options = {"ignore_class": -1, **options}
+        yield (_probabilities(rng, 2, 3, 4), labels, None), options
+        yield (_probabilities(rng, 2, 3, 4), labels, None), {**options, "reduction": "sum"}
+    yield (
+        (_normal(rng, 2, 4), np.array([3, 0]), None),
+        {"label_smoothing": 0.3, "from_logits": True},
+    )
+
+
 def _noise(strength: float) -> Callable[[np.random.Generator], Iterator[Case]]:
     def cases(rng: np.random.Generator) -> Iterator[Case]:
         yield (_normal(rng, 4, 3), strength), {}
@@ -182,6 +196,113 @@ def _spectral_normalization(rng: np.random.Generator) -> Iterator[Case]:
         yield (_normal(rng, *shape), u / np.sqrt((u * u).sum())), {}
 
 
+def _embedding(rng: np.random.Generator) -> Iterator[Case]:
+    """Ids that occur twice, that never occur, of no axes, of none."""
+    for ids in ([[1, 4, 1], [0, 1, 1]], [2], [], 3):
+        yield (np.array(ids, dtype=int), _normal(rng, 5, 3)), {}
+
+
+def _recurrent(gates: int, biases: int, states: int) -> Callable:
+    """With and without biases and first states; lengths of none, some and all steps."""
+
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        N, T, D, M = 3, 4, 2, 3
+        x, W, U = _normal(rng, N, T, D), _normal(rng, D, gates * M), _normal(rng, M, gates * M)
+        b = tuple(_normal(rng, gates * M) for _ in range(biases))
+        first = tuple(_normal(rng, N, M) for _ in range(states))
+        yield (x, W, U), {}
+        yield (x, W, U, *b, *first), {}
+        yield (x, W, U, *b, *first, np.array([4, 2, 0])), {}
+        yield (x, W, U, *b, *[None] * states, np.array([1, 4, 3])), {}
+        yield (x[:1, :1], W, U, *[None] * biases, *[h[:1] for h in first]), {}
+        yield (x[:0], W, U, *b), {}
+
+    return cases
+
+
+def _recurrent_step(gates: int, biases: int, states: int) -> Callable:
+    def cases(rng: np.random.Generator) -> Iterator[Case]:
+        for n in (3, 1, 0):
+            x, h = _normal(rng, n, 2), [_normal(rng, n, 3) for _ in range(states)]
+            weights = _normal(rng, 2, gates * 3), _normal(rng, 3, gates * 3)
+            yield (x, *h, *weights, *(_normal(rng, gates * 3) for _ in range(biases))), {}
+            yield (x, *h, *weights), {}
+
+    return cases
+
+
+def _attention(rng: np.random.Generator) -> Iterator[Case]:
+    """Few and many keys; masks of all kinds, and one under which a query sees nothing."""
+    for lead in [(2,), (2, 3), ()]:
+        yield (_normal(rng, *lead, 3, 4), _normal(rng, *lead, 5, 4), _normal(rng, *lead, 5, 2)), {}
+    q, k, v = _normal(rng, 2, 3, 4, 3), _normal(rng, 2, 3, 5, 3), _normal(rng, 2, 3, 5, 2)
+    yield (q, k, v), {"causal": True}
+    yield (q, k, v, np.array([5, 0])), {}
+    yield (q, k, v, np.array([2, 4]), rng.random((4, 5)) < 0.6), {"causal": True}
+    yield (
+        (
+            q,
+            k,
+            v,
+            None,
+            np.array([[True] * 5, [False] * 5, [True] * 5, [False, True] * 2 + [True]]),
+        ),
+        {},
+    )
+    yield (q[:0], k[:0], v[:0]), {"causal": True}
+
+
+def _multi_head_attention(rng: np.random.Generator) -> Iterator[Case]:
+    x, c = _normal(rng, 2, 3, 4), _normal(rng, 2, 5, 3)
+    own = [_normal(rng, 4, 4), _normal(rng, 4, 4), _normal(rng, 4, 6), _normal(rng, 6, 3)]
+    other = [own[0], _normal(rng, 3, 4), _normal(rng, 3, 6), own[3]]
+    biases = [_normal(rng, n) for n in (4, 4, 6, 3)]
+    yield (x, None, *own, *biases), {"num_heads": 2, "causal": True, "rotary": True}
+    yield (x, c, *other, *biases), {"num_heads": 2, "lengths": np.array([5, 2])}
+    yield (x, c, *other), {"rotary": True}
+    yield (x, None, *own), {"mask": rng.random((2, 1, 3, 3)) < 0.7}
+
+
+def _positions(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(2,), (), (2, 3)]:
+        yield (_normal(rng, *lead, 3, 4), _normal(rng, 5, 4)), {"start": len(lead)}
+    yield (_normal(rng, 2, 5, 4), _normal(rng, 5, 4)), {}
+
+
+def _rms_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(5,), (2, 3), (), (0,)]:
+        yield (_normal(rng, *lead, 4), _normal(rng, 4)), {}
+    yield (_normal(rng, 3, 4),), {"epsilon": 0.5}
+
+
+def _conv1d(rng: np.random.Generator) -> Iterator[Case]:
+    for activation in ("identity", "tanh", "gelu", "softmax"):
+        yield (
+            (_normal(rng, 2, 5, 2), _normal(rng, 3, 2, 3), _normal(rng, 3)),
+            {
+                "activation": activation,
+                "padding": "same",
+            },
+        )
+    for padding in ("valid", "same", "causal"):
+        for strides, dilation in [(1, 1), (2, 1), (1, 2), (3, 2)]:
+            yield (
+                (_normal(rng, 2, 7, 2), _normal(rng, 2, 2, 3)),
+                {
+                    "strides": strides,
+                    "padding": padding,
+                    "dilation_rate": dilation,
+                },
+            )
+    yield (_normal(rng, 0, 3, 2), _normal(rng, 2, 2, 2)), {}
+
+
+def _pooling1d(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 3, 4, 2),), {}
+    yield (_normal(rng, 3, 4, 2), np.array([4, 0, 2])), {}
+    yield (_normal(rng, 0, 4, 2),), {}
+
+
 CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     **{forward.__name__: _elementwise for forward in ACTIVATIONS.values()},
     "leaky_relu_forward": _with_option(negative_slope=0.05),
@@ -192,7 +313,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "kl_divergence_forward": _loss(_probabilities, _probabilities, logits=False),
     "binary_crossentropy_forward": _loss(_uniform, _uniform, logits=True, last_axis=False),
     "categorical_crossentropy_forward": _loss(_probabilities, _probabilities, logits=True),
-    "sparse_categorical_crossentropy_forward": _loss(_probabilities, _labels, logits=True),
+    "sparse_categorical_crossentropy_forward": _sparse_crossentropy,
     "dropout_forward": _noise(0.4),
     "masking_noise_forward": _noise(0.4),
     "salt_and_pepper_noise_forward": _noise(0.4),
@@ -259,6 +380,27 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "nearest_code_forward": lambda rng: iter(
         [((_normal(rng, n, 3), _normal(rng, 4, 3)), {}) for n in (6, 1, 0)]
     ),
+    "embedding_forward": _embedding,
+    "rnn_step_forward": _recurrent_step(1, 1, 1),
+    "rnn_forward": _recurrent(1, 1, 1),
+    "lstm_step_forward": _recurrent_step(4, 1, 2),
+    "lstm_forward": _recurrent(4, 1, 2),
+    "gru_step_forward": _recurrent_step(3, 2, 1),
+    "gru_forward": _recurrent(3, 2, 1),
+    "attention_forward": _attention,
+    "add_positions_forward": _positions,
+    "multi_head_attention_forward": _multi_head_attention,
+    "rotary_forward": lambda rng: iter(
+        [((_normal(rng, *lead, 3, 4),), {"start": len(lead)}) for lead in [(2,), (), (2, 3), (0,)]]
+    ),
+    "reverse_forward": _pooling1d,
+    "rms_normalization_forward": _rms_normalization,
+    "swiglu_forward": lambda rng: iter(
+        [((_normal(rng, *lead, 4),), {}) for lead in [(3,), (), (0,), (2, 3)]]
+    ),
+    "conv1d_forward": _conv1d,
+    "global_average_pooling1d_forward": _pooling1d,
+    "global_max_pooling1d_forward": _pooling1d,
     "l1_penalty_forward": _penalty,
     "l2_penalty_forward": _penalty,
 }
@@ -269,6 +411,11 @@ FORWARDS = sorted(name for name in REGISTRY if name.endswith("_forward"))
 def all_cases(name: str) -> list[Case]:
     """Every case of one forward, always the same."""
     return list(CASES[name](np.random.default_rng(0)))
+
+
+def parts(y: Any) -> tuple:
+    """What a forward returned, one after the other: several outputs are a tuple."""
+    return y if isinstance(y, tuple) else (y,)
 
 
 def call(function: Any, arguments: tuple, options: dict[str, Any]) -> Any:

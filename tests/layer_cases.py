@@ -14,7 +14,7 @@ from minienc import layers as L
 from minienc.layers import Conv2D, Dense, Input, Layer
 from minienc.models import Model
 
-ROWS, IMAGES = (6,), (4, 6, 2)  # the shapes of a sample
+ROWS, IMAGES, SEQUENCES = (6,), (4, 6, 2), (5, 3)  # the shapes of a sample
 
 
 def _tied(x: Any) -> Any:
@@ -24,6 +24,11 @@ def _tied(x: Any) -> Any:
 
 def _two(layer: Layer) -> Callable[[Any], Any]:
     return lambda x: layer([x, Dense(6, "tanh", seed=3)(x)])
+
+
+def _of_a_context(x: Any) -> Any:
+    context = L.GRU(4, return_sequences=True, seed=2)(x)
+    return L.MultiHeadAttention(3, 2, 1, 4, use_bias=False, seed=1)([x, context])
 
 
 # Each is called anew for each model, with a tensor of samples of this shape.
@@ -44,6 +49,7 @@ OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "KSparse": lambda x: L.KSparse(3)(x),
     "LayerNormalization": lambda x: L.LayerNormalization()(x),
     "LayerNormalization unscaled": lambda x: L.LayerNormalization(scale=False)(x),
+    "RMSNormalization": lambda x: L.RMSNormalization()(x),
     "MaskingNoise": lambda x: L.MaskingNoise(0.4)(x),
     "Reshape": lambda x: L.Reshape((3, 2))(x),
     "SaltAndPepperNoise": lambda x: L.SaltAndPepperNoise(0.4)(x),
@@ -60,13 +66,36 @@ OF_IMAGES: dict[str, Callable[[Any], Any]] = {
     "Patches": lambda x: L.Patches(2, 1, "same")(x),
     "UpSampling2D": lambda x: L.UpSampling2D((2, 3))(x),
 }
-LAYERS = OF_ROWS | OF_IMAGES
+OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
+    "Conv1D": lambda x: L.Conv1D(4, 2, padding="causal", activation="tanh", seed=1)(x),
+    "Conv1D dilated": lambda x: L.Conv1D(4, 2, dilation_rate=2, use_bias=False, seed=1)(x),
+    "GlobalAveragePooling1D": lambda x: L.GlobalAveragePooling1D()(x),
+    "GlobalMaxPooling1D": lambda x: L.GlobalMaxPooling1D()(x),
+    "GRU": lambda x: L.GRU(4, seed=1)(x),
+    "GRU all": lambda x: L.GRU(4, return_sequences=True, use_bias=False, seed=1)(x),
+    "LSTM": lambda x: L.LSTM(4, seed=1, kernel_regularizer="l2")(x),
+    "LSTM all": lambda x: L.LSTM(4, return_sequences=True, seed=1)(x),
+    "MultiHeadAttention": lambda x: L.MultiHeadAttention(2, 4, causal=True, rotary=True, seed=1)(x),
+    "MultiHeadAttention of a context": lambda x: L.MultiHeadAttention(
+        3, 2, 1, 4, use_bias=False, seed=1
+    )([x, L.GRU(4, return_sequences=True, seed=2)(x)]),
+    "PositionEmbedding": lambda x: L.PositionEmbedding(seed=1)(x),
+    "Reverse": lambda x: L.Reverse()(x),
+    "SimpleRNN": lambda x: L.SimpleRNN(4, "softplus", seed=1)(x),
+    "SimpleRNN state": lambda x: L.SimpleRNN(4, seed=1)(x, L.GRU(4, seed=2)(x)),
+    "SinusoidalPositions": lambda x: L.SinusoidalPositions()(x),
+    "TimeDistributed": lambda x: L.TimeDistributed(Dense(4, "tanh", seed=1))(x),
+    "TimeDistributed of state": lambda x: L.TimeDistributed(L.BatchNormalization())(x),
+    "TimeDistributed of noise": lambda x: L.TimeDistributed(L.Dropout(0.4))(x),
+}
+OF_INTEGERS = {"Embedding"}  # which have no gradient: tests/layers/test_sequences.py
+LAYERS = OF_ROWS | OF_IMAGES | OF_SEQUENCES
 # ``VectorQuantizer`` says that its gradient is not the true one: tests/layers/test_quantization.py
 STRAIGHT_THROUGH = {"VectorQuantizer"}
 
 
 def shape_for(name: str) -> tuple[int, ...]:
-    return IMAGES if name in OF_IMAGES else ROWS
+    return IMAGES if name in OF_IMAGES else SEQUENCES if name in OF_SEQUENCES else ROWS
 
 
 def layer_of(name: str, dtype: str = "float64") -> tuple[Layer, list[tuple[int, ...]]]:
@@ -78,6 +107,6 @@ def layer_of(name: str, dtype: str = "float64") -> tuple[Layer, list[tuple[int, 
 def model_with(name: str, dtype: str = "float64") -> Model:
     """The layer between two layers with weights, so that both gradients are needed."""
     x = Input(shape_for(name), dtype)
-    before = Conv2D(2, 1, seed=5) if name in OF_IMAGES else Dense(6, seed=5)
+    before = Conv2D(2, 1, seed=5) if name in OF_IMAGES else Dense(shape_for(name)[-1], seed=5)
     y = LAYERS[name](before(x))
     return Model(x, Dense(2, "tanh", seed=6)(L.Flatten()(y)))

@@ -18,8 +18,16 @@ from minienc import gallery, plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
 from minienc.functions import dense_forward
-from minienc.layers import Conv2D, Conv2DTranspose, Dense, Dropout, GaussianNoise, Input
-from minienc.layers.normalization import BatchNormalization, SpectralNormalization
+from minienc.layers import (
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Dropout,
+    GaussianNoise,
+    Input,
+    SpectralNormalization,
+)
 from minienc.models import Model
 from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY

@@ -26,7 +26,7 @@ from minienc.training.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from minienc.training.losses import LOSSES
 from minienc.training.optimizers import OPTIMIZERS, get_optimizer
 from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDecay
-from tests.cases import FORWARDS, all_cases, call
+from tests.cases import FORWARDS, all_cases, call, parts
 from tests.functions.test_gradients import cotangent
 from tests.guard_array import GuardArray, counting, to_guard
 from tests.layer_cases import LAYERS, model_with, shape_for
@@ -52,8 +52,8 @@ def check_function(name):
     for arguments, options in all_cases(name):
         y, cache = forward_and_backward(forward, arguments, options)
         g_y, g_cache = forward_and_backward(forward, to_guard(arguments), options)
-        assert isinstance(g_y, GuardArray)
-        for one, two in zip((y, *cache), (g_y, *g_cache), strict=True):
+        assert all(isinstance(part, GuardArray) for part in parts(g_y))
+        for one, two in zip((*parts(y), *cache), (*parts(g_y), *g_cache), strict=True):
             assert (one is None) == (two is None)
             if one is not None:
                 assert isinstance(two, GuardArray), f"{name} left the device"
@@ -62,8 +62,10 @@ def check_function(name):
 
 def forward_and_backward(forward, arguments, options):
     y, cache = call(forward, arguments, options)
-    dy = np.asarray(cotangent(to_numpy(y), np.random.default_rng(1)))
-    dy = to_guard(dy) if isinstance(y, GuardArray) else dy
+    here = tuple(map(to_numpy, y)) if isinstance(y, tuple) else to_numpy(y)
+    dy = cotangent(here, np.random.default_rng(1))
+    dy = dy if isinstance(dy, tuple) else np.asarray(dy)
+    dy = to_guard(dy) if isinstance(parts(y)[0], GuardArray) else dy
     gradients = forward.backward(dy, cache)
     return y, gradients if isinstance(gradients, tuple) else (gradients,)
 

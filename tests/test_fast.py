@@ -14,7 +14,7 @@ import pytest
 from minienc import primitive as module
 from minienc.functions import sigmoid_forward
 from minienc.primitive import REGISTRY, register_fast
-from tests.cases import FORWARDS, all_cases, call
+from tests.cases import FORWARDS, all_cases, call, parts
 from tests.functions.test_gradients import cotangent
 
 sigmoid_forward(np.zeros(1))  # opens the door: from here on, what fast/ has is registered
@@ -34,8 +34,12 @@ def outputs(result: Any) -> list:
 def forward_and_backward(name: str, arguments: tuple, options: dict) -> list:
     forward = REGISTRY[name]
     y, cache = call(forward, arguments, options)
-    dy = np.asarray(cotangent(y, np.random.default_rng(1)), dtype=y.dtype)
-    return [y, *outputs(forward.backward(dy, cache))]
+    dtype, dy = parts(y)[0].dtype, cotangent(y, np.random.default_rng(1))
+    if isinstance(dy, tuple):
+        dy = tuple(part.astype(dtype) for part in dy)
+    else:
+        dy = np.asarray(dy, dtype=dtype)
+    return [*parts(y), *outputs(forward.backward(dy, cache))]
 
 
 def compare(name: str, monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:

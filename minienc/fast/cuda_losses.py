@@ -144,9 +144,15 @@ def categorical_crossentropy_backward(dloss, cache: CategoricalCrossentropyCache
 
 @register_cuda
 def sparse_categorical_crossentropy_forward(
-    y, labels, sample_weight=None, from_logits=False, reduction="mean"
+    y,
+    labels,
+    sample_weight=None,
+    from_logits=False,
+    reduction="mean",
+    ignore_class=None,
+    label_smoothing=0.0,
 ):
-    if not _are_labels(labels):
+    if ignore_class is not None or label_smoothing or not _are_labels(labels):
         return NotImplemented
     result = _losses(y, labels, _CATEGORICAL[bool(from_logits)])
     if result is None:
@@ -154,12 +160,12 @@ def sparse_categorical_crossentropy_forward(
     name = "sparse_categorical_crossentropy_forward"
     loss, factor = _reduce(name, result[0], sample_weight, reduction)
     form = Form(loss.shape, loss.dtype)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits)
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits, 0.0)
 
 
 @register_cuda
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits = cache
-    if not is_served(y):
+    y, labels, factor, loss, from_logits, label_smoothing = cache
+    if label_smoothing or not is_served(y):
         return NotImplemented
     return _gradient(dloss, y, labels, factor, loss, _CATEGORICAL[bool(from_logits)])

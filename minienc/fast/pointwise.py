@@ -192,20 +192,32 @@ def _as_labels(labels):
 
 @register_fast
 def sparse_categorical_crossentropy_forward(
-    y, labels, sample_weight=None, from_logits=False, reduction="mean"
+    y,
+    labels,
+    sample_weight=None,
+    from_logits=False,
+    reduction="mean",
+    ignore_class=None,
+    label_smoothing=0.0,
 ):
+    if ignore_class is not None or label_smoothing:
+        return NotImplemented
     name, operation = "sparse_categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
     result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction)
     if result is None:
         return NotImplemented
     loss, factor, dy = result
     form = Form(loss.shape, loss.dtype)
-    return _with_gradient(loss, _SparseCategoricalCache(y, labels, factor, form, from_logits), dy)
+    return _with_gradient(
+        loss, _SparseCategoricalCache(y, labels, factor, form, from_logits, 0.0), dy
+    )
 
 
 @register_fast
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits = cache
+    y, labels, factor, loss, from_logits, label_smoothing = cache
+    if label_smoothing:
+        return NotImplemented
     operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
     return _backward(dloss, y, labels, operation, factor, loss, cache)
 

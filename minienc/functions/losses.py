@@ -32,7 +32,7 @@ REDUCTIONS = ("mean", "sum", "none")
 _CONSTANTS = ("target", "sample_weight")
 
 
-def reduce_loss(function, l, sample_weight, reduction):
+def reduce_loss(function, l, sample_weight, reduction, counted=None):
     """(loss, factor), from the losses l (N, ...) of the samples: each l counts ``factor`` times.
 
         "mean"   factor = w / (number of entries of l)      Keras's sum_over_batch_size
@@ -40,6 +40,7 @@ def reduce_loss(function, l, sample_weight, reduction):
         "none"   factor = w, and nothing is summed
 
     So backward begins with dl = dloss * factor, whatever the reduction was. w is 1 without weights;
+    where ``counted`` (booleans of l's shape) is False, w is 0, and the mean is over the others.
     ``function`` is the first word of a message.
     """
     if reduction not in REDUCTIONS:
@@ -47,7 +48,11 @@ def reduce_loss(function, l, sample_weight, reduction):
             f"{function}: reduction is {reduction!r}, expected one of {', '.join(REDUCTIONS)}"
         )
     n_terms = l.size if reduction == "mean" else 1
-    factor = get_array_module(l).full_like(l, 1 / max(n_terms, 1))  # max: no samples lose 0
+    xp = get_array_module(l)
+    factor = xp.full_like(l, 1 / max(n_terms, 1))  # max: no samples lose 0
+    if counted is not None:
+        counts = counted.astype(l.dtype)
+        factor = counts / xp.maximum(counts.sum(), 1) if reduction == "mean" else counts
     if sample_weight is not None:
         factor = factor * _as_weights(function, l, sample_weight)
     loss = l * factor if reduction == "none" else (l * factor).sum()
@@ -308,44 +313,72 @@ def _log_softmax(xp, z):
 
 class SparseCategoricalCrossentropyCache(NamedTuple):
     y: Array  # (N, ..., K)
-    labels: Array  # (N, ...) integers
+    labels: Array  # (N, ...) integers, 0 where none counts
     factor: Array  # (N, ...)
     loss: Form  # () or (N, ...)
     from_logits: bool
+    label_smoothing: float
 
 
 @primitive(constants=("labels", "sample_weight"))
 def sparse_categorical_crossentropy_forward(
-    y, labels, sample_weight=None, from_logits=False, reduction="mean"
+    y,
+    labels,
+    sample_weight=None,
+    from_logits=False,
+    reduction="mean",
+    ignore_class=None,
+    label_smoothing=0.0,
 ):
     """l = -log p_label: categorical cross-entropy with targets that are 1 at the label, else 0.
+
+    Entries whose label is ``ignore_class`` do not count: of padded sequences, "mean" is the mean
+    over the words, however they are cut into batches. With ``label_smoothing`` s the target is
+    1 - s at the label, and s/K more at all K: l = -(1 - s) log p_label - s/K sum_k log p_k.
 
     Raises
     ------
     ValueError
-        If a label is not one of 0 to K - 1 (the first such is named).
+        If a label is not one of 0 to K - 1 (the first such is named), or label_smoothing not in
+        [0, 1).
+
+    Notes
+    -----
+    Source of the smoothing: Szegedy et al. 2016, "Rethinking the inception architecture", sect. 7.
     """
     name = "sparse_categorical_crossentropy_forward"
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"{name}: label_smoothing is {label_smoothing}, expected in [0, 1)")
+    counted = None
+    if ignore_class is not None:
+        check_shapes(name, "y: ... K, labels: ... int", y, labels)
+        counted = labels != ignore_class
+        labels = labels * counted
     check_shapes(name, "y: ... K, labels: ... int < K", y, labels)
     xp = get_array_module(y, labels)
     log_p = _log_softmax(xp, y) if from_logits else _log_held(xp, y)  # (1)
     is_label = labels[..., None] == xp.arange(y.shape[-1])  # no index: another thread may write it
     l = -xp.where(is_label, log_p, 0).sum(axis=-1)  # (2)
-    loss, factor = reduce_loss(name, l, sample_weight, reduction)  # (3)
-    form = Form(loss.shape, loss.dtype)
-    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits)
+    if label_smoothing:
+        l = (1 - label_smoothing) * l - label_smoothing * log_p.mean(axis=-1)  # (3)
+    loss, factor = reduce_loss(name, l, sample_weight, reduction, counted)  # (4)
+    form, s = Form(loss.shape, loss.dtype), float(label_smoothing)
+    return loss, SparseCategoricalCrossentropyCache(y, labels, factor, form, from_logits, s)
 
 
 @primitive
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    """dz_k = dl (p_k - [k = label]) of logits; dp_label = -dl / p_label of probabilities."""
-    y, labels, factor, loss, from_logits = cache
+    """dz_k = dl (p_k - t_k) of logits; dp_k = -dl t_k / p_k of probabilities, with the target
+    t_k = (1 - s) [k = label] + s/K, whose sum is 1."""
+    y, labels, factor, loss, from_logits, label_smoothing = cache
     name = "sparse_categorical_crossentropy_backward"
     check_shapes(name, "loss: ..., dloss: ... number", loss, dloss)
     xp = get_array_module(y, labels)
-    dl = dloss * factor  # (3) was loss = sum l factor
-    is_label = labels[..., None] == xp.arange(y.shape[-1])
-    dlog_p = -dl[..., None] * is_label  # (2) was l = -log p_label
+    dl = dloss * factor  # (4) was loss = sum l factor
+    t = labels[..., None] == xp.arange(y.shape[-1])
+    if label_smoothing:
+        t = (1 - label_smoothing) * t.astype(y.dtype) + label_smoothing / y.shape[-1]
+    dlog_p = -dl[..., None] * t  # (2, 3) was l = -sum_k t_k log p_k
     if from_logits:
         p = xp.exp(_log_softmax(xp, y))
         dy = dlog_p + p * dl[..., None]  # (1) was log p = z - log sum exp(z)

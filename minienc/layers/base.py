@@ -86,6 +86,7 @@ class Layer:
     uses_rng = False
     uses_training = False
     has_state = False
+    output_dtype: Any = None  # of y in a graph; None: x's
     activity_regularizer: Any = None  # a penalty on y, which training adds to the loss
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:

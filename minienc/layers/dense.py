@@ -10,6 +10,7 @@ import numpy as np
 from minienc.functions.activations import activation_name, get_activation
 from minienc.functions.dense import dense_forward
 from minienc.layers.base import Layer
+from minienc.layers.embedding import Embedding
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
 from minienc.shapes import is_whole
@@ -116,7 +117,7 @@ class DenseTranspose(_Affine):
 
     Parameters
     ----------
-    tied_to : Dense
+    tied_to : Dense or Embedding
         The layer whose W is used; it must have been applied to its input before.
     activation, use_bias, bias_initializer, bias_regularizer, activity_regularizer, seed, name
         As in ``Dense``.
@@ -130,7 +131,7 @@ class DenseTranspose(_Affine):
 
     def __init__(
         self,
-        tied_to: Dense,
+        tied_to: Dense | Embedding,
         activation: str | None = None,
         use_bias: bool = True,
         bias_initializer: Any = "zeros",
@@ -141,9 +142,10 @@ class DenseTranspose(_Affine):
         trainable: bool = True,
     ) -> None:
         super().__init__(name, trainable)
-        if not isinstance(tied_to, Dense):
+        if not isinstance(tied_to, (Dense, Embedding)):
             raise TypeError(
-                f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer"
+                f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer "
+                f"or an Embedding"
             )
         self.tied_to = tied_to
         self.activation = activation_name(activation)

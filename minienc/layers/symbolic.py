@@ -96,5 +96,6 @@ def connect(layer: Layer, x: Any) -> Any:
     out = layer.output_shape(shapes)
     out_shapes = out if isinstance(out, list) else [out]
     node = Node(layer, inputs)
-    node.outputs = tuple(SymbolicTensor(s, inputs[0].dtype, node) for s in out_shapes)
+    dtype = inputs[0].dtype if layer.output_dtype is None else layer.output_dtype
+    node.outputs = tuple(SymbolicTensor(s, dtype, node) for s in out_shapes)
     return list(node.outputs) if isinstance(out, list) else node.outputs[0]

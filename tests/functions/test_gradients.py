@@ -11,7 +11,7 @@ import pytest
 from minienc import functions
 from minienc.primitive import REGISTRY
 from minienc.verify import numerical_gradient
-from tests.cases import CASES, FORWARDS, all_cases, call
+from tests.cases import CASES, FORWARDS, all_cases, call, parts
 
 
 def differentiated(forward: Any, arguments: tuple) -> list[int]:
@@ -34,7 +34,15 @@ def gradients(forward: Any, arguments: tuple, dy: Any, options: dict, backward: 
 
 
 def cotangent(y: Any, rng: np.random.Generator) -> Any:
+    """Of y's shape; of several outputs a tuple."""
+    if isinstance(y, tuple):
+        return tuple(rng.standard_normal(part.shape) for part in y)
     return rng.standard_normal(np.shape(y))
+
+
+def flat(y: Any) -> np.ndarray:
+    """Several outputs as one vector."""
+    return np.concatenate([np.ravel(part) for part in parts(y)])
 
 
 def mismatch(claimed: np.ndarray, numeric: np.ndarray) -> float:
@@ -57,9 +65,9 @@ def check(forward: Any, arguments: tuple, options: dict, backward: Any = None) -
 
         def f(x: np.ndarray, place: int = place) -> Any:
             changed = (*arguments[:place], x, *arguments[place + 1 :])
-            return call(forward, changed, options)[0]
+            return flat(call(forward, changed, options)[0])
 
-        numeric = numerical_gradient(f, arguments[place], dy)
+        numeric = numerical_gradient(f, arguments[place], flat(dy))
         worst = max(worst, mismatch(gradient, numeric))
     return worst
 
@@ -85,7 +93,7 @@ def test_what_is_public_is_a_pair():
     """So the sweeps over FORWARDS leave nothing out."""
     pairs = {half for name in FORWARDS for half in (name, name.replace("_forward", "_backward"))}
     steps = {name for name in REGISTRY if name.endswith("_step")} | {"sum_of_squares"}
-    others = {"ACTIVATIONS", "get_activation", "power_iteration"}
+    others = {"ACTIVATIONS", "get_activation", "power_iteration", "sinusoidal_positions"}
     assert set(functions.__all__) - pairs == others | steps
 
 
@@ -137,21 +145,24 @@ def test_nothing_is_written_to_shared_or_used_up(name):
         for a in given:
             a.flags.writeable = False
         y, cache = call(forward, arguments, options)
-        dy = np.asarray(cotangent(y, np.random.default_rng(1)))
-        dy.flags.writeable = False
+        dy = cotangent(y, np.random.default_rng(1))
+        dy = dy if isinstance(dy, tuple) else np.asarray(dy)
+        for part in parts(dy):
+            part.flags.writeable = False
         first, second = forward.backward(dy, cache), forward.backward(dy, cache)
         firsts = first if isinstance(first, tuple) else (first,)
         seconds = second if isinstance(second, tuple) else (second,)
         for one, two in zip(firsts, seconds, strict=True):
             if one is not None:
                 np.testing.assert_array_equal(one, two)
-        for result in (y, *firsts):
-            for a in (*given, dy):
+        for result in (*parts(y), *firsts):
+            for a in (*given, *parts(dy)):
                 assert not np.shares_memory(np.asarray(result), a)
-        for i, one in enumerate(firsts):
-            for other in firsts[i + 1 :]:
-                if one is not None and other is not None:
-                    assert not np.shares_memory(one, other)
+        for results in (parts(y), firsts):
+            for i, one in enumerate(results):
+                for other in results[i + 1 :]:
+                    if one is not None and other is not None:
+                        assert not np.shares_memory(one, other)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -164,11 +175,12 @@ def test_dtypes_are_kept_and_close(name, dtype):
             for a in arguments
         )
         y, cache = call(forward, cast, options)
-        assert y.dtype == dtype
+        assert all(part.dtype == dtype for part in parts(y))
         exact, _ = call(forward, arguments, options)
         if "noise" not in name:
-            np.testing.assert_allclose(y, exact, rtol=2e-5, atol=2e-6)
-        for dy in (np.ones_like(y), 1.0) if np.ndim(y) == 0 else (np.ones_like(y),):
+            np.testing.assert_allclose(flat(y), flat(exact), rtol=2e-5, atol=2e-6)
+        ones = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+        for dy in (ones, 1.0) if not isinstance(y, tuple) and np.ndim(y) == 0 else (ones,):
             result = forward.backward(dy, cache)
             for g in result if isinstance(result, tuple) else (result,):
                 assert g is None or g.dtype == dtype
@@ -196,7 +208,7 @@ def arrays_in(cache: Any, path: tuple = ()) -> list[tuple]:
 def exchanged(cache: Any, path: tuple) -> Any:
     """The cache with NaN, or other integers, in place of one array."""
     if not path:
-        return np.full_like(cache, np.nan) if cache.dtype.kind == "f" else cache[::-1] * 0 - 1
+        return np.full_like(cache, np.nan) if cache.dtype.kind == "f" else cache * 0 - 1
     fields = list(cache)
     fields[path[0]] = exchanged(cache[path[0]], path[1:])
     return type(cache)(*fields) if hasattr(cache, "_fields") else tuple(fields)
@@ -250,6 +262,11 @@ def test_an_array_kept_for_its_shape_is_noticed():
     assert unread_fields(forward, [((np.ones((2, 3)),), {})]) == {("KeptCache", "shape_of")}
 
 
+def on_jax(dy: Any) -> Any:
+    jax = pytest.importorskip("jax")
+    return tuple(map(jax.numpy.asarray, dy)) if isinstance(dy, tuple) else jax.numpy.asarray(dy)
+
+
 @pytest.mark.parametrize("name", FORWARDS)
 def test_automatic_differentiation_of_the_forward_agrees(name):
     """An independent oracle: jax.vjp of the same source."""
@@ -271,7 +288,7 @@ def test_automatic_differentiation_of_the_forward_agrees(name):
         y, vjp = jax.vjp(f, *[jax.numpy.asarray(arguments[i]) for i in places])
         dy = cotangent(y, np.random.default_rng(2))
         claimed = [g for g in gradients(forward, arguments, dy, options) if g is not None]
-        for one, two in zip(claimed, vjp(jax.numpy.asarray(dy)), strict=True):
+        for one, two in zip(claimed, vjp(on_jax(dy)), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-11)
 
 
@@ -285,7 +302,7 @@ def test_backward_runs_where_arrays_cannot_be_written_to(name):
         there = tuple(jax.numpy.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments)
         y, cache = call(forward, there, options)
         dy = cotangent(y, np.random.default_rng(2))
-        found = forward.backward(jax.numpy.asarray(dy), cache)
+        found = forward.backward(on_jax(dy), cache)
         found = found if isinstance(found, tuple) else (found,)
         for one, two in zip(gradients(forward, arguments, dy, options), found, strict=True):
             if one is not None:

@@ -112,6 +112,51 @@ def test_torch_agrees():
         np.testing.assert_allclose(forward.backward(1.0, cache), leaf.grad.numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_torch_agrees_on_labels_that_do_not_count_and_smoothed_ones(smoothing, reduction):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    z, labels = rng.standard_normal((4, 6, 3)), rng.integers(-1, 3, (4, 6))
+    leaf = torch.tensor(z, requires_grad=True)
+    out = torch.nn.functional.cross_entropy(
+        leaf.reshape(-1, 3),
+        torch.tensor(labels.ravel()),
+        ignore_index=-1,
+        label_smoothing=smoothing,
+        reduction=reduction,
+    )
+    out.backward()
+    loss, cache = sparse_categorical_crossentropy_forward(
+        z, labels, None, True, reduction, ignore_class=-1, label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(loss, out.item(), rtol=1e-12)
+    dz = sparse_categorical_crossentropy_backward(1.0, cache)
+    np.testing.assert_allclose(dz, leaf.grad.numpy(), atol=1e-12)
+
+
+@given(cut=st.integers(1, 7), seed=seeds)
+def test_words_that_count_count_alike_however_they_are_cut_into_batches(cut, seed):
+    rng = np.random.default_rng(seed)
+    z, labels = rng.standard_normal((8, 5, 3)), rng.integers(-1, 3, (8, 5))
+    whole, _ = sparse_categorical_crossentropy_forward(z, labels, None, True, "mean", -1)
+    n = max(int((labels >= 0).sum()), 1)
+    parts = [
+        sparse_categorical_crossentropy_forward(z[i], labels[i], None, True, "mean", -1)[0]
+        * max(int((labels[i] >= 0).sum()), 1)
+        for i in (slice(cut), slice(cut, None))
+    ]
+    np.testing.assert_allclose(sum(parts) / n, whole, rtol=1e-12)
+
+
+def test_nothing_that_counts_loses_nothing():
+    z, labels = np.ones((2, 3)), np.array([-1, -1])
+    loss, cache = sparse_categorical_crossentropy_forward(z, labels, None, True, ignore_class=-1)
+    assert loss == 0 and not sparse_categorical_crossentropy_backward(1.0, cache).any()
+    with pytest.raises(ValueError, match="label_smoothing is 1, expected in"):
+        sparse_categorical_crossentropy_forward(z, np.array([0, 1]), label_smoothing=1)
+
+
 @given(seed=seeds)
 def test_logits_and_probabilities_are_one_loss(seed):
     rng = np.random.default_rng(seed)

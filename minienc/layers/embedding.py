@@ -1,0 +1,139 @@
+"""``Embedding``: words become vectors; and where they stand, ``PositionEmbedding`` and
+``SinusoidalPositions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import Array, to_device_of
+from minienc.functions.embedding import embedding_forward
+from minienc.functions.positions import add_positions_forward, sinusoidal_positions
+from minienc.layers.base import Layer
+from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
+
+__all__ = ["Embedding", "PositionEmbedding", "SinusoidalPositions"]
+
+
+class Embedding(Layer):
+    """y = W[ids], a row of W (V, D) for each integer: ``functions.embedding.embedding_forward``.
+
+    A decoder with the same table is ``DenseTranspose(embedding)``.
+
+    Parameters
+    ----------
+    input_dim : int
+        V, the size of the vocabulary.
+    output_dim : int
+        D.
+    embeddings_initializer : str or callable ``(shape, rng, dtype) -> array``
+    embeddings_regularizer : str or regularizer or None
+    dtype : {"float32", "float64"}
+        Of W, as the inputs are integers.
+    seed : int or None
+    name : str or None
+    """
+
+    learned = ("W",)
+    W: Parameter
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "lecun_normal",
+        embeddings_regularizer: Any = None,
+        dtype: Any = "float32",
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        for key, value in (("input_dim", input_dim), ("output_dim", output_dim)):
+            if not is_whole(value, 1):
+                raise ValueError(f"Embedding: {key} is {value!r}, expected a whole number from 1")
+        self.input_dim, self.output_dim = int(input_dim), int(output_dim)
+        self.embeddings_initializer = embeddings_initializer
+        self.embeddings_regularizer = get_regularizer(embeddings_regularizer)
+        self.dtype = str(np.dtype(dtype))
+        self.seed = seed
+
+    pair = embedding_forward
+
+    @property
+    def output_dtype(self) -> Any:  # type: ignore[override]
+        return self.dtype
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        if np.dtype(dtype).kind not in "iu":
+            raise TypeError(
+                f"{self.label}: its inputs are {np.dtype(dtype)}, expected integers: "
+                f'Input(shape, dtype="int32")'
+            )
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        self.W = self.add_parameter(
+            "W",
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            self.dtype,
+            rng,
+            self.embeddings_regularizer,
+        )
+        super().build(sample_shape)
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        return (*sample_shape, self.output_dim)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        """None: integers have no gradient. dW is added to ``grads``."""
+        inner = self.check_stamp(cache)
+        if grads is not None:
+            grads.add(self.W, self.pair.backward(dy, inner))
+
+
+class PositionEmbedding(Layer):
+    """y_t = x_t + P_t, a learned vector for each place: ``functions.positions``.
+
+    Parameters
+    ----------
+    initializer : str or callable ``(shape, rng, dtype) -> array``
+    seed : int or None
+    name : str or None
+    """
+
+    pair = add_positions_forward
+    learned = ("P",)
+    P: Parameter
+
+    def __init__(
+        self,
+        initializer: Any = "lecun_normal",
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        self.initializer, self.seed = initializer, seed
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        self.P = self.add_parameter("P", tuple(sample_shape[-2:]), self.initializer, dtype, rng)
+        super().build(sample_shape)
+
+
+class SinusoidalPositions(Layer):
+    """y_t = x_t + waves_t: ``functions.positions.sinusoidal_positions``. Nothing is learned."""
+
+    pair = add_positions_forward
+
+    def forward(self, x: Array, **given: Any) -> tuple[Array, Any]:
+        n_places, n_features = x.shape[-2:]
+        waves = sinusoidal_positions(n_places, n_features, x.dtype)
+        return super().forward(x, P=to_device_of(waves, x), **given)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        self.check_stamp(cache)
+        return dy.copy() if need_dx else None

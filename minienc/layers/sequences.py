@@ -1,0 +1,210 @@
+"""Layers along time: ``Conv1D``, pooling of whole sequences, ``TimeDistributed``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minienc.arrays import Array
+from minienc.functions.activations import get_activation
+from minienc.functions.conv1d import conv1d_forward, place_kernel
+from minienc.functions.pooling1d import (
+    global_average_pooling1d_forward,
+    global_max_pooling1d_forward,
+)
+from minienc.layers.base import Layer
+from minienc.layers.dense import _without_activation
+from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.regularizers import get_regularizer
+from minienc.shapes import is_whole
+
+__all__ = ["Conv1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "TimeDistributed"]
+
+
+class Conv1D(Layer):
+    """y_t = f(b + sum_k x_(t + k) W_k): ``functions.conv1d.conv1d_forward``.
+
+    Its W is (K, C, filters), its b (filters,).
+
+    Parameters
+    ----------
+    filters : int
+        M, the number of kernels.
+    kernel_size : int
+        K, the steps that a kernel sees.
+    strides : int
+    padding : {"valid", "same", "causal"}
+        "causal": no y sees what comes after it.
+    dilation_rate : int
+        How far the steps of a kernel are apart.
+    activation : str or None
+    use_bias : bool
+    kernel_initializer, bias_initializer : str or callable ``(shape, rng, dtype) -> array``
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or regularizer or None
+    seed : int or None
+    name : str or None
+    """
+
+    pair = conv1d_forward
+    learned = ("W", "b")
+    options = ("strides", "padding", "dilation_rate", "activation")
+    W: Parameter
+    b: Parameter | None = None
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        padding: str = "valid",
+        dilation_rate: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        seed: int | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        for key, value in (("filters", filters), ("kernel_size", kernel_size)):
+            if not is_whole(value, 1):
+                raise ValueError(f"Conv1D: {key} is {value!r}, expected a whole number from 1")
+        get_activation(activation)
+        self.filters, self.kernel_size = int(filters), int(kernel_size)
+        self.strides, self.padding, self.dilation_rate = strides, padding, dilation_rate
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = get_regularizer(kernel_regularizer)
+        self.bias_regularizer = get_regularizer(bias_regularizer)
+        self.activity_regularizer = get_regularizer(activity_regularizer)
+        self.seed = seed
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(self.seed) if rng is None else rng
+        _, C = _sequence(self, sample_shape)
+        shape = (self.kernel_size, C, self.filters)
+        self.W = self.add_parameter(
+            "W", shape, self.kernel_initializer, dtype, rng, self.kernel_regularizer
+        )
+        if self.use_bias:
+            self.b = self.add_parameter(
+                "b", (self.filters,), self.bias_initializer, dtype, rng, self.bias_regularizer
+            )
+        super().build(sample_shape)
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        T, C = _sequence(self, sample_shape)
+        if self.W.shape[1] != C:
+            raise ValueError(
+                f"{self.label}: its kernel is for {self.W.shape[1]} channels, and it was given {C}"
+            )
+        steps, _, _ = place_kernel(
+            T, self.kernel_size, self.strides, self.padding, self.dilation_rate
+        )
+        return (len(range(steps[0].start, steps[0].stop, steps[0].step)), self.filters)
+
+    def flops(self, sample_shape: Any) -> int:
+        """2 K C M for each step that comes out, M for the bias."""
+        T, M = self.output_shape(sample_shape)
+        return T * (2 * math.prod(self.W.shape) + (0 if self.b is None else M))
+
+    def without_activation(self) -> Layer:
+        """The same layer, holding the same parameters, that stops before the activation."""
+        return _without_activation(self)
+
+
+class TimeDistributedCache(NamedTuple):
+    of_step: Any  # the layer's own
+    shape: tuple[int, ...]  # of x: (N, T, ...)
+
+
+class _GlobalPooling1D(Layer):
+    """(T, C) becomes (C,): ``layer(x)``, or ``layer([x, lengths])`` of padded sequences."""
+
+    takes_several = True
+
+    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+        return super().forward(x if isinstance(x, (tuple, list)) else (x,), **given)
+
+    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        dx = super().backward(dy, cache, grads, need_dx)
+        return None if dx is None else (dx,)
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        first = sample_shape[0] if isinstance(sample_shape, list) else sample_shape
+        return _sequence(self, first)[1:]
+
+
+class GlobalAveragePooling1D(_GlobalPooling1D):
+    """The mean over the steps that count; ``layer([x, lengths])`` says how many do."""
+
+    pair = global_average_pooling1d_forward
+
+
+class GlobalMaxPooling1D(_GlobalPooling1D):
+    """The largest of the steps that count; ``layer([x, lengths])`` says how many do."""
+
+    pair = global_max_pooling1d_forward
+
+
+class TimeDistributed(Layer):
+    """A layer for single samples, applied to every step of a sequence (T, ...) by itself.
+
+    ``TimeDistributed(Conv2D(8, 3))`` is for sequences of images. (``Dense`` and whatever works on
+    the last axis needs none.)
+
+    Parameters
+    ----------
+    layer : Layer
+        Of one input and one output.
+    name : str or None
+    """
+
+    def __init__(self, layer: Layer, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name, trainable)
+        self.layer = layer
+        self.uses_rng, self.uses_training = layer.uses_rng, layer.uses_training
+        self.has_state = layer.has_state
+
+    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+        self.layer.build(sample_shape[1:], dtype, rng)
+        self.layer.trainable = self.trainable
+        super().build(sample_shape)
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        return (sample_shape[0], *self.layer.output_shape(tuple(sample_shape[1:])))
+
+    def parameters_used(self) -> tuple[Parameter, ...]:
+        return self.layer.parameters_used()
+
+    def forward(self, x: Array, **given: Any) -> tuple[Array, TimeDistributedCache]:
+        y, cache = self.layer.forward(x.reshape((-1, *x.shape[2:])), **given)
+        return y.reshape((*x.shape[:2], *y.shape[1:])), TimeDistributedCache(cache, x.shape)
+
+    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+        of_step, shape = cache
+        dx = self.layer.backward(dy.reshape((-1, *dy.shape[2:])), of_step, grads, need_dx)
+        return dx.reshape(shape) if need_dx else None
+
+    def updates(self, cache: Any) -> Any:
+        return self.layer.updates(cache.of_step)
+
+    def flops(self, sample_shape: Any) -> int:
+        return sample_shape[0] * self.layer.flops(tuple(sample_shape[1:]))
+
+
+def _sequence(layer: Layer, sample_shape: Any) -> tuple[int, int]:
+    """(T, C)."""
+    if len(sample_shape) != 2:
+        raise ValueError(
+            f"{layer.label}: samples are {tuple(sample_shape)}, expected sequences (T, C)"
+        )
+    return tuple(sample_shape)
