@@ -127,7 +127,9 @@ def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
         )
     weights = np.ones(len(y))
     for label, weight in class_weight.items():
-        if not (isinstance(label, Real) and isinstance(weight, Real) and 0 <= weight < math.inf):
+        if not (
+            isinstance(label, Real) and isinstance(weight, Real) and 0 <= float(weight) < math.inf
+        ):
             raise ValueError(
                 f"class_weight has {label!r}: {weight!r}, expected an integer label and a weight "
                 f"of at least 0"

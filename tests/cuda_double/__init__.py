@@ -84,7 +84,6 @@ def make() -> tuple[types.ModuleType, types.ModuleType]:
         ascontiguousarray=ascontiguousarray,
         empty=empty,
         empty_like=lambda x: empty(x.shape, x.dtype),
-        result_type=np.result_type,  # of dtypes, as CuPy's
         cuda=cuda,
         lib=types.SimpleNamespace(
             stride_tricks=types.SimpleNamespace(
