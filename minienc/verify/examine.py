@@ -13,7 +13,7 @@ import numpy as np
 
 from minienc.verify.differences import Derivative
 from minienc.verify.findings import FAIL, PASS, Element, TensorResult, Word
-from minienc.verify.judge import conclude, is_subgradient, is_wrong, judge
+from minienc.verify.judge import conclude, is_below_noise, is_subgradient, is_wrong, judge
 from minienc.verify.measure import Direction, Meter, element
 from minienc.verify.oracles import Oracle, consult
 
@@ -157,21 +157,28 @@ def _redraw(
     moved = meter.move(result.name)
     if moved is None:
         return
-    if holds_along_a_direction(Meter(moved, meter.rng, meter.eps), result.name):
+    holds = holds_along_a_direction(Meter(moved, meter.rng, meter.eps), result.name)
+    if holds:
         result.n_redrawn += 1
-    else:
+    elif holds is False:
         result.count(Word.WRONG, Element((), yours, *d[:5]))
 
 
-def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool:
-    """Whether the gradient is right in one direction; where that crosses a kink, beside it."""
+def holds_along_a_direction(meter: Meter, name: str, tries: int = 3) -> bool | None:
+    """Whether the gradient is right in one direction; where that crosses a kink or tells nothing,
+    beside it; None where it tells nothing there either."""
     gradient = meter.trial.gradients[name]
     if gradient is None:
         return False
     direction = meter.draw(name)
     yours, d = _compare(meter, direction, gradient)
-    if not is_wrong(yours, d) or is_subgradient(yours, sides := meter.sides(direction, d)):
+    wrong = is_wrong(yours, d)
+    if not wrong and not is_below_noise(yours, d):
         return True
-    moved = meter.move(name) if sides and tries else None
-    beside = moved and Meter(moved, meter.rng, meter.eps)
-    return beside is not None and holds_along_a_direction(beside, name, tries - 1)
+    sides = meter.sides(direction, d)
+    if wrong and is_subgradient(yours, sides):
+        return True
+    moved = meter.move(name) if (sides or not wrong) and tries else None
+    if moved is None:
+        return False if wrong else None
+    return holds_along_a_direction(Meter(moved, meter.rng, meter.eps), name, tries - 1)

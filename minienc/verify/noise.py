@@ -44,7 +44,8 @@ def noise_along(line: Line, h: float) -> float:
     An output that two nearly equal numbers left (1 + tanh(-6)) stays the same a hair away and jumps
     further on. So the values are taken at several distances: what is smooth falls with the cube of
     the distance, what is only continuous with the distance; what does not fall is rounding. And
-    what stays the same, and then jumps by more than its last digit, is not known to less than that.
+    what stays the same, and then jumps by more than its last digit, is not known to less than that;
+    a jump of more than any rounding is the kink of a relu.
     """
     noise, before, least = 0.0, np.inf, np.full(flat(line.y).shape, np.inf)
     for k in range(10):
@@ -56,7 +57,9 @@ def noise_along(line: Line, h: float) -> float:
         before = sigma
         jumps = np.abs(np.diff([flat(y) for y in values], axis=0))
         least = np.minimum(least, np.where(jumps > 0, jumps, np.inf).min(axis=0))
-    coarse = (jumps == 0).any(axis=0) & (least > 4 * EPS * np.abs(flat(line.y))) & (least < np.inf)
+    size = np.abs(flat(line.y))
+    rounding = 1e-9 * max(float(size.max(initial=0)), 1e3 * h)  # at the most
+    coarse = (jumps == 0).any(axis=0) & (least > 4 * EPS * size) & (least < rounding)
     return max(noise, float(np.linalg.norm((flat(line.v) * least)[coarse])))
 
 

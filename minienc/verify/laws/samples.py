@@ -38,7 +38,7 @@ def check_one_sample(
                 f"with one sample (N = 1) the gradient of {name} has shape {np.shape(g)}, expected "
                 f"{x.shape}"
             )
-        elif not holds_along_a_direction(meter, name):
+        elif holds_along_a_direction(meter, name) is False:
             found.append(f"with one sample (N = 1) the gradient of {name} is wrong")
     return found
 
