@@ -92,7 +92,7 @@ def relu_squared_forward(x):
 @primitive
 def relu_squared_backward(dy, cache: ReluSquaredCache):
     """dx = 2 r dy, and r = 0 where x was cut off."""
-    check_shapes("relu_squared_backward", "r: ..., dy: ...", cache.r, dy)
+    check_shapes("relu_squared_backward", "y: ..., dy: ...", cache.r, dy)
     dx = 2 * cache.r * dy  # (1, 2) was y = r^2, r = max(x, 0)
     return dx
 

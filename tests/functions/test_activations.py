@@ -77,7 +77,7 @@ def test_torch_agrees():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n != "gelu_forward"])
+@pytest.mark.parametrize("name", sorted({*ELEMENTWISE} - {"gelu_forward", "relu_squared_forward"}))
 def test_saturated_units_are_finite_and_silent(name, dtype):
     """Also among subnormal numbers. NumPy's overflow warnings are errors here."""
     x = np.array([e for e in EXTREMES if np.isfinite(e)], dtype)

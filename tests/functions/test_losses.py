@@ -261,7 +261,7 @@ def test_kl_divergence_is_nonnegative_and_zero_only_for_the_same_distribution(se
 def test_reductions_are_sums_of_the_samples_losses(name):
     forward = REGISTRY[name]
     for (y, target, weight), options in all_cases(name):
-        if options["reduction"] != "none":
+        if options.get("reduction") != "none":
             continue
         each, cache = call(forward, (y, target, weight), options)
         total, _ = call(forward, (y, target, weight), {**options, "reduction": "sum"})

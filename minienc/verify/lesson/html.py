@@ -28,6 +28,7 @@ def as_html(report: Findings) -> str:
     verdict = f'<span class="{report.verdict}">{report.verdict.upper()}</span>'
     parts.append(f"<h2>{verdict} {escape(report.title)}</h2>")
     parts += [f'<p class="likely">{escape(problem)}</p>' for problem in report.problems]
+    parts += [f"<p>{escape('; '.join(report.left_out))}</p>"] if report.left_out else []
     parts += [_tensor(t) for t in report.tensors if t.verdict != "pass"]
     parts.append(_table(COVERED, [_coverage(t) for t in report.tensors]))
     parts += [_v_curve(t) for t in report.tensors if t.v_curve]
