@@ -3,6 +3,7 @@
 # Every function here takes contiguous arrays of one type, and returns None for what it does not
 # serve.
 
+from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -161,11 +162,11 @@ def sum_of_squares(g):
     return total
 
 
-def optimizer_step(int operation, w, g, a, b, numbers, bint flush=False):
+def optimizer_step(int operation, w, g, a, b, numbers, double rate, double epsilon):
     """One step: w, and the remembered a and b (or None) change. False: not served, none changed.
 
-    numbers begin with what clipping scales the gradient with. ``flush``: subnormal numbers may be
-    taken for 0, see subnormal.h.
+    numbers begin with what clipping scales the gradient with. What the step is multiplied with and
+    what is added to its divisor say whether subnormal numbers may be taken for 0: subnormal.h.
     """
     cdef sweep_arguments s
     cdef int type_number = real_type(w)
@@ -185,9 +186,9 @@ def optimizer_step(int operation, w, g, a, b, numbers, bint flush=False):
                 return False
         s.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray>arrays[i])
     s.operation = operation
-    s.flush = flush
     s.n = cnp.PyArray_SIZE(<cnp.ndarray>w)
     for i in range(len(numbers)):
         s.numbers[i] = numbers[i]
+    s.flush = fabs(s.numbers[0]) <= 1 and fabs(rate) <= 1 and epsilon >= 1e-12
     run_sweep(&s, type_number)
     return True

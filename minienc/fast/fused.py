@@ -13,6 +13,8 @@ from minienc.primitive import Primitive
 # whole rows, and a tile of the product holds a part of some.
 NAMES = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu")
 
+_FUNCTIONS = vars(f)  # looked up at each call: a module that is loaded again has another table
+
 
 def fused_activations(codes: Mapping[str, int]) -> dict[Primitive, tuple[int, float, Any]]:
     """An activation's forward -> (its code, its parameter if it has one, what makes a cache of y).
@@ -33,7 +35,7 @@ def fused(table: Mapping[Primitive, Any], activation: Any) -> tuple[int, float, 
     None where a kernel cannot take its place: it is another one, was edited, or is none at all.
     """
     try:
-        pair = f.ACTIVATIONS["identity" if activation is None else activation]
+        pair = _FUNCTIONS["ACTIVATIONS"]["identity" if activation is None else activation]
     except (KeyError, TypeError):
         return None
     return None if pair.runs_as_written else table.get(pair)

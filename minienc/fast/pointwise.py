@@ -229,8 +229,7 @@ _STEP = _kernels.step_codes
 
 def _step(operation, w, g, a, b, scale, rate, epsilon, *numbers):
     """``rate`` is what the step is multiplied with, ``epsilon`` is added to what divides it."""
-    flush = abs(scale) <= 1 and abs(rate) <= 1 and epsilon >= 1e-12  # kernels/subnormal.h
-    done = _kernels.optimizer_step(operation, w, g, a, b, (scale, *numbers), flush)
+    done = _kernels.optimizer_step(operation, w, g, a, b, (scale, *numbers), rate, epsilon)
     return None if done else NotImplemented
 
 
