@@ -30,12 +30,12 @@ static inline REAL NAME(sum_of_exp)(const REAL *y, REAL shift, REAL lowest, REAL
 /* WHAT IS TOO SMALL. Where a network has learned something by heart, the gradient of what is right
    shrinks towards 0 and past LEAST, below which numbers have fewer digits and an x86 processor takes
    some hundred times as long to multiply one (subnormal.h). So a gradient of logits that is smaller
-   than LEAST is 0, and what would lead to it is not computed:
+   than twice LEAST is 0, and what would lead to it is not computed:
 
    - an exponential is LEAST at least, where no factor makes it larger;
    - a slope that would be too small by the time its factor is applied is 0.
 
-   The gradient, and a loss that is made with it, are off by LEAST at most. */
+   The gradient is off by twice LEAST at most, a loss that is made with it by LEAST. */
 #define LEAST ((REAL)EITHER(0x1p-126, 0x1p-1022))
 #define LOG_LEAST ((REAL)EITHER(-87.3365, -708.396)) /* exp of it is LEAST, or a little more */
 
@@ -90,7 +90,7 @@ static inline VEC NAME(binary_slope)(VEC z, VEC e, VEC t, REAL each, REAL least)
 /* The loss of logits and, unless dy is NULL, its gradient: both need e, and the row is at hand. */
 static REAL NAME(row_binary)(const REAL *y, const REAL *t, REAL dl, REAL *dy, ptrdiff_t D)
 {
-    const REAL each = dl / (REAL)D, least = LEAST / NAME(size_of)(each);
+    const REAL each = dl / (REAL)D, least = 2 * LEAST / NAME(size_of)(each);
     const REAL lowest = dy == NULL ? EXP_LOWEST : NAME(lowest_for)(each);
     struct NAME(sum) sum = {{0}, 0, 0};
     EACH_VECTOR(
@@ -104,7 +104,7 @@ static REAL NAME(row_binary)(const REAL *y, const REAL *t, REAL dl, REAL *dy, pt
 
 static void NAME(row_binary_slope)(const REAL *y, const REAL *t, REAL dl, REAL *dy, ptrdiff_t D)
 {
-    const REAL each = dl / (REAL)D, least = LEAST / NAME(size_of)(each);
+    const REAL each = dl / (REAL)D, least = 2 * LEAST / NAME(size_of)(each);
     const REAL lowest = NAME(lowest_for)(each);
     EACH_VECTOR(
         const VEC z = PART(y, 0), e = NAME(vexp_from)(-NAME(vabs)(z), lowest);
@@ -133,7 +133,7 @@ static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *l
     const REAL lowest = dy == NULL ? EXP_LOWEST : NAME(lowest_for)(dl * total);
     const REAL exp_sum = NAME(sum_of_exp)(y, most, lowest, dy, D);
     const REAL log_sum = NAME(log_of_one)(exp_sum), per_sum = 1 / exp_sum;
-    const REAL least = LEAST / NAME(size_of)(dl * (per_sum * total));
+    const REAL least = 2 * LEAST / NAME(size_of)(dl * (per_sum * total));
     if (label != NULL) {
         if (dy != NULL) {
             EACH_VECTOR(PUT(dy, dl * (NAME(unless_below)(PART(dy, 0), least) * per_sum)))
