@@ -140,10 +140,7 @@ def test_every_schedule(schedule):
 # -- np. planted in the place of xp.
 
 
-FOR_JAX_ALONE = {
-    "functions.convolution._look_through: stack 0",
-    "functions.means.mean_of_rows: result_type 0",
-}
+FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
 ROOMS = ("fast", "functions", "training", "pretraining", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
