@@ -128,7 +128,7 @@ def check_weights(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
     with damage_is_told(what, "it"):
         check_numbers(found)
     for name, array in found.items():
-        if array.dtype.itemsize > np.dtype(dtype).itemsize and np.abs(array).max(initial=0) > most:
+        if array.dtype.itemsize > np.dtype(dtype).itemsize and (np.abs(array) > most).any():
             raise ValueError(f"{what}: {name} has numbers beyond {np.dtype(dtype)}'s")
 
 
@@ -159,5 +159,5 @@ def check_optimizer_state(optimizer: Any, state: dict[str, Any], n: int, dtype: 
     check_weights(f"the state of {who}", others, dtype)
     check_floats(f"the state of {who}", of_squares, dtype)
     for name, vector in of_squares.items():
-        if vector.min(initial=0) < 0:
+        if (vector < 0).any():
             raise ValueError(f"the state of {who}: {name} has numbers below 0, and is of squares")
