@@ -262,12 +262,21 @@ def move() -> dict[str, Any]:
     for case in WRITTEN:  # x alone of integers, as it is written by hand
         if case.is_right and len(case.given) > 1 and case.given[0].dtype.kind == "f":
             x = np.rint(3 * case.given[0]).astype(int)
+            if not _is_the_same(case, x):
+                continue  # it rounds what it makes to integers
             try:
                 kinds[case.check(x, *case.given[1:]).verdict] += 1
             except SubjectError:
                 kinds["refused"] += 1
     print(f"| of an x of integers | {kinds['pass']} | {kinds['inconclusive']} | {kinds['fail']} |")
     return results | {"of an x of integers": dict(kinds)}
+
+
+def _is_the_same(case: Case, x: np.ndarray) -> bool:
+    """Whether a forward computes of integers what it does of the same numbers as floats."""
+    one, other = (case.forward(a, *case.args[1:])[0] for a in (x, x.astype(float)))
+    parts = zip(one, other, strict=True) if isinstance(one, tuple) else [(one, other)]
+    return all(np.allclose(a, b) for a, b in parts)
 
 
 def print_speed() -> dict[str, float]:

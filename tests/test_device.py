@@ -36,6 +36,7 @@ from tests.verify.adapters import test_devices
 
 RNG = np.random.default_rng(0)
 ROWS, IMAGES = RNG.random((12, 6)), RNG.random((12, 4, 6, 2))
+SEQUENCES = RNG.random((12, 5, 3))
 
 
 def same(there, here, rtol=1e-10):
@@ -83,7 +84,7 @@ L = minienc.layers
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_learns_there(name):
-    data = {ROWS.shape[1:]: ROWS, IMAGES.shape[1:]: IMAGES}[shape_for(name)]
+    data = {a.shape[1:]: a for a in (ROWS, IMAGES, SEQUENCES)}[shape_for(name)]
     trained_alike(model_with(name), data, RNG.random((12, 2)))
 
 

@@ -64,7 +64,7 @@ class Meter:
     ) -> None:
         self.trial, self.rng, self.rtol = trial, rng, rtol  # the generator is for directions
         self.until = until  # when the time for it is over
-        self.evaluations, self.seconds = 0, 0.0  # of the forward
+        self.evaluations, self.seconds = 0, math.inf  # of the forward; of the fastest
         self.measured: dict[str, list[tuple[Direction, Derivative]]] = {}  # by argument
         self.coarse: dict[str, float] = {}  # what the backward rounds to, by argument
         self.eps = eps or _precision_near(trial)  # the relative error of an output by its type,
@@ -76,9 +76,10 @@ class Meter:
 
     def affords(self, evaluations: int, part: float = 1.0) -> bool:
         """Whether so many more take no more than this part of the seconds that are left."""
-        if not self.evaluations:
-            self.line(self.draw(self.trial.subject.differentiable[0])).at(0.0)
-        return evaluations * self.seconds / self.evaluations <= part * self.left()
+        name = self.trial.subject.differentiable[0]
+        while self.evaluations < 3:
+            self.line(Direction(name, np.zeros(self.trial.arguments[name].shape))).at(0.0)
+        return evaluations * self.seconds <= part * self.left()
 
     def draw(self, name: str) -> Direction:
         """A random direction, in which all elements move."""
@@ -98,7 +99,7 @@ class Meter:
                 return tuple(np.full(part.shape, np.nan) for part in y)
             finally:
                 self.evaluations += 1
-                self.seconds += perf_counter() - started
+                self.seconds = min(self.seconds, perf_counter() - started)
 
         return Line(at, v, y, self.noise)
 

@@ -6,7 +6,7 @@ output depends on the others of its batch, a gradient holds for that batch alone
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from minienc.verify.measure import Meter
 from minienc.verify.subject import Arguments, Trial, try_out
 
 
-def check_one_sample(meter: Meter, names: Sequence[str]) -> list[str] | None:
-    """Check the gradients of these names once more with N = 1, along one direction each; None where
-    the function has no samples, or does not take one alone."""
+def check_one_sample(meter: Meter) -> list[str] | None:
+    """Check once more with N = 1, along one direction each; None where the function has no
+    samples, or does not take one alone."""
     trial = meter.trial
     given = _one_sample(trial)
     if given is None:
@@ -28,7 +28,7 @@ def check_one_sample(meter: Meter, names: Sequence[str]) -> list[str] | None:
     except Exception as error:  # whatever it raises is what the student has to see
         return [f"with one sample (N = 1) the backward raises {type(error).__name__}: {error}"]
     found, alone = [], Meter(one, meter.rng, meter.eps, meter.rtol)
-    for name in names:
+    for name in trial.subject.differentiable:
         x, g = given[name], one.gradients[name]
         if g is None or name in trial.subject.stopped or x.size == 0:
             continue

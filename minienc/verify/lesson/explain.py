@@ -48,7 +48,7 @@ def _locate(result: TensorResult, meter: Meter) -> None:
         return
     gradient = np.asarray(meter.trial.gradients[result.name])
     for direction, d in tuple(meter.measured[result.name]):
-        if meter.left() < 0:
+        if meter.left() < 0 and any(e.index for e in result.wrong):
             break
         if not is_wrong(direction.slope(gradient), d) or meter.sides(direction, d):
             continue
@@ -62,7 +62,7 @@ def _bisect(meter: Meter, direction: Direction, gradient: np.ndarray) -> list[El
     """Follow the halves in which a direction is wrong down to single elements."""
     found: list[Element] = []
     pending = [np.arange(gradient.size)]
-    while pending and len(found) < 3 and meter.left() > 0:
+    while pending and len(found) < 3 and (meter.left() > 0 or not found):
         indices = pending.pop()
         vector = np.zeros(gradient.size)
         vector[indices] = 1.0 if len(indices) == 1 else direction.vector.ravel()[indices]
