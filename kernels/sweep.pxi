@@ -162,7 +162,7 @@ def sum_of_squares(g):
     return total
 
 
-def optimizer_step(int operation, w, g, a, b, numbers, double rate, double epsilon):
+def optimizer_step(int operation, w, g, a, b, numbers, rate, epsilon):
     """One step: w, and the remembered a and b (or None) change. False: not served, none changed.
 
     numbers begin with what clipping scales the gradient with. What the step is multiplied with and

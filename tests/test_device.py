@@ -144,7 +144,7 @@ def test_every_schedule(schedule):
 
 
 FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
-ROOMS = ("fast", "functions", "training", "pretraining", "verify")
+ROOMS = ("fast", "functions", "layers", "training", "pretraining", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
 
