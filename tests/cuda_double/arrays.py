@@ -156,8 +156,21 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name in ("sum", "mean", "max", "min", "argmax", "argmin", "all", "any", "std", "copy"):
+for _name in (
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "argmax",
+    "argmin",
+    "all",
+    "any",
+    "std",
+    "copy",
+    "swapaxes",
+):
     setattr(ndarray, _name, _method(_name))
+ndarray.swapaxes = _method("swapaxes")
 
 
 def values_of(x: Any) -> Any:
@@ -225,9 +238,18 @@ def wrapped(name: str) -> Callable[..., Any]:
     return wrapped
 
 
+class add:  # noqa: N801 (CuPy's name)
+    """``cupy.add.at``."""
+
+    @staticmethod
+    def at(total: ndarray, ids: ndarray, rows: ndarray) -> None:
+        where, parts = values_of(ids), values_of(rows)
+        get_current_stream().do(lambda: np.add.at(values_of(total), where, parts))
+
+
 FUNCTIONS = (
     *("abs", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "maximum", "minimum"),
     *("where", "clip", "concatenate", "take_along_axis", "arange", "isfinite", "pad", "repeat"),
-    *("sort", "cumsum"),
+    *("sort", "cumsum", "stack", "cos", "sin"),
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like"),
 )

@@ -59,7 +59,7 @@ def test_the_core_stays_small():
     arguments)."""
     lines = {path: path.read_text(encoding="utf-8").splitlines() for path in CORE}
     assert sum(map(len, lines.values())) <= 1170
-    assert max(map(len, lines.values())) <= 200
+    assert max(map(len, lines.values())) <= 210
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             length = getattr(node, "end_lineno", 0) - getattr(node, "lineno", 0) + 1

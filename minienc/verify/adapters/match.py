@@ -194,8 +194,14 @@ def _in_order(parts: list, wanted: Wanted) -> Arguments:
     is_array = lambda t: any(hasattr(leaves.get(n.name), "dtype") for n in leaves_of(t))  # noqa: E731
     is_none = lambda t: isinstance(t, Leaf) and leaves[t.name] is None  # noqa: E731
     has = wanted.has
+    first, rest = list(trees)[: len(parts)], list(trees)[len(parts) :]
+    if any(has(trees[k], wanted.differentiable) for k in rest) or any(
+        g is not None and not is_array(trees[k]) for k, g in zip(first, parts, strict=False)
+    ):
+        first = []  # not one for each of the first arguments, None for those that are none
     for names in (
         [k for k, t in trees.items() if has(t, wanted.differentiable)],
+        first,
         [k for k, t in trees.items() if is_array(t)],
         list(trees),
         [k for k, t in trees.items() if has(t, wanted.moving)],
