@@ -130,8 +130,8 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
 
     y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
     them (with ``write``, written to them) if ``added`` comes back as True; what their layout does
-    not allow, or memory that reaches into an argument's, is returned anew. What is not needed is None. Returns None for arrays that it does
-    not serve.
+    not allow, or memory that reaches into an argument's, is returned anew. What is not needed is
+    None. Returns None for arrays that it does not serve.
     """
     cdef dense_backward_arguments p
     cdef int type_number = real_type(x)

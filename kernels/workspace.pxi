@@ -55,8 +55,8 @@ cdef object new_handler():
     return PyCapsule_New(handler, "mem_handler", <PyCapsule_Destructor>forget)
 
 
-# The handlers that the workspaces entered have put aside, innermost last: of each thread its own, as
-# NumPy's current handler is.
+# The handlers that the workspaces entered have put aside, innermost last: of each thread its own,
+# as NumPy's current handler is.
 handlers_before = ContextVar("handlers_before", default=())
 
 
