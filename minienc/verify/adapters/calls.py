@@ -61,7 +61,7 @@ CACHE = (
 OUTPUT = ("y", "out", "output", "outputs", "result")
 RATE = ("lr", "learning_rate", "eta", "step_size", "learningrate")
 COTANGENT = re.compile(
-    r"(?!(data|dim|dims|dict|drop|dropout|dtype|device|depth|debug|decay|degree)$)"
+    r"(?!(data|denom|depth|debug|decay|degree|device|dict|diffs?|dims?|dists?|drop|dropout|dtype)$)"
     r"(d\w{0,4}|d_\w+|dout\w*|delta\w*|.*grad\w*|error\w*|upstream\w*|g|gy|ct|cotangents?|\w+_bar)$",
     re.IGNORECASE,
 )

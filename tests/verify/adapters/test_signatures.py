@@ -701,3 +701,21 @@ def test_what_is_refused_is_told_in_one_line(kind):
     with pytest.raises(SubjectError, match=sentence) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["diff", "diffs", "dist", "denom"])
+def test_a_cache_whose_name_begins_with_d_is_no_cotangent(name):
+    source = f"""
+def f(x):
+    {name} = x - x.mean()
+    return {name} ** 2, {name}
+
+def b(dy, {name}):
+    g = 2 * dy * {name}
+    return SCALE * (g - g.mean())
+"""
+    x = np.random.default_rng(0).standard_normal(6)
+    for scale, verdict in ((1.0, "pass"), (2.0, "fail")):
+        made = {"SCALE": scale}
+        exec(source, made)
+        assert gradcheck(made["f"], made["b"], x).verdict == verdict
