@@ -150,7 +150,8 @@ def test_photos_need_a_size_and_are_encoded_in_it(tmp_path, capsys):
     codes = encode("run", "mixed")
     photos(tmp_path / "one", (30, 20))
     (tmp_path / "one" / "0.png").write_bytes((tmp_path / "mixed" / "3.png").read_bytes())
-    np.testing.assert_array_equal(encode("run", "one"), codes[3:4])
+    # Not to the bit: a BLAS may take one row another way than ten.
+    np.testing.assert_allclose(encode("run", "one"), codes[3:4], rtol=1e-5)
     for size in ("8x", "a", "0", "1x2x3"):
         assert main(["pretrain", "mixed", "--resize", size, *QUICK]) == 2
         assert "resize is" in capsys.readouterr().err
