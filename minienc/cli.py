@@ -158,7 +158,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument("--loss", help="binary_crossentropy (data in [0, 1]) or mean_squared_error")
     p.add_argument("--epochs", type=int)
     p.add_argument("--batch-size", type=int)
-    p.add_argument("--optimizer", help="sgd, rmsprop, adagrad, adam (default), adamw")
+    p.add_argument("--optimizer", help="sgd, rmsprop, adagrad, adam, adamw, lion, muon")
     p.add_argument("--lr", type=float, help="learning rate (0.001)")
     p.add_argument(
         "--noise", metavar="KIND[:LEVEL]", help="masking:0.3, salt_and_pepper:0.2, gaussian:0.1"

@@ -82,7 +82,9 @@ def test_everything_comes_back(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "rmsprop", "adagrad", "adam", "adamw", "lion", "muon"]
+)
 def test_training_goes_on_where_it_stood(tmp_path, optimizer, ending):
     """The steps of the schedule and the optimiser's moments are kept: the bits are the same."""
     if ending == ".safetensors":

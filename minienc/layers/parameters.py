@@ -250,6 +250,14 @@ class Parameters(_FlatVector):
                 runs.append((part, multiplier))
         return runs
 
+    def within(self, part: slice) -> list[tuple[str, slice, tuple[int, ...]]]:
+        """(name, slice of the vector, shape) of each parameter in a part of the vector."""
+        return [
+            (name, self._slices[p], p.shape)
+            for name, p in self._named
+            if part.start <= self._slices[p].start < part.stop
+        ]
+
     def touch(self) -> None:
         """Say that the vector was changed in place: caches from before are refused from now on."""
         for _, p in self._named:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -16,11 +16,14 @@ from minienc.functions.optimizers import (
     adagrad_step,
     adam_step,
     adamw_step,
+    lion_step,
+    muon_step,
     rmsprop_step,
     sgd_step,
     sum_of_squares,
 )
 from minienc.layers.parameters import writable
+from minienc.shapes import is_whole
 
 
 class Optimizer:
@@ -103,13 +106,17 @@ class Optimizer:
         segments = parameters.segments()
         scale = 1.0 if self.global_clipnorm is None else self._clipping_scale(g, segments)
         for part, multiplier in segments:
-            given: dict[str, Any] = dict.fromkeys(self.vectors)
-            for name in self.slots:
-                given[name] = self._state[name][part]
-            for name in self.options:
-                given[name] = step if name == "step" else getattr(self, name)
-            given["learning_rate"] = rate if multiplier == 1 else rate * multiplier
-            self.rule(w[part], g[part], scale=scale, **given)
+            rate_here = rate if multiplier == 1 else rate * multiplier
+            self._move_part(w, g, part, step, rate_here, scale)
+
+    def _move_part(self, w: Array, g: Array, part: slice, step: Any, rate: Any, scale: Any) -> None:
+        """The step of one part of the flat vectors, in which all move at the same rate."""
+        given: dict[str, Any] = dict.fromkeys(self.vectors)
+        for name in self.slots:
+            given[name] = self._state[name][part]
+        for name in self.options:
+            given[name] = step if name == "step" else getattr(self, name)
+        self.rule(w[part], g[part], scale=scale, learning_rate=rate, **given)
 
     def _initial(self, xp: Any, w: Array) -> Array:
         """What a remembered vector begins as."""
@@ -294,12 +301,97 @@ class AdamW(Adam):
         self.weight_decay = weight_decay
 
 
+class Lion(Optimizer):
+    """See ``lion_step``; the learning rate is a third to a tenth of Adam's."""
+
+    rule = lion_step
+    vectors = slots = ("m",)
+    options = ("beta_1", "beta_2", "weight_decay")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.0001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        weight_decay: float = 0.0,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _fraction("Lion", beta_1=beta_1, beta_2=beta_2)
+        _at_least_zero("Lion", weight_decay=weight_decay)
+        self.beta_1, self.beta_2, self.weight_decay = beta_1, beta_2, weight_decay
+
+
+class Muon(Optimizer):
+    """``muon_step`` for the matrices between layers, ``adamw_step`` for all other parameters.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+        Of the matrices.
+    momentum : float
+    nesterov : bool
+    ns_steps : int
+        Steps of ``orthogonalized``.
+    weight_decay : float
+        Of all parameters.
+    adam_lr_ratio : float
+        The others' learning rate is the matrices' times this.
+    adam_beta_1, adam_beta_2, epsilon : float
+        Of the others.
+    exclude : sequence of str
+        Matrices whose name holds one of these are among the others: tables of vectors, and the
+        layer that chooses among classes.
+    global_clipnorm : float or None
+    """
+
+    vectors = slots = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.02,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_steps: int = 5,
+        weight_decay: float = 0.0,
+        adam_lr_ratio: float = 0.1,
+        adam_beta_1: float = 0.9,
+        adam_beta_2: float = 0.95,
+        epsilon: float = 1e-7,
+        exclude: Sequence[str] = ("embedding", "head"),
+        global_clipnorm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, global_clipnorm)
+        _fraction("Muon", momentum=momentum, adam_beta_1=adam_beta_1, adam_beta_2=adam_beta_2)
+        _at_least_zero("Muon", weight_decay=weight_decay, adam_lr_ratio=adam_lr_ratio)
+        if not is_whole(ns_steps, 1):
+            raise ValueError(f"Muon: ns_steps is {ns_steps!r}, expected a whole number from 1")
+        self.momentum, self.nesterov, self.ns_steps = momentum, nesterov, ns_steps
+        self.weight_decay, self.adam_lr_ratio = weight_decay, adam_lr_ratio
+        self.adam_beta_1, self.adam_beta_2, self.epsilon = adam_beta_1, adam_beta_2, epsilon
+        self.exclude = list(exclude)
+
+    def _move_part(self, w: Array, g: Array, part: slice, step: Any, rate: Any, scale: Any) -> None:
+        m, v = self._state["m"], self._state["v"]
+        settings = self.momentum, self.nesterov, self.weight_decay, self.ns_steps
+        betas = self.adam_beta_1, self.adam_beta_2, self.epsilon, self.weight_decay
+        for name, at, shape in self._seen.within(part):
+            if len(shape) == 2 and not any(word in name for word in self.exclude):
+                matrix = [a[at].reshape(shape) for a in (w, g, m)]
+                muon_step(*matrix, rate, *settings, scale)
+            else:
+                adam_rate = rate * self.adam_lr_ratio
+                adamw_step(w[at], g[at], m[at], v[at], step, adam_rate, *betas, scale)
+
+
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "sgd": SGD,
     "rmsprop": RMSprop,
     "adagrad": Adagrad,
     "adam": Adam,
     "adamw": AdamW,
+    "lion": Lion,
+    "muon": Muon,
 }
 
 

@@ -14,7 +14,7 @@ from minienc.models import Model, Sequential
 from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
 from minienc.training.callbacks import EarlyStopping, History, ReduceLROnPlateau
-from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Muon, RMSprop
 from tests.layer_cases import LAYERS, model_with, shape_for
 from tests.pretraining.test_methods import X, make
 
@@ -25,6 +25,8 @@ OPTIMIZERS = {
     "adagrad": Adagrad,
     "adam": Adam,
     "adamw": lambda: AdamW(global_clipnorm=1.0),
+    "lion": Lion,
+    "muon": Muon,
 }
 
 

@@ -7,10 +7,20 @@ import math
 import numpy as np
 import pytest
 
+from minienc.functions.optimizers import orthogonalized
 from minienc.layers import Dense, Input
 from minienc.layers.parameters import Gradients, Parameters
 from minienc.models import Model, Sequential
-from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, get_optimizer
+from minienc.training.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Muon,
+    RMSprop,
+    get_optimizer,
+)
 from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDecay
 
 RNG = np.random.default_rng(0)
@@ -32,6 +42,10 @@ def slow(name, w, gs, lr, **k):
         elif name == "adagrad":
             s += g * g
             w -= lr * g / math.sqrt(s + 1e-7)
+        elif name == "lion":
+            c = 0.9 * m + 0.1 * g
+            w -= lr * (math.copysign(1, c) + k["weight_decay"] * w)
+            m = 0.99 * m + 0.01 * g
         else:
             if name == "adamw":
                 w -= lr * 0.004 * w
@@ -51,6 +65,7 @@ VARIANTS = [
     (Adagrad(0.1), "adagrad", {}),
     (Adam(0.1), "adam", {}),
     (AdamW(0.1), "adamw", {}),
+    (Lion(0.1, weight_decay=0.01), "lion", {"weight_decay": 0.01}),
 ]
 
 
@@ -111,6 +126,51 @@ def test_torch_agrees_where_its_formula_is_the_same(name):
         reference.step()
         ours.step(parameters, grads)
     np.testing.assert_allclose(parameters.vector, w.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (4, 4), (1, 5)])
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_muon_moves_a_matrix_along_its_singular_directions(shape, nesterov):
+    """Beside the decomposition itself: the iteration's polynomial, five times, of each value."""
+    x = Input((shape[0],), dtype="float64")
+    model = Model(x, Dense(shape[1], use_bias=False, name="matrix", seed=0)(x))
+    parameters, grads = Parameters(model.named_parameters()), model.new_gradients()
+    optimizer = Muon(0.1, nesterov=nesterov, weight_decay=0.2)
+    W, m = parameters.vector.reshape(shape).copy(), np.zeros(shape)
+    for _ in range(3):
+        G = RNG.standard_normal(shape)
+        grads.vector[:] = G.ravel()
+        optimizer.step(parameters, grads)
+        m = 0.95 * m + G
+        U, S, Vt = np.linalg.svd(G + 0.95 * m if nesterov else m, full_matrices=False)
+        S = S / (np.sqrt((S * S).sum()) + 1e-7)
+        for _ in range(5):
+            S = 3.4445 * S - 4.7750 * S**3 + 2.0315 * S**5
+        W -= 0.1 * (max(1, shape[1] / shape[0]) ** 0.5 * (U * S) @ Vt + 0.2 * W)
+    np.testing.assert_allclose(parameters.vector, W.ravel(), rtol=1e-9)
+
+
+def test_what_is_orthogonalized_has_singular_values_near_1():
+    G = RNG.standard_normal((64, 32)) * np.logspace(0, -1.5, 32)
+    values = np.linalg.svd(orthogonalized(G), compute_uv=False)
+    assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_muon_leaves_vectors_and_what_is_excluded_to_adamw():
+    x = Input((3,), dtype="float64")
+    hidden = Dense(4, "tanh", name="hidden", seed=0)(x)
+    model = Model(x, Dense(2, name="head", seed=1)(hidden))
+    parameters, grads = Parameters(model.named_parameters()), model.new_gradients()
+    start = parameters.vector.copy()
+    muon = Muon(0.1, weight_decay=0.2)
+    adam = AdamW(0.01, beta_2=0.95, weight_decay=0.2)
+    grads.vector[:] = RNG.standard_normal(start.size)
+    muon.step(parameters, grads)
+    by_muon = {name: a.copy() for name, a in parameters.items()}
+    parameters.vector[:] = start
+    adam.step(parameters, grads)
+    for name, a in parameters.items():
+        assert np.allclose(a, by_muon[name], rtol=1e-9) == (name != "hidden/W")
 
 
 @pytest.mark.parametrize(("optimizer", "name", "options"), VARIANTS)
@@ -189,6 +249,8 @@ def test_an_optimizer_belongs_to_one_model():
         lambda: AdamW(weight_decay=-1),
         lambda: Adam("fast"),
         lambda: Adam(global_clipnorm=0),
+        lambda: Lion(beta_2=1.0),
+        lambda: Muon(ns_steps=0),
         lambda: get_optimizer("adan"),
     ],
 )

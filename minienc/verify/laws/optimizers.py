@@ -59,12 +59,24 @@ def adam(w: float, gs: Sequence[float], c: dict[str, Any]) -> Iterator[float]:
         yield w
 
 
+def lion(w: float, gs: Sequence[float], c: dict[str, Any]) -> Iterator[float]:
+    """Chen et al. 2023, algorithm 2."""
+    m = 0.0
+    for g in gs:
+        between = c["beta_1"] * m + (1 - c["beta_1"]) * g
+        sign = (between > 0) - (between < 0)
+        w -= c["learning_rate"] * (sign + c["weight_decay"] * w)
+        m = c["beta_2"] * m + (1 - c["beta_2"]) * g
+        yield w
+
+
 REFERENCES: dict[str, Reference] = {
     "SGD": sgd,
     "RMSprop": rmsprop,
     "Adagrad": adagrad,
     "Adam": adam,
     "AdamW": adam,
+    "Lion": lion,
 }
 
 

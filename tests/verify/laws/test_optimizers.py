@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from minienc.verify import check_optimizer
 
 
@@ -19,6 +19,7 @@ from minienc.verify import check_optimizer
         Adagrad(0.1),
         Adam(0.01),
         AdamW(0.01, weight_decay=0.1),
+        Lion(0.01, weight_decay=0.1),
     ],
     ids=str,
 )
