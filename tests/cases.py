@@ -258,6 +258,7 @@ def _multi_head_attention(rng: np.random.Generator) -> Iterator[Case]:
     other = [own[0], _normal(rng, 3, 4), _normal(rng, 3, 6), own[3]]
     biases = [_normal(rng, n) for n in (4, 4, 6, 3)]
     yield (x, None, *own, *biases), {"num_heads": 2, "causal": True, "rotary": True}
+    yield (x, None, *own, *biases), {"num_heads": 2, "rotary": True, "qk_norm": True}
     no_key = biases[0], None, *biases[2:]  # what is added to all keys alike changes no weight
     yield (x, c, *other, *no_key, 2, np.array([5, 2])), {}
     yield (x, c, *other), {"rotary": True}

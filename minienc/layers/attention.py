@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minienc.functions.multi_head_attention import multi_head_attention_forward
+from minienc.functions.multi_head_attention import (
+    multi_head_attention_forward,
+    multi_head_attention_next,
+)
 from minienc.layers.base import Layer
 from minienc.layers.dense import Dense
 from minienc.layers.noise import Dropout
@@ -39,6 +42,8 @@ class MultiHeadAttention(Layer):
         Whether no step sees what comes after it.
     rotary : bool
         Whether queries and keys know their places.
+    qk_norm : bool
+        Whether queries and keys are made as long as one another.
     use_bias : bool
     kernel_initializer : str or callable ``(shape, rng, dtype) -> array``
     seed : int or None
@@ -47,8 +52,9 @@ class MultiHeadAttention(Layer):
 
     pair = multi_head_attention_forward
     learned = ("Wq", "Wk", "Wv", "Wo", "bq", "bk", "bv", "bo")
-    options = ("num_heads", "causal", "rotary")
+    options = ("num_heads", "causal", "rotary", "qk_norm")
     takes_several = True
+    limits_context = True
     Wq: Parameter
     Wk: Parameter
     Wv: Parameter
@@ -66,6 +72,7 @@ class MultiHeadAttention(Layer):
         output_dim: int | None = None,
         causal: bool = False,
         rotary: bool = False,
+        qk_norm: bool = False,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         seed: int | None = None,
@@ -85,7 +92,8 @@ class MultiHeadAttention(Layer):
                 )
         self.num_heads, self.key_dim = num_heads, key_dim
         self.value_dim, self.output_dim = value_dim, output_dim
-        self.causal, self.rotary, self.use_bias = causal, rotary, use_bias
+        self.causal, self.rotary, self.qk_norm = causal, rotary, qk_norm
+        self.use_bias = use_bias
         self.kernel_initializer, self.seed = kernel_initializer, seed
 
     def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
@@ -136,6 +144,16 @@ class MultiHeadAttention(Layer):
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else dx if dx[1] is not None else dx[:1]
 
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        """What is remembered are the keys and values of all steps so far."""
+        x, *others = x if isinstance(x, (tuple, list)) else (x,)
+        if others or not self.causal:
+            raise ValueError(f"{self.label}: it is not causal, so it does not go on step by step")
+        W = [None if p is None else p.value for p in map(self.__getattribute__, self.learned)]
+        return multi_head_attention_next(
+            x, past, *W, num_heads=self.num_heads, rotary=self.rotary, qk_norm=self.qk_norm
+        )
+
 
 class TransformerBlock:
     """x + attention(norm(x)), and of that h + feed-forward(norm(h)).
@@ -154,6 +172,8 @@ class TransformerBlock:
         Whether no step sees what comes after it: a decoder.
     rotary : bool
         Whether attention knows places.
+    qk_norm : bool
+        Whether queries and keys are made as long as one another.
     dropout : float
         Of what both parts add to x.
     norm : {"layer", "rms"}
@@ -175,6 +195,7 @@ class TransformerBlock:
         activation: str = "gelu",
         causal: bool = False,
         rotary: bool = False,
+        qk_norm: bool = False,
         dropout: float = 0.0,
         norm: str = "layer",
         use_bias: bool = True,
@@ -184,7 +205,8 @@ class TransformerBlock:
         if norm not in ("layer", "rms"):
             raise ValueError(f"TransformerBlock: norm is {norm!r}, expected 'layer' or 'rms'")
         self.num_heads, self.expansion, self.activation = num_heads, expansion, activation
-        self.causal, self.rotary, self.dropout = causal, rotary, dropout
+        self.causal, self.rotary, self.qk_norm = causal, rotary, qk_norm
+        self.dropout = dropout
         self.norm, self.use_bias, self.seed, self.name = norm, use_bias, seed, name
 
     def __call__(self, x: Any, context: Any = None, lengths: Any = None) -> Any:
@@ -214,6 +236,7 @@ class TransformerBlock:
             each,
             causal=causal,
             rotary=self.rotary and part == "attention",
+            qk_norm=self.qk_norm,
             use_bias=self.use_bias,
             **self._named(part, k),
         )

@@ -76,6 +76,8 @@ class Layer:
         generator, as ``fit`` gives it one, is in training unless it is told otherwise.
     has_state : bool
         Whether ``updates`` has anything to say.
+    limits_context : bool
+        Whether sequences longer than those that it was built for are strange to it.
     """
 
     pair: Any = None
@@ -86,6 +88,7 @@ class Layer:
     uses_rng = False
     uses_training = False
     has_state = False
+    limits_context = False
     output_dtype: Any = None  # of y in a graph; None: x's
     activity_regularizer: Any = None  # a penalty on y, which training adds to the loss
 
@@ -192,6 +195,16 @@ class Layer:
                     f"optimiser step or an assignment); call forward again, then backward"
                 )
         return cache.inner
+
+    # -- along time, without looking back
+
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        """y of the next steps x (N, T, ...) of sequences, and what the steps after them need.
+
+        ``past`` is what this returned for the steps before; None is the beginning. Steps of a layer
+        that looks at each by itself need nothing; others say what, or that they cannot.
+        """
+        return self.forward(x)[0], None
 
     # -- parameters
 

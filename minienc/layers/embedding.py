@@ -106,6 +106,7 @@ class PositionEmbedding(Layer):
 
     pair = add_positions_forward
     learned = ("P",)
+    limits_context = True
     P: Parameter
 
     def __init__(
@@ -123,16 +124,27 @@ class PositionEmbedding(Layer):
         self.P = self.add_parameter("P", tuple(sample_shape[-2:]), self.initializer, dtype, rng)
         super().build(sample_shape)
 
+    def forward_from(self, x: Array, past: int | None = None) -> tuple[Array, int]:
+        """What is remembered is the place."""
+        start = past or 0
+        return self.forward(x, start=start)[0], start + x.shape[-2]
+
 
 class SinusoidalPositions(Layer):
     """y_t = x_t + waves_t: ``functions.positions.sinusoidal_positions``. Nothing is learned."""
 
     pair = add_positions_forward
+    limits_context = True
 
-    def forward(self, x: Array, **given: Any) -> tuple[Array, Any]:
-        n_places, n_features = x.shape[-2:]
-        waves = sinusoidal_positions(n_places, n_features, x.dtype)
-        return super().forward(x, P=to_device_of(waves, x), **given)
+    def forward(self, x: Array, start: int = 0, **given: Any) -> tuple[Array, Any]:
+        T, D = x.shape[-2:]
+        waves = to_device_of(sinusoidal_positions(start + T, D, x.dtype), x)
+        return super().forward(x, P=waves, start=start, **given)
+
+    def forward_from(self, x: Array, past: int | None = None) -> tuple[Array, int]:
+        """What is remembered is the place."""
+        start = past or 0
+        return self.forward(x, start=start)[0], start + x.shape[-2]
 
     def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         self.check_stamp(cache)

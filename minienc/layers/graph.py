@@ -218,6 +218,21 @@ class Graph:
             at("")
         return tuple(map(values.__getitem__, self.output_slots)), caches
 
+    def forward_from(self, xs: Sequence[Array], pasts: Any = None) -> tuple[tuple[Array, ...], Any]:
+        """The outputs for the next steps of sequences, and what each layer remembers of them: a
+        list, one for each step of the graph; None is the beginning."""
+        values: list[Any] = [None] * self.n_slots
+        for slot, x in zip(self.input_slots, xs, strict=True):
+            values[slot] = x
+        remembered = []
+        for k, (layer, _, inputs, outputs, several, _, _) in enumerate(self.steps):
+            x = tuple(map(values.__getitem__, inputs)) if several else values[inputs[0]]
+            y, past = layer.forward_from(x, None if pasts is None else pasts[k])
+            remembered.append(past)
+            for slot, part in zip(outputs, y if len(outputs) > 1 else (y,), strict=True):
+                values[slot] = part
+        return tuple(map(values.__getitem__, self.output_slots)), remembered
+
     def backward(
         self, dy: Any, caches: Sequence[Any], grads: Gradients | None, need_dx: bool | None = None
     ) -> tuple[Array | None, ...]:

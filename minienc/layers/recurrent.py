@@ -179,6 +179,15 @@ class _Recurrent(Layer):
         forms = tuple(Form(a.shape, a.dtype) for a in outputs)
         return y, RecurrentCache(cache, forms, alone)
 
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        """What is remembered are the last states."""
+        x, *others = x if isinstance(x, (tuple, list)) else (x,)
+        if others:
+            raise ValueError(f"{self.label}: its first states and lengths are given in the graph")
+        outputs, _ = super().forward((x,), **dict(zip(self.states, past or (), strict=False)))
+        y = outputs[0] if self.return_sequences else outputs[1]
+        return ((y, *outputs[1:]) if self.return_state else y), outputs[1:]
+
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         """dx; with it the gradients of first states that were given."""
         if not isinstance(cache, RecurrentCache):
@@ -297,6 +306,9 @@ class Reverse(Layer):
 
     def output_shape(self, sample_shape: Any) -> Any:
         return tuple(sample_shape[0]) if isinstance(sample_shape, list) else sample_shape
+
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        raise ValueError(f"{self.label}: it begins at the end, so it does not go on step by step")
 
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         dx = super().backward(dy, cache, grads, need_dx)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, get_array_module
 from minienc.functions.activations import get_activation
 from minienc.functions.conv1d import conv1d_forward, place_kernel
 from minienc.functions.pooling1d import (
@@ -116,6 +116,20 @@ class Conv1D(Layer):
         T, M = self.output_shape(sample_shape)
         return T * (2 * math.prod(self.W.shape) + (0 if self.b is None else M))
 
+    def forward_from(self, x: Array, past: Array | None = None) -> tuple[Array, Array]:
+        """What is remembered are the inputs that the kernel still reaches; zeros at first."""
+        if self.padding != "causal" or self.strides != 1:
+            raise ValueError(f"{self.label}: it is not causal, so it does not go on step by step")
+        xp, (N, _, C) = get_array_module(x), x.shape
+        reach = (self.kernel_size - 1) * self.dilation_rate
+        before = xp.zeros((N, reach, C), dtype=x.dtype) if past is None else past
+        seen = xp.concatenate([before, x], axis=1)
+        b = None if self.b is None else self.b.value
+        y, _ = conv1d_forward(
+            seen, self.W.value, b, dilation_rate=self.dilation_rate, activation=self.activation
+        )
+        return y, seen[:, seen.shape[1] - reach :]
+
     def without_activation(self) -> Layer:
         """The same layer, holding the same parameters, that stops before the activation."""
         return _without_activation(self)
@@ -137,6 +151,9 @@ class _GlobalPooling1D(Layer):
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else (dx,)
+
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        raise ValueError(f"{self.label}: it needs all steps, so it does not go on step by step")
 
     def output_shape(self, sample_shape: Any) -> Any:
         first = sample_shape[0] if isinstance(sample_shape, list) else sample_shape

@@ -230,6 +230,23 @@ class Network(Layer):
         ys, caches = self.graph.forward(xs, rng, training)
         return (ys if self._several_outputs else ys[0]), ModelCache(caches, len(ys))
 
+    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+        """y of the next steps of sequences, and what is remembered of them for those after.
+
+            y, past = model.forward_from(first)          # any number of steps (N, T)
+            y, past = model.forward_from(next, past)     # as if they had come in one
+
+        Nothing is computed twice: attention keeps keys and values, a recurrent layer its states, a
+        causal convolution its last inputs. For causal models; no noise is drawn.
+        """
+        xs = tuple(x) if isinstance(x, (list, tuple)) else (x,)
+        ys, past = self.graph.forward_from(xs, past)
+        return (ys if self._several_outputs else ys[0]), past
+
+    @property
+    def limits_context(self) -> bool:  # type: ignore[override]
+        return any(layer.limits_context for layer in self.layers)
+
     def backward(
         self, dy: Any, cache: ModelCache, grads: Gradients | None, need_dx: bool = True
     ) -> Any:

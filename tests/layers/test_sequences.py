@@ -23,6 +23,7 @@ from minienc.layers import (
     MultiHeadAttention,
     PositionEmbedding,
     SimpleRNN,
+    SinusoidalPositions,
     TimeDistributed,
     TransformerBlock,
 )
@@ -239,3 +240,66 @@ def test_sequences_meet_side_by_side():
     x = Input((T, D), dtype="float64")
     y = Concatenate()([Conv1D(2, 3, padding="same", seed=1)(x), x])
     assert Model(x, y).predict(normal(2, T, D)).shape == (2, T, 2 + D)
+
+
+# ------------------------------------------------------------------- going on where it was left off
+
+V = 7
+
+
+def decoder(*between):
+    """ids (T,) to logits (T, V) through some layers; T = 12."""
+    ids = Input((12,), dtype="int32")
+    x = Embedding(V, 8, dtype="float64", seed=1)(ids)
+    for part in between:
+        x = part(x)
+    return Model(ids, Dense(V, seed=9)(x))
+
+
+DECODERS = {
+    "rnn": lambda: decoder(SimpleRNN(6, return_sequences=True, seed=2)),
+    "lstm": lambda: decoder(
+        LSTM(6, return_sequences=True, seed=2), LSTM(5, return_sequences=True, seed=3)
+    ),
+    "gru": lambda: decoder(GRU(6, return_sequences=True, seed=2)),
+    "conv": lambda: decoder(
+        Conv1D(6, 3, padding="causal", activation="relu", seed=2),
+        Conv1D(5, 2, padding="causal", dilation_rate=4, seed=3),
+    ),
+    "rotary": lambda: decoder(
+        TransformerBlock(2, causal=True, rotary=True, qk_norm=True, norm="rms", seed=2),
+        TransformerBlock(2, causal=True, rotary=True, seed=7),
+    ),
+    "learned places": lambda: decoder(
+        PositionEmbedding(seed=1), TransformerBlock(2, causal=True, seed=2)
+    ),
+    "waves": lambda: decoder(SinusoidalPositions(), TransformerBlock(4, causal=True, seed=2)),
+}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("cuts", [[12], [1] * 12, [5, 1, 6]], ids=str)
+def test_going_on_is_as_if_all_steps_had_come_in_one(name, cuts):
+    model = DECODERS[name]()
+    ids = RNG.integers(0, V, (3, 12))
+    whole, past, parts = model(ids), None, []
+    for part in np.split(ids, np.cumsum(cuts)[:-1], axis=1):
+        y, past = model.forward_from(part, past)
+        parts.append(y)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-12, atol=1e-13)
+
+
+def test_what_looks_ahead_does_not_go_on_step_by_step():
+    ids = RNG.integers(0, V, (2, 12))
+    for layer in (
+        lambda x: MultiHeadAttention(2, 4, seed=1)(x),
+        lambda x: Conv1D(4, 3, padding="same", seed=1)(x),
+        lambda x: Bidirectional(GRU(4, return_sequences=True, seed=1))(x),
+    ):
+        model = decoder(layer)
+        with pytest.raises(ValueError, match="does not go on step by step"):
+            model.forward_from(ids)
+    x = Input((12,), dtype="int32")
+    pooled = Model(x, GlobalAveragePooling1D()(Embedding(V, 4, seed=1)(x)))
+    with pytest.raises(ValueError, match="needs all steps"):
+        pooled.forward_from(ids)
