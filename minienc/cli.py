@@ -1,4 +1,4 @@
-"""The command line: ``minienc pretrain | finetune | encode | gradcheck | info``.
+"""The command line: ``minienc pretrain | finetune | encode | generate | gradcheck | info``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
 2 refused, with one line that says what came and what was expected; 3 the code that was to be
@@ -20,6 +20,8 @@ EPILOG = """examples:
   minienc pretrain photos/ --method denoising --noise masking:0.3
   minienc finetune runs/autoencoder-digits-1 --labels 100
   minienc encode runs/autoencoder-digits-1 new.npy --out codes.npy
+  minienc pretrain shakespeare                        a language model, 10 minutes
+  minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
 """
 
 
@@ -70,13 +72,15 @@ def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> d
     known = pretrain._option_string_actions
     name = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     name.add_argument("--method", default=None)
-    method = name.parse_known_args(words)[0].method
+    name.add_argument("data", nargs="?")
+    said = name.parse_known_args(words[1:])[0]
+    method = said.method or ("rnn_lm" if said.data == "shakespeare" else "autoencoder")
     if {"-h", "--help"} & set(words):
-        _explain_method(pretrain, method or "autoencoder")
+        _explain_method(pretrain, method)
         return {"more": {}}
     if all(w.partition("=")[0] in known for w in words if w.startswith("--")):
         return {"more": {}}
-    more, words[:] = runs.take_options(method or "autoencoder", words, known)
+    more, words[:] = runs.take_options(method, words, known)
     return {"more": more}
 
 
@@ -101,9 +105,9 @@ class _Methods:
         return True  # an unknown one is refused by ``runs.method_class``
 
     def __iter__(self) -> Iterator[str]:
-        from minienc.pretraining import METHODS
+        from minienc import language, pretraining
 
-        return iter(sorted(METHODS))
+        return iter([*sorted(pretraining.METHODS), *sorted(language.METHODS)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_finetune(commands)
     _add_encode(commands)
+    _add_generate(commands)
     _add_gradcheck(commands)
     _add_info(commands)
     return parser
@@ -141,12 +146,15 @@ def _add_pretrain(commands: Any) -> None:
         nargs="?",
         metavar="DATA",
         help="digits (embedded, the default), mnist, fashion-mnist, or a file or folder: IDX, "
-        ".npy, .npz, CSV, images",
+        ".npy, .npz, CSV, images; for methods of text shakespeare (embedded), a text, a folder of "
+        "texts",
     )
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
     _add_reading(p)
+    p.add_argument("--encoding", help="what a text is written in (utf-8)")
+    p.add_argument("--held-out", type=float, help="the last part of a text, to test on (0.1)")
     p.add_argument(
         "--method", metavar="METHOD", choices=_Methods(), help="%(choices)s (default: autoencoder)"
     )
@@ -213,6 +221,31 @@ def _add_encode(commands: Any) -> None:
     _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
+
+
+def _add_generate(commands: Any) -> None:
+    p = commands.add_parser(
+        "generate",
+        help="let a language model write",
+        description="Write what the language model of RUN holds likely, token by token.",
+    )
+    p.set_defaults(run=_generate)
+    p.add_argument("run_folder", metavar="RUN")
+    p.add_argument("--prompt", help="what to go on from (the beginning of a line)")
+    p.add_argument("--length", type=int, default=500, help="tokens to write (500)")
+    p.add_argument(
+        "--temperature", type=float, default=1.0, help="below 1 surer, 0 the likeliest (1)"
+    )
+    p.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest")
+    p.add_argument("--top-p", type=float, metavar="P", help="draw from the fewest that make up P")
+    p.add_argument("--stop", metavar="TEXT", help="end before TEXT would be written")
+    p.add_argument("--seed", type=int, help="the same seed writes the same")
+    p.add_argument(
+        "--unknown",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="what to do with what the vocabulary lacks (refuse)",
+    )
 
 
 def _add_gradcheck(commands: Any) -> None:
@@ -326,6 +359,12 @@ def _encode(**given: Any) -> None:
     from minienc import runs
 
     runs.encode_run(**given)
+
+
+def _generate(**given: Any) -> None:
+    from minienc.runs.generate import generate_run
+
+    generate_run(**given)
 
 
 def _gradcheck(

@@ -9,14 +9,9 @@ that cannot be drawn, for a page is not worth losing a run.
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,6 +20,7 @@ import numpy as np
 
 from minienc import plots
 from minienc.files import write_text
+from minienc.page import bars, curves, missing_parts, page, pictures, png, repeat, svg, verdict
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 
 
@@ -93,19 +89,14 @@ def write_report(path: str | Path, run: RunReport) -> None:
 def render(run: RunReport) -> str:
     """The page as text."""
     sections = [
-        _section("What the numbers say", _verdicts(run)),
-        _section("Reconstruction", _errors(run) + _images(run)),
-        _section("With a few labels", _few_labels(run)),
-        _section(
-            "What was learned",
-            _measures(run) + _filters(run) + _pictures(run) + _map(run) + _missing(run),
-        ),
-        _section("How it was learned", _curves(run)),
-        _section("Repeat it", _repeat(run)),
+        ("What the numbers say", _verdicts(run)),
+        ("Reconstruction", _errors(run) + _images(run)),
+        ("With a few labels", _few_labels(run)),
+        ("What was learned", _learned(run)),
+        ("How it was learned", curves(run.history, run.course, run.summary_text)),
+        ("Repeat it", repeat(run.command, run.config)),
     ]
-    return _PAGE.format(
-        title=escape(run.title), style=_STYLE, facts=_facts(run), body="\n".join(sections)
-    )
+    return page(run.title, _facts(run), sections)
 
 
 # ------------------------------------------------------------------------------------- in words
@@ -116,39 +107,34 @@ def _verdicts(run: RunReport) -> str:
     if run.few_label is not None:
         lines += few_label_verdicts(run.few_label)
     lines += run.notes
-    return '<ul class="verdict">' + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    return verdict(lines)
 
 
 # ----------------------------------------------------------------------------------- the sections
 
 
-def _facts(run: RunReport) -> str:
-    facts = {
+def _facts(run: RunReport) -> dict[str, str]:
+    return {
         "data": f"{run.dataset}: {run.n_train:,} samples to learn from, {run.n_test:,} to test",
         "method": f"{run.method}, {run.n_features} features a sample",
         "training": f"{run.seconds:.0f} s; labels were not used",
         "source": run.source,
     }
-    rows = "".join(f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v)
-    return f"<dl>{rows}</dl>"
 
 
 def _errors(run: RunReport) -> str:
     if not run.errors:
         why = "This method has no way back from codes to samples."
         return f"<p>{why if run.restored is None else 'Nothing was compared.'}</p>"
-    top = max((v for _, v in run.errors if np.isfinite(v)), default=1.0) or 1.0
-    rows = ""
-    for name, value in run.errors:
-        width = 100 * value / top if np.isfinite(value) else 0
-        rows += (
-            f'<tr><th scope="row">{escape(name)}</th><td>{value:.4g}</td>'
-            f'<td class="bar"><span style="width:{width:.1f}%"></span></td></tr>'
-        )
     return (
         f"<p>Squared error per test sample, summed over its {run.n_features} features; smaller is "
-        f"better.</p><table><tbody>{rows}</tbody></table>"
+        f"better.</p>{bars(run.errors)}"
     )
+
+
+def _learned(run: RunReport) -> str:
+    shown = _measures(run) + _filters(run) + pictures(run.pictures)
+    return shown + _map(run) + missing_parts(run.missing)
 
 
 def _measures(run: RunReport) -> str:
@@ -173,7 +159,7 @@ def _images(run: RunReport) -> str:
         between = " disturbed, in the middle;"
     shape = run.image_shape
     caption = f"Test images, above;{between} what the model made of them, below."
-    return f"<p>{caption}</p>" + _png(lambda: plots.image_grid(rows, shape), caption)
+    return f"<p>{caption}</p>" + png(lambda: plots.image_grid(rows, shape), caption)
 
 
 def _few_labels(run: RunReport) -> str:
@@ -196,7 +182,7 @@ def _few_labels(run: RunReport) -> str:
         f"<tbody>{body}</tbody></table></div>"
         "<p>The same, as a picture: higher is better, and a band reaches one standard deviation "
         "to each side.</p>"
-        + _svg(lambda: plots.few_label_curve(curve), "test accuracy against the number of labels")
+        + svg(lambda: plots.few_label_curve(curve), "test accuracy against the number of labels")
     )
 
 
@@ -210,23 +196,8 @@ def _filters(run: RunReport) -> str:
         "that looks like noise has kept the random weights that it began with, because it learned "
         "little yet or is not needed, or it looks at many places at once: more epochs, fewer units "
         "or a penalty on the weights make such pictures clearer.</p>"
-        + _png(lambda: plots.filters(W, shape), "first-layer weights as images")
+        + png(lambda: plots.filters(W, shape), "first-layer weights as images")
     )
-
-
-def _pictures(run: RunReport) -> str:
-    parts = []
-    for picture in run.pictures:
-        render_figure = _svg if picture.is_drawing else _png
-        alt, figure = picture.caption.split(".")[0], picture.figure
-        parts.append(
-            f"<p>{escape(picture.caption)}</p>" + render_figure(partial(_same, figure), alt)
-        )
-    return "".join(parts)
-
-
-def _same(figure: Any) -> Any:
-    return figure
 
 
 def _map(run: RunReport) -> str:
@@ -241,7 +212,7 @@ def _map(run: RunReport) -> str:
     return (
         f"<p>Each point is the code of a test sample, {words}.{colour}</p>"
         + _classes(run)
-        + _png(lambda: plots.code_map(codes, labels, legend=False), "map of the codes")
+        + png(lambda: plots.code_map(codes, labels, legend=False), "map of the codes")
     )
 
 
@@ -259,118 +230,3 @@ def _classes(run: RunReport) -> str:
         name = escape(plots.printable(names[k]))
         items += f'<li><span style="background:rgb({rgb})"></span>{name}</li>'
     return f'<ul class="classes">{items}</ul>'
-
-
-def _missing(run: RunReport) -> str:
-    return "".join(f"<p>{escape(plots.printable(sentence))}</p>" for sentence in run.missing)
-
-
-def _curves(run: RunReport) -> str:
-    summary = ""
-    if run.summary_text:
-        summary = (
-            "<p>The network, layer by layer. FLOPs are floating-point operations of one forward "
-            "pass, for one sample: a multiplication and an addition are two, activations are not "
-            "counted. A step of training takes about three times as many.</p>"
-            f"<pre>{escape(run.summary_text)}</pre>"
-        )
-    course = f"<p>{escape(run.course)}</p>" if run.course else ""
-    return course + _svg(lambda: plots.learning_curves(run.history), "loss against epoch") + summary
-
-
-def _repeat(run: RunReport) -> str:
-    config = escape(json.dumps(run.config, indent=2))
-    return (
-        f'<pre class="command">{escape(run.command)}</pre>'
-        f"<details><summary>All settings</summary><pre>{config}</pre></details>"
-    )
-
-
-def _section(heading: str, content: str) -> str:
-    return f"<section><h2>{heading}</h2>{content}</section>"
-
-
-# ------------------------------------------------------------------------------- pictures as text
-
-
-def _svg(draw: Callable[[], Any], alt: str) -> str:
-    """A drawing, sharp at any size; the same run gives the same bytes."""
-    buffer = io.StringIO()
-    how: dict[str, Any] = {"format": "svg", "metadata": {"Date": None}, "transparent": True}
-    if failed := _save(draw, alt, buffer, how):
-        return failed
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    return f'<figure role="img" aria-label="{escape(alt)}">{svg}</figure>'
-
-
-def _png(draw: Callable[[], Any], alt: str) -> str:
-    buffer = io.BytesIO()
-    how = {"format": "png", "dpi": 192, "metadata": {"Software": None}}
-    if failed := _save(draw, alt, buffer, how):
-        return failed
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}"></figure>'
-
-
-def _save(draw: Callable[[], Any], alt: str, buffer: Any, how: dict[str, Any]) -> str:
-    """Draw into the buffer; return nothing, or the sentence that stands in the picture's place."""
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a sign that the font has not
-            figure = draw()
-            from matplotlib import rc_context
-
-            style: Any = {**plots.STYLE, "svg.hashsalt": "minienc", "svg.fonttype": "none"}
-            with rc_context(style):
-                figure.savefig(buffer, **how)
-    except Exception as error:
-        why = (str(error).splitlines() or [""])[0][:200]
-        sentence = f"This picture could not be drawn ({alt}): {type(error).__name__}: {why}"
-        return f"<p>{escape(plots.printable(sentence))}</p>"
-    return ""
-
-
-_STYLE = """
-:root { color-scheme: light; }
-body { margin: 0; font: 16px/1.55 system-ui, sans-serif; color: #1c1c1c; background: #fff; }
-main { max-width: 52rem; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; border-bottom: 1px solid #ddd; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0; }
-dt { color: #666; } dd { margin: 0; overflow-wrap: anywhere; }
-.verdict { padding: .8rem 1rem .8rem 2rem; background: #f2f6fa; border-left: 4px solid #0072b2; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; margin: .6rem 0 1rem; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid #eee; }
-th[scope=row] { text-align: left; font-weight: 500; }
-td.bar { width: 45%; text-align: left; }
-td.bar span { display: block; height: .8rem; background: #0072b2; min-width: 2px; }
-figure { margin: 1rem 0; overflow-x: auto; }
-figure img, figure svg { width: 30rem; max-width: 100%; height: auto; }
-ul.classes { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem 1rem; }
-ul.classes span { display: inline-block; width: .8em; height: .8em; margin-right: .35em; }
-pre { background: #f6f6f6; padding: .8rem 1rem; overflow-x: auto; font-size: .82rem; }
-pre.command { white-space: pre-wrap; user-select: all; }
-@media (max-width: 30rem) {
-  body { font-size: 15px; } main { padding: 1rem .8rem; } td.bar { display: none; }
-}
-"""
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{facts}
-{body}
-</main>
-</body>
-</html>
-"""

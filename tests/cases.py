@@ -392,6 +392,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "attention_forward": _attention,
     "add_positions_forward": _positions,
     "multi_head_attention_forward": _multi_head_attention,
+    "negative_sampling_forward": lambda rng: iter(
+        [((_normal(rng, N, 3), _normal(rng, N, K, 3)), {}) for N, K in ((4, 5), (1, 1))]
+    ),
     "rotary_forward": lambda rng: iter(
         [((_normal(rng, *lead, 3, 4),), {"start": len(lead)}) for lead in [(2,), (), (2, 3), (0,)]]
     ),

@@ -169,6 +169,12 @@ def next_token_windows(ids: np.ndarray, T: int) -> tuple[np.ndarray, np.ndarray]
     return ids[: N * T].reshape(N, T), ids[1 : N * T + 1].reshape(N, T)
 
 
+def random_windows(ids: np.ndarray, N: int, T: int, rng: np.random.Generator) -> np.ndarray:
+    """(N, T) windows of the text that begin anywhere; ids (L,), L at least T."""
+    starts = rng.integers(0, len(ids) - T + 1, N)
+    return ids[starts[:, None] + np.arange(T)]
+
+
 def parallel_streams(ids: np.ndarray, N: int) -> tuple[np.ndarray, np.ndarray]:
     """(x, y), both (N, L): the text cut into N streams of equal length, and one place further.
 

@@ -22,6 +22,7 @@ from minienc.functions.losses import *
 from minienc.functions.lstm import *
 from minienc.functions.merging import *
 from minienc.functions.multi_head_attention import *
+from minienc.functions.negative_sampling import *
 from minienc.functions.noise import *
 from minienc.functions.normalization import *
 from minienc.functions.optimizers import *

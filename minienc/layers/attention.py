@@ -149,10 +149,10 @@ class MultiHeadAttention(Layer):
         x, *others = x if isinstance(x, (tuple, list)) else (x,)
         if others or not self.causal:
             raise ValueError(f"{self.label}: it is not causal, so it does not go on step by step")
-        W = [None if p is None else p.value for p in map(self.__getattribute__, self.learned)]
-        return multi_head_attention_next(
-            x, past, *W, num_heads=self.num_heads, rotary=self.rotary, qk_norm=self.qk_norm
-        )
+        owned = {name: getattr(self, name) for name in self.learned}
+        W: dict[str, Any] = {k: None if p is None else p.value for k, p in owned.items()}
+        how: dict[str, Any] = {k: getattr(self, k) for k in ("num_heads", "rotary", "qk_norm")}
+        return multi_head_attention_next(x, past, **W, **how)
 
 
 class TransformerBlock:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from minienc import language
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.runs.settings import make_method, method_parameters
 from minienc.training.archives import damage_is_told, parse_json, short, take, take_all
 
 _MOST = 1 << 20  # bytes: a config.json has a few thousand
 _WORD = (str, type(None))
-KINDS: dict[str, Any] = {  # of the settings that every run has
+ALWAYS: dict[str, Any] = {  # of the settings that every run has
     "data": str,
-    "data_dir": _WORD,
     "method": str,
-    "seeds": int,
     "seed": int,
     "dtype": str,
     "device": str,
+}
+OF_TEXT: dict[str, Any] = {"encoding": str, "held_out": float}
+OF_SAMPLES: dict[str, Any] = {
+    "data_dir": _WORD,
+    "seeds": int,
     "scale": (float, type(None)),  # from here on, how the data are read
     "grey": bool,
     "resize": _WORD,
@@ -55,18 +59,24 @@ def read_whole_config(folder: Path) -> dict[str, Any]:
 
 def check_settings_kinds(settings: dict[str, Any]) -> None:
     """Refuse settings that lack something, or that hold what no option can be."""
-    for name, kinds in KINDS.items():
+    for name, kinds in ALWAYS.items():
         take(settings, name, kinds, "settings")
     method = settings["method"]
-    if method not in METHODS:
-        raise ValueError(f"settings: 'method' is {short(method)}, expected {', '.join(METHODS)}")
+    known = [*METHODS, *language.METHODS]
+    if method not in known:
+        raise ValueError(f"settings: 'method' is {short(method)}, expected {', '.join(known)}")
     if settings["dtype"] not in ("float32", "float64"):
         raise ValueError(f"settings: 'dtype' is {short(settings['dtype'])}, expected float32")
-    if any(k < 1 for k in take_all(settings, "labels", int, "settings")):
-        raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
-    if settings["seeds"] < 1 or settings["seed"] < 0:
-        raise ValueError("settings: 'seeds' must be at least 1, and 'seed' at least 0")
-    take_all(settings, "drop", str, "settings")
+    if settings["seed"] < 0:
+        raise ValueError("settings: 'seed' must be at least 0")
+    for name, kinds in (OF_TEXT if method in language.METHODS else OF_SAMPLES).items():
+        take(settings, name, kinds, "settings")
+    if method in METHODS:
+        if any(k < 1 for k in take_all(settings, "labels", int, "settings")):
+            raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
+        if settings["seeds"] < 1:
+            raise ValueError("settings: 'seeds' must be at least 1")
+        take_all(settings, "drop", str, "settings")
     for name, default in method_parameters(method).items():
         take(settings, name, _kinds(default), "settings")
         if isinstance(settings[name], list):

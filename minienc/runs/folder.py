@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ FILES = (
     "encoder.npz",
     "history.csv",
     "config.json",
+    "tokenizer.json",
+    "samples.json",
 )
 
 
@@ -131,6 +134,23 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Whenever Ctrl-C is pressed from here on, it says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"minienc pretrain --resume {shlex.quote(str(folder))}") from None
+
+
+def write_history(path: Path, history: dict[str, list[float]]) -> None:
+    """The losses of each epoch, as CSV."""
+    lines = [",".join(["epoch", *history])]
+    for epoch, values in enumerate(zip(*history.values(), strict=True)):
+        lines.append(",".join([str(epoch), *(repr(float(value)) for value in values)]))
+    write_text(path, "\n".join(lines) + "\n")
 
 
 # ---------------------------------------------------------------------------------------- read

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc import language
 from minienc.data import Dataset
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
@@ -27,9 +28,10 @@ OWN = ("random_state", "verbose", "dtype", "device")  # parameters that the run 
 
 def method_class(name: str) -> type[Pretrainer]:
     """The method of this name on the command line."""
-    if name not in METHODS:
-        raise ValueError(f"--method is {name!r}, expected one of {', '.join(sorted(METHODS))}")
-    return METHODS[name]
+    known: dict[str, type[Pretrainer]] = {**METHODS, **language.METHODS}
+    if name not in known:
+        raise ValueError(f"--method is {name!r}, expected one of {', '.join(sorted(known))}")
+    return known[name]
 
 
 def method_parameters(name: str) -> dict[str, Any]:
@@ -61,10 +63,8 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     said = {RENAMED.get(k, k): v for k, v in said.items()}
     if "noise" in said:
         said.update(_noise(said["noise"], parameters))
-    for flag in said:
-        if flag not in settings and flag not in parameters:
-            raise ValueError(_not_for(name, flag))
     settings.update(parameters)
+    refuse_unknown(name, said, settings)
     settings.update(said)
     if dataset.y is None:
         if settings["labels"]:
@@ -74,6 +74,13 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
         n_classes = int(dataset.y.max()) + 1
         settings["labels"] = tuple(k for k in (10, 100, 1000) if n_classes <= k <= len(dataset.x))
     return settings
+
+
+def refuse_unknown(name: str, said: Collection[str], settings: Collection[str]) -> None:
+    """Refuse what is no setting of a run by this method."""
+    for flag in said:
+        if flag not in settings:
+            raise ValueError(_not_for(name, flag))
 
 
 def take_options(

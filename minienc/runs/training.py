@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import numpy as np
 from minienc import __version__, gallery
 from minienc.arrays import check_device
 from minienc.data import Dataset
-from minienc.files import write_json, write_text
+from minienc.files import write_json
 from minienc.pretraining import PCA, Pretrainer
 from minienc.pretraining.base import as_rows
 from minienc.report import RunReport, write_report
@@ -25,7 +22,9 @@ from minienc.runs.folder import (
     held,
     is_complete,
     new_folder,
+    resumable,
     where_it_lies,
+    write_history,
 )
 from minienc.runs.inputs import advice, load_data, prepare
 from minienc.runs.results import (
@@ -37,6 +36,7 @@ from minienc.runs.results import (
     read_results,
 )
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
+from minienc.runs.text import is_text, pretrain_text, resume_text
 from minienc.training.archives import damage_is_told
 
 N_SHOWN = 5000  # samples on the map of the codes
@@ -45,6 +45,8 @@ N_SHOWN = 5000  # samples on the map of the codes
 def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
     """Do a new run; return its folder."""
     check_device(said.get("device", "cpu"))  # before the data, which may take a while to read
+    if is_text(said):
+        return pretrain_text(said, out=out, force=force, quiet=quiet)
     dataset, found = prepare(said)
     settings = default_settings(said, dataset)
     check_settings(settings, dataset)  # before anything is written
@@ -57,7 +59,7 @@ def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool)
         "fingerprint": fingerprint(dataset),
     }
     name = f"{settings['method']}-{dataset.name}"
-    with new_folder(out, name, force) as folder, _resumable(folder):
+    with new_folder(out, name, force) as folder, resumable(folder):
         write_json(folder / "config.json", config)
         if not quiet:
             lines = [_describe(dataset, folder), memory(trial, dataset), *advice(dataset, settings)]
@@ -74,7 +76,9 @@ def resume(run: str, *, quiet: bool) -> Path:
         print(f"{folder} is complete: see {folder / 'report.html'}")
         return folder
     check_device(settings["device"])
-    with held(folder), _resumable(folder):
+    with held(folder), resumable(folder):
+        if is_text(settings):
+            return resume_text(folder, config, quiet)
         dataset = load_data(settings)
         check_fingerprint(folder, config["fingerprint"], dataset)
         with damage_is_told(folder / "config.json", "a setting"):
@@ -83,15 +87,6 @@ def resume(run: str, *, quiet: bool) -> Path:
         if not quiet:
             print(_describe(dataset, folder))
         return _run(folder, settings, dataset, quiet, resume=True)
-
-
-@contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
-    """Whenever Ctrl-C is pressed from here on, it says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"minienc pretrain --resume {shlex.quote(str(folder))}") from None
 
 
 def _sample_shape(settings: dict[str, Any], dataset: Dataset) -> tuple[int, ...]:
@@ -114,7 +109,7 @@ def _run(
     )
     method.model_.save(folder / "model.npz")
     method.encoder_.save(folder / "encoder.npz")
-    _write_history(folder / "history.csv", method.history_)
+    write_history(folder / "history.csv", method.history_)
     seconds = time.monotonic() - started
     results = read_results(folder / "results.json") if resume else None
     if results is None:
@@ -123,13 +118,6 @@ def _run(
     _write_report(folder, settings, dataset, method, results)
     print_results(folder, dataset, results)
     return folder
-
-
-def _write_history(path: Path, history: dict[str, list[float]]) -> None:
-    lines = [",".join(["epoch", *history])]
-    for epoch, values in enumerate(zip(*history.values(), strict=True)):
-        lines.append(",".join([str(epoch), *(repr(float(value)) for value in values)]))
-    write_text(path, "\n".join(lines) + "\n")
 
 
 def _describe(dataset: Dataset, folder: Path) -> str:

@@ -1,0 +1,213 @@
+"""The protocol of methods that learn from text: that of ``minienc.pretraining``, of a ``str``.
+
+    method = RNNLanguageModel(epochs=2, random_state=0).fit(text)
+    method.tokenizer_                     # what the text was cut by
+    Z = method.transform(text)            # codes (N, K), one for each window
+    method.score(text)                    # greater is better
+
+A text is a ``str``. Tokens become ids, ids become windows of ``context`` of them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minienc.arrays import on_device, to_numpy
+from minienc.data.tokenizers import (
+    BytePairTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
+from minienc.pretraining.base import _Run, check_counts
+from minienc.pretraining.stepped import Samples, SteppedPretrainer
+from minienc.training.callbacks import Callback, as_callbacks
+from minienc.training.optimizers import Optimizer
+from minienc.training.schedules import CosineDecay
+
+TOKENIZERS: dict[str, Callable[[str, int, Sequence[str]], Tokenizer]] = {
+    "characters": lambda text, size, special: CharacterTokenizer.train(text, special),
+    "words": lambda text, size, special: WordTokenizer.train(text, size, special),
+    "byte pairs": lambda text, size, special: BytePairTokenizer.train(text, size, special),
+}
+
+
+class TextPretrainer(SteppedPretrainer):
+    """What the methods of text share; a subclass gives ``method``, ``build`` and ``read``.
+
+    Parameters
+    ----------
+    tokens : {"characters", "words", "byte pairs"}
+        What the text is cut into.
+    vocab_size : int
+        Of words and byte pairs; all characters of the text are in the vocabulary.
+    context : int
+        T, tokens of a window.
+    warmup : int
+        Steps in which the learning rate rises from 0; after them it falls to a hundredth, as half a
+        cosine.
+    weight_decay : float
+        Of the optimisers that have one.
+    global_clipnorm : float
+        Of the gradient as a whole.
+    steps_per_epoch : int or None
+        None is as many as read the text once.
+    **params
+        As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size (windows), dtype, device,
+        random_state, verbose.
+
+    Attributes
+    ----------
+    tokenizer_ : Tokenizer
+    frequent_ : array (V,)
+        The ids, the most frequent first.
+    """
+
+    special: ClassVar[tuple[str, ...]] = ()  # tokens that stand for something else than text
+    choices: ClassVar = {"tokens": tuple(TOKENIZERS)}
+    tokens: str = "characters"
+    vocab_size: int = 1000
+    context: int = 64
+    warmup: int = 100
+    weight_decay: float = 0.1
+    global_clipnorm: float = 1.0
+    steps_per_epoch: int | None = None
+    optimizer = "adamw"
+    learning_rate = 3e-3
+    epochs = 2
+    batch_size = 12
+    tokenizer_: Tokenizer
+    frequent_: np.ndarray
+    n_steps_: int = 1  # of the whole training
+
+    # -- the protocol
+
+    def fit(  # type: ignore[override]
+        self,
+        text: str,
+        y: Any = None,
+        *,
+        tokenizer: Tokenizer | None = None,
+        validation_data: str | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint_dir: str | Path | None = None,
+        resume: bool = False,
+    ) -> Any:
+        """Learn from a text.
+
+        Parameters
+        ----------
+        text : str
+        y : ignored
+        tokenizer : Tokenizer, optional
+            Made from the text unless it is given.
+        validation_data : str, optional
+            A text whose loss is logged after each epoch as "val_loss".
+        callbacks, checkpoint_dir, resume
+            As of ``Pretrainer.fit``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an empty text or one that is shorter than a window, and for tokens of the
+            validation text that the vocabulary lacks.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text is a {type(text).__name__}, expected a str")
+        self.check_params((self.context, 0))
+        seed = self.random_state
+        self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
+        self.tokenizer_ = self.new_tokenizer(text) if tokenizer is None else tokenizer
+        ids = self._ids(text, "text")
+        held_out = None if validation_data is None else self._ids(validation_data, "validation")
+        self._run = _Run(held_out, as_callbacks(callbacks), checkpoint_dir, resume)
+        try:
+            self._fit(ids)
+        finally:
+            del self._run
+        return self
+
+    def new_tokenizer(self, text: str) -> Tokenizer:
+        """What cuts this text as the parameters say."""
+        return TOKENIZERS[self.tokens](text, self.vocab_size, self.special)
+
+    def _fit(self, ids: np.ndarray) -> None:
+        n_windows = max(len(ids) // self.context, 1)
+        steps = self.steps_per_epoch or -(-n_windows // self.batch_size)
+        self.n_steps_ = steps * self.epochs
+        counts = np.bincount(ids, minlength=len(self.tokenizer_))
+        self.frequent_ = np.argsort(-counts, kind="stable")
+        rng = np.random.default_rng(self.random_state_)
+        self.build((self.context, len(self.tokenizer_)), rng)
+        for model in (self.model_, *[learner.network for learner in self.learners_.values()]):
+            model.to(self.device or "cpu")
+        with on_device(self.model_.device):
+            self.read(ids)
+        numbers = np.arange(steps * self.batch_size)  # steps are counted, the text is drawn from
+        self.history_ = self._run_steps(numbers, "checkpoint", self.epochs)
+
+    def _data(self, X: Any) -> Samples:
+        return Samples(X, int)
+
+    def _ids(self, text: str, name: str) -> np.ndarray:
+        ids = self.tokenizer_.encode(text)
+        if len(ids) <= self.context:
+            raise ValueError(
+                f"the {name} has {len(ids)} tokens, expected more than a window's {self.context}: "
+                f"a longer text, or a smaller context"
+            )
+        return ids
+
+    # -- what a method gives
+
+    def read(self, ids: np.ndarray) -> None:
+        """Take the ids that are learned from; ``learners_`` are there."""
+        raise NotImplementedError
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        name = type(self).__name__
+        check_counts(name, context=self.context, vocab_size=self.vocab_size)
+        if self.steps_per_epoch is not None:
+            check_counts(name, steps_per_epoch=self.steps_per_epoch)
+
+    def _new_optimizer(self) -> Optimizer:
+        optimizer = super()._new_optimizer()
+        if not callable(self.learning_rate):
+            warmup = min(self.warmup, self.n_steps_ // 2)
+            decay = max(self.n_steps_ - warmup, 1)
+            optimizer.learning_rate = CosineDecay(0.0, decay, 0.01, self.learning_rate, warmup)
+        optimizer.global_clipnorm = self.global_clipnorm
+        if hasattr(optimizer, "weight_decay"):
+            optimizer.weight_decay = self.weight_decay
+        return optimizer
+
+    # -- codes
+
+    def windows(self, text: str) -> np.ndarray:
+        """(N, T) ids: windows that do not overlap; what is left behind the last is left out."""
+        ids = self._ids(text, "text")
+        N = len(ids) // self.context
+        return ids[: N * self.context].reshape(N, self.context)
+
+    def transform(self, text: str) -> np.ndarray:  # type: ignore[override]
+        """Return the codes (N, K) of the text's windows."""
+        self.check_fitted()
+        return self.encoder_.predict(self.windows(text), batch_size=256)
+
+    def fit_transform(self, text: str, y: Any = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
+        return self.fit(text, **fit_params).transform(text)
+
+    def vectors(self) -> np.ndarray:
+        """(V, E) the vector of each token."""
+        self.check_fitted()
+        return to_numpy(self.model_.get_layer("embedding").W.value)  # type: ignore[attr-defined]
+
+    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+        """Minus the loss of a text: greater is better."""
+        raise NotImplementedError

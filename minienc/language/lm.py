@@ -1,0 +1,272 @@
+"""Language models: how likely is each next token, given those before it?
+
+    p(text) = prod_t p(w_t | w_1 ... w_(t-1)),        loss = - 1/T sum_t log p(w_t | ...)
+
+The loss is in nats a token; divided by log 2 it is bits, and the exponential of it is perplexity. A
+model is layers between an embedding and logits, none of which may look ahead. What it learns from
+are windows of the text, at random places; or, where a model has states, N long streams that are
+read side by side, the states being carried from each window into the next (truncated
+backpropagation through time: gradients end at the window's beginning).
+
+Sources: Bengio, Ducharme, Vincent and Jauvin 2003, "A neural probabilistic language model";
+Williams and Peng 1990, "An efficient gradient-based algorithm for on-line training of recurrent
+network trajectories" (truncated).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import to_device_of
+from minienc.data.text import next_token_windows, parallel_streams, random_windows
+from minienc.functions.losses import (
+    sparse_categorical_crossentropy_backward,
+    sparse_categorical_crossentropy_forward,
+)
+from minienc.language.base import TextPretrainer
+from minienc.language.generation import generate_ids, pieces
+from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
+from minienc.layers.parameters import Gradients
+from minienc.models import Model
+from minienc.pretraining.base import check_counts
+from minienc.training.step import Learner, Objective
+
+N_STREAMS = 16  # of a text that is evaluated with its states carried
+N_WINDOWS = 128  # that are evaluated at a time
+
+
+class NextToken(Objective):
+    """Nats of the next token: a mean over the windows of a batch.
+
+    Parameters
+    ----------
+    network : Model
+        ids and states to logits and states.
+    states : list of str
+        Names of the states in ``arrays``.
+    T : int
+    arrays : dict
+        The states, and the ``place`` in the streams where the next window begins.
+    """
+
+    def __init__(self, network: Model, n_states: int, T: int, arrays: dict[str, Any]) -> None:
+        self.network, self.T, self.arrays = network, T, arrays
+        self.states = [f"state_{i}" for i in range(n_states)]
+        self.ids = np.zeros(0, dtype=np.int32)
+
+    def windows(self, n: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+        """(x, y), both (n, T): the streams' next windows, or windows anywhere."""
+        if self.states:
+            x, y = parallel_streams(self.ids, n)
+            (place,) = self.arrays["place"]
+            return x[:, place : place + self.T], y[:, place : place + self.T]
+        window = random_windows(self.ids, n, self.T + 1, rng)
+        return window[:, :-1], window[:, 1:]
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (numbers,) = batch
+        like = self.network.parameters.vector
+        x, y = (to_device_of(ids, like) for ids in self.windows(len(numbers), rng))
+        states = [self.arrays[name] for name in self.states]
+        (logits, *after), cache = self.network.forward((x, *states), rng)  # (1)
+        loss, loss_cache = sparse_categorical_crossentropy_forward(
+            logits, y, from_logits=True
+        )  # (2)
+        return (loss,), (cache, loss_cache, after)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache, _ = cache
+        dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
+        self.network.backward((dlogits,), cache, grads, need_dx=False)  # (1)
+
+    def updates(self, cache: Any) -> list[Any]:
+        """The states go on, up to the end of the streams."""
+        if self.states:
+            *_, after = cache
+            place, n = int(self.arrays["place"][0]) + self.T, len(after[0])
+            at_end = place + self.T > (len(self.ids) - 1) // n
+            self.arrays["place"] = np.array([0 if at_end else place])
+            for name, state in zip(self.states, after, strict=True):
+                self.arrays[name] = 0 * state if at_end else state
+        return []
+
+
+class LanguageModel(TextPretrainer):
+    """What language models share; a subclass gives ``body``, and ``state_widths`` if it has states.
+
+    Parameters
+    ----------
+    embedding : int
+        Features of a token's vector.
+    dropout : float
+        Of the embedded tokens, and of what comes to the logits.
+    tied : bool
+        Whether the logits are products with the tokens' vectors; the last layer is as wide then.
+    **params
+        As of ``TextPretrainer``.
+
+    Attributes
+    ----------
+    model_ : Model
+        ids (T,) to logits (T, V).
+    encoder_ : Model
+        ids (T,) to the mean of what the last layer before the logits makes of them.
+    """
+
+    embedding: int = 128
+    dropout: float = 0.0
+    tied: bool = False
+
+    # -- what learns
+
+    def state_widths(self) -> list[int]:
+        """Of the states that are carried from window to window."""
+        return []
+
+    def make_layers(self) -> None:
+        """Make the layers that ``body`` connects."""
+
+    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """From embedded tokens (T, E) to (T, M), and the states after; none is given at first."""
+        raise NotImplementedError
+
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        T, V = sample_shape
+        table = Embedding(V, self.embedding, dtype=self.dtype, name="embedding")
+        self.make_layers()
+        ids = Input((T,), dtype="int32")
+        states = [Input((width,), self.dtype) for width in self.state_widths()]
+        self.embedded_ = table(ids)
+        x = self._dropped(self.embedded_)
+        h = self._dropped(self.body(x, [])[0])
+        head = DenseTranspose(table, name="head") if self.tied else Dense(V, name="head")
+        self.model_ = Model(ids, head(h), name="language_model")
+        self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
+        network = self.model_
+        if states:
+            h, after = self.body(x, states)
+            network = Model([ids, *states], [head(self._dropped(h)), *after])
+        else:
+            network = Model([ids], [self.model_.output])
+        network.initialize(rng)
+        self._start_weights(head)
+        arrays: dict[str, Any] = {}
+        loss = NextToken(network, len(states), T, arrays)
+        self.learners_ = {"model": Learner(network, loss, self._new_optimizer(), arrays)}
+
+    def _start_weights(self, head: Any) -> None:
+        """Small vectors where they are the logits' weights, too: all tokens begin as likely."""
+        if self.tied:
+            head.W.value = 0.02 / max(float(abs(head.W.value).std()), 1e-9) * head.W.value
+
+    def _dropped(self, x: Any) -> Any:
+        return Dropout(self.dropout)(x) if self.dropout else x
+
+    def read(self, ids: np.ndarray) -> None:
+        learner = self.learners_["model"]
+        loss: Any = learner.objective
+        loss.ids = ids
+        n = self.batch_size
+        if loss.states and (len(ids) - 1) // n < self.context:
+            raise ValueError(
+                f"the text has {len(ids)} tokens, too few for {n} streams of {self.context}: a "
+                f"longer text, a smaller batch_size, or a smaller context"
+            )
+        like = self.model_.parameters.vector
+        for name, width in zip(loss.states, self.state_widths(), strict=True):
+            state = np.zeros((n, width), dtype=self.dtype)
+            learner.arrays[name] = to_device_of(state, like)
+        if loss.states:
+            learner.arrays["place"] = np.array([0])
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        check_counts(type(self).__name__, embedding=self.embedding)
+
+    # -- how likely is a text?
+
+    @property
+    def carries(self) -> bool:
+        """Whether states are carried from window to window."""
+        return bool(self.state_widths())
+
+    @property
+    def evaluation(self) -> str:
+        """How ``nats`` reads a text, in words."""
+        if self.carries:
+            return f"state carried, {N_STREAMS} streams"
+        return f"windows of {self.context} that start empty"
+
+    def nats(self, ids: np.ndarray) -> float:
+        """Mean nats of the next token, over a whole text."""
+        total, n = 0.0, 0
+        like = self.model_.parameters.vector
+        for x, y, past in self._stretches(ids):
+            logits, after = self.model_.forward_from(to_device_of(x, like), past.get("of"))
+            past["of"] = after if self.carries else None
+            loss, _ = sparse_categorical_crossentropy_forward(
+                logits, to_device_of(y, like), from_logits=True, reduction="sum"
+            )
+            total, n = total + float(loss), n + y.size
+        return total / n
+
+    def _stretches(self, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
+        """(x, y, what is remembered): parts of a text that follow one another."""
+        past: dict[str, Any] = {}
+        if self.carries:
+            x, y = parallel_streams(ids, min(N_STREAMS, len(ids) - 1))
+            for t in range(0, x.shape[1], self.context):
+                yield x[:, t : t + self.context], y[:, t : t + self.context], past
+            return
+        x, y = next_token_windows(ids, self.context)
+        for k in range(0, len(x), N_WINDOWS):
+            yield x[k : k + N_WINDOWS], y[k : k + N_WINDOWS], past
+
+    def nats_per_character(self, text: str) -> float:
+        """Nats of a text, by the number of its characters: comparable whatever the tokens are."""
+        self.check_fitted()
+        ids = self._ids(text, "text")
+        return self.nats(ids) * len(ids) / len(text)
+
+    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+        """Minus the nats a character: greater is better."""
+        return -self.nats_per_character(text)
+
+    def _validate(self, trainer: Any) -> dict[str, float]:
+        return {"loss": self.nats(self._run.validation)}
+
+    # -- and what would it write?
+
+    def generate(
+        self,
+        prompt: str = "\n",
+        length: int = 500,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        stop: str | None = None,
+        random_state: int | None = None,
+    ) -> str:
+        """The prompt, continued by ``length`` tokens; see ``generation.generate_ids``."""
+        self.check_fitted()
+        ids = self.tokenizer_.encode(prompt)
+        found = generate_ids(
+            self.model_,
+            ids,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            rng=np.random.default_rng(random_state),
+        )
+        return prompt + "".join(pieces(self.tokenizer_, found, stop))
+
+
+def bits(nats: float) -> float:
+    """Bits, of nats."""
+    return nats / math.log(2)

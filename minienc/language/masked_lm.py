@@ -1,0 +1,177 @@
+"""The masked language model: hide some tokens, and guess them from both sides.
+
+Of the tokens that are chosen, 8 in 10 become "<mask>", 1 becomes another token, 1 stays: so that
+the model must have something to say of every token, for it never knows which one is asked about.
+Attention looks both ways; such a model cannot write, but its codes know what comes after, too.
+
+Source: Devlin, Chang, Lee and Toutanova 2019, "BERT: pre-training of deep bidirectional
+transformers for language understanding", section 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minienc.arrays import to_device_of
+from minienc.data.text import random_windows
+from minienc.functions.losses import (
+    sparse_categorical_crossentropy_backward,
+    sparse_categorical_crossentropy_forward,
+)
+from minienc.language.base import TextPretrainer
+from minienc.layers import (
+    DenseTranspose,
+    Embedding,
+    GlobalAveragePooling1D,
+    Input,
+    RMSNormalization,
+    TransformerBlock,
+)
+from minienc.layers.parameters import Gradients
+from minienc.models import Model
+from minienc.pretraining.base import check_counts
+from minienc.training.step import Learner, Objective
+
+NOT_ASKED = -1  # the label of a token that was not chosen
+
+
+def hide(
+    ids: np.ndarray, rng: np.random.Generator, ratio: float, mask: int, n_tokens: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(what is left of ids (N, T), labels (N, T)): of each window the same number is chosen, at
+    least one."""
+    N, T = ids.shape
+    n = max(1, round(ratio * T))
+    chosen = rng.random((N, T)).argsort(axis=1).argsort(axis=1) < n
+    what = rng.random((N, T))
+    other = rng.integers(0, n_tokens, (N, T))
+    left = np.where(what < 0.8, mask, np.where(what < 0.9, other, ids))
+    return np.where(chosen, left, ids).astype(np.int32), np.where(chosen, ids, NOT_ASKED)
+
+
+class MaskedTokens(Objective):
+    """Nats of a hidden token: a mean over those that were chosen."""
+
+    def __init__(self, network: Model, T: int, ratio: float, mask: int, n_tokens: int) -> None:
+        self.network, self.T = network, T
+        self.hiding: tuple[Any, ...] = ratio, mask, n_tokens
+        self.ids = np.zeros(0, dtype=np.int32)
+
+    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+        (numbers,) = batch
+        whole = random_windows(self.ids, len(numbers), self.T, rng)
+        like = self.network.parameters.vector
+        left, labels = (to_device_of(a, like) for a in hide(whole, rng, *self.hiding))
+        logits, cache = self.network.forward(left, rng)  # (1)
+        loss, loss_cache = sparse_categorical_crossentropy_forward(
+            logits, labels, from_logits=True, ignore_class=NOT_ASKED
+        )  # (2)
+        return (loss,), (cache, loss_cache)
+
+    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+        cache, loss_cache = cache
+        dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
+        self.network.backward(dlogits, cache, grads, need_dx=False)  # (1)
+
+
+class MaskedLanguageModel(TextPretrainer):
+    """Guess hidden tokens by attention to both sides.
+
+    Parameters
+    ----------
+    embedding : int
+        Features of a token's vector, and of the whole network.
+    n_layers, num_heads : int
+    mask_ratio : float
+        The part of a window's tokens that is asked about.
+    dropout : float
+    **params
+        As of ``TextPretrainer``.
+    """
+
+    method = "masked_lm"
+    special: ClassVar = ("<mask>",)
+    embedding: int = 128
+    n_layers: int = 4
+    num_heads: int = 4
+    mask_ratio: float = 0.15
+    dropout: float = 0.0
+    optimizer = "muon"
+    learning_rate = 0.02
+    weight_decay = 0.0
+    batch_size = 24
+
+    def check_params(self, sample_shape: Sequence[int]) -> None:
+        super().check_params(sample_shape)
+        name = type(self).__name__
+        check_counts(
+            name, embedding=self.embedding, n_layers=self.n_layers, num_heads=self.num_heads
+        )
+        if self.embedding % (2 * self.num_heads):
+            raise ValueError(
+                f"{name}: embedding is {self.embedding}, expected a multiple of twice num_heads, "
+                f"{2 * self.num_heads}"
+            )
+        if not 0 < self.mask_ratio < 1:
+            raise ValueError(f"{name}: mask_ratio is {self.mask_ratio!r}, expected in (0, 1)")
+
+    def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
+        T, V = sample_shape
+        table = Embedding(V, self.embedding, dtype=self.dtype, name="embedding")
+        ids = Input((T,), dtype="int32")
+        h = table(ids)
+        for k in range(1, self.n_layers + 1):
+            h = TransformerBlock(
+                self.num_heads,
+                activation="relu_squared",
+                rotary=True,
+                qk_norm=True,
+                dropout=self.dropout,
+                norm="rms",
+                use_bias=False,
+                name=f"block_{k}",
+            )(h)
+        h = RMSNormalization(name="norm")(h)
+        self.model_ = Model(ids, DenseTranspose(table, name="head")(h), name="masked_lm")
+        self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
+        self.model_.initialize(rng)
+        table.W.value = 0.02 * math.sqrt(V) * table.W.value
+        mask = getattr(self, "tokenizer_", None)
+        mask_id = V - 1 if mask is None else mask.special["<mask>"]
+        loss = MaskedTokens(self.model_, T, self.mask_ratio, mask_id, V)
+        self.learners_ = {"model": Learner(self.model_, loss, self._new_optimizer())}
+
+    def read(self, ids: np.ndarray) -> None:
+        loss: Any = self.learners_["model"].objective
+        loss.ids = ids
+
+    def nats(self, ids: np.ndarray, n_windows: int = 512) -> float:
+        """Mean nats of a hidden token, in windows of this text: the same ones each time."""
+        mine: Any = self.learners_["model"].objective
+        held_out = MaskedTokens(mine.network, mine.T, *mine.hiding)
+        held_out.ids = ids
+        rng = np.random.default_rng(0)
+        losses = []
+        for start in range(0, n_windows, 128):
+            whole = random_windows(ids, min(128, n_windows - start), mine.T, rng)
+            left, labels = hide(whole, rng, *mine.hiding)
+            like = self.model_.parameters.vector
+            logits = self.model_.forward(to_device_of(left, like))[0]
+            losses.append(
+                sparse_categorical_crossentropy_forward(
+                    logits, to_device_of(labels, like), from_logits=True, ignore_class=NOT_ASKED
+                )[0]
+            )
+        return float(np.mean([float(loss) for loss in losses]))
+
+    def _validate(self, trainer: Any) -> dict[str, float]:
+        return {"loss": self.nats(self._run.validation)}
+
+    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+        """Minus the nats of a hidden token: greater is better."""
+        self.check_fitted()
+        return -self.nats(self._ids(text, "text"))

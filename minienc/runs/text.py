@@ -1,0 +1,257 @@
+"""``minienc pretrain`` on text: learn to predict it, compare with counting, write the page.
+
+    RUN/tokenizer.json     what the text was cut by: with model.npz, all that ``generate`` needs
+    RUN/samples.json       what a language model wrote along the way
+
+The other files are those of every run (``runs/__init__.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minienc import __version__
+from minienc.data.text import read_shakespeare, read_text, split_text
+from minienc.data.tokenizers import Tokenizer
+from minienc.files import write_json
+from minienc.gallery import text as gallery
+from minienc.language import METHODS, KneserNey, LanguageModel, TextPretrainer, compressed_nats
+from minienc.language.lm import bits
+from minienc.report_text import TextReport, write_text_report
+from minienc.runs.folder import new_folder, resumable, write_history
+from minienc.runs.settings import RENAMED, command_line, make_method, method_class, refuse_unknown
+from minienc.training.archives import damage_is_told, parse_json
+from minienc.training.callbacks import Callback
+
+DEFAULT = "rnn_lm"
+# settings of every run on text, with their defaults
+READING: dict[str, Any] = {"data": "shakespeare", "encoding": "utf-8", "held_out": 0.1}
+RUNNING: dict[str, Any] = {"seed": 0, "dtype": "float32", "device": "cpu"}
+N_GRAMS = (1, 2, 6)
+
+
+class Text(NamedTuple):
+    """A text in its two parts, and where it came from."""
+
+    name: str
+    source: str
+    train: str
+    valid: str
+
+
+def is_text(said: dict[str, Any]) -> bool:
+    """Whether a run is one on text: by its method, or by the data's name."""
+    return said.get("method") in METHODS or ("method" not in said and said.get("data") in NAMED)
+
+
+NAMED: dict[str, Callable[[], str]] = {"shakespeare": read_shakespeare}
+
+
+def load_text(settings: dict[str, Any]) -> Text:
+    """Read the text that the settings say, and hold out its end."""
+    data = settings["data"]
+    if data in NAMED:
+        whole, source = NAMED[data](), "the plays of William Shakespeare, as A. Karpathy's file"
+    else:
+        whole, source = read_text(data, settings["encoding"]), str(data)
+    train, valid = split_text(whole, settings["held_out"])
+    return Text(Path(data).stem or "text", source, train, valid)
+
+
+def pretrain_text(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
+    """Do a new run on text; return its folder."""
+    settings = default_settings(said)
+    text = load_text(settings)
+    method = make_method(settings, quiet)
+    method.check_params((settings["context"], 0))
+    if settings["data"] not in NAMED:
+        settings["data"] = os.path.abspath(settings["data"])
+    config = {
+        "minienc": __version__,
+        "settings": settings,
+        "preprocessing": {},
+        "fingerprint": fingerprint(text),
+    }
+    name = f"{settings['method']}-{text.name}"
+    with new_folder(out, name, force) as folder, resumable(folder):
+        write_json(folder / "config.json", config)
+        if not quiet:
+            print(
+                f"{text.name}: {len(text.train):,} characters to learn from, {len(text.valid):,} "
+                f"to test\nrun folder: {folder}"
+            )
+        return run(folder, settings, text, quiet, resume=False)
+
+
+def default_settings(said: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what was not said."""
+    name = said.get("method", DEFAULT)
+    parameters = {
+        k: getattr(method_class(name), k)
+        for k in method_class(name)._parameters()
+        if k not in ("random_state", "verbose", "dtype", "device")
+    }
+    settings = {**READING, "method": name, **RUNNING, **parameters}
+    said = {RENAMED.get(k, k): v for k, v in said.items()}
+    refuse_unknown(name, said, settings)
+    return settings | said
+
+
+def fingerprint(text: Text) -> str:
+    digest = hashlib.sha256(text.train.encode("utf-8", "surrogatepass"))
+    digest.update(text.valid.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def resume_text(folder: Path, config: dict[str, Any], quiet: bool) -> Path:
+    """Go on with a run on text."""
+    text = load_text(config["settings"])
+    if config["fingerprint"] != fingerprint(text):
+        raise ValueError(
+            f"{text.source} holds another text than when {folder} began; bring it back, or begin "
+            f"a new run"
+        )
+    return run(folder, config["settings"], text, quiet, resume=True)
+
+
+def run(folder: Path, settings: dict[str, Any], text: Text, quiet: bool, resume: bool) -> Path:
+    """Train (or go on), measure, write the results and, when they are safe, the page."""
+    started = time.monotonic()
+    method: Any = make_method(settings, quiet)
+    tokenizer = _tokenizer(method, text)
+    tokenizer.save(folder / "tokenizer.json")
+    samples = Samples(folder / "samples.json", method, settings["seed"])
+    method.fit(
+        text.train,
+        tokenizer=tokenizer,
+        validation_data=text.valid or None,
+        callbacks=[samples] if isinstance(method, LanguageModel) else [],
+        checkpoint_dir=folder / "checkpoints",
+        resume=resume,
+    )
+    method.model_.save(folder / "model.npz")
+    method.encoder_.save(folder / "encoder.npz")
+    write_history(folder / "history.csv", method.history_)
+    seconds = time.monotonic() - started
+    results = measure(method, text, seconds, (lambda line: None) if quiet else print)
+    write_json(folder / "results.json", results)
+    write_report(folder, settings, method, text, results, samples.read())
+    print_results(folder, results)
+    return folder
+
+
+def _tokenizer(method: TextPretrainer, text: Text) -> Tokenizer:
+    """Characters are those of the whole file, as others who report figures of it do; words and byte
+    pairs are learned from the part that is learned from."""
+    whole = text.train + text.valid
+    return method.new_tokenizer(whole if method.tokens == "characters" else text.train)
+
+
+class Samples(Callback):
+    """After some epochs, what the model writes then: kept in a file, for a run may be resumed."""
+
+    belongs_to_run = False
+
+    def __init__(self, path: Path, method: Any, seed: int) -> None:
+        self.path, self.method, self.seed = path, method, seed
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        n = self.trainer.epochs
+        if n > 6 and (epoch + 1) % -(-n // 6) and epoch + 1 < n:
+            return
+        tokenizer = self.method.tokenizer_
+        prompt = "\n" if "\n" in tokenizer.vocabulary else tokenizer.decode([0])
+        written = self.method.generate(prompt, 300, random_state=self.seed)
+        known = [s for s in self.read() if s["epoch"] <= epoch]
+        loss = logs.get("val_loss", logs["loss"])
+        known.append({"epoch": epoch + 1, "nats_per_token": loss, "text": written.lstrip("\n")})
+        write_json(self.path, known)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Those of a file that is whole, and no others."""
+        try:
+            with damage_is_told(self.path, "it"):
+                return [dict(sample) for sample in parse_json(self.path.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+
+# ---------------------------------------------------------------------------------------- measured
+
+
+def measure(method: Any, text: Text, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """The figures of a run, as ``results.json`` keeps them."""
+    results: dict[str, Any] = {"training_seconds": round(seconds, 1), "steps": method.n_steps_}
+    results["parameters"] = int(sum(p.size for p in method.model_.parameters_used()))
+    if not text.valid:
+        return results
+    if not isinstance(method, LanguageModel):
+        results["test_loss"] = -method.score(text.valid)
+        return results
+    say("comparing with counting, and with a compressor ...")
+    nats: dict[str, float] = {}
+    for n in N_GRAMS:
+        name = {1: "unigram", 2: "bigram"}.get(n, f"Kneser-Ney, order {n}")
+        nats[name] = KneserNey(n).fit(text.train).nats_per_character(text.valid)
+    nats["bzip2"] = compressed_nats(text.train, text.valid)
+    nats[method.method] = method.nats_per_character(text.valid)
+    results["evaluation"] = method.evaluation
+    results["test_nats_per_character"] = nats
+    results["test_bits_per_character"] = {name: bits(value) for name, value in nats.items()}
+    return results
+
+
+def print_results(folder: Path, results: dict[str, Any]) -> None:
+    if "test_nats_per_character" in results:
+        print(f"\n{'held-out text, a character:':<28} nats   bits   ({results['evaluation']})")
+        for name, value in results["test_nats_per_character"].items():
+            print(f"  {name:<26} {value:.3f}  {bits(value):.3f}")
+    if "test_loss" in results:
+        print(f"\nloss of the held-out text: {results['test_loss']:.4f}")
+    print(
+        f"\n{results['parameters']:,} parameters, {results['steps']:,} steps in "
+        f"{results['training_seconds']:.0f} s; look at {folder / 'report.html'}"
+    )
+
+
+def write_report(
+    folder: Path,
+    settings: dict[str, Any],
+    method: Any,
+    text: Text,
+    results: dict[str, Any],
+    samples: list[dict[str, Any]],
+) -> None:
+    """The page; of a part that fails, it says so in its place."""
+    from minienc.runs.results import attempt
+
+    missing: list[str] = []
+    lines: list[str] = []
+    method.model_.summary(print_fn=lines.append)
+    part = text.valid or text.train
+    ids = lambda: method.tokenizer_.encode(part[:50_000])  # noqa: E731
+    report = TextReport(
+        title=f"{settings['method']} on {text.name}",
+        command=command_line(settings, str(folder)),
+        config={"minienc": __version__, "settings": settings},
+        source=text.source,
+        n_train=len(text.train),
+        n_valid=len(text.valid),
+        tokens=f"{len(method.tokenizer_):,} {method.tokens}",
+        method=settings["method"],
+        history=method.history_,
+        results=results,
+        samples=samples,
+        neighbours=attempt(missing, "The neighbours", lambda: gallery.neighbours(method), []),
+        pictures=attempt(
+            missing, "The pictures of attention", lambda: gallery.pictures(method, ids()), []
+        ),
+        summary_text="\n".join(lines),
+        missing=missing,
+    )
+    write_text_report(folder / "report.html", report)
