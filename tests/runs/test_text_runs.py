@@ -16,7 +16,7 @@ from minienc.cli import main
 from minienc.language import METHODS
 
 TEXT = "Look: the cat sat on the mat.\nThe rat sat on the cat.\n" * 40
-QUICK = ["--epochs", "2", "--steps-per-epoch", "6", "--batch-size", "4", "--context", "8", "--quiet"]
+QUICK = ["--epochs=2", "--steps-per-epoch=6", "--batch-size=4", "--context=8", "--quiet"]
 SMALL = {
     "rnn_lm": ["--hidden", "6", "--embedding", "5"],
     "conv_lm": ["--filters", "5", "--embedding", "6", "--n-layers", "2"],
