@@ -24,7 +24,7 @@ import numpy as np
 from minienc.data.bpe import PIECES, encode_word, to_bytes, train_merges
 from minienc.data.raw import check_file
 from minienc.files import write_text
-from minienc.shapes import is_whole
+from minienc.shapes import is_whole, kind_of
 
 FORMAT = "minienc tokenizer"
 MOST_BYTES = 1 << 26  # of all tokens: each merge may double, and thirty of them are a gigabyte
@@ -83,7 +83,7 @@ class Tokenizer:
             For what the vocabulary lacks.
         """
         if not isinstance(text, str):
-            raise TypeError(f"encode: text is a {type(text).__name__}, expected a str")
+            raise TypeError(f"encode: text is {kind_of(text)}, expected a str")
         found: list[int] = []
         for part, at in self._cut(text) if special and self.special else [(text, 0)]:
             if special and part in self.special:

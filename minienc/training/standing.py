@@ -68,8 +68,7 @@ def resume_standing(trainer: Trainer, path: str | Path, seed: int | None) -> Non
         _check_run(trainer, take(header, "run", dict, "the checkpoint"), seed)
         position = take(header, "position", dict, "the checkpoint")
         _check_position(trainer, position)
-        noise = trainer.generator("noise")
-        noise.bit_generator.state = take(position, "noise", dict, "the position")
+        noise = _generator(trainer, take(position, "noise", dict, "the position"))
         states = {
             name: {
                 part: {
@@ -167,6 +166,18 @@ def _check_position(trainer: Trainer, position: dict[str, Any]) -> None:
     for name in sums:
         take(sums, name, float, f"{where}'s sums")
     take(position, "stop_training", bool, where)
+
+
+def _generator(trainer: Trainer, state: dict[str, Any]) -> np.random.Generator:
+    noise = trainer.generator("noise")
+    try:
+        noise.bit_generator.state = state
+    except (KeyError, TypeError, ValueError, OverflowError):
+        kind = type(noise.bit_generator).__name__
+        raise ValueError(
+            f"the position: 'noise' is {short(state)}, expected a state of {kind}"
+        ) from None
+    return noise
 
 
 # -------------------------------------------------------------------------------------- learners

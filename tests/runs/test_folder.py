@@ -185,7 +185,7 @@ def with_(**changes):
 
 
 DAMAGED = {
-    "it is [], expected values by their names": "[]",
+    "its content is [], expected values by their names": "[]",
     "it is None": "null",
     "its JSON is nested too deep": "[" * 100_000,
     "'settings' is []": '{"settings": []}',
