@@ -199,8 +199,7 @@ def _check_learner(learner: Any, state: dict[str, dict[str, Any]], where: str) -
     if learner.optimizer is not None:
         n, dtype = parameters.vector.size, parameters.vector.dtype
         check_optimizer_state(learner.optimizer, state["optimizer"], n, dtype)
-    if learner.arrays:
-        _check_arrays(state["arrays"], learner.arrays, where)
+    _check_arrays(state["arrays"], learner.arrays, where)
 
 
 def _check_arrays(found: dict[str, Any], expected: dict[str, Any], where: str) -> None:

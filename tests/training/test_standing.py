@@ -76,6 +76,7 @@ TAMPERED = {
     "learning_rate is -1": (("optimizer of model", "learning_rate"), -1),
     "'learning_rate' is [], expected a number": (("optimizer of model", "learning_rate"), []),
     "has extra, m, v, expected vectors": (("optimizer of model", "extra"), 1),
+    "'kept' is 'text', expected an array": (("arrays of model",), {"kept": "text"}),
     "'optimizer of model' is 3": (("optimizer of model",), 3),
     "a callback has no 'class'": (("callbacks", 1, "class"), ...),
     "EarlyStopping: 'best' is []": (("callbacks", 0, "best"), []),
