@@ -13,6 +13,8 @@ clusters. After the name of an argument there may stand:
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -25,6 +27,19 @@ def is_whole(value: Any, least: int | None = None) -> bool:
     """Whether ``value`` is a whole number of Python or NumPy (True is none), from ``least`` up."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and (least is None or value >= least)
+
+
+def kind_of(value: Any) -> str:
+    """The class of a value, for a message: "a list", "an EarlyStopping"."""
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in "aeio" or name == "ndarray" else f"a {name}"
+
+
+def did_you_mean(given: Collection[str], known: Collection[str]) -> str:
+    """What a name that is not known comes near to."""
+    strange = [name for name in given if name not in known]
+    near = [match for name in strange for match in get_close_matches(name, known, 1)]
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Form(NamedTuple):

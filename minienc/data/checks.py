@@ -9,6 +9,7 @@ import numpy as np
 
 from minienc.arrays import device_of, is_array, on_device
 from minienc.data.pixels import Pixels
+from minienc.shapes import kind_of
 
 _CHUNK = 1 << 20  # numbers checked together: a few MB, however large the data are
 _SHOWN = 5  # rows named in a message
@@ -84,7 +85,7 @@ def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) ->
 
 def _check_dtype(x: Any, name: str) -> None:
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        raise TypeError(f"{name} is a {type(x).__name__}, expected an array of numbers")
+        raise TypeError(f"{name} is {kind_of(x)}, expected an array of numbers")
     if x.dtype.kind not in "buif":
         what = {"O": "Python objects", "U": "text", "S": "bytes", "c": "complex numbers"}
         held = what.get(x.dtype.kind, str(x.dtype))

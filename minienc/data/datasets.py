@@ -10,6 +10,7 @@ import numpy as np
 
 from minienc.data.pixels import Pixels, Samples
 from minienc.notebook import html_table
+from minienc.shapes import kind_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ def _check_part(
     where: str, x_name: str, x: Any, y_name: str, y: Any, class_names: tuple[str, ...] | None
 ) -> None:
     if not hasattr(x, "shape") or len(x.shape) < 1:
-        raise TypeError(f"{where}: {x_name} is a {type(x).__name__}, expected an array (N, ...)")
+        raise TypeError(f"{where}: {x_name} is {kind_of(x)}, expected an array (N, ...)")
     if y is None:
         return
     if not isinstance(y, np.ndarray) or y.dtype != np.int64 or y.shape != (len(x),):

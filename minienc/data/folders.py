@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minienc.data.foreign import foreign
 from minienc.data.idx import IdxHeader, is_idx, read_idx, read_idx_header
 from minienc.data.images import holds_images, is_image, read_images
 from minienc.data.npy import (
@@ -43,6 +44,8 @@ def read_path(
     if path.is_dir():
         return _read_folder(path, dtype, how)
     kind = find_kind(check_file(path, "load_dataset"))
+    if kind in ("npz", "text", "unknown") and (told := foreign(_start(path))):
+        raise ValueError(f"load_dataset: {path} {told}")
     if kind == "text":
         return _read_table(path, dtype, how)
     if kind == "image":
@@ -80,8 +83,7 @@ def find_kind(path: Path) -> str:
 
     Compressed with gzip, an IDX file or a table is what it is; everything else is "gzip".
     """
-    with open(path, "rb") as file:
-        start = file.read(4096)
+    start = _start(path)
     if not start:
         return "empty"
     if start[:2] == b"\x1f\x8b":
@@ -95,6 +97,11 @@ def find_kind(path: Path) -> str:
     if is_image(start):
         return "image"
     return "text" if _is_text(start) else "unknown"
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(4096)
 
 
 def _kind_in_gzip(path: Path) -> str:
@@ -127,9 +134,7 @@ def _not_recognised(path: Path, kind: str) -> str:
             f"load_dataset: {path} is compressed and holds no IDX file and no table, or is "
             f"corrupt; decompress it first; readable are {readable}"
         )
-    with open(path, "rb") as file:
-        start = file.read(8)
-    return f"load_dataset: {path} begins with {start.hex(' ')}, expected {readable}"
+    return f"load_dataset: {path} begins with {_start(path)[:8].hex(' ')}, expected {readable}"
 
 
 # --------------------------------------------------------------------------------------- a folder

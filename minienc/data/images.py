@@ -13,6 +13,7 @@ size          at most 50 million pixels, compared before they are decoded.
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -39,6 +40,9 @@ _MAGIC = (
     b"P6",
 )
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+
+
+_SILENT = logging.NullHandler()
 
 
 def is_image(start: bytes) -> bool:
@@ -181,7 +185,8 @@ def _read_files(files: list[str], how: Choices) -> np.ndarray:
         from PIL import Image
     except ImportError:
         raise ImportError("reading images needs Pillow: pip install pillow") from None
-
+    # what it logs of a broken file, without its name, is in the refusal, which has the name
+    logging.getLogger("PIL").addHandler(_SILENT)
     first = _decode(Image, files[0], how)
     check_memory(len(files) * first.size, f"read_image_folder: {len(files)} images as {files[0]}")
     try:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minienc.arrays import is_array
 from minienc.data.pixels import Pixels
+from minienc.shapes import kind_of
 
 
 def plain_array(x: Any, name: str = "X") -> Any:
@@ -41,7 +42,7 @@ def plain_array(x: Any, name: str = "X") -> Any:
         return np.asarray(x) if isinstance(x, np.ndarray) else x  # np.matrix, np.recarray, ...
     if hasattr(x, "toarray") or hasattr(x, "todense"):
         raise TypeError(
-            f"{name} is a {type(x).__name__}, a sparse matrix, expected an array: {name}.toarray()"
+            f"{name} is {kind_of(x)}, a sparse matrix, expected an array: {name}.toarray()"
         )
     if hasattr(x, "detach"):
         return _of_tensor(x, name)
@@ -90,24 +91,24 @@ def _of_frame(x: Any, name: str) -> np.ndarray:
     if not columns:
         return array  # of texts, perhaps: labels, whose owner knows what to say
     raise TypeError(
-        f"{name} is a {type(x).__name__} with columns that hold no numbers{told}; leave them out, "
+        f"{name} is {kind_of(x)} with columns that hold no numbers{told}; leave them out, "
         f"or turn each word into a number or a column of its own"
     )
 
 
 def _made(x: Any, name: str) -> np.ndarray:
     """What NumPy makes of a list, or of whatever has ``__array__`` or a buffer."""
-    kind = type(x).__name__
+    kind = kind_of(x)
     try:
         array = np.asarray(x)
     except ValueError:
         shapes = list(dict.fromkeys(np.shape(part) for part in _parts(x)))
         shown = f" ({', '.join(map(str, shapes[:3]))})" if len(shapes) > 1 else ""
         raise ValueError(
-            f"{name} is a {kind} of parts of different shapes{shown}, expected samples all of one"
+            f"{name} is {kind} of parts of different shapes{shown}, expected samples all of one"
         ) from None
     if array.ndim == 0:
-        raise TypeError(f"{name} is a {kind}, expected an array of samples in rows")
+        raise TypeError(f"{name} is {kind}, expected an array of samples in rows")
     return plain_array(array, name)
 
 

@@ -21,6 +21,7 @@ header     the first row, if one of these holds:
            is none, and columns go by their numbers, from 1.
 index      leading columns with an empty name, "Unnamed: 0" (pandas), "rownames" or "row.names" (R),
            and the first one where the header has a cell fewer than the rows: left out.
+empty      columns behind the others with neither a name nor a value (Excel leaves them): left out.
 label      the column that was said, else the one of ``LABEL_NAMES``, else none. Cells that are all
            numbers are the numbers of classes, below 100,000; else they are the names of classes.
 features   all other columns but those that are to be dropped: every cell has to be a number.
@@ -62,6 +63,7 @@ class _Layout(NamedTuple):
     width: int  # cells in a row
     label: int | None  # which column holds the labels
     features: list[int]
+    empty: Sequence[int] = ()  # what Excel leaves behind the others
 
     def name(self, i: int) -> str:
         return self.header[i] if self.header is not None else str(i + 1)
@@ -160,10 +162,12 @@ def _layout(head: list[list[str]], rows: Rows, how: Choices) -> tuple[_Layout, b
     dropped = {_place(str(name), names, how.may_lack, where) for name in how.drop}
     if header is not None:
         dropped |= set(_index_columns(header))
+    empty = _empty_columns(first, body)
+    dropped |= set(empty)
     features = [i for i in range(width) if i not in dropped and i != label]
     if not features:
         raise ValueError(f"{where} has no column of features in its header, {', '.join(names)}")
-    return plain._replace(label=label, features=features), is_first
+    return plain._replace(label=label, features=features, empty=empty), is_first
 
 
 def _is_header(first: list[str], body: list[list[str]], said: set[str]) -> bool:
@@ -220,6 +224,15 @@ def _renamed(names: list[str], below: list[list[str]]) -> bool:
 def _index_columns(header: list[str]) -> list[int]:
     named = [i for i, name in enumerate(header) if not _INDEX_NAME.fullmatch(name)]
     return list(range(named[0] if named else len(header)))
+
+
+def _empty_columns(first: list[str], body: list[list[str]]) -> list[int]:
+    """The last columns, as far as none of the first rows has anything there."""
+    rows = [first, *body]
+    if len({len(row) for row in rows}) > 1:
+        return []
+    full = [i for i in range(len(first)) if any(row[i].strip() for row in rows)]
+    return list(range(full[-1] + 1, len(first)))
 
 
 def _label_column(
@@ -289,6 +302,12 @@ def _numbers(
                 f"{rows.where}: line {number} has {len(cells)} cells, expected {layout.width} as "
                 f"in the first row"
             )
+        for i in layout.empty:
+            if cells[i].strip():
+                raise ValueError(
+                    f"{rows.where}: line {number}, column {i + 1} is {cells[i].strip()[:40]!r}, "
+                    f"expected nothing: the column has no name, and the first rows nothing in it"
+                )
     every = len(layout.features) == layout.width
     table = [cells if every else [cells[i] for i in layout.features] for _, cells in block]
     text = "\n".join(map("\n".join, table))
@@ -338,14 +357,19 @@ def _bad_cell(
                 expected = f"a number that {dtype} can hold; use float64, or scale the column"
             elif has_decimal_comma(cell) and rows.delimiter == ",":
                 expected += "; where the decimal point is a comma, cells are cut at ; or tabs"
-            elif cell and not is_number(cell):
-                expected += _mend(layout.name(i), layout)
+            elif not is_number(cell):
+                expected += _mend(cell, layout.name(i), layout)
             return f"{rows.where}: line {number}, {column} is {came}, expected {expected}"
     return f"{rows.where}: a cell is not a finite number"
 
 
-def _mend(name: str, layout: _Layout) -> str:
-    drop = f"leave it out with drop={name!r} (--drop {name})"
+def _mend(cell: str, name: str, layout: _Layout) -> str:
+    out = f"out with drop={name!r} (--drop {name})"
+    if cell.lower() in _MISSING:
+        return f"; fill what is missing, delete such rows, or leave the column {out}"
+    drop = f"leave it {out}"
+    if re.search(r"\d", cell) and not re.search(r"[a-z]", cell, re.I):  # $1,234.50, 12 %, a date
+        return f"; write it as digits and a point, or {drop}"
     if layout.label is not None:
         return f"; {drop}"
     header = "" if layout.header else "a header that names it label, or "

@@ -22,10 +22,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.data.bpe import PIECES, encode_word, to_bytes, train_merges
+from minienc.data.raw import check_file
 from minienc.files import write_text
-from minienc.shapes import is_whole
+from minienc.shapes import is_whole, kind_of
 
 FORMAT = "minienc tokenizer"
+MOST_BYTES = 1 << 26  # of all tokens: each merge may double, and thirty of them are a gigabyte
 WORDS = re.compile(r"\w+|[^\w\s]")
 
 
@@ -52,9 +54,11 @@ class Tokenizer:
             twice = next(t for t, n in Counter(self.vocabulary).items() if n > 1)
             raise ValueError(f"{type(self).__name__}: {twice!r} stands twice in the vocabulary")
         self._ids = {token: i for i, token in enumerate(self.vocabulary)}
-        self.special = {t: len(self.vocabulary) + i for i, t in enumerate(special)}
-        if "" in self.special:
-            raise ValueError(f"{type(self).__name__}: a special token is empty")
+        names = list(special)
+        if "" in names or len(set(names)) < len(names):
+            wrong = "is empty" if "" in names else "stands there twice"
+            raise ValueError(f"{type(self).__name__}: a special token {wrong}")
+        self.special = {t: len(self.vocabulary) + i for i, t in enumerate(names)}
 
     def __len__(self) -> int:
         """V, special tokens among them."""
@@ -79,7 +83,7 @@ class Tokenizer:
             For what the vocabulary lacks.
         """
         if not isinstance(text, str):
-            raise TypeError(f"encode: text is a {type(text).__name__}, expected a str")
+            raise TypeError(f"encode: text is {kind_of(text)}, expected a str")
         found: list[int] = []
         for part, at in self._cut(text) if special and self.special else [(text, 0)]:
             if special and part in self.special:
@@ -239,10 +243,13 @@ class BytePairTokenizer(Tokenizer):
     kind = "byte pairs"
 
     def __init__(self, merges: Sequence[tuple[int, int]], special: Iterable[str] = ()) -> None:
-        tokens = [bytes([b]) for b in range(256)]
+        tokens, n_bytes = [bytes([b]) for b in range(256)], 256
         for k, (a, b) in enumerate(merges):
             if not (0 <= a < len(tokens) and 0 <= b < len(tokens)):
                 raise ValueError(f"BytePairTokenizer: merge {k} is {(a, b)}, of a later token")
+            n_bytes += len(tokens[a]) + len(tokens[b])
+            if n_bytes > MOST_BYTES:
+                raise ValueError(f"BytePairTokenizer: up to merge {k} its tokens take too much")
             tokens.append(tokens[a] + tokens[b])
         self.merges = [(int(a), int(b)) for a, b in merges]
         self._ranks = {pair: k for k, pair in enumerate(self.merges)}
@@ -298,12 +305,16 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
     Raises
     ------
-    FileNotFoundError
+    OSError
+        If there is no such file, or a pipe or device in its place.
     ValueError
         If the file is damaged or is no tokenizer.
     """
+    path = check_file(path, "load_tokenizer")
     try:
-        plain = json.loads(Path(path).read_bytes().decode("utf-8"))
+        plain = json.loads(path.read_bytes().decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: it is no tokenizer: its JSON is nested too deep") from None
     except ValueError as error:
         raise ValueError(f"{path}: it is no tokenizer: {error}") from error
     return tokenizer_from_dict(plain, str(path))
@@ -313,9 +324,10 @@ def tokenizer_from_dict(plain: Any, source: str) -> Tokenizer:
     """The tokenizer of these JSON values; ``source`` is where they were read, for messages."""
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise ValueError(f"{source}: it holds something else than a tokenizer")
-    cls = KINDS.get(plain.get("kind", ""))
+    kind = plain.get("kind")
+    cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ValueError(f"{source}: a tokenizer of {plain.get('kind')!r}, expected {list(KINDS)}")
+        raise ValueError(f"{source}: a tokenizer of {kind!r}, expected {list(KINDS)}")
     options = {k: v for k, v in plain.items() if k not in ("format", "kind")}
     try:
         _check(options)
@@ -329,6 +341,13 @@ def _check(options: dict[str, Any]) -> None:
         values = options.get(name, [])
         if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
             raise ValueError(f"{name} is no list of strings")
-    for pair in options.get("merges", []):
+    if not isinstance(options.get("unknown"), str | None):
+        raise ValueError(f"unknown is {options['unknown']!r}, expected a string or null")
+    if not isinstance(options.get("lowercase", False), bool):
+        raise ValueError(f"lowercase is {options['lowercase']!r}, expected true or false")
+    merges = options.get("merges", [])
+    if not isinstance(merges, list):
+        raise ValueError("merges is no list of pairs")
+    for pair in merges:
         if not (isinstance(pair, list) and len(pair) == 2 and all(map(is_whole, pair))):
             raise ValueError(f"merge {pair!r} is no pair of ids")

@@ -23,10 +23,11 @@ import numpy as np
 
 from minienc.arrays import Array
 from minienc.data.labels import as_labels
-from minienc.data.plain import plain_array
 from minienc.layers import Dense, Flatten, Input
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
+from minienc.pretraining.base import samples_for
+from minienc.shapes import kind_of
 from minienc.training.callbacks import Callback, History
 from minienc.training.optimizers import get_optimizer
 from minienc.training.schedules import LearningRateSchedule
@@ -35,7 +36,7 @@ MODES = ("full", "frozen", "gradual")
 
 
 def finetune(
-    encoder: Model,
+    encoder: Model | Any,
     X: Array,
     y: Array,
     *,
@@ -59,9 +60,9 @@ def finetune(
 
     Parameters
     ----------
-    encoder : Model
-        For example ``Autoencoder(...).fit(X).encoder_``.
-    X : array-like (N, D)
+    encoder : Model, or a fitted method
+        For example ``Autoencoder(...).fit(X).encoder_``, which is what a method stands for.
+    X : array-like (N, D), or images, which are laid out as rows where the encoder takes rows
     y : integer array (N,)
         Classes 0 to K - 1.
     n_classes : int, optional
@@ -85,8 +86,12 @@ def finetune(
     Model
         Compiled, with the metric "accuracy"; its layers "encoder/..." and "classes".
     """
-    X = plain_array(X, "X")
+    encoder = encoder_of(encoder)
+    X = samples_for(encoder, X)
     y = as_labels(y, len(X))
+    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 1:
+        x_val, *rest = validation_data
+        validation_data = (samples_for(encoder, x_val, "validation_data"), *rest)
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
     if not 0 < layer_decay <= 1:
@@ -119,6 +124,17 @@ def finetune(
         done = until
     model.history = whole
     return model
+
+
+def encoder_of(given: Any) -> Model:
+    """The model that encodes: one, or what a method has learned."""
+    if isinstance(given, Model):
+        return given
+    if hasattr(given, "check_fitted"):
+        given.check_fitted()
+    if not isinstance(getattr(given, "encoder_", None), Model):
+        raise TypeError(f"encoder is {kind_of(given)}, expected a Model or a fitted method")
+    return given.encoder_
 
 
 def classifier(

@@ -19,7 +19,7 @@ import numpy as np
 
 from minienc.arrays import Array, rows_at, to_numpy
 from minienc.data.labels import as_labels
-from minienc.finetuning.classifier import finetune
+from minienc.finetuning.classifier import encoder_of, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
 from minienc.notebook import html_table
@@ -84,7 +84,7 @@ class FewLabelCurve:
 
 
 def few_label_curve(
-    encoder: Model,
+    encoder: Model | Any,
     X: Array,
     y: Array,
     X_test: Array,
@@ -102,7 +102,7 @@ def few_label_curve(
 
     Parameters
     ----------
-    encoder : Model
+    encoder : Model, or a fitted method
         The pretrained encoder; it is copied, not changed.
     X, y : samples (N, D) and integer labels (N,) to draw the few from
         The principal components are found on all of X, as pretraining saw it.
@@ -117,6 +117,7 @@ def few_label_curve(
     -------
     FewLabelCurve
     """
+    encoder = encoder_of(encoder)
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
     n_classes = int(max(y.max(), y_test.max())) + 1

@@ -18,6 +18,7 @@ from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
 from minienc.models import Model
 from minienc.pretraining.base import as_rows, iterate_samples, samples_for
+from minienc.shapes import kind_of
 
 
 class Encoder(Protocol):
@@ -120,4 +121,6 @@ def encode(encoder: Model | Encoder | None, X: Array) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
     if encoder is None:
         return np.concatenate(list(iterate_samples(X, dtype=np.float32)))
+    if not isinstance(encoder, Model) and not hasattr(encoder, "transform"):
+        raise TypeError(f"encoder is {kind_of(encoder)}, expected a Model or a fitted method")
     return to_numpy(encoder.predict(X) if isinstance(encoder, Model) else encoder.transform(X))

@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, to_device_of
+from minienc.arrays import Array, is_array, to_device_of
 from minienc.layers.initializers import get_initializer
 from minienc.layers.parameters import Gradients, Parameter, ask_for_numbers
 from minienc.layers.symbolic import SymbolicTensor, connect
+from minienc.shapes import kind_of
 
 __all__ = ["Layer"]
 
@@ -268,6 +269,11 @@ class Layer:
         if isinstance(first, SymbolicTensor):
             return connect(self, x)
         if self.built_for is None:
+            if not is_array(first):
+                raise TypeError(
+                    f"{self.label}: x is {kind_of(x)}, expected an array, such as "
+                    f"np.asarray(x, 'float32'), or what Input(...) or a layer returned"
+                )
             shapes = (
                 [tuple(a.shape[1:]) for a in x] if isinstance(x, (list, tuple)) else x.shape[1:]
             )

@@ -13,7 +13,7 @@ from minienc.layers.base import Layer
 from minienc.layers.embedding import Embedding
 from minienc.layers.parameters import Parameter
 from minienc.layers.regularizers import get_regularizer
-from minienc.shapes import is_whole
+from minienc.shapes import is_whole, kind_of
 
 __all__ = ["Activation", "Dense", "DenseTranspose"]
 
@@ -144,7 +144,7 @@ class DenseTranspose(_Affine):
         super().__init__(name, trainable)
         if not isinstance(tied_to, (Dense, Embedding)):
             raise TypeError(
-                f"DenseTranspose: tied_to is a {type(tied_to).__name__}, expected a Dense layer "
+                f"DenseTranspose: tied_to is {kind_of(tied_to)}, expected a Dense layer "
                 f"or an Embedding"
             )
         self.tied_to = tied_to

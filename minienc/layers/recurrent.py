@@ -28,7 +28,7 @@ from minienc.layers.initializers import get_initializer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.regularizers import get_regularizer
 from minienc.layers.shaping import Add, Concatenate
-from minienc.shapes import Form, is_whole
+from minienc.shapes import Form, is_whole, kind_of
 
 __all__ = ["GRU", "LSTM", "Bidirectional", "Reverse", "SimpleRNN"]
 
@@ -333,7 +333,7 @@ class Bidirectional:
     def __init__(self, layer: _Recurrent, merge_mode: str = "concat") -> None:
         if not isinstance(layer, _Recurrent):
             raise TypeError(
-                f"Bidirectional: layer is a {type(layer).__name__}, expected SimpleRNN, LSTM or GRU"
+                f"Bidirectional: layer is {kind_of(layer)}, expected SimpleRNN, LSTM or GRU"
             )
         if layer.return_state:
             raise ValueError("Bidirectional: the layer has return_state=True, expected False")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.shapes import is_whole
+from minienc.shapes import is_whole, kind_of
 
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
@@ -88,7 +88,7 @@ def connect(layer: Layer, x: Any) -> Any:
         if not isinstance(tensor, SymbolicTensor):
             raise TypeError(
                 f"{layer.label}: arrays and symbolic tensors are mixed in one call: "
-                f"a {type(tensor).__name__} beside a SymbolicTensor"
+                f"{kind_of(tensor)} beside a SymbolicTensor"
             )
     shapes = [t.sample_shape for t in inputs] if several else inputs[0].sample_shape
     if layer.built_for is None:

@@ -13,6 +13,7 @@ from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter, Parameters
 from minienc.layers.symbolic import Node, SymbolicTensor
 from minienc.notebook import html_table
+from minienc.shapes import kind_of
 from minienc.summary import HEADINGS, summary_lines, summary_rows, totals
 from minienc.training.checkpoints import check_fit
 
@@ -281,7 +282,7 @@ def _tensors(what: str, given: Any) -> list[SymbolicTensor]:
     for t in tensors:
         if not isinstance(t, SymbolicTensor):
             raise TypeError(
-                f"Model: {what} has a {type(t).__name__}, expected what Input(...) or a layer "
+                f"Model: {what} has {kind_of(t)}, expected what Input(...) or a layer "
                 f"applied to it returns"
             )
     if not tensors:

@@ -25,13 +25,8 @@ from minienc.data.checks import check_data
 from minienc.data.plain import plain_array
 from minienc.functions.activations import activation_name
 from minienc.models import Model
-from minienc.shapes import is_whole
-from minienc.training.callbacks import (
-    Callback,
-    CSVLogger,
-    ModelCheckpoint,
-    as_callbacks,
-)
+from minienc.shapes import did_you_mean, is_whole
+from minienc.training.callbacks import Callback, CSVLogger, ModelCheckpoint, as_callbacks
 from minienc.training.optimizers import Optimizer, get_optimizer
 
 
@@ -131,7 +126,11 @@ class Pretrainer:
     verbose: int = 0
 
     def __init__(self, *args: Any, **params: Any) -> None:
-        given = inspect.signature(type(self)).bind(*args, **params)
+        try:
+            given = inspect.signature(type(self)).bind(*args, **params)
+        except TypeError as error:
+            mend = did_you_mean(params, self._parameters())
+            raise TypeError(f"{type(self).__name__}: {error}{mend}") from None
         given.apply_defaults()
         vars(self).update(given.arguments)
 
@@ -238,10 +237,10 @@ class Pretrainer:
                     f"validation_data has samples of {tuple(validation_data.shape[1:])}, expected "
                     f"{tuple(X.shape[1:])} as those of X"
                 )
+        self.check_params(X.shape[1:])
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self.n_features_in_ = math.prod(X.shape[1:])
-        self.check_params(X.shape[1:])
         if self.takes_probabilities():
             check_data(X, domain=(0, 1))
         self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
@@ -265,6 +264,9 @@ class Pretrainer:
         name = type(self).__name__
         check_device(self.device or "cpu")
         check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
+        if self.random_state is not None and not is_whole(self.random_state, 0):
+            came = f"random_state is {self.random_state!r}"
+            raise ValueError(f"{name}: {came}, expected a whole number from 0, or None")
         self._new_optimizer()
         for option in ("activation", "code_activation", "output_activation"):
             activation_name(getattr(self, option, None))

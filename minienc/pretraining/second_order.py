@@ -50,6 +50,7 @@ from minienc.layers import (
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
+from minienc.shapes import kind_of
 
 # f(A x + b), or A x alone
 AFFINE = (
@@ -203,7 +204,7 @@ def affine_layers(model: Model) -> list[Layer]:
         if not isinstance(layer, AFFINE) or activation_of(layer) not in SLOPES:
             told = f" with {activation_of(layer)}" if isinstance(layer, AFFINE) else ""
             raise ValueError(
-                f"gradient of second order: {layer.label} is a {type(layer).__name__}{told}, "
+                f"gradient of second order: {layer.label} is {kind_of(layer)}{told}, "
                 f"expected {', '.join(kind.__name__ for kind in AFFINE)}, with one of "
                 f"{', '.join(SLOPES)}"
             )

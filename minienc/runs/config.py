@@ -53,7 +53,7 @@ def read_whole_config(folder: Path) -> dict[str, Any]:
         if path.stat().st_size > _MOST:
             raise ValueError(f"it has more than {_MOST:,} bytes")
         config = parse_json(path.read_bytes())
-        check_settings_kinds(take(config, "settings", dict, "it"))
+        check_settings_kinds(take(config, "settings", dict, "its content"))
         return {"preprocessing": {}, "fingerprint": None, **config}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from minienc.arrays import to_numpy
 from minienc.files import write_text
 from minienc.notebook import html_table
+from minienc.shapes import kind_of
 from minienc.training.archives import take_all
 from minienc.training.filenames import fields_of, filled
 
@@ -63,12 +64,10 @@ class Callback:
 def as_callbacks(callbacks: Any) -> list[Callback]:
     """``callbacks`` as a list; None is an empty one."""
     if callbacks is not None and not isinstance(callbacks, (list, tuple)):
-        raise TypeError(
-            f"callbacks is a {type(callbacks).__name__}, expected a list: callbacks=[...]"
-        )
+        raise TypeError(f"callbacks is {kind_of(callbacks)}, expected a list: callbacks=[...]")
     for callback in callbacks or ():
         if not isinstance(callback, Callback):
-            came, mend = f"a {type(callback).__name__}", ""
+            came, mend = f"{kind_of(callback)}", ""
             if isinstance(callback, type):
                 came, mend = f"the class {callback.__name__}", f": {callback.__name__}(...)"
             raise TypeError(f"callbacks has {came}, expected objects of class Callback{mend}")

@@ -19,7 +19,7 @@ from minienc.arrays import (
     to_device,
 )
 from minienc.devices import pipeline
-from minienc.shapes import is_whole
+from minienc.shapes import is_whole, kind_of
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
@@ -94,11 +94,11 @@ def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
 
 def _as_pair(validation_data: Any) -> tuple:
     if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
-        came = type(validation_data).__name__
+        came = kind_of(validation_data)
         if isinstance(validation_data, (list, tuple)):
             came += f" of {len(validation_data)}"
         raise TypeError(
-            f"validation_data is a {came}, expected (x, y) or (x, y, sample_weight); an "
+            f"validation_data is {came}, expected (x, y) or (x, y, sample_weight); an "
             f"autoencoder is validated with (x, x)"
         )
     return tuple(validation_data)

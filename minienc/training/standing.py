@@ -68,8 +68,7 @@ def resume_standing(trainer: Trainer, path: str | Path, seed: int | None) -> Non
         _check_run(trainer, take(header, "run", dict, "the checkpoint"), seed)
         position = take(header, "position", dict, "the checkpoint")
         _check_position(trainer, position)
-        noise = trainer.generator("noise")
-        noise.bit_generator.state = take(position, "noise", dict, "the position")
+        noise = _generator(trainer, take(position, "noise", dict, "the position"))
         states = {
             name: {
                 part: {
@@ -169,6 +168,18 @@ def _check_position(trainer: Trainer, position: dict[str, Any]) -> None:
     take(position, "stop_training", bool, where)
 
 
+def _generator(trainer: Trainer, state: dict[str, Any]) -> np.random.Generator:
+    noise = trainer.generator("noise")
+    try:
+        noise.bit_generator.state = state
+    except (KeyError, TypeError, ValueError, OverflowError):
+        kind = type(noise.bit_generator).__name__
+        raise ValueError(
+            f"the position: 'noise' is {short(state)}, expected a state of {kind}"
+        ) from None
+    return noise
+
+
 # -------------------------------------------------------------------------------------- learners
 
 
@@ -188,8 +199,7 @@ def _check_learner(learner: Any, state: dict[str, dict[str, Any]], where: str) -
     if learner.optimizer is not None:
         n, dtype = parameters.vector.size, parameters.vector.dtype
         check_optimizer_state(learner.optimizer, state["optimizer"], n, dtype)
-    if learner.arrays:
-        _check_arrays(state["arrays"], learner.arrays, where)
+    _check_arrays(state["arrays"], learner.arrays, where)
 
 
 def _check_arrays(found: dict[str, Any], expected: dict[str, Any], where: str) -> None:

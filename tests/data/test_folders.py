@@ -1,7 +1,9 @@
 import gzip
 import io
 import os
+import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -123,6 +125,37 @@ def test_a_folder_of_images_is_read(tmp_path):
 def test_other_files_are_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read_path(fill(tmp_path, thing=content) / "thing")
+
+
+def zipped(name):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"x")
+    return file.getvalue()
+
+
+FOREIGN = {
+    "an Office file; save the sheet as CSV": zipped("[Content_Types].xml"),
+    "an old Office file": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "a file of torch.save": zipped("archive/data.pkl"),
+    "a pickle, which may run anything and is never read": pickle.dumps([1, 2]),
+    "HDF5; open it with h5py": b"\x89HDF\r\n\x1a\n\0\0",
+    "a MATLAB file; open it with scipy.io.loadmat": b"MATLAB 5.0 MAT-file, of somebody",
+    "Parquet": b"PAR1\x15\x04",
+    "JSON": b'[{"a": 1}, {"a": 2}]',
+    "ARFF, of Weka; delete all up to": b"% iris\n@RELATION iris\n@DATA\n1,2\n",
+    "in the format of LIBSVM": b"1 1:0.5 2:1e-3\n-1 2:4\n",
+    "a web page": b"<!DOCTYPE html><html><body>404</body></html>",
+    "a PDF": b"%PDF-1.7\n%\xe2\xe3\n",
+    "sound": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "an archive; unpack it first": b"\x28\xb5\x2f\xfd\x04\x00",
+}
+
+
+@pytest.mark.parametrize("said", FOREIGN)
+def test_files_of_other_programs_are_known_and_the_way_from_there_is_told(tmp_path, said):
+    with pytest.raises(ValueError, match=f"load_dataset: .*thing is {said}"):
+        read_path(fill(tmp_path, thing=FOREIGN[said]) / "thing")
 
 
 def test_tables_may_be_compressed_or_utf16(tmp_path):

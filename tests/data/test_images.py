@@ -1,4 +1,5 @@
 import struct
+import subprocess
 import sys
 import zlib
 
@@ -101,6 +102,20 @@ def test_a_broken_image_is_named(tmp_path):
         (tmp_path / "b.png").write_bytes(content)
         with pytest.raises(ValueError, match=r"b\.png is a corrupt image"):
             read_image_folder(tmp_path)
+
+
+def test_pillow_says_no_bare_sentence_of_its_own(tmp_path):
+    tiff = save(tmp_path / "a.tif", RGB[0], "TIFF").read_bytes()
+    entry = struct.pack("<HHIHH", 0x0115, 3, 1, 3, 0)  # three samples a pixel
+    assert entry in tiff
+    (tmp_path / "a.tif").write_bytes(
+        tiff.replace(entry, struct.pack("<HHIHH", 0x0115, 3, 1, 277, 0))
+    )
+    code = "import sys; from minienc.data import read_image_folder; read_image_folder(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    errors = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()
+    assert "a.tif is a corrupt image" in errors[-1]
+    assert not [line for line in errors if line.startswith("More samples")]
 
 
 def test_a_header_that_declares_an_absurd_size_is_refused(tmp_path):

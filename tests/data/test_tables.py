@@ -105,6 +105,10 @@ def test_blocks_do_not_show(tmp_path, monkeypatch):
         ("a,b\n１,2\n", r"column 1 \(a\) is '１'"),
         ("a,b\n1e300,2\n", "is '1e300', expected a number that float32 can hold"),
         ("a,b\n1,x\n", r"label_column='b' \(--label-column b\); .* drop='b' \(--drop b\)"),
+        ("a,b\n1,?\n", "is '\\?', .*; fill what is missing, .* out with drop='b' \\(--drop b\\)"),
+        ('a,b\n"$1,234.5",2\n', "is '\\$1,234.5', .*; write it as digits and a point, or leave it"),
+        ("day,b\n2024-01-31,2\n", r"is '2024-01-31', .*; write it .* out with drop='day'"),
+        ("a,b,\n" + 9 * "1,2,\n" + "1,2,x\n", "line 11, column 3 is 'x', expected nothing"),
         ("a,label\n1,9007199254740993\n", "label of sample 0 is 9007199254740993, expected less"),
         ("a,label\n1,6000000\n", "is 6000000, expected less than 100,000: labels number the"),
         ("1,2\n3,4\n5\n", "line 3 has 1 cells, expected 2"),
@@ -169,6 +173,10 @@ FILES = {
     "a\tb\n-1,5e1\t,5\n": ([[-15, 0.5]], None, "a b"),
     "1,5 2,5\n3,5 4,5\n": ([[1.5, 2.5], [3.5, 4.5]], None, "1 2"),
     "sep=;\na;b\n1;2\n": ([[1, 2]], None, "a b"),
+    # what Excel leaves behind a table
+    "a,b,,\n1,.5,,\n3,.25,,\n,,,\n": ([[1, 0.5], [3, 0.25]], None, "a b"),
+    "1,.5,\n3,.25,\n": ([[1, 0.5], [3, 0.25]], None, "1 2"),
+    "a;label;\n1,5;x;\n2,5;y;\n": ([[1.5], [2.5]], [0, 1], "a"),
     # labels
     "label,a\n1.0,2\n2e0,3\n": ([[2], [3]], [1, 2], "a"),
     "a,class\n1,b\n2,a\n": ([[1], [2]], [1, 0], "a"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from itertools import pairwise
 
@@ -162,6 +163,7 @@ def test_what_is_saved_comes_back(tokenizer, tmp_path):
 
 
 GOOD = {"format": "minienc tokenizer", "kind": "byte pairs", "merges": [[97, 98]], "special": []}
+WORDS = {"format": "minienc tokenizer", "kind": "words", "vocabulary": ["a"], "special": []}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,13 @@ GOOD = {"format": "minienc tokenizer", "kind": "byte pairs", "merges": [[97, 98]
         ({**GOOD, "special": "end"}, "special is no list of strings"),
         ({**GOOD, "magic": 1}, "damaged"),
         ({**GOOD, "kind": "characters", "vocabulary": ["a", "a"]}, "damaged"),
+        ({**GOOD, "kind": ["characters"]}, r"a tokenizer of \['characters'\], expected"),
+        ({**GOOD, "merges": {"a": 1}}, "merges is no list of pairs"),
+        ({**GOOD, "special": ["<a>", "<a>"]}, "a special token stands there twice"),
+        ({**WORDS, "unknown": 5}, "unknown is 5, expected a string or null"),
+        ({**WORDS, "lowercase": 1}, "lowercase is 1, expected true or false"),
+        # each merge doubles the one before: the fortieth would be a terabyte
+        ({**GOOD, "merges": [[max(97, 255 + k)] * 2 for k in range(40)]}, "its tokens take too"),
     ],
 )
 def test_what_is_damaged_is_told(plain, says, tmp_path):
@@ -183,10 +192,18 @@ def test_what_is_damaged_is_told(plain, says, tmp_path):
         load_tokenizer(tmp_path / "t.json")
 
 
-def test_what_is_no_json_is_told(tmp_path):
-    (tmp_path / "t.json").write_bytes(b"\xff\xfe\x00")
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"[" * 100_000, b""])
+def test_what_is_no_json_is_told(content, tmp_path):
+    (tmp_path / "t.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"t.json: it is no tokenizer"):
         load_tokenizer(tmp_path / "t.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_is_no_tokenizer(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe is a named pipe, expected a file"):
+        load_tokenizer(tmp_path / "pipe")
 
 
 def test_what_cannot_be_is_refused():

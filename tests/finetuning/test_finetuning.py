@@ -99,6 +99,38 @@ def test_wrong_labels_are_refused(y, sentence):
     assert sentence in str(refusal.value)
 
 
+def test_a_fitted_method_stands_for_its_encoder():
+    X, y = blobs()
+    method = Autoencoder(hidden=(4,), loss="mse", epochs=1, random_state=0).fit(X)
+    one, other = (finetune(e, X, y, epochs=2, random_state=0) for e in (method, method.encoder_))
+    np.testing.assert_array_equal(one.parameters.vector, other.parameters.vector)
+    settings = dict(labels=(9,), seeds=(0,), steps=3)
+    one, other = (
+        few_label_curve(e, X, y, X, y, **settings).rows() for e in (method, method.encoder_)
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize("use", [finetune, linear_probe, knn_probe, few_label_curve])
+def test_what_encodes_nothing_is_refused(use):
+    data = blobs() if use is finetune else (*blobs(), *blobs())
+    with pytest.raises(TypeError, match="encoder is an int, expected a Model or a fitted method"):
+        use(3, *data)
+    with pytest.raises(RuntimeError, match="Autoencoder is not fitted yet"):
+        use(Autoencoder(), *data)
+
+
+def test_images_are_laid_out_as_rows_as_everywhere():
+    digits = load_digits()
+    X, y = digits.x[:60], digits.y[:60]
+    rows = np.asarray(X).reshape(60, 64)
+    small = Autoencoder(hidden=(4,), epochs=1, random_state=0).fit(X).encoder_
+    one = finetune(small, X, y, epochs=1, random_state=0, validation_data=(X, y))
+    other = finetune(small, rows, y, epochs=1, random_state=0, validation_data=(rows, y))
+    np.testing.assert_array_equal(one.parameters.vector, other.parameters.vector)
+    assert one.history.history == other.history.history
+
+
 def test_probes_tell_apart_what_is_apart():
     (X, y), (X_test, y_test) = blobs(), blobs(seed=1)
     assert linear_probe(None, X, y, X_test, y_test) == 1

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minienc.data import load_dataset, read_csv, read_idx, read_image_folder, read_npy, read_npz
+from minienc.data.text import read_text
+from minienc.data.tokenizers import (
+    BytePairTokenizer,
+    CharacterTokenizer,
+    UnknownTokenError,
+    WordTokenizer,
+    load_tokenizer,
+)
 from tests.fuzz import archives
 from tests.fuzz.frame import Target
 
@@ -71,6 +81,32 @@ def _images() -> list[bytes]:
     return [*files, *more, _saved(colour.save, "JPEG", exif=exif)]
 
 
+def _texts() -> list[bytes]:
+    text = "Wer reitet so spät durch Nacht und Wind?\nEs ist der Vater\r\n\t… 学 \U0001f40e\n"
+    return [text.encode(code) for code in ("utf-8", "utf-8-sig", "utf-16", "utf-32")]
+
+
+def _tokenizers() -> list[bytes]:
+    text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
+    kinds = (
+        CharacterTokenizer.train(text, special),
+        WordTokenizer.train(text, special=special),
+        BytePairTokenizer.train(text, 270, special),
+    )
+    return [json.dumps(tokenizer.to_dict()).encode() for tokenizer in kinds]
+
+
+def _tokenized(path: Path) -> None:
+    """What was accepted can be used: texts become ids below V, and ids a text."""
+    tokenizer = load_tokenizer(path)
+    assert len(tokenizer) < 100_000
+    with suppress(UnknownTokenError):
+        ids = tokenizer.encode("to be <end>", special=True)
+        assert ids.size == 0 or 0 <= ids.min() <= ids.max() < len(tokenizer)
+        tokenizer.decode(ids)
+    tokenizer.decode(range(len(tokenizer)))
+
+
 def _loaded(path: Path) -> None:
     """Whatever it is, what comes out is finite."""
     dataset = load_dataset(path)
@@ -94,6 +130,8 @@ TARGETS = {
     "images": Target(_images, lambda path: read_image_folder(path.parent), name="a.png"),
     "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
     "load_dataset": Target(_all, _loaded),
+    "text": Target(_texts, read_text, "a.txt"),
+    "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }
 
 

@@ -287,3 +287,8 @@ def test_the_sweep_has_the_power_to_fail():
                 law("Dense wrong")
         finally:
             del LAYERS["Dense wrong"]
+
+
+def test_a_list_in_the_place_of_an_array_is_told_at_the_first_call():
+    with pytest.raises(TypeError, match=r"dense: x is a list, expected an array, such as np.asarr"):
+        Dense(2)([[1.0, 2.0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from minienc.pretraining import GAN, METHODS, Autoencoder, DenoisingAutoencoder, KMeans
@@ -39,6 +40,15 @@ def test_what_has_no_use_is_refused():
         KMeans(3, n_clusters=4)
     with pytest.raises(TypeError, match="too many positional arguments"):
         KMeans(*range(20))
+    with pytest.raises(TypeError, match=r"Autoencoder: .* 'hiden'; did you mean 'hidden'"):
+        Autoencoder(hiden=(4,))
+
+
+@pytest.mark.parametrize("seed", [-1, 2.5, True, "0", np.random.default_rng(0)], ids=str)
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match=r"KMeans: random_state is .*, expected a whole number"):
+        KMeans(2, random_state=seed).fit(np.eye(4))
+    assert KMeans(2, random_state=np.int64(3), epochs=1).fit(np.eye(4)).random_state_ == 3
 
 
 def test_a_method_of_ones_own():

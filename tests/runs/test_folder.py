@@ -185,11 +185,11 @@ def with_(**changes):
 
 
 DAMAGED = {
-    "it is [], expected values by their names": "[]",
-    "it is None": "null",
+    "its content is [], expected values by their names": "[]",
+    "its content is None": "null",
     "its JSON is nested too deep": "[" * 100_000,
     "'settings' is []": '{"settings": []}',
-    "it has no 'settings'": "{}",
+    "its content has no 'settings'": "{}",
     "settings has no 'data'": without("data"),
     "settings has no 'method'": without("method"),
     "settings has no 'labels'": without("labels"),

@@ -150,9 +150,9 @@ def test_what_is_no_finite_number_in_the_model_s_dtype_is_refused_everywhere(kin
 # ------------------------------------------------------------------------- told at the call
 
 TOLD = {
-    "callbacks is a EarlyStopping, expected a list": dict(callbacks=EarlyStopping("loss")),
+    "callbacks is an EarlyStopping, expected a list": dict(callbacks=EarlyStopping("loss")),
     "callbacks has the class EarlyStopping": dict(callbacks=[EarlyStopping]),
-    "validation_data is a ndarray, expected (x, y)": dict(validation_data=X),
+    "validation_data is an ndarray, expected (x, y)": dict(validation_data=X),
     "validation_data is a tuple of 4": dict(validation_data=(X, X, X, X)),
     "x of validation_data is (40, 4)": dict(validation_data=(X[:, :4], X)),
     "validation_split is '0.1'": dict(validation_split="0.1"),
@@ -180,7 +180,7 @@ def test_more_wrong_arguments():
     for call in (lambda: model.predict(X, batch_size=0), lambda: model.evaluate(X, X, 0)):
         with pytest.raises(ValueError, match="batch_size is 0"):
             call()
-    with pytest.raises(TypeError, match="callbacks is a EarlyStopping, expected a list"):
+    with pytest.raises(TypeError, match="callbacks is an EarlyStopping, expected a list"):
         method.fit(X, callbacks=EarlyStopping("loss"))
     with pytest.raises(ValueError, match="validation_data has samples of"):
         method.fit(X, validation_data=X[:, :3])
