@@ -11,6 +11,10 @@
 #include "gemm.h"      /* the loops around it, with bias and activation in the last of them, */
 #include "grid.h"      /* and the threads that share them */
 #include "dense.h"     /* the dense layer: its products, and the slope */
+#include "wide.h"      /* tiles that end with something between their vectors */
+#include "cells.h"     /* the cells of recurrent networks: LSTM, GRU, RNN */
+#include "recurrent.h" /* a whole sequence of them, forward */
+#include "recurrent_backward.h" /* and backward */
 
 /* The names that these files leave behind would mean something else for the next type. */
 /* simd.h */
@@ -53,6 +57,7 @@
 /* tile.h */
 #undef ROWS
 #undef PANEL
+#undef TILE
 /* packing.h */
 #undef SHUFFLE
 /* gemm.h */
@@ -61,3 +66,8 @@
 #undef GROUP
 #undef A_WIDTH
 #undef SKEW
+/* wide.h */
+#undef ROWS_OF_4
+#undef ROWS_OF_3
+/* cells.h */
+#undef MOST_SLOTS
