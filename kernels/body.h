@@ -15,6 +15,7 @@
 #include "cells.h"     /* the cells of recurrent networks: LSTM, GRU, RNN */
 #include "recurrent.h" /* a whole sequence of them, forward */
 #include "recurrent_backward.h" /* and backward */
+#include "attention.h" /* each head's products, with the softmax between them */
 
 /* The names that these files leave behind would mean something else for the next type. */
 /* simd.h */
@@ -47,6 +48,7 @@
 #undef EACH_VECTOR
 #undef PART
 #undef PUT
+#undef HALVES
 /* rows.h */
 #undef LEAST
 #undef LOG_LEAST
@@ -71,3 +73,5 @@
 #undef ROWS_OF_3
 /* cells.h */
 #undef MOST_SLOTS
+/* attention.h */
+#undef QUERIES

@@ -19,6 +19,7 @@ if os.environ.get("MINIENC_KERNEL") == "0":
 kernels = pytest.importorskip("minienc._kernels")
 
 from minienc.functions import identity_forward  # noqa: E402
+from minienc.functions.attention import AttentionCache  # noqa: E402
 from minienc.primitive import REGISTRY, _fast  # noqa: E402
 from tests.test_kernel_dense import assert_same_bits, random_layout  # noqa: E402
 
@@ -225,6 +226,104 @@ def test_nothing_behind_a_sequence_changes_anything(kind):
         arrays[0][n, length:] = 1e30
         assert not outputs[0][n, length:].any()
     assert_same_bits(_fast[f"{kind}_forward"](*arrays, lengths=lengths)[0], outputs)
+
+
+# --------------------------------------------------------------------------------------- attention
+
+
+def heads(rng, dtype, leading, rows, columns):
+    """(..., rows, columns): by themselves, or side by side in the rows of one matrix."""
+    if len(leading) < 2 or rng.random() < 0.5:
+        return drawn(rng, dtype, *leading, rows, columns)
+    N, H = leading
+    return drawn(rng, dtype, N, rows, H, columns).swapaxes(1, 2)
+
+
+def random_heads(rng):
+    """((q, k, v), options) of one to several heads, short or longer than a block of queries."""
+    dtype = str(rng.choice(["float32", "float64"]))
+    leading = tuple(int(n) for n in rng.integers(1, 4, rng.integers(0, 3)))
+    T, S, D, M = (int(n) for n in rng.integers(1, 34, 4))
+    if rng.random() < 0.1:
+        T, S = (int(n) for n in rng.integers(100, 260, 2))
+    causal = bool(rng.random() < 0.5)
+    S = max(S, T) if causal else S
+    options = {"causal": causal}
+    if leading and rng.random() < 0.5:
+        options["lengths"] = rng.integers(0, S + 1, leading[0])
+    shapes = (T, D), (S, D), (S, M)
+    return [heads(rng, dtype, leading, *shape) for shape in shapes], options
+
+
+def run_attention(arrays, options, dy):
+    y, cache = _fast["attention_forward"](*arrays, **options)
+    return [y, cache.p, *_fast["attention_backward"](dy, cache)]
+
+
+@pytest.mark.parametrize("isa", kernels.instruction_sets)
+def test_attention_is_its_definition(isa):
+    rng = np.random.default_rng(kernels.instruction_sets.index(isa))
+    forward, backward = REGISTRY["attention_forward"], REGISTRY["attention_backward"]
+    kernels._use_isa(isa)
+    for i in range(N_CASES // 2 // len(kernels.instruction_sets)):
+        (q, k, v), options = random_heads(rng)
+        what = i, q.shape, k.shape, v.shape, options
+        y, cache = forward.definition(*widened((q, k, v)), **options)
+        dy = drawn(rng, q.dtype, *y.shape)
+        expected = [y, cache.p, *backward.definition(dy.astype("float64"), cache)]
+        kernels.set_num_threads(1)
+        actual = run_attention((q, k, v), options, dy)
+        assert all(a.dtype == q.dtype for a in actual), what
+        assert_close(actual, expected, sum(q.shape[-2:] + v.shape[-2:]), what)
+        kernels.set_num_threads(int(rng.integers(2, 6)))
+        assert_same_bits(run_attention(laid(rng, (q, k, v)), options, dy), actual)
+        definitions = backward.definition(dy, AttentionCache(q, k, v, actual[1]))
+        again = _fast["attention_backward"](dy, AttentionCache(q, k, v, actual[1]))
+        assert_close(again, definitions, sum(q.shape[-2:] + v.shape[-2:]), what)
+
+
+def test_heads_that_lie_side_by_side_stay_so():
+    rng = np.random.default_rng(0)
+    q, k, v = (drawn(rng, "float32", 2, 5, 3, 4).swapaxes(1, 2) for _ in range(3))
+    y, cache = _fast["attention_forward"](q, k, v)
+    for a in (y, *_fast["attention_backward"](y, cache)):
+        assert a.swapaxes(1, 2).flags.c_contiguous
+
+
+def test_a_query_behind_kept_keys_has_the_same_bits():
+    rng = np.random.default_rng(0)
+    q, k, v = (drawn(rng, "float32", 2, 3, 40, 20) for _ in range(3))
+    whole, _ = _fast["attention_forward"](q, k, v, causal=True)
+    for t in range(40):
+        now, _ = _fast["attention_forward"](
+            q[:, :, t : t + 1], k[:, :, : t + 1], v[:, :, : t + 1], causal=True
+        )
+        np.testing.assert_array_equal(now[:, :, 0], whole[:, :, t])
+
+
+def test_attention_declines_what_it_does_not_serve():
+    rng = np.random.default_rng(0)
+    forward = _fast["attention_forward"]
+    q, k, v = (drawn(rng, "float32", 2, 5, 4) for _ in range(3))
+    assert forward(q, k, v, mask=np.ones((5, 5), bool)) is NotImplemented
+    assert forward(q, k[:, :3], v[:, :3], causal=True) is NotImplemented
+    assert forward(q, k, v, np.array([6, 1])) is NotImplemented
+    assert forward(q, k, v, [5, 1]) is NotImplemented
+    assert forward(q[0], k[0], v[0], np.array([1])) is NotImplemented
+    for bad in (
+        [q, k, v.astype("float64")],
+        [q[:1], k, v],
+        [q, k[..., :3], v],
+        [q, k, v[:, :4]],
+        [q[:, :0], k, v],
+        [q[0], k, v],
+        [q[None, None], k[None, None], v[None, None]],
+        [q.tolist(), k, v],
+    ):
+        assert forward(*bad) is NotImplemented
+    y, cache = forward(q, k, v)
+    for dy in (y[:1], y[..., :2], y.astype("float64"), y[0]):
+        assert _fast["attention_backward"](dy, cache) is NotImplemented
 
 
 def test_eight_python_threads_at_once():
