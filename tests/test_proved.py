@@ -122,6 +122,8 @@ def everything():
         yield name, (loss, REGISTRY[name + "_backward"](1.0, cache))
     y, cache = lstm_forward(x[None], np.tile(dy[:4], 2), np.ones((2, 8), "f4"))
     yield "lstm", (*y, *lstm_backward(y, cache)[:3])
+    y, cache = conv1d_forward(x[None], np.ones((3, 4, 2), "f4"))
+    yield "conv1d", (y, *conv1d_backward(y, cache)[:2])
     for name in "adam_step", "adamw_step":
         w, m, v = dy.copy(), np.zeros_like(dy), np.zeros_like(dy)
         REGISTRY[name](w, x, m, v, 1, 0.1)
@@ -164,8 +166,9 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     ),
     "the dense layer's weights learn double": (
         ("dense.py", "dW = x.T @ dz", "dW = 2 * x.T @ dz"),
-        f"conv2d_backward conv2d_transpose_backward {PAIR('dense')} {GATED} {PAIR('rnn')}",
-        ["dense relu", "layer relu", "conv", "lstm"],
+        f"conv2d_backward conv2d_transpose_backward {PAIR('dense')} {PAIR('conv1d')} {GATED} "
+        f"{PAIR('rnn')}",
+        ["dense relu", "layer relu", "conv", "lstm", "conv1d"],
     ),
     "probabilities are held elsewhere": (
         ("losses.py", "EPSILON = 1e-7", "EPSILON = 1e-1"),

@@ -32,7 +32,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
     else:
         from minienc.devices import register_workspace
-        from minienc.fast import attention, cpu, pointwise, recurrent  # noqa: F401  (each registers)
+        from minienc.fast import attention, conv1d, cpu, pointwise, recurrent  # noqa: F401
 
         register_workspace(minienc._kernels.Workspace)
 
