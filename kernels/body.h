@@ -15,6 +15,7 @@
 #include "cells.h"     /* the cells of recurrent networks: LSTM, GRU, RNN */
 #include "recurrent.h" /* a whole sequence of them, forward */
 #include "recurrent_backward.h" /* and backward */
+#include "norms.h"     /* layer and root mean square normalisation, an embedding's gradient */
 #include "attention.h" /* each head's products, with the softmax between them */
 
 /* The names that these files leave behind would mean something else for the next type. */
@@ -73,5 +74,7 @@
 #undef ROWS_OF_3
 /* cells.h */
 #undef MOST_SLOTS
+/* norms.h */
+#undef NORM_BLOCK
 /* attention.h */
 #undef QUERIES
