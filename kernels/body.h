@@ -11,6 +11,12 @@
 #include "gemm.h"      /* the loops around it, with bias and activation in the last of them, */
 #include "grid.h"      /* and the threads that share them */
 #include "dense.h"     /* the dense layer: its products, and the slope */
+#include "wide.h"      /* tiles that end with something between their vectors */
+#include "cells.h"     /* the cells of recurrent networks: LSTM, GRU, RNN */
+#include "recurrent.h" /* a whole sequence of them, forward */
+#include "recurrent_backward.h" /* and backward */
+#include "norms.h"     /* layer and root mean square normalisation, an embedding's gradient */
+#include "attention.h" /* each head's products, with the softmax between them */
 
 /* The names that these files leave behind would mean something else for the next type. */
 /* simd.h */
@@ -43,6 +49,7 @@
 #undef EACH_VECTOR
 #undef PART
 #undef PUT
+#undef HALVES
 /* rows.h */
 #undef LEAST
 #undef LOG_LEAST
@@ -53,6 +60,7 @@
 /* tile.h */
 #undef ROWS
 #undef PANEL
+#undef TILE
 /* packing.h */
 #undef SHUFFLE
 /* gemm.h */
@@ -61,3 +69,12 @@
 #undef GROUP
 #undef A_WIDTH
 #undef SKEW
+/* wide.h */
+#undef ROWS_OF_4
+#undef ROWS_OF_3
+/* cells.h */
+#undef MOST_SLOTS
+/* norms.h */
+#undef NORM_BLOCK
+/* attention.h */
+#undef QUERIES

@@ -24,6 +24,9 @@ enum activation {
 
 #include "dense_api.h"     /* the structs of arguments of dense.h, and DENSE_FUNCTIONS */
 #include "pointwise_api.h" /* those of sweep.h and rows.h, and POINTWISE_FUNCTIONS */
+#include "attention_api.h" /* that of attention.h, and ATTENTION_FUNCTIONS */
+#include "norms_api.h"     /* those of norms.h, and NORMS_FUNCTIONS */
+#include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
 
 /* One table: a pointer for each function. The lists are macros, so that a function is named once:
    F(result, name, arguments) becomes a field here, and in kernels.c the field's value. Arrays come
@@ -33,6 +36,9 @@ struct kernels {
 #define F(result, name, arguments) result(*name) arguments;
     DENSE_FUNCTIONS(F)
     POINTWISE_FUNCTIONS(F)
+    NORMS_FUNCTIONS(F)
+    RECURRENT_FUNCTIONS(F)
+    ATTENTION_FUNCTIONS(F)
 #undef F
 };
 

@@ -9,10 +9,7 @@ static inline REAL NAME(largest)(const REAL *y, ptrdiff_t D)
     EACH_VECTOR(
         const VEC x = PART(y, -(REAL)INFINITY);
         most = SELECT(x > most, x, most))
-    REAL m = most[0];
-    for (int l = 1; l < LANES; l++)
-        m = most[l] > m ? most[l] : m;
-    return m;
+    return NAME(most_of_lanes)(most);
 }
 
 /* sum exp(y - shift), no term less than exp(lowest), and the terms themselves to `out` unless it is NULL. */

@@ -56,15 +56,28 @@ static inline void NAME(copy_row)(const REAL *from, REAL *to, ptrdiff_t width)
 }
 
 /* The last vector of an array or a row may reach past its end: so n <= LANES numbers are read by
-   way of a buffer, the others taken as `rest`. Where n is the constant LANES, the branch is gone. */
+   way of a buffer (or, by AVX-512, where a mask has its bits set), the others taken as `rest`. Where
+   n is the constant LANES, the branch is gone. */
+#if BYTES == 64
+#include <immintrin.h>
+#endif
 static inline __attribute__((always_inline)) VEC NAME(load_part)(const REAL *p, ptrdiff_t n, REAL rest)
 {
     if (n >= LANES)
         return LOAD(p);
+#if BYTES == 64
+    const unsigned bits = (1u << (n > 0 ? n : 0)) - 1;
+#if IS_F32
+    return _mm512_mask_loadu_ps(SPLAT(rest), (__mmask16)bits, p);
+#else
+    return _mm512_mask_loadu_pd(SPLAT(rest), (__mmask8)bits, p);
+#endif
+#else
     REAL buffer[LANES];
     for (int l = 0; l < LANES; l++)
         buffer[l] = l < n ? p[l] : rest;
     return LOAD(buffer);
+#endif
 }
 
 static inline __attribute__((always_inline)) void NAME(store_part)(REAL *p, VEC x, ptrdiff_t n)
@@ -73,8 +86,17 @@ static inline __attribute__((always_inline)) void NAME(store_part)(REAL *p, VEC 
         STORE(p, x);
         return;
     }
+#if BYTES == 64
+    const unsigned bits = (1u << (n > 0 ? n : 0)) - 1;
+#if IS_F32
+    _mm512_mask_storeu_ps(p, (__mmask16)bits, x);
+#else
+    _mm512_mask_storeu_pd(p, (__mmask8)bits, x);
+#endif
+#else
     REAL buffer[LANES];
     STORE(buffer, x);
     for (ptrdiff_t l = 0; l < n; l++)
         p[l] = buffer[l];
+#endif
 }

@@ -33,17 +33,49 @@ static inline __attribute__((always_inline)) double NAME(flush)(struct NAME(sum)
     return s->total;
 }
 
+/* The first n numbers of x, and `rest` in the others' place. */
+static inline __attribute__((always_inline)) VEC NAME(first_lanes)(VEC x, ptrdiff_t n, REAL rest)
+{
+    MASK lane;
+    for (int l = 0; l < LANES; l++)
+        lane[l] = l;
+    return SELECT(lane < (MASK_INT)n, x, SPLAT(rest));
+}
+
 /* Add the first n numbers of x. */
 static inline __attribute__((always_inline)) void NAME(add)(struct NAME(sum) *s, VEC x, ptrdiff_t n)
 {
-    if (n < LANES) {
-        REAL part[LANES];
-        STORE(part, x);
-        x = NAME(load_part)(part, n, 0);
-    }
-    s->lanes += x;
+    s->lanes += n < LANES ? NAME(first_lanes)(x, n, 0) : x;
     if (++s->count == 32)
         NAME(flush)(s);
+}
+
+/* The sum and the largest of a vector's numbers: in halves, so that few wait for each other. */
+#define HALVES(a, take)                                  \
+    for (int half = LANES / 2; half > 0; half /= 2)      \
+        for (int l = 0; l < half; l++)                   \
+            a[l] = take;
+static inline REAL NAME(sum_of_lanes)(VEC x)
+{
+#if BYTES == 64
+    return INTRINSIC(reduce_add)(x);
+#else
+    REAL a[LANES];
+    STORE(a, x);
+    HALVES(a, a[l] + a[l + half])
+    return a[0];
+#endif
+}
+static inline REAL NAME(most_of_lanes)(VEC x)
+{
+#if BYTES == 64
+    return INTRINSIC(reduce_max)(x);
+#else
+    REAL a[LANES];
+    STORE(a, x);
+    HALVES(a, a[l] > a[l + half] ? a[l] : a[l + half])
+    return a[0];
+#endif
 }
 
 /* The sum of D squares. */

@@ -33,14 +33,14 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     ptrdiff_t a_stride, const REAL *b, ptrdiff_t b_row, REAL *c, ptrdiff_t c_row,
     const REAL *bias, int add)
 {
-    VEC acc[ROWS][2];
-    VEC start[2] = {{0}, {0}};
+    VEC acc[ROWS][4];
+    VEC start[4] = {{0}, {0}, {0}, {0}};
     if (bias != NULL)
         for (int v = 0; v < vectors; v++)
             start[v] = LOAD(bias + v * LANES);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
             acc[i][v] = start[v];
 
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     /* Fetch the tile of C into the cache while the sums are made, */
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
             __builtin_prefetch(c + i * c_row + v * LANES, 1);
 
@@ -63,8 +63,8 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 
     /* The micro-kernel's own loop: for each k, a column of A times a row of B is added to the tile. */
     for (ptrdiff_t k = 0; k < K; k++) {
-        VEC row[2];
-#pragma GCC unroll 2
+        VEC row[4];
+#pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             row[v] = LOAD(b + v * LANES);
             if (v * BYTES % 64 == 0) /* once for each cache line */
@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             VEC x = SPLAT(by_rows ? three[i / 3][(i % 3) * a_stride + k] : a[i]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
                 acc[i][v] += x * row[v];
         }
@@ -83,7 +83,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             REAL *p = c + i * c_row + v * LANES;
             STORE(p, add ? LOAD(p) + acc[i][v] : acc[i][v]);
@@ -110,7 +110,6 @@ TILES(7) TILES(8)
 TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 #undef TILES
-#undef TILE
 
 typedef void NAME(tile_function)(ptrdiff_t, const REAL *, ptrdiff_t, const REAL *, ptrdiff_t,
                                  REAL *, ptrdiff_t, const REAL *, int);

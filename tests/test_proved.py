@@ -120,6 +120,10 @@ def everything():
     for name in "mean_squared_error", "binary_crossentropy", "categorical_crossentropy":
         loss, cache = REGISTRY[name + "_forward"](t, t[::-1].copy())
         yield name, (loss, REGISTRY[name + "_backward"](1.0, cache))
+    y, cache = lstm_forward(x[None], np.tile(dy[:4], 2), np.ones((2, 8), "f4"))
+    yield "lstm", (*y, *lstm_backward(y, cache)[:3])
+    y, cache = conv1d_forward(x[None], np.ones((3, 4, 2), "f4"))
+    yield "conv1d", (y, *conv1d_backward(y, cache)[:2])
     for name in "adam_step", "adamw_step":
         w, m, v = dy.copy(), np.zeros_like(dy), np.zeros_like(dy)
         REGISTRY[name](w, x, m, v, 1, 0.1)
@@ -135,6 +139,7 @@ print(*kernel_info()["edited"])
 """
 
 PAIR = "{0}_backward {0}_forward".format
+GATED = f"{PAIR('gru')} {PAIR('lstm')}"
 EDITS = {  # what -> (file, what stands there, what comes instead), whom it reaches, where it shows
     "relu is made leaky": (
         ("activations.py", "y = xp.maximum(x, 0)  # (1)\n    return y, Relu",
@@ -151,8 +156,8 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     ),
     "a helper is another": (
         ("activations.py", "return xp.where(x >= 0, 1, e) / (1 + e)", "return e / (1 + e)"),
-        f"{PAIR('binary_crossentropy')} {PAIR('sigmoid')}",
-        ["sigmoid", "dense sigmoid", "layer sigmoid", "binary_crossentropy"],
+        f"{PAIR('binary_crossentropy')} {GATED} {PAIR('sigmoid')}",
+        ["sigmoid", "dense sigmoid", "layer sigmoid", "binary_crossentropy", "lstm"],
     ),
     "a cache has a field more": (
         ("activations.py", "class SigmoidCache(NamedTuple):\n    y: Array  # (...)",
@@ -161,8 +166,9 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     ),
     "the dense layer's weights learn double": (
         ("dense.py", "dW = x.T @ dz", "dW = 2 * x.T @ dz"),
-        f"conv2d_backward conv2d_transpose_backward {PAIR('dense')}",
-        ["dense relu", "layer relu", "conv"],
+        f"conv2d_backward conv2d_transpose_backward {PAIR('dense')} {PAIR('conv1d')} {GATED} "
+        f"{PAIR('rnn')}",
+        ["dense relu", "layer relu", "conv", "lstm", "conv1d"],
     ),
     "probabilities are held elsewhere": (
         ("losses.py", "EPSILON = 1e-7", "EPSILON = 1e-1"),

@@ -32,7 +32,14 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
     else:
         from minienc.devices import register_workspace
-        from minienc.fast import cpu, pointwise  # noqa: F401  (each registers what it has)
+        from minienc.fast import (  # noqa: F401  (each registers what it has)
+            attention,
+            conv1d,
+            cpu,
+            normalization,
+            pointwise,
+            recurrent,
+        )
 
         register_workspace(minienc._kernels.Workspace)
 

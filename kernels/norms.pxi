@@ -1,0 +1,140 @@
+# Normalisation by rows, and an embedding's gradient: checks, results, and the calls of norms.h.
+
+cdef extern from "kernels.h":
+    struct norm_arguments "norm":
+        Py_ssize_t N, D
+        int centred
+        double epsilon
+        const void *x
+        const void *gamma
+        const void *beta
+        void *y
+        void *x_hat
+        void *scale
+        const void *dy
+        void *dx
+        void *dgamma
+        void *dbeta
+    struct added_rows_arguments "added_rows":
+        Py_ssize_t N, D
+        const int64_t *ids
+        const void *rows
+        void *table
+    struct norm_kernels "kernels":
+        void (*norm_forward)(const norm_arguments *) noexcept nogil
+        int (*norm_backward)(const norm_arguments *) noexcept nogil
+        void (*add_rows)(const added_rows_arguments *) noexcept nogil
+    const norm_kernels *norm_f32 "kernels_f32"
+    const norm_kernels *norm_f64 "kernels_f64"
+
+
+cdef bint is_of_columns(object a, int type_number, Py_ssize_t D):
+    return a is None or (
+        is_contiguous(a, type_number)
+        and cnp.PyArray_NDIM(<cnp.ndarray>a) == 1
+        and cnp.PyArray_DIM(<cnp.ndarray>a, 0) == D
+    )
+
+
+cdef inline void *data_of(object a):
+    return NULL if a is None else cnp.PyArray_DATA(<cnp.ndarray>a)
+
+
+cdef cnp.ndarray new_scale(cnp.ndarray x):
+    """A new array (..., 1)."""
+    cdef matrix m
+    return new_rows(x, 1, &m)
+
+
+def norm_forward(x, gamma, beta, double epsilon, bint centred):
+    """(y, x_hat, scale) of contiguous rows; None for what it does not serve."""
+    cdef norm_arguments p
+    cdef int type_number = real_type(x)
+    cdef cnp.ndarray y, x_hat, scale
+    if type_number < 0 or not is_contiguous(x, type_number):
+        return None
+    p.N = n_rows(x)
+    p.D = last(x)
+    if p.N * p.D == 0:
+        return None
+    if not is_of_columns(gamma, type_number, p.D) or not is_of_columns(beta, type_number, p.D):
+        return None
+    y = empty_like(x)
+    x_hat = empty_like(x)
+    scale = new_scale(x)
+    p.centred = centred
+    p.epsilon = epsilon
+    p.x = cnp.PyArray_DATA(<cnp.ndarray>x)
+    p.gamma = data_of(gamma)
+    p.beta = data_of(beta)
+    p.y = cnp.PyArray_DATA(y)
+    p.x_hat = cnp.PyArray_DATA(x_hat)
+    p.scale = cnp.PyArray_DATA(scale)
+    with nogil:
+        (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).norm_forward(&p)
+    return y, x_hat, scale
+
+
+def norm_backward(dy, x_hat, gamma, scale, bint has_beta, bint centred):
+    """(dx, dgamma, dbeta); None for what it does not serve."""
+    cdef norm_arguments p
+    cdef int type_number = real_type(dy), error
+    cdef cnp.ndarray dx
+    cdef cnp.npy_intp size
+    if type_number < 0 or not is_contiguous(dy, type_number) or not is_like(x_hat, dy):
+        return None
+    p.N = n_rows(dy)
+    p.D = last(dy)
+    if p.N * p.D == 0 or not is_of_columns(gamma, type_number, p.D):
+        return None
+    if not is_contiguous(scale, type_number) or cnp.PyArray_SIZE(<cnp.ndarray>scale) != p.N:
+        return None
+    size = p.D
+    dx = empty_like(dy)
+    dgamma = None if gamma is None else cnp.PyArray_EMPTY(1, &size, type_number, 0)
+    dbeta = cnp.PyArray_EMPTY(1, &size, type_number, 0) if has_beta else None
+    p.centred = centred
+    p.gamma = data_of(gamma)
+    p.x_hat = cnp.PyArray_DATA(<cnp.ndarray>x_hat)
+    p.scale = cnp.PyArray_DATA(<cnp.ndarray>scale)
+    p.dy = cnp.PyArray_DATA(<cnp.ndarray>dy)
+    p.dx = cnp.PyArray_DATA(dx)
+    p.dgamma = data_of(dgamma)
+    p.dbeta = data_of(dbeta)
+    with nogil:
+        error = (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).norm_backward(&p)
+    if error:
+        raise MemoryError("norm_backward: no memory for the sums of gamma and beta")
+    return dx, dgamma, dbeta
+
+
+def add_rows(rows, ids, Py_ssize_t V):
+    """A new table (V, D) of the sums of rows (..., D) by ids (...): int64 that nobody else holds.
+
+    Returns None for what it does not serve.
+    """
+    cdef added_rows_arguments p
+    cdef int type_number = real_type(rows)
+    cdef cnp.ndarray table
+    cdef cnp.npy_intp shape[2]
+    cdef Py_ssize_t n
+    if type_number < 0 or not is_contiguous(rows, type_number) or V < 0:
+        return None
+    if not is_plain(ids, cnp.NPY_INT64) or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>ids):
+        return None
+    p.N = n_rows(rows)
+    p.D = last(rows)
+    if cnp.PyArray_SIZE(<cnp.ndarray>ids) != p.N:
+        return None
+    p.ids = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>ids)
+    for n in range(p.N):
+        if p.ids[n] < 0 or p.ids[n] >= V:
+            return None
+    shape[0] = V
+    shape[1] = p.D
+    table = cnp.PyArray_ZEROS(2, shape, type_number, 0)
+    p.rows = cnp.PyArray_DATA(<cnp.ndarray>rows)
+    p.table = cnp.PyArray_DATA(table)
+    with nogil:
+        (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).add_rows(&p)
+    return table

@@ -1,0 +1,35 @@
+/* Normalisation by rows, and rows added into a table: their place in the table of kernels.h. */
+#ifndef MINIENC_NORMS_API_H
+#define MINIENC_NORMS_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* N rows of D numbers, contiguous. Forward: x_hat = (x - mean) scale (without the mean if `centred`
+   is 0), y = gamma x_hat + beta. Backward: dx, dgamma, dbeta from dy. NULL: gamma is 1, beta 0, and
+   of the sums those that nobody wants. */
+struct norm {
+    ptrdiff_t N, D;
+    int centred;
+    double epsilon;
+    const void *x, *gamma, *beta;
+    void *y, *x_hat, *scale; /* (N, D), (N, D), (N) */
+    const void *dy;
+    void *dx, *dgamma, *dbeta;
+};
+
+/* table[ids[n]] += rows[n], for N rows of D numbers, in the order of n. */
+struct added_rows {
+    ptrdiff_t N, D;
+    const int64_t *ids;
+    const void *rows;
+    void *table;
+};
+
+/* norm_backward returns 0, or -1 where there was no memory for its sums. */
+#define NORMS_FUNCTIONS(F)                           \
+    F(void, norm_forward, (const struct norm *))     \
+    F(int, norm_backward, (const struct norm *))     \
+    F(void, add_rows, (const struct added_rows *))
+
+#endif
