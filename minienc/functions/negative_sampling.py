@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minienc.arrays import Array, as_number, get_array_module
+from minienc.arrays import Array, get_array_module
 from minienc.primitive import primitive
 from minienc.shapes import check_shapes
 
@@ -51,7 +51,7 @@ def negative_sampling_forward(v, u):
     s = (u @ v[..., None])[..., 0]  # (1)
     sign = _signs(xp, s)
     l = xp.logaddexp(xp.zeros_like(s), -sign * s)  # (2)  -log sigmoid(+-s)
-    loss = as_number(l.sum() / len(v))  # (3)
+    loss = l.sum() / len(v)  # (3)
     return loss, NegativeSamplingCache(v, u, s)
 
 

@@ -59,12 +59,14 @@ class Batches:
                 f"the same number"
             )
         y_dtypes = [] if y is None else self._check_targets(model, "y" + of)
-        for w in self.weights:
+        for w, out in zip(self.weights, model.outputs, strict=False):
             check_data(w, "sample_weight" + of, domain=(0, math.inf), minimum=1, dtype=model.dtype)
-            if len(w.shape) != 1:
+            steps = out.sample_shape[:-1]
+            if tuple(w.shape[1:]) not in ((), steps):
+                or_steps = f", or {(self.n, *steps)}, a number a step" if steps else ""
                 raise ValueError(
                     f"sample_weight{of} is {tuple(w.shape)}, expected ({self.n},): a number a "
-                    f"sample"
+                    f"sample{or_steps}"
                 )
         x_dtypes = [t.dtype for t in model.inputs]
         self.dtypes = (*x_dtypes, *y_dtypes, *[model.dtype for _ in self.weights])

@@ -134,12 +134,14 @@ def run_evaluation(
     """The mean loss and metrics over the samples, without noise."""
     check_batch_size(batch_size)
     indices = np.arange(data.n) if indices is None else indices
-    sums = dict.fromkeys(model.objective.names, 0.0)
-    for part, batch in _batches(model, data, batch_size, indices):
+    sums, n_counted = dict.fromkeys(model.objective.names, 0.0), 0
+    for _, batch in _batches(model, data, batch_size, indices):
         numbers, _ = model.objective.forward(batch)
+        n = model.objective.n_counted(batch)
+        n_counted += n
         for name, value in zip(model.objective.names, numbers, strict=True):
-            sums[name] += len(part) * as_number(value)
-    return {name: float(total) / len(indices) for name, total in sums.items()}
+            sums[name] += n * as_number(value)
+    return {name: float(total) / max(n_counted, 1) for name, total in sums.items()}
 
 
 def predict(model: Any, x: Any, batch_size: int) -> Any:

@@ -91,8 +91,7 @@ class Loss:
         if self.name == "binary_crossentropy":
             check_data(target, name, domain=(0, 1), minimum=1)
 
-    @staticmethod
-    def _check_labels(target: Any, name: str, output_shape: tuple[int, ...]) -> None:
+    def _check_labels(self, target: Any, name: str, output_shape: tuple[int, ...]) -> None:
         n_classes = output_shape[-1]
         if target.dtype.kind not in "iu":
             raise TypeError(
@@ -105,6 +104,8 @@ class Loss:
                 f"{(len(target), *output_shape[:-1])}, a label for each sample; rows with one "
                 f'number for each class are for "categorical_crossentropy"'
             )
+        ignored = self.options.get("ignore_class")
+        target = target if ignored is None else target[:][target[:] != ignored]
         if target.size and (target.min() < 0 or target.max() >= n_classes):
             raise ValueError(
                 f"sparse_categorical_crossentropy: {name} has labels from {target.min()} to "

@@ -80,15 +80,23 @@ class ModelObjective(Graph):
             total = self._append(WeightedSum([w for _, w in terms]), "loss", *slots)
         self.names, self.output_slots = ("loss",), [total]
         self.greater_is_better: dict[str, bool] = {}
-        for y, t, named in zip(ys, targets, metrics, strict=True):
+        ignored = [loss.options.get("ignore_class") for loss in losses]
+        self.ignored = (len(graph.input_slots), ignored[0]) if n == 1 else (0, None)
+        for y, t, named, ignore in zip(ys, targets, metrics, ignored, strict=True):
             for name, metric in named:
                 self.names = (*self.names, name)
                 if hasattr(metric, "greater_is_better"):
                     self.greater_is_better[name] = bool(metric.greater_is_better)
-                self.output_slots.append(self._append(Metric(metric), name, t, y))
+                self.output_slots.append(self._append(Metric(metric, ignore), name, t, y))
         self._leave_out_what_nobody_uses()
         self.note_needs()
         self.uses_rng = any(step.layer.uses_rng for step in self.steps)
+
+    def n_counted(self, batch: tuple) -> int:
+        """How many entries of a batch its numbers are the mean of, in the unit of the batch: its
+        samples, or the steps whose label is not ignored."""
+        place, ignore = self.ignored
+        return len(batch[0]) if ignore is None else int((batch[place] != ignore).sum())
 
     def _new_slots(self, n: int) -> list[int]:
         self.n_slots += n
@@ -192,14 +200,20 @@ class WeightedSum(Layer):
 
 
 class Metric(Layer):
-    """What is reported beside the loss: (target, y) -> the mean over the samples. No gradient."""
+    """What is reported beside the loss: (target, y) -> the mean over the samples, or over the steps
+    whose label is not to be ignored. No gradient."""
 
     takes_several = True
 
-    def __init__(self, metric: Callable[[Array, Array], Array]) -> None:
+    def __init__(self, metric: Callable[[Array, Array], Array], ignore: int | None = None) -> None:
         super().__init__()
-        self.metric = metric
+        self.metric, self.ignore = metric, ignore
 
     def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
         target, y = x
+        if self.ignore is not None:
+            counted = target != self.ignore
+            if not counted.any():
+                return 0 * y.sum(), None
+            target, y = target[counted], y[counted]
         return self.metric(target, y).mean(), None

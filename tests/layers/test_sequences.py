@@ -29,6 +29,7 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.training.callbacks import ModelCheckpoint
+from minienc.training.losses import SparseCategoricalCrossentropy
 from minienc.verify import gradcheck
 
 RNG = np.random.default_rng(2)
@@ -303,3 +304,55 @@ def test_what_looks_ahead_does_not_go_on_step_by_step():
     pooled = Model(x, GlobalAveragePooling1D()(Embedding(V, 4, seed=1)(x)))
     with pytest.raises(ValueError, match="needs all steps"):
         pooled.forward_from(ids)
+
+
+# --------------------------------------------------------------------------- training on sequences
+
+
+def tagger(T=5, V=4):
+    ids = Input((T,), dtype="int32")
+    h = GRU(6, return_sequences=True, seed=2)(Embedding(V, 5, dtype="float64", seed=1)(ids))
+    return Model(ids, Dense(3, "softmax", seed=3)(h))
+
+
+def test_steps_that_do_not_count_change_nothing():
+    """By weights (N, T), or by a label that is ignored: what stands behind an end is any number."""
+    ids, labels = RNG.integers(0, 4, (12, 5)), RNG.integers(0, 3, (12, 5))
+    counted = np.arange(5) < RNG.integers(1, 6, 12)[:, None]
+    other = np.where(counted, labels, 2 - labels)
+    loss = "sparse_categorical_crossentropy"
+    ends = []
+    for y, weights, which in (
+        (labels, counted * 1.0, loss),
+        (other, counted * 1.0, loss),
+        (np.where(counted, labels, -1), None, SparseCategoricalCrossentropy(ignore_class=-1)),
+    ):
+        model = tagger()
+        model.compile("sgd", which, metrics=["accuracy"])
+        model.fit(ids, y, 12, epochs=3, verbose=0, sample_weight=weights, seed=0)
+        ends.append(model.parameters.vector)
+    np.testing.assert_array_equal(ends[0], ends[1])
+    # the mean is over all steps there, and over those that count here
+    assert np.isfinite(ends[2]).all()
+
+
+def test_the_mean_over_counted_steps_is_the_same_for_any_cut():
+    ids, labels = RNG.integers(0, 4, (12, 5)), RNG.integers(0, 3, (12, 5))
+    labels[np.arange(5) >= RNG.integers(1, 6, 12)[:, None]] = -1
+    model = tagger()
+    model.compile("sgd", SparseCategoricalCrossentropy(ignore_class=-1), metrics=["accuracy"])
+    y = model(ids)
+    n = (labels >= 0).sum()
+    total = -np.log(np.take_along_axis(y, np.maximum(labels, 0)[..., None], 2)[..., 0])
+    right = (y.argmax(axis=-1) == labels)[labels >= 0].mean()
+    for batch_size in (12, 5, 1):
+        found = model.evaluate(ids, labels, batch_size=batch_size)
+        assert found == pytest.approx([total[labels >= 0].sum() / n, right])
+
+
+def test_weights_of_another_shape_are_refused():
+    model = tagger()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    ids, labels = RNG.integers(0, 4, (12, 5)), RNG.integers(0, 3, (12, 5))
+    with pytest.raises(ValueError, match=r"or \(12, 5\), a number a step"):
+        model.fit(ids, labels, sample_weight=np.ones((12, 4)), verbose=0)
