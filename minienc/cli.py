@@ -280,6 +280,9 @@ def _add_gradcheck(commands: Any) -> None:
     p.add_argument(
         "--against", metavar="FILE.py:NAME", help="a forward that is right, to compare y with"
     )
+    p.add_argument(
+        "--stop-gradient", metavar="NAME,...", help="arguments that have no gradient: X,y"
+    )
     p.add_argument("--rtol", type=float, help="relative tolerance of the judgement (1e-6)")
     p.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="stop after so long (exit status 4)"
@@ -367,37 +370,10 @@ def _generate(**given: Any) -> None:
     generate_run(**given)
 
 
-def _gradcheck(
-    where: str,
-    shapes: str | None,
-    json: bool,
-    html: str | None,
-    time_limit: float | None,
-    rtol: float | None,
-    **options: Any,
-) -> int:
-    from contextlib import redirect_stdout
+def _gradcheck(**given: Any) -> int:
+    from minienc.verify.adapters.command import run
 
-    from minienc.verify.adapters.files import Crash, OutOfTime, check_file, within
-
-    if rtol is not None:
-        options["rtol"] = rtol
-    try:
-        with redirect_stdout(sys.stderr), within(time_limit):  # what the file prints
-            report = check_file(where, shapes, **options)
-    except (Crash, OutOfTime) as stop:
-        crashed = isinstance(stop, Crash)
-        verdict = "crash" if crashed else "out of time"
-        if json:
-            from json import dumps
-
-            print(dumps({"verdict": verdict, "subject": where, "reason": str(stop)}, indent=2))
-        print(f"minienc: {verdict}: {stop}", file=sys.stderr)
-        return 3 if crashed else 4
-    if html is not None:
-        report.save_html(html)
-    print(report.to_json() if json else report)
-    return 0 if report else 1
+    return run(**given)
 
 
 def _info() -> None:

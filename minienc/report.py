@@ -176,7 +176,7 @@ def _few_labels(run: RunReport) -> str:
         )
         body += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
     return (
-        f"<p>Test accuracy in per cent, mean and standard deviation over {len(curve.seeds)} seeds, "
+        f"<p>Test accuracy in per cent, {curve.measure}, "
         f"each with other labelled samples. All arms see the same ones.</p>"
         f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

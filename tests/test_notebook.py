@@ -50,6 +50,9 @@ def test_a_curve_shows_its_table():
     curve = FewLabelCurve((10, 100), {"one": np.array([[0.5, 0.7], [0.8, 0.8]])}, (0, 1))
     assert cells(curve)[1] == ["one", "60.0 ± 14.1", "80.0 ± 0.0"]
     assert curve.table().splitlines()[-1] == "| one | 60.0 ± 14.1 | 80.0 ± 0.0 |"
+    assert curve.measure == "mean and standard deviation over 2 seeds"
+    alone = FewLabelCurve((10,), {"one": np.array([[0.5]])}, (0,))
+    assert cells(alone)[1] == ["one", "50.0"] and "no spread is known" in alone.measure
 
 
 def test_a_data_set_shows_what_it_holds():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from minienc.finetuning.curve import FewLabelCurve
 from minienc.report import RunReport, render, write_report
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 from tests.test_cli import Balance
@@ -16,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 def curve(pretrained, control, labels=(10, 100)):
     arms = {"pretrained, fine-tuned": np.array(pretrained), "random weights": np.array(control)}
-    return SimpleNamespace(labels=labels, arms=arms, seeds=tuple(range(len(pretrained[0]))))
+    return FewLabelCurve(labels, arms, tuple(range(len(pretrained[0]))))
 
 
 def report(**changes):

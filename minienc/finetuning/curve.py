@@ -60,15 +60,22 @@ class FewLabelCurve:
         return self.arms[arm] - self.arms[control]
 
     def rows(self) -> list[list[str]]:
-        """Of each arm its name, then mean and standard deviation over the seeds, in per cent."""
+        """Of each arm its name, then what ``measure`` says, in per cent."""
         rows = []
         for name, accuracy in self.arms.items():
-            spread = (
-                accuracy.std(axis=1, ddof=1) if len(self.seeds) > 1 else np.zeros(len(accuracy))
-            )
-            means = zip(accuracy.mean(axis=1), spread, strict=True)
-            rows.append([name, *[f"{100 * m:.1f} ± {100 * s:.1f}" for m, s in means]])
+            cells = [f"{100 * mean:.1f}" for mean in accuracy.mean(axis=1)]
+            if len(self.seeds) > 1:
+                spread = accuracy.std(axis=1, ddof=1)
+                cells = [f"{c} ± {100 * s:.1f}" for c, s in zip(cells, spread, strict=True)]
+            rows.append([name, *cells])
         return rows
+
+    @property
+    def measure(self) -> str:
+        """What the numbers of the table are, in words."""
+        if len(self.seeds) > 1:
+            return f"mean and standard deviation over {len(self.seeds)} seeds"
+        return "one seed, so no spread is known"
 
     def headings(self) -> list[str]:
         return ["test accuracy, %", *[f"{n:,} labels" for n in self.labels]]

@@ -192,7 +192,7 @@ def print_results(folder: Path, dataset: Dataset, results: Results) -> None:
     for name, value in measures.items():
         print(f"  {name:<46} {value:9.4g}")
     if curve is not None:
-        print(f"\nmean and standard deviation over {len(curve.seeds)} seeds:\n{curve.table()}\n")
+        print(f"\n{curve.measure}:\n{curve.table()}\n")
         print("\n".join(few_label_verdicts(curve)))
     for note in notes:
         print(f"\n{note}")

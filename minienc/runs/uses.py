@@ -80,7 +80,7 @@ def finetune_run(
         layer_decay=layer_decay,
     )
     curve = _curve(encoder, dataset, n, range(seed, seed + repetitions), budget, path, quiet)
-    print(f"mean and standard deviation over {repetitions} seeds:\n{curve.table()}\n")
+    print(f"{curve.measure}:\n{curve.table()}\n")
     print("\n".join(few_label_verdicts(curve)))
     print(f"the classifier of seed {seed} is in {path}")
 

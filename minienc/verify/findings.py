@@ -77,6 +77,15 @@ class TensorResult:
         if word in (Word.RIGHT, Word.WRONG) and number.relative_error > error:
             self.worst = number
 
+    @property
+    def word(self) -> str:
+        """The verdict, and what a pass rests on where that is no number."""
+        return (
+            f"{self.verdict}: {self.reason}"
+            if self.verdict == PASS and self.reason
+            else self.verdict
+        )
+
     def decide(self, verdict: str, reason: str) -> TensorResult:
         self.verdict, self.reason = verdict, reason
         return self

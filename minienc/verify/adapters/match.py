@@ -267,7 +267,8 @@ def _not_so_many(parts: list, wanted: Wanted) -> str:
 
 
 def _stop(names: Sequence[str]) -> str:
-    return f"stop_gradient={names[0]!r}" if len(names) == 1 else f"stop_gradient={tuple(names)!r}"
+    said = repr(names[0] if len(names) == 1 else tuple(names))
+    return f"stop_gradient={said} (--stop-gradient {','.join(names)})"
 
 
 # ---------------------------------------------------------------------------------------- by shape

@@ -74,7 +74,7 @@ COVERED = ("tensor", "shape", "checked", "touched", "worst rel. error", "Taylor"
 def _coverage(t: TensorResult) -> list[str]:
     covered = [t.name, str(t.shape), f"{t.checked} {t.method}", f"{t.touched:.0%}"]
     taylor = "" if t.taylor is None else str(t.taylor)
-    return [*covered, f"{t.worst_relative_error:.1e}", taylor, t.verdict]
+    return [*covered, f"{t.worst_relative_error:.1e}", taylor, t.word]
 
 
 def _table(columns: Sequence[str], rows: list[list[str]]) -> str:

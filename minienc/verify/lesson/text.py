@@ -18,6 +18,7 @@ def as_text(report: Findings) -> str:
         lines += _tensor_lines(tensor) if tensor.verdict != PASS else []
     lines += [
         f"  {name} was not checked: it {why}; if it has no gradient, say stop_gradient={name!r}"
+        f" (--stop-gradient {name})"
         for name, why in report.unchecked.items()
     ]
     if not any(t.checked for t in report.tensors):
@@ -91,6 +92,6 @@ def _table(tensors: list[TensorResult]) -> str:
         precision = f", precision error {t.precision_error:.0e}" if compared else ""
         rows.append(
             f"  {t.name:<{width}}  {t.shape!s:<14} {checked:<16} {t.touched:>7.0%}  "
-            f"{'' if t.taylor is None else str(t.taylor):<9}  {t.verdict}{kinks}{floor}{precision}"
+            f"{'' if t.taylor is None else str(t.taylor):<9}  {t.word}{kinks}{floor}{precision}"
         )
     return "\n".join(rows)

@@ -221,6 +221,22 @@ def test_a_time_limit(homework, capsys):
     assert main(["gradcheck", f"{homework}:Scale", "--time-limit", "60"]) == 0
 
 
+def test_arguments_without_a_gradient_are_said(tmp_path, capsys):
+    path = tmp_path / "loss.py"
+    path.write_text(
+        "def loss(W, X, reg):\n"
+        "    d = X @ W\n"
+        "    return 0.5 * (d * d).sum() + reg * (W * W).sum(), X.T @ d + 2 * reg * W\n"
+    )
+    words = ["gradcheck", f"{path}:loss", "--shapes", "W=4,3 X=6,4 reg=0.1"]
+    assert main(words) == 2  # and the mend is one of the command line's
+    assert "if X has none, write stop_gradient='X' (--stop-gradient X)" in capsys.readouterr().err
+    assert main([*words, "--stop-gradient", "X"]) == 0
+    assert "pass: no gradient, as declared" in capsys.readouterr().out
+    assert main([*words, "--stop-gradient", "X,Q"]) == 2
+    assert "stop_gradient names 'Q', expected one of W, X" in capsys.readouterr().err
+
+
 def test_a_reference_and_a_tolerance(homework, capsys):
     words = ["gradcheck", f"{homework}:cube,cube_prime", "--shapes", "x=4,3"]
     assert main([*words, "--against", f"{homework}:cube"]) == 0

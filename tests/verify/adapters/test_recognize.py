@@ -34,7 +34,8 @@ def test_a_declared_stop_gradient():
         return x - t, None
 
     report = gradcheck(forward, lambda dy, c: (dy.copy(), None), X, X[::-1], stop_gradient="t")
-    assert report
+    assert report and "pass: no gradient, as declared" in str(report)
+    assert "pass: no gradient, as declared" in report._repr_html_()
     leaks = gradcheck(forward, lambda dy, c: (dy.copy(), -dy), X, X[::-1], stop_gradient=("t",))
     assert leaks.tensors[1].verdict == "fail"
     with pytest.raises(SubjectError, match="stop_gradient names 'z', expected one of x, t"):
