@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import command, dense, machine, timing, training
+from benchmarks import command, dense, machine, sequences, timing, training
 from benchmarks.training_candidates import Minienc, NumpyByHand
 
 TINY = training.Row((20, 60, 30, 20), 9)
@@ -359,3 +359,55 @@ def test_a_number_of_threads_has_a_process_of_its_own(tmp_path, monkeypatch):
     )
     assert threads == "1"
     assert cpus == 1 or not hasattr(os, "sched_setaffinity")
+
+
+# ---------------------------------------------------------------------------------- the sequences
+
+SMALL = [
+    sequences.Row("LSTM", (3, 4, 5, 6), "small"),
+    sequences.Row("GRU", (3, 4, 5, 6), "small"),
+    sequences.Row("causal attention", (2, 2, 5, 4), "small"),
+    sequences.Row("Conv1D", (2, 7, 3, 4, 3), "small"),
+    sequences.Row("Transformer's step", (2, 6, 8, 2, 2), "small"),
+    sequences.Row("convolutional step", (3,), "small"),
+]
+
+
+@pytest.mark.parametrize("row", SMALL, ids=lambda row: row.kind)
+@pytest.mark.parametrize("library", ["minienc", "torch", "jax"])
+def test_every_library_computes_the_same_of_a_sequence(library, row):
+    names = {"minienc": [], "torch": [sequences.TORCH, sequences.WRITTEN], "jax": [sequences.JAX]}
+    if library != "minienc":
+        pytest.importorskip(library)
+    factories, start = sequences.candidates(row)
+    chosen = {n: factories[n] for n in ["minienc", *names[library]] if n in factories}
+    calls, missing = timing.build(chosen)
+    assert len(calls) == len(chosen) and not missing
+    sequences.check(row, calls, start)
+
+
+@pytest.mark.parametrize("row", [SMALL[0], SMALL[4]], ids=lambda row: row.kind)
+def test_what_computes_something_else_of_a_sequence_is_refused(row):
+    factories, start = sequences.candidates(row)
+    right = factories["minienc"]()
+
+    def wrong():
+        result = right()
+        return 1.01 * result if isinstance(start, sequences.steps.Step) else (result[0] * 1.01, 0)
+
+    with pytest.raises(RuntimeError, match="wrong"):
+        sequences.check(row, {"minienc": right, "wrong": wrong}, start)
+
+
+def test_a_table_of_sequences_is_rendered_and_drawn(tmp_path):
+    row = sequences.measure(SMALL[2], {"minienc": None}, 0.05)
+    run = {"machine": machine.machine(1), "rows": [row]}
+    assert "causal attention, small" in sequences.render(run)
+    sequences.plot([run]).savefig(tmp_path / "drawn.png")
+
+
+def test_the_work_of_sequences():
+    lstm, nano, images = sequences.ROWS[0], sequences.ROWS[7], sequences.ROWS[9]
+    assert sequences.flops(lstm) == pytest.approx(15.1e9, rel=0.01)
+    assert sequences.flops(nano) == pytest.approx(3.8e9, rel=0.02)
+    assert sequences.flops(images) == pytest.approx(0.47e9, rel=0.03)
