@@ -525,10 +525,22 @@ def test_what_it_does_not_serve_is_declined_and_the_definition_speaks():
         (x[0, 0], W, b),
     ):
         assert fast_forward(*arguments) is NotImplemented
-    assert fast_forward(x, W, b, "softmax") is NotImplemented
+    assert fast_forward(x, W, b, "no such one") is NotImplemented
     assert fast_forward(x, W, b, ["relu"]) is NotImplemented
     with pytest.raises(ValueError, match=r"W is \(3, 2\), expected \(D, M\) with D = 2"):
         dense_forward(x[:, :2], W, b)
     cache = fast_forward(x, W, b)[1]
     assert fast_backward(dy[:2], cache) is NotImplemented
     assert fast_backward(dy.astype("float64"), cache) is NotImplemented
+
+
+@pytest.mark.parametrize("activation", ["softmax", "relu_squared"])
+def test_an_activation_that_is_not_the_kernels_stands_behind_its_product(activation):
+    x, W, b, dy = problem(9, 5, 7)
+    y, cache = dense_forward(x, W, b, activation)
+    expected, other = dense_forward.definition(x, W, b, activation)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+    for one, two in zip(
+        dense_backward(dy, cache), dense_backward.definition(dy, other), strict=True
+    ):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)

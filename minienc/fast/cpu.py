@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minienc import _kernels
 from minienc.fast import into as plain
-from minienc.fast.fused import fused, fused_activations
+from minienc.fast.fused import NAMES, fused, fused_activations
 from minienc.functions import activations as f
 from minienc.functions.dense import DenseCache
 from minienc.primitive import register_fast
@@ -24,7 +24,7 @@ def dense_forward(x, W, b=None, activation="identity"):
     """``functions.dense.dense_forward``, for NumPy's float32 and float64."""
     found = fused(_FUSED, activation)
     if found is None:
-        return NotImplemented
+        return _activated_behind(x, W, b, activation)
     code, alpha, activation_cache = found
     y = _kernels.dense_forward(x, W, b, code, alpha)
     if y is None:
@@ -35,6 +35,22 @@ def dense_forward(x, W, b=None, activation="identity"):
     else:
         cache = activation_cache(y)
     return y, DenseCache(x, W, b is not None, activation, cache)
+
+
+def _activated_behind(x, W, b, activation):
+    """The product and the bias here; behind them an activation that is not the kernel's."""
+    pair = _not_the_kernels(activation)
+    z = None if pair is None else _kernels.dense_forward(x, W, b, _IDENTITY, 0.0)
+    if z is None:
+        return NotImplemented
+    y, cache = pair(z)
+    return y, DenseCache(x, W, b is not None, activation, cache)
+
+
+def _not_the_kernels(activation):
+    """The activation by a name that no kernel has; None for all others, edited ones among them."""
+    pair = f.ACTIVATIONS.get(activation) if isinstance(activation, str) else None
+    return None if pair is None or activation in NAMES or pair.runs_as_written else pair
 
 
 @register_fast
@@ -61,7 +77,12 @@ def _backward(dy, cache, dW, db, need_dx, need_dW, write):
     x, W, has_bias, activation, kept = cache
     found = fused(_FUSED, activation)
     if found is None:
-        return None
+        if _not_the_kernels(activation) is None:
+            return None
+        dz = f.get_activation(activation).backward(dy, kept)
+        return _kernels.dense_backward(
+            dz, x, W, has_bias, _IDENTITY, 0.0, dz, None, dW, db, need_dx, need_dW, write
+        )
     code, alpha, _ = found
     if code in _WITH_PARAMETER:
         alpha = kept[1]

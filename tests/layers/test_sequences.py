@@ -356,3 +356,29 @@ def test_weights_of_another_shape_are_refused():
     ids, labels = RNG.integers(0, 4, (12, 5)), RNG.integers(0, 3, (12, 5))
     with pytest.raises(ValueError, match=r"or \(12, 5\), a number a step"):
         model.fit(ids, labels, sample_weight=np.ones((12, 4)), verbose=0)
+
+
+@pytest.mark.parametrize("cuts", [[1] * 24, [9, 1, 14]], ids=["single steps", "parts"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: TransformerBlock(4, causal=True, rotary=True, qk_norm=True, norm="rms", seed=2),
+        lambda: TransformerBlock(4, activation="relu_squared", causal=True, seed=2),
+        lambda: LSTM(32, return_sequences=True, seed=2),
+        lambda: GRU(32, return_sequences=True, seed=2),
+        lambda: Conv1D(32, 3, padding="causal", activation="relu", seed=2),
+    ],
+    ids=["transformer", "relu squared", "lstm", "gru", "conv"],
+)
+def test_on_the_kernel_going_on_has_the_bits_of_the_whole(layer, cuts):
+    """Keys and values that are kept are what they would be if all were computed again."""
+    if not minienc.kernel_info()["serves"]:
+        pytest.skip("without the kernel a BLAS decides in which order it adds")
+    ids = Input((24,), dtype="int32")
+    model = Model(ids, Dense(65, seed=9)(layer()(Embedding(65, 32, seed=1)(ids))))
+    x = RNG.integers(0, 65, (2, 24)).astype(np.int32)
+    past, parts = None, []
+    for part in np.split(x, np.cumsum(cuts)[:-1], axis=1):
+        y, past = model.forward_from(part, past)
+        parts.append(y)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), model(x))
