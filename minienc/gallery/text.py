@@ -57,8 +57,13 @@ def attention(method: LanguageModel, ids: np.ndarray, most: int = 32) -> list[Pi
     found = []
     for k in dict.fromkeys((steps[0], steps[-1])):
         p = to_numpy(cache.layers[k].inner.attention.p)[0, :, :T, :T]
-        figure = Figure(figsize=(2.6 * len(p), 2.9), layout="constrained")
-        for h, axes in enumerate(figure.subplots(1, len(p), squeeze=False)[0]):
+        n_columns = min(len(p), 2)
+        n_rows = -(-len(p) // n_columns)
+        figure = Figure(figsize=(3 * n_columns, 3.2 * n_rows), layout="constrained")
+        places = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+        for axes in places[len(p) :]:
+            axes.axis("off")
+        for h, axes in enumerate(places[: len(p)]):
             axes.imshow(p[h], cmap="Blues", vmin=0)
             axes.set_title(f"head {h + 1}")
             axes.set_xticks(range(T), tokens, fontsize=5)
@@ -80,6 +85,8 @@ def gradient_norms(method: LanguageModel, ids: np.ndarray) -> Picture:
     axes = figure.subplots()
     axes.plot(np.arange(len(norms)) - len(norms) + 1, norms, marker=".")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")  # no mathematics: an SVG's letters are letters
+    axes.yaxis.set_minor_formatter("")
     axes.set_xlabel("steps before the one that is predicted")
     axes.set_ylabel("|d loss / d x|")
     caption = (
