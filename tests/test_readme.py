@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minienc.cli import _parser
+from minienc.cli import _parser, _take_method_options
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,7 +34,9 @@ COMMANDS = re.findall(r"(?:^ {4}(?:\.venv/bin/)?|`)minienc ([^`\n#]+)", README, 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS)))
 def test_the_commands_are_understood(command):
     if "--help" not in command:
-        _parser().parse_args(shlex.split(command))
+        words, parser = shlex.split(command), _parser()
+        _take_method_options(parser, words)  # of a method, its own
+        parser.parse_args(words)
 
 
 def test_there_are_commands():
