@@ -16,22 +16,16 @@ import importlib
 import importlib.util
 import os
 
+from minienc import primitive
 from minienc.primitive import load_fast_with
 
 if os.environ.get("MINIENC_KERNEL") != "0":
     from minienc.fast import into, proved  # noqa: F401  (into registers what it has)
 
 if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc._kernels"):
+    _before = dict(primitive._fast)
     try:
         import minienc._kernels
-    except ImportError as error:  # built for another machine, or MINIENC_ISA names what it lacks
-        if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1" or os.environ.get("MINIENC_ISA"):
-            raise
-        import warnings
-
-        warnings.warn(f"the compiled kernel cannot be loaded: {error}", stacklevel=2)
-    else:
-        from minienc.devices import register_workspace
         from minienc.fast import (  # noqa: F401  (each registers what it has)
             attention,
             conv1d,
@@ -40,6 +34,19 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             pointwise,
             recurrent,
         )
+    except (ImportError, AttributeError) as error:
+        # built for another machine, or MINIENC_ISA names what it lacks; or of older sources
+        if os.environ.get("MINIENC_REQUIRE_KERNEL") == "1" or os.environ.get("MINIENC_ISA"):
+            raise
+        import warnings
+
+        primitive._fast.clear()  # all of the kernel or nothing of it
+        primitive._fast.update(_before)
+        older = " (is it built of older sources? build it again)"
+        hint = older if isinstance(error, AttributeError) else ""
+        warnings.warn(f"the compiled kernel cannot be loaded: {error}{hint}", stacklevel=2)
+    else:
+        from minienc.devices import register_workspace
 
         register_workspace(minienc._kernels.Workspace)
 
