@@ -59,6 +59,7 @@ def check_data(
 def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) -> None:
     (low, high), bad, seen_low, seen_high = domain, 0, np.inf, -np.inf
     first: list[int] = []
+    place: tuple[int, ...] = ()  # within the first of these rows, where a row has axes
     for start, chunk in _chunks(x):
         # min and max are NaN where a value is; comparing with NaN is false, so it cannot pass
         with np.errstate(invalid="ignore"):
@@ -67,10 +68,12 @@ def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) ->
             seen_low, seen_high = min(seen_low, least), max(seen_high, most)
             continue
         rows = _rows_not_finite(chunk)
+        if not first and len(x.shape) > 2:
+            place = _place_not_finite(chunk[int(rows[0])])
         bad += len(rows)
         first += [start + int(row) for row in rows[: _SHOWN - len(first)]]
     if bad:
-        raise ValueError(_not_finite(name, first, bad, len(x)))
+        raise ValueError(_not_finite(name, first, place, bad, len(x)))
     if seen_low < low or seen_high > high:
         raise ValueError(_outside(name, seen_low, seen_high, low, high))
     if dtype is not None and np.dtype(dtype).kind == "f":
@@ -134,11 +137,18 @@ def _rows_not_finite(chunk: Any) -> np.ndarray:
     return np.flatnonzero([not bool(row) for row in rows])
 
 
-def _not_finite(name: str, first: list[int], bad: int, n: int) -> str:
+def _place_not_finite(sample: Any) -> tuple[int, ...]:
+    finite = abs(sample) < np.inf
+    k = next(i for i, good in enumerate(finite.reshape(-1)) if not bool(good))
+    return tuple(int(i) for i in np.unravel_index(k, sample.shape))
+
+
+def _not_finite(name: str, first: list[int], place: tuple[int, ...], bad: int, n: int) -> str:
     named = ", ".join(map(str, first)) + (", ..." if bad > len(first) else "")
     rows = "row" if bad == 1 else "rows"
+    at = f", first at [{', '.join(map(str, (first[0], *place)))}]" if place else ""
     return (
-        f"{name} has NaN or infinity in {bad} of {n} rows ({rows} {named}, counted from 0), "
+        f"{name} has NaN or infinity in {bad} of {n} rows ({rows} {named}, counted from 0{at}), "
         f"expected finite numbers; fill or remove them"
     )
 

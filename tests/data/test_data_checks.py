@@ -94,3 +94,10 @@ def test_memory_stays_small():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < x.nbytes / 2
+
+
+def test_of_a_sequence_the_step_is_named_too():
+    x = np.zeros((6, 5, 3))
+    x[2, 3, 1] = x[4, 0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"rows 2, 4, counted from 0, first at \[2, 3, 1\]"):
+        check_data(x)
