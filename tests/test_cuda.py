@@ -17,7 +17,7 @@ import minienc
 from minienc import gallery, plots
 from minienc import primitive as module
 from minienc.arrays import device_of, to_device
-from minienc.functions import dense_forward
+from minienc.functions import dense_forward, sum_of_squares
 from minienc.layers import (
     BatchNormalization,
     Conv2D,
@@ -31,7 +31,6 @@ from minienc.layers import (
 from minienc.models import Model
 from minienc.pretraining import METHODS
 from minienc.primitive import REGISTRY
-from minienc.training import optimizers
 from minienc.training.callbacks import Callback, ModelCheckpoint
 from minienc.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from minienc.training.schedules import ExponentialDecay
@@ -385,7 +384,7 @@ def test_a_step_is_its_definition_also_with_numbers_of_the_gpu(name, n_remembere
 def test_the_sum_of_squares():
     for n in (1, 255, 20_000):
         g = np.random.default_rng(n).standard_normal(n)
-        assert_same(optimizers.sum_of_squares(over(g)), np.asarray((g * g).sum()), "float64")
+        assert_same(sum_of_squares(over(g)), np.asarray((g * g).sum()), "float64")
 
 
 # ------------------------------------------------------------------------------------- training
