@@ -24,8 +24,8 @@ static inline void NAME(add_piece)(const REAL *from, REAL *to, ptrdiff_t n)
         for (; j < n; j++)
             to[j] += from[j];
     else
-        NAME(store_part)(to + j, NAME(load_part)(to + j, n - j, 0) + NAME(load_part)(from + j, n - j, 0),
-                         n - j);
+        NAME(store_part)(
+            to + j, NAME(load_part)(to + j, n - j, 0) + NAME(load_part)(from + j, n - j, 0), n - j);
 }
 
 /* The part of a window's row that lies in the image: where it begins there and in the piece, and how
@@ -62,19 +62,23 @@ static void NAME(cut_task)(void *context, int n)
             }
 }
 
+/* From the last window to the first: so the first rows and columns of the windows that see a pixel
+   are added first, as by the definition, and the bits are the same. */
 static void NAME(lay_back_task)(void *context, int n)
 {
     const struct patches *p = context;
     const ptrdiff_t length = p->KW * p->C, size = p->H * p->W * p->C;
     REAL *image = (REAL *)p->x + n * size;
-    const REAL *from = (const REAL *)p->y + n * p->OH * p->OW * p->KH * length;
     memset(image, 0, (size_t)size * sizeof(REAL));
-    for (ptrdiff_t oh = 0; oh < p->OH; oh++)
-        for (ptrdiff_t ow = 0; ow < p->OW; ow++)
+    for (ptrdiff_t oh = p->OH - 1; oh >= 0; oh--)
+        for (ptrdiff_t ow = p->OW - 1; ow >= 0; ow--) {
+            const ptrdiff_t window = (n * p->OH + oh) * p->OW + ow;
+            const REAL *from = (const REAL *)p->y + window * p->KH * length;
             for (ptrdiff_t i = 0; i < p->KH; i++, from += length) {
                 const struct NAME(piece) piece = NAME(piece_of)(p, image, oh, ow, i);
                 NAME(add_piece)(from + piece.before, piece.pixels, piece.n);
             }
+        }
 }
 
 static void NAME(share_images)(const struct patches *p, void (*task)(void *, int))
@@ -87,4 +91,7 @@ static void NAME(share_images)(const struct patches *p, void (*task)(void *, int
 }
 
 static void NAME(cut_patches)(const struct patches *p) { NAME(share_images)(p, NAME(cut_task)); }
-static void NAME(lay_patches_back)(const struct patches *p) { NAME(share_images)(p, NAME(lay_back_task)); }
+static void NAME(lay_patches_back)(const struct patches *p)
+{
+    NAME(share_images)(p, NAME(lay_back_task));
+}
