@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.training_candidates import BETA_1, BETA_2, EPSILON, RATE
-from minienc.devices import pipeline, workspace
+from minienc.devices import pipeline
 from minienc.layers import (
     Dense,
     Embedding,
@@ -46,11 +46,10 @@ class Step:
         learner = Learner(model, model.objective, model.optimizer)
         self.train = pipeline("cpu").step_of(learner)
         self.batch = pipeline("cpu").upload(Batches(model, x, y).arrays)
-        self.rng, self.workspace = np.random.default_rng(0), workspace()
+        self.rng = np.random.default_rng(0)
 
     def __call__(self) -> Any:
-        with self.workspace:  # which fit enters once for all its steps
-            return self.train(self.batch, self.rng)["loss"]
+        return self.train(self.batch, self.rng)["loss"]
 
     def reset(self) -> None:
         self.model.set_weights(list(self.weights.values()))

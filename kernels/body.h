@@ -16,6 +16,7 @@
 #include "recurrent.h" /* a whole sequence of them, forward */
 #include "recurrent_backward.h" /* and backward */
 #include "norms.h"     /* layer and root mean square normalisation, an embedding's gradient */
+#include "patches.h"   /* of images, cut out and laid back */
 #include "attention.h" /* each head's products, with the softmax between them */
 
 /* The names that these files leave behind would mean something else for the next type. */

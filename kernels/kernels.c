@@ -59,11 +59,11 @@ END_TARGET
     static const struct kernels table_f32_##set = {                     \
         .isa = #set, DENSE_FUNCTIONS(F32_##set) POINTWISE_FUNCTIONS(F32_##set)           \
         RECURRENT_FUNCTIONS(F32_##set) ATTENTION_FUNCTIONS(F32_##set) \
-        NORMS_FUNCTIONS(F32_##set)};                                \
+        NORMS_FUNCTIONS(F32_##set) PATCHES_FUNCTIONS(F32_##set)};                                \
     static const struct kernels table_f64_##set = {                     \
         .isa = #set, DENSE_FUNCTIONS(F64_##set) POINTWISE_FUNCTIONS(F64_##set)           \
         RECURRENT_FUNCTIONS(F64_##set) ATTENTION_FUNCTIONS(F64_##set) \
-        NORMS_FUNCTIONS(F64_##set)};
+        NORMS_FUNCTIONS(F64_##set) PATCHES_FUNCTIONS(F64_##set)};
 
 #define F32_baseline(result, name, arguments) .name = name##_f32_baseline,
 #define F64_baseline(result, name, arguments) .name = name##_f64_baseline,

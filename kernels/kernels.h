@@ -26,6 +26,7 @@ enum activation {
 #include "pointwise_api.h" /* those of sweep.h and rows.h, and POINTWISE_FUNCTIONS */
 #include "attention_api.h" /* that of attention.h, and ATTENTION_FUNCTIONS */
 #include "norms_api.h"     /* those of norms.h, and NORMS_FUNCTIONS */
+#include "patches_api.h"   /* that of patches.h, and PATCHES_FUNCTIONS */
 #include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
 
 /* One table: a pointer for each function. The lists are macros, so that a function is named once:
@@ -37,6 +38,7 @@ struct kernels {
     DENSE_FUNCTIONS(F)
     POINTWISE_FUNCTIONS(F)
     NORMS_FUNCTIONS(F)
+    PATCHES_FUNCTIONS(F)
     RECURRENT_FUNCTIONS(F)
     ATTENTION_FUNCTIONS(F)
 #undef F

@@ -86,7 +86,10 @@ static void NAME(share_rows)(const struct norm *p, void (*task)(void *, int), vo
             task(context, i);
 }
 
-static void NAME(norm_forward)(const struct norm *p) { NAME(share_rows)(p, NAME(norm_task), (void *)p); }
+static void NAME(norm_forward)(const struct norm *p)
+{
+    NAME(share_rows)(p, NAME(norm_task), (void *)p);
+}
 
 static int NAME(norm_backward)(const struct norm *p)
 {

@@ -60,6 +60,12 @@ cdef Py_ssize_t rows_apart(Py_ssize_t n, Py_ssize_t size):
     return n + 64 // size if n * size % 2048 == 0 else n
 
 
+cdef inline bint packing_pays(recurrent_arguments *p, int G, Py_ssize_t size):
+    """Matrices that the second-level cache does not hold are read from further away at each step:
+    for a few samples, or a few steps, they are better read where they lie."""
+    return (p.D + p.M) * G * p.M * size <= 524288 or (p.N >= 8 and p.N * p.T >= 64)
+
+
 cdef bint takes_lengths(recurrent_arguments *p, object lengths) except -1:
     """Whether they are a private copy (N,) in int64, each from 0 to T: they are used as bounds."""
     cdef Py_ssize_t n
@@ -124,13 +130,13 @@ def recurrent_forward(int kind, x, W, U, b, v, h0, c0, lengths, int code=ACT_IDE
     for state in (h0, c0):
         if state is not None and not has_shape(state, type_number, 2, p.N, p.M):
             return None
-    if not takes_lengths(&p, lengths):
+    size = cnp.PyArray_ITEMSIZE(<cnp.ndarray>x)
+    if not takes_lengths(&p, lengths) or not packing_pays(&p, G, size):
         return None
 
     p.kind = kind
     p.activation = code
     p.alpha = alpha
-    size = cnp.PyArray_ITEMSIZE(<cnp.ndarray>x)
     lanes = recurrent_f32.lanes() if size == 4 else recurrent_f64.lanes()
     p.padded = (p.M + lanes - 1) // lanes * lanes
     p.input_row = rows_apart(p.padded + p.D, size)

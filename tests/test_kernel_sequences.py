@@ -207,6 +207,14 @@ def test_what_the_kernel_does_not_serve_it_declines(kind):
 
 
 @everyone
+def test_a_large_matrix_is_not_packed_for_a_few_rows(kind):
+    rng = np.random.default_rng(3)
+    x, W, U = sequences(kind, rng, "float32", 8, 8, 100, 400)[:3]
+    declines = [_fast[f"{kind}_forward"](a, W, U) is NotImplemented for a in (x, x[:7], x[:, :7])]
+    assert declines == [False, True, True]
+
+
+@everyone
 def test_a_cache_outlives_a_change_of_the_instruction_set(kind):
     if len(kernels.instruction_sets) < 2:
         pytest.skip("there is but one")
