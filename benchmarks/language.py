@@ -58,7 +58,7 @@ def measure(name: str, seed: int, runs: Path) -> dict[str, Any]:
 
 def render(records: list[dict[str, Any]]) -> str:
     """The table."""
-    head = ["", "parameters", "steps", "nats", "seeds", "bits", "read", "published", "minutes"]
+    head = ["", "parameters", "steps", "nats", "seeds", "bits", "read", "published"]
     rows = []
     for name, row in ROWS.items():
         of_row = [r for r in records if r["row"] == name]
@@ -67,7 +67,6 @@ def render(records: list[dict[str, Any]]) -> str:
         nats = [list(r["test_nats_per_character"].values())[-1] for r in of_row]
         bits = [list(r["test_bits_per_character"].values())[-1] for r in of_row]
         spread = f" ± {statistics.stdev(nats):.3f}" if len(nats) > 1 else ""
-        minutes = statistics.mean(r["training_seconds"] for r in of_row) / 60
         rows.append(
             [
                 row.title,
@@ -78,13 +77,12 @@ def render(records: list[dict[str, Any]]) -> str:
                 f"{statistics.mean(bits):.2f}",
                 of_row[0]["evaluation"],
                 row.published,
-                f"{minutes:.1f}",
             ]
         )
     first = records[0]["test_nats_per_character"]
     for name in list(first)[:-1]:
         bits = records[0]["test_bits_per_character"][name]
-        rows.append([name, "", "", f"{first[name]:.3f}", "", f"{bits:.2f}", "", "", ""])
+        rows.append([name, "", "", f"{first[name]:.3f}", "", f"{bits:.2f}", "", ""])
     return table(head, rows)
 
 

@@ -141,7 +141,7 @@ def classifier(
     encoder: Model, n_classes: int, head_initializer: str, rng: np.random.Generator
 ) -> Model:
     """The encoder with a softmax layer behind it."""
-    x = Input(encoder.inputs[0].sample_shape, dtype=encoder.dtype)
+    x = Input(encoder.inputs[0].sample_shape, dtype=encoder.inputs[0].dtype)
     code = encoder(x)
     if len(code.sample_shape) > 1:
         code = Flatten()(code)

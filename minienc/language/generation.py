@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import to_device_of, to_numpy
-from minienc.data.tokenizers import Tokenizer
+from minienc.data.tokenizers import Tokenizer, UnknownTokenError
 from minienc.shapes import is_whole
 
 
@@ -112,6 +112,14 @@ def _overlap(text: str, stop: str) -> int:
     """How many characters at the end of ``text`` are the beginning of ``stop``."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def first_prompt(tokenizer: Tokenizer) -> str:
+    """What to begin with where nothing was said: a new line, or the first token that there is."""
+    try:
+        return "\n" if len(tokenizer.encode("\n")) else tokenizer.decode([0])
+    except UnknownTokenError:
+        return tokenizer.decode([0])
 
 
 def check_settings(

@@ -28,7 +28,7 @@ from minienc.functions.losses import (
     sparse_categorical_crossentropy_forward,
 )
 from minienc.language.base import TextPretrainer
-from minienc.language.generation import generate_ids, pieces
+from minienc.language.generation import first_prompt, generate_ids, pieces
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
@@ -243,7 +243,7 @@ class LanguageModel(TextPretrainer):
 
     def generate(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         length: int = 500,
         *,
         temperature: float = 1.0,
@@ -252,8 +252,10 @@ class LanguageModel(TextPretrainer):
         stop: str | None = None,
         random_state: int | None = None,
     ) -> str:
-        """The prompt, continued by ``length`` tokens; see ``generation.generate_ids``."""
+        """The prompt, continued by ``length`` tokens; see ``generation.generate_ids``. None is the
+        beginning of a line."""
         self.check_fitted()
+        prompt = first_prompt(self.tokenizer_) if prompt is None else prompt
         ids = self.tokenizer_.encode(prompt)
         found = generate_ids(
             self.model_,

@@ -51,6 +51,7 @@ class SkipGram(Objective):
         near = np.repeat(np.arange(1, self.window + 1), np.arange(self.window, 0, -1))
         beside = at + rng.choice(near, n) * rng.choice([-1, 1], n)
         beside = np.where((beside < 0) | (beside >= len(self.ids)), 2 * at - beside, beside)
+        beside = np.clip(beside, 0, len(self.ids) - 1)  # of a text that is shorter than the window
         drawn = np.searchsorted(self.bounds, rng.random((n, self.negatives)))
         drawn = np.minimum(drawn, len(self.bounds) - 1)
         return self.ids[at], np.column_stack([self.ids[beside], drawn]).astype(np.int32)

@@ -88,6 +88,10 @@ class Network(Layer):
         return self.outputs if self._several_outputs else self.outputs[0]
 
     @property
+    def output_dtype(self) -> Any:  # type: ignore[override]
+        return self.outputs[0].dtype
+
+    @property
     def dtype(self) -> np.dtype:
         """What the model computes in."""
         floating = [t.dtype for t in self.inputs if t.dtype.kind == "f"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from minienc import language
 from minienc.data.tokenizers import Tokenizer, UnknownTokenError, load_tokenizer
-from minienc.language.generation import check_settings, generate_ids, pieces
+from minienc.language.generation import check_settings, first_prompt, generate_ids, pieces
 from minienc.models import load_model
 from minienc.runs.config import read_config
 
@@ -61,10 +61,9 @@ def generate_run(
 
 
 def _prompt(tokenizer: Tokenizer, said: str | None, unknown: str) -> str:
-    """What was said, or the beginning of a line, or the first token that there is."""
+    """What was said, or what to begin with otherwise."""
     if said is None:
-        first = tokenizer.decode([0])
-        return "\n" if _knows(tokenizer, "\n") else first
+        return first_prompt(tokenizer)
     if not said:
         raise ValueError("--prompt is empty, expected a character at least")
     if unknown == "skip":

@@ -164,9 +164,7 @@ class Samples(Callback):
         n = self.trainer.epochs
         if n > 6 and (epoch + 1) % -(-n // 6) and epoch + 1 < n:
             return
-        tokenizer = self.method.tokenizer_
-        prompt = "\n" if "\n" in tokenizer.vocabulary else tokenizer.decode([0])
-        written = self.method.generate(prompt, 300, random_state=self.seed)
+        written = self.method.generate(length=300, random_state=self.seed)
         known = [s for s in self.read() if s["epoch"] <= epoch]
         loss = logs.get("val_loss", logs["loss"])
         known.append({"epoch": epoch + 1, "nats_per_token": loss, "text": written.lstrip("\n")})

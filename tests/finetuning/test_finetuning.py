@@ -8,6 +8,7 @@ import pytest
 from minienc.data import load_digits
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
 from minienc.finetuning.curve import PRETRAINED, RANDOM, draw_labelled
+from minienc.language import RNNLanguageModel
 from minienc.layers import Dense, Input
 from minienc.models import Model
 from minienc.pretraining import METHODS, Autoencoder
@@ -235,3 +236,15 @@ def test_too_few_labels_are_refused():
     digits = load_digits()
     with pytest.raises(ValueError, match="labels has 5, expected at least one for each of 10"):
         few_label_curve(encoder(), digits.x, digits.y, digits.test_x, digits.test_y, labels=(5,))
+
+
+def test_an_encoder_of_text_is_fine_tuned_on_windows_of_ids():
+    """Two kinds of sentences: with a few labels the pretrained reader tells them apart."""
+    kinds = ["the cat sat on the mat and purred. " * 30, "a ship sailed across the dark sea. " * 30]
+    reader = RNNLanguageModel(
+        hidden=(16,), embedding=8, context=16, batch_size=4, steps_per_epoch=60, random_state=0
+    ).fit("".join(kinds))
+    X = np.concatenate([reader.windows(text) for text in kinds])
+    y = np.repeat([0, 1], len(X) // 2)
+    curve = few_label_curve(reader, X[::2], y[::2], X[1::2], y[1::2], labels=(20,), seeds=range(2))
+    assert curve.arms[PRETRAINED].mean() > 0.9

@@ -161,6 +161,13 @@ def test_it_writes_what_it_learned(kind):
     assert isinstance(model, LanguageModel) and model.nats_per_character(TEXT) < 1.5
 
 
+@pytest.mark.parametrize("tokens", ["characters", "words", "byte pairs"])
+def test_it_begins_by_itself_whatever_the_tokens_are(tokens):
+    text = TEXT.replace("\n", " ")
+    model = make("conv_lm", tokens=tokens, vocab_size=270).fit(text)
+    assert len(model.generate(length=5, random_state=0)) >= 5
+
+
 def test_bytes_and_words_are_counted_by_the_character():
     text = TEXT.replace("cat", "çåt")
     model = make("conv_lm", tokens="byte pairs", vocab_size=270).fit(text)
