@@ -18,6 +18,7 @@ from minienc.data import load_digits
 from minienc.devices import Pipeline
 from minienc.fast.replayable import ReplayableStep
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
+from minienc.language import METHODS as TEXT_METHODS
 from minienc.layers import Dense, Input
 from minienc.models import Model, clone_model
 from minienc.primitive import REGISTRY
@@ -29,7 +30,10 @@ from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseC
 from tests.cases import FORWARDS, all_cases, call, parts
 from tests.functions.test_gradients import cotangent
 from tests.guard_array import GuardArray, counting, to_guard
+from tests.language.test_methods import TEXT
+from tests.language.test_methods import make as make_text
 from tests.layer_cases import LAYERS, model_with, shape_for
+from tests.layers.test_sequences import DECODERS
 from tests.planting import places, planted
 from tests.pretraining.test_methods import METHODS, make
 from tests.verify.adapters import test_devices
@@ -88,6 +92,18 @@ def test_every_layer_learns_there(name):
     trained_alike(model_with(name), data, RNG.random((12, 2)))
 
 
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_model_goes_on_there(name):
+    model = DECODERS[name]()
+    twin = clone_model(model).to("guard")
+    ids, past, there = RNG.integers(0, 7, (3, 12)), None, None
+    for part in np.split(ids, [5, 6], axis=1):
+        y, past = model.forward_from(part, past)
+        g_y, there = twin.forward_from(to_guard(part), there)
+        assert isinstance(g_y, GuardArray)
+        same(g_y, y)
+
+
 def trained_alike(model, x, y, loss="mse", optimizer="adam", metrics=(), **fit):
     """Train here and there from the same weights: the same losses and weights."""
     twin = clone_model(model).to("guard")
@@ -138,6 +154,20 @@ def test_every_schedule(schedule):
         return optimizers.SGD(schedule, momentum=0.9, nesterov=True)
 
     trained_alike(small(), ROWS, RNG.random((12, 4)), optimizer=optimizer)
+
+
+@pytest.mark.parametrize("name", sorted(TEXT_METHODS))
+def test_every_method_of_text(name):
+    here, there = (
+        make_text(name, dtype="float64", device=device).fit(TEXT, validation_data=TEXT[:200])
+        for device in ("cpu", "guard")
+    )
+    assert isinstance(there.model_.parameters.vector, GuardArray)
+    same(there.model_.parameters.vector, here.model_.parameters.vector, 1e-7)
+    np.testing.assert_allclose(there.score(TEXT[:300]), here.score(TEXT[:300]), rtol=1e-7)
+    np.testing.assert_allclose(there.transform(TEXT), here.transform(TEXT), rtol=1e-5, atol=1e-7)
+    if hasattr(here, "generate"):
+        assert there.generate("the", 9, temperature=0) == here.generate("the", 9, temperature=0)
 
 
 # -- np. planted in the place of xp.
@@ -195,6 +225,8 @@ def everything(place):
     names = [n for n in FORWARDS if REGISTRY[n].definition.__module__ == place.module]
     for name in [*names, *(n for n in FORWARDS if n not in names)]:
         check_function(name)
+    for name in DECODERS:
+        test_a_model_goes_on_there(name)
     for name in LAYERS:
         test_every_layer_learns_there(name)
     for name in OPTIMIZERS:
