@@ -52,9 +52,9 @@ def test_a_sequence_is_its_steps(kind):
     for t in range(x.shape[1]):
         after, _ = KINDS[kind][1](x[:, t], *now, *weights)
         now = after if isinstance(after, tuple) else (after,)
-        np.testing.assert_allclose(y[0][:, t], now[0], rtol=1e-13)
+        np.testing.assert_allclose(y[0][:, t], now[0], rtol=1e-13, atol=1e-15)
     for one, two in zip(y[1:], now, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-13)
+        np.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-15)
 
 
 @everyone
@@ -64,7 +64,7 @@ def test_a_state_that_is_carried_makes_one_whole_of_two_halves(kind):
     whole, cache = forward(x, *weights, *states)
     first, one = forward(x[:, :2], *weights, *states)
     second, two = forward(x[:, 2:], *weights, *first[1:])
-    np.testing.assert_allclose(np.concatenate([first[0], second[0]], 1), whole[0], rtol=1e-13)
+    np.testing.assert_allclose(np.concatenate([first[0], second[0]], 1), whole[0], rtol=1e-13, atol=1e-15)
     dy = np.random.default_rng(1).standard_normal(whole[0].shape)
     nothing = tuple(np.zeros_like(s) for s in whole[1:])
     expected = forward.backward((dy, *nothing), cache)
