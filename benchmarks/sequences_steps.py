@@ -182,7 +182,7 @@ def _jax_step(jax: Any, loss_of: Any, weights: Weights, batch: tuple, decay: flo
 
     compiled = jax.jit(train, donate_argnums=0)
     w = {name: jnp.array(a) for name, a in weights.items()}
-    kept = [(w, tree(jnp.zeros_like, w), tree(jnp.zeros_like, w), jnp.zeros(()))]
+    kept = [(w, tree(jnp.zeros_like, w), tree(jnp.zeros_like, w), jnp.zeros((), "float32"))]
     batch = tuple(jax.device_put(a) for a in batch)
 
     def step() -> Any:
