@@ -91,10 +91,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/language"), metavar="DIR")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--done", action="store_true", help="only what is there: train nothing")
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")
     given = parser.parse_args()
     print(without_kernel(), end="", flush=True)
-    records = [measure(name, seed, given.runs) for name in given.rows for seed in given.seeds]
+    wanted = [(name, seed) for name in given.rows for seed in given.seeds]
+    if given.done:
+        wanted = [w for w in wanted if (given.runs / f"{w[0]}-{w[1]}" / "results.json").is_file()]
+    records = [measure(*one, given.runs) for one in wanted]
     print(text := render(records))
     if given.save:
         write_json(RESULTS / "language.json", records)

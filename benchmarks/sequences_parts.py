@@ -115,7 +115,9 @@ def recurrent_jax(kind: str, p: Arrays) -> Callable[[], Any]:
 
     def forward(x: Any, W: Any, U: Any, b: Any) -> Any:
         U_of[0] = U
-        first = tuple(jnp.zeros((x.shape[0], M), x.dtype) for _ in range(2 if kind == "LSTM" else 1))
+        first = tuple(
+            jnp.zeros((x.shape[0], M), x.dtype) for _ in range(2 if kind == "LSTM" else 1)
+        )
         a = (x @ W + b).swapaxes(0, 1)
         return jax.lax.scan(lstm if kind == "LSTM" else gru, first, a)[1].swapaxes(0, 1)
 
