@@ -24,6 +24,7 @@ from minienc.data.tokenizers import (
     Tokenizer,
     WordTokenizer,
 )
+from minienc.layers import Embedding
 from minienc.pretraining.base import _Run, check_counts
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
 from minienc.training.callbacks import Callback, as_callbacks
@@ -211,3 +212,10 @@ class TextPretrainer(SteppedPretrainer):
     def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
         """Minus the loss of a text: greater is better."""
         raise NotImplementedError
+
+
+def make_small(table: Embedding) -> None:
+    """Vectors of small numbers, where they are the logits' weights, too: so all tokens begin as
+    likely. As GPT-2 has them, of a standard deviation of 0.02."""
+    W = table.W
+    W.value = 0.02 / max(float(abs(W.value).std()), 1e-9) * W.value

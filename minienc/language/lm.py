@@ -23,65 +23,46 @@ import numpy as np
 
 from minienc.arrays import to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
-from minienc.functions.losses import (
-    sparse_categorical_crossentropy_backward,
-    sparse_categorical_crossentropy_forward,
-)
-from minienc.language.base import TextPretrainer
+from minienc.functions.losses import sparse_categorical_crossentropy_forward
+from minienc.language.base import TextPretrainer, make_small
 from minienc.language.generation import first_prompt, generate_ids, pieces
+from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
-from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
 N_WINDOWS = 128  # that are evaluated at a time
 
 
-class NextToken(Objective):
+class NextToken(TokenCrossEntropy):
     """Nats of the next token: a mean over the windows of a batch.
 
     Parameters
     ----------
     network : Model
         ids and states to logits and states.
-    states : list of str
-        Names of the states in ``arrays``.
     T : int
+    n_states : int
+        They stand in ``arrays``, with the ``place`` in the streams where the next window begins.
     arrays : dict
-        The states, and the ``place`` in the streams where the next window begins.
     """
 
-    def __init__(self, network: Model, n_states: int, T: int, arrays: dict[str, Any]) -> None:
-        self.network, self.T, self.arrays = network, T, arrays
+    def __init__(self, network: Model, T: int, n_states: int, arrays: dict[str, Any]) -> None:
+        super().__init__(network, T)
+        self.arrays = arrays
         self.states = [f"state_{i}" for i in range(n_states)]
-        self.ids = np.zeros(0, dtype=np.int32)
 
-    def windows(self, n: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-        """(x, y), both (n, T): the streams' next windows, or windows anywhere."""
-        if self.states:
-            x, y = parallel_streams(self.ids, n)
-            (place,) = self.arrays["place"]
-            return x[:, place : place + self.T], y[:, place : place + self.T]
-        window = random_windows(self.ids, n, self.T + 1, rng)
-        return window[:, :-1], window[:, 1:]
-
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
-        (numbers,) = batch
-        like = self.network.parameters.vector
-        x, y = (to_device_of(ids, like) for ids in self.windows(len(numbers), rng))
-        states = [self.arrays[name] for name in self.states]
-        (logits, *after), cache = self.network.forward((x, *states), rng)  # (1)
-        loss, loss_cache = sparse_categorical_crossentropy_forward(
-            logits, y, from_logits=True
-        )  # (2)
-        return (loss,), (cache, loss_cache, after)
-
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
-        cache, loss_cache, _ = cache
-        dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
-        self.network.backward((dlogits,), cache, grads, need_dx=False)  # (1)
+    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+        """The streams' next windows with the states so far, or windows anywhere."""
+        if not self.states:
+            window = random_windows(self.ids, n, self.T + 1, rng)
+            return (window[:, :-1],), window[:, 1:]
+        x, y = parallel_streams(self.ids, n)
+        (place,) = self.arrays["place"]
+        part = slice(place, place + self.T)
+        return (x[:, part], *[self.arrays[name] for name in self.states]), y[:, part]
 
     def updates(self, cache: Any) -> list[Any]:
         """The states go on, up to the end of the streams."""
@@ -146,22 +127,17 @@ class LanguageModel(TextPretrainer):
         head = DenseTranspose(table, name="head") if self.tied else Dense(V, name="head")
         self.model_ = Model(ids, head(h), name="language_model")
         self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
-        network = self.model_
         if states:
             h, after = self.body(x, states)
             network = Model([ids, *states], [head(self._dropped(h)), *after])
         else:
             network = Model([ids], [self.model_.output])
         network.initialize(rng)
-        self._start_weights(head)
-        arrays: dict[str, Any] = {}
-        loss = NextToken(network, len(states), T, arrays)
-        self.learners_ = {"model": Learner(network, loss, self._new_optimizer(), arrays)}
-
-    def _start_weights(self, head: Any) -> None:
-        """Small vectors where they are the logits' weights, too: all tokens begin as likely."""
         if self.tied:
-            head.W.value = 0.02 / max(float(abs(head.W.value).std()), 1e-9) * head.W.value
+            make_small(table)
+        arrays: dict[str, Any] = {}
+        loss = NextToken(network, T, len(states), arrays)
+        self.learners_ = {"model": Learner(network, loss, self._new_optimizer(), arrays)}
 
     def _dropped(self, x: Any) -> Any:
         return Dropout(self.dropout)(x) if self.dropout else x

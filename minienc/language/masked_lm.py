@@ -10,19 +10,14 @@ transformers for language understanding", section 3.1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import to_device_of
 from minienc.data.text import random_windows
-from minienc.functions.losses import (
-    sparse_categorical_crossentropy_backward,
-    sparse_categorical_crossentropy_forward,
-)
-from minienc.language.base import TextPretrainer
+from minienc.language.base import TextPretrainer, make_small
+from minienc.language.objective import NOT_ASKED, TokenCrossEntropy
 from minienc.layers import (
     DenseTranspose,
     Embedding,
@@ -31,12 +26,9 @@ from minienc.layers import (
     RMSNormalization,
     TransformerBlock,
 )
-from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.step import Learner, Objective
-
-NOT_ASKED = -1  # the label of a token that was not chosen
+from minienc.training.step import Learner
 
 
 def hide(
@@ -53,29 +45,18 @@ def hide(
     return np.where(chosen, left, ids).astype(np.int32), np.where(chosen, ids, NOT_ASKED)
 
 
-class MaskedTokens(Objective):
+class MaskedTokens(TokenCrossEntropy):
     """Nats of a hidden token: a mean over those that were chosen."""
 
+    all_asked = False
+
     def __init__(self, network: Model, T: int, ratio: float, mask: int, n_tokens: int) -> None:
-        self.network, self.T = network, T
+        super().__init__(network, T)
         self.hiding: tuple[Any, ...] = ratio, mask, n_tokens
-        self.ids = np.zeros(0, dtype=np.int32)
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
-        (numbers,) = batch
-        whole = random_windows(self.ids, len(numbers), self.T, rng)
-        like = self.network.parameters.vector
-        left, labels = (to_device_of(a, like) for a in hide(whole, rng, *self.hiding))
-        logits, cache = self.network.forward(left, rng)  # (1)
-        loss, loss_cache = sparse_categorical_crossentropy_forward(
-            logits, labels, from_logits=True, ignore_class=NOT_ASKED
-        )  # (2)
-        return (loss,), (cache, loss_cache)
-
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
-        cache, loss_cache = cache
-        dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
-        self.network.backward(dlogits, cache, grads, need_dx=False)  # (1)
+    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+        left, labels = hide(random_windows(self.ids, n, self.T, rng), rng, *self.hiding)
+        return (left,), labels
 
 
 class MaskedLanguageModel(TextPretrainer):
@@ -139,7 +120,7 @@ class MaskedLanguageModel(TextPretrainer):
         self.model_ = Model(ids, DenseTranspose(table, name="head")(h), name="masked_lm")
         self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
         self.model_.initialize(rng)
-        table.W.value = 0.02 * math.sqrt(V) * table.W.value
+        make_small(table)
         mask = getattr(self, "tokenizer_", None)
         mask_id = V - 1 if mask is None else mask.special["<mask>"]
         loss = MaskedTokens(self.model_, T, self.mask_ratio, mask_id, V)
@@ -154,19 +135,11 @@ class MaskedLanguageModel(TextPretrainer):
         mine: Any = self.learners_["model"].objective
         held_out = MaskedTokens(mine.network, mine.T, *mine.hiding)
         held_out.ids = ids
-        rng = np.random.default_rng(0)
-        losses = []
-        for start in range(0, n_windows, 128):
-            whole = random_windows(ids, min(128, n_windows - start), mine.T, rng)
-            left, labels = hide(whole, rng, *mine.hiding)
-            like = self.model_.parameters.vector
-            logits = self.model_.forward(to_device_of(left, like))[0]
-            losses.append(
-                sparse_categorical_crossentropy_forward(
-                    logits, to_device_of(labels, like), from_logits=True, ignore_class=NOT_ASKED
-                )[0]
-            )
-        return float(np.mean([float(loss) for loss in losses]))
+        rng, losses = np.random.default_rng(0), []
+        for _ in range(0, n_windows, 128):
+            (loss,), _ = held_out.loss_of(*held_out.draw(128, rng))
+            losses.append(float(loss))
+        return float(np.mean(losses))
 
     def _validate(self, trainer: Any) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}

@@ -20,16 +20,13 @@ import numpy as np
 
 from minienc.arrays import to_device_of, to_numpy
 from minienc.data.text import random_windows
-from minienc.functions.losses import (
-    sparse_categorical_crossentropy_backward,
-    sparse_categorical_crossentropy_forward,
-)
 from minienc.language.base import TextPretrainer
+from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import GRU, Bidirectional, Dense, Embedding, Input
-from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.step import Learner, Objective
+from minienc.shapes import is_whole
+from minienc.training.step import Learner
 
 
 def disturb(
@@ -54,38 +51,22 @@ def disturb(
     return np.take_along_axis(hidden, order, axis=1).astype(np.int32), lengths.astype(np.int32)
 
 
-class Rewriting(Objective):
+class Rewriting(TokenCrossEntropy):
     """Nats of a token of the window: a mean over its tokens."""
 
     def __init__(self, network: Model, T: int, noise: tuple, start: int) -> None:
-        self.network, self.T, self.start = network, T, start
+        super().__init__(network, T)
         self.noise: tuple[Any, ...] = noise
-        self.ids = np.zeros(0, dtype=np.int32)
+        self.start = start
+
+    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+        whole = random_windows(self.ids, n, self.T, rng)
+        return (*disturb(whole, rng, *self.noise), self.shifted(whole)), whole
 
     def shifted(self, ids: np.ndarray) -> np.ndarray:
         """(N, T) what stands before each token: "<start>" before the first."""
         first = np.full((len(ids), 1), self.start, dtype=np.int32)
         return np.concatenate([first, ids[:, :-1]], axis=1)
-
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
-        (numbers,) = batch
-        whole = random_windows(self.ids, len(numbers), self.T, rng)
-        noisy, lengths = disturb(whole, rng, *self.noise)
-        return self.loss_of(whole, noisy, lengths)
-
-    def loss_of(self, whole: np.ndarray, noisy: np.ndarray, lengths: np.ndarray) -> Any:
-        like = self.network.parameters.vector
-        given = (to_device_of(a, like) for a in (noisy, lengths, self.shifted(whole)))
-        logits, cache = self.network.forward(tuple(given))  # (1)
-        loss, loss_cache = sparse_categorical_crossentropy_forward(
-            logits, to_device_of(whole, like), from_logits=True
-        )  # (2)
-        return (loss,), (cache, loss_cache)
-
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
-        cache, loss_cache = cache
-        dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
-        self.network.backward(dlogits, cache, grads, need_dx=False)  # (1)
 
 
 class SequenceAutoencoder(TextPretrainer):
@@ -124,7 +105,8 @@ class SequenceAutoencoder(TextPretrainer):
         super().check_params(sample_shape)
         name = type(self).__name__
         check_counts(name, embedding=self.embedding, units=self.units, code=self.code)
-        check_counts(name, moved=self.moved + 1)
+        if not is_whole(self.moved, 0):
+            raise ValueError(f"{name}: moved is {self.moved!r}, expected a whole number from 0")
         for what, value in (("masked", self.masked), ("dropped", self.dropped)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name}: {what} is {value!r}, expected a part, in [0, 1)")
@@ -176,7 +158,7 @@ class SequenceAutoencoder(TextPretrainer):
         loss: Any = self.learners_["model"].objective
         whole = random_windows(ids, n_windows, self.context, np.random.default_rng(0))
         lengths = np.full(len(whole), self.context, dtype=np.int32)
-        return float(loss.loss_of(whole, whole.astype(np.int32), lengths)[0][0])
+        return float(loss.loss_of((whole, lengths, loss.shifted(whole)), whole)[0][0])
 
     def _validate(self, trainer: Any) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}

@@ -10,7 +10,8 @@ import pytest
 from minienc.data.text import parallel_streams
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
 from minienc.language import METHODS, LanguageModel, RNNLanguageModel, TransformerLanguageModel
-from minienc.language.masked_lm import NOT_ASKED, hide
+from minienc.language.masked_lm import hide
+from minienc.language.objective import NOT_ASKED
 from minienc.language.seq_autoencoder import disturb
 from minienc.training.callbacks import Callback
 
