@@ -4,21 +4,15 @@ A method is a subclass of ``TextPretrainer`` with a name in ``method``. A file w
 into this folder is found by itself: ``METHODS``, the command line and the tests take it from there.
 """
 
-import importlib
-import pkgutil
-
 from minienc.language.base import TextPretrainer
 from minienc.language.lm import LanguageModel
 from minienc.language.ngrams import KneserNey, compressed_nats
+from minienc.pretraining.discovery import methods_in
 
-METHODS: dict[str, type[TextPretrainer]] = {}
+METHODS: dict[str, type[TextPretrainer]] = methods_in(__path__, __name__)
 
 __all__ = ["METHODS", "KneserNey", "LanguageModel", "TextPretrainer", "compressed_nats"]
-
-for _file in pkgutil.iter_modules(__path__):
-    for _name, _class in vars(importlib.import_module(f"{__name__}.{_file.name}")).items():
-        if isinstance(_class, type) and "method" in vars(_class):
-            METHODS[vars(_class)["method"]] = _class
-            globals()[_name] = _class
-            __all__ += [_name]
+for _class in METHODS.values():
+    globals()[_class.__name__] = _class
+    __all__ += [_class.__name__]
 __all__ = sorted(set(__all__))
