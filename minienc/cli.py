@@ -74,7 +74,7 @@ def _take_method_options(parser: argparse.ArgumentParser, words: list[str]) -> d
     name.add_argument("--method", default=None)
     name.add_argument("data", nargs="?")
     said = name.parse_known_args(words[1:])[0]
-    method = said.method or ("rnn_lm" if said.data == "shakespeare" else "autoencoder")
+    method = said.method or runs.default_method(said.data)
     if {"-h", "--help"} & set(words):
         _explain_method(pretrain, method)
         return {"more": {}}

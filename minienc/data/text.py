@@ -41,6 +41,9 @@ def read_shakespeare() -> str:
     return lzma.decompress(packed).decode("ascii")
 
 
+NAMED_TEXTS = {"shakespeare": read_shakespeare}  # those that need no file
+
+
 def split_text(text: str, valid: float = 0.1) -> TextSplit:
     """The last part held out, as nanoGPT does: ``int(len(text) (1 - valid))`` characters to learn
     from.

@@ -12,11 +12,12 @@ can be resumed from the folder alone; with it stands a fingerprint of the data, 
 on with others. While a run is trained, its folder is held: a second process that wants it is told.
 """
 
-from minienc.runs.settings import explain_options, method_class, take_options
+from minienc.runs.settings import default_method, explain_options, method_class, take_options
 from minienc.runs.training import pretrain, resume
 from minienc.runs.uses import encode_run, finetune_run
 
 __all__ = [
+    "default_method",
     "encode_run",
     "explain_options",
     "finetune_run",

@@ -16,6 +16,7 @@ import numpy as np
 
 from minienc import language
 from minienc.data import Dataset
+from minienc.data.text import NAMED_TEXTS
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
 from minienc.runs.inputs import READING
@@ -24,6 +25,11 @@ from minienc.runs.suggestions import suggest
 RENAMED = {"lr": "learning_rate"}  # options whose parameter has a longer name
 YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 OWN = ("random_state", "verbose", "dtype", "device")  # parameters that the run itself gives
+
+
+def default_method(data: str | None) -> str:
+    """The method for such data where none was said."""
+    return "rnn_lm" if data in NAMED_TEXTS else "autoencoder"
 
 
 def method_class(name: str) -> type[Pretrainer]:
@@ -42,7 +48,7 @@ def method_parameters(name: str) -> dict[str, Any]:
 
 def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     """Fill in what was not said: good settings for this data."""
-    name = said.get("method", "autoencoder")
+    name = said.get("method", default_method(said.get("data")))
     settings: dict[str, Any] = {
         "data": "digits",
         "data_dir": None,

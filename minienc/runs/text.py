@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc import __version__
-from minienc.data.text import read_shakespeare, read_text, split_text
+from minienc.data.text import NAMED_TEXTS, read_text, split_text
 from minienc.data.tokenizers import Tokenizer
 from minienc.files import write_json
 from minienc.gallery import text as gallery
@@ -24,11 +24,19 @@ from minienc.language import METHODS, KneserNey, LanguageModel, TextPretrainer, 
 from minienc.language.lm import bits
 from minienc.report_text import TextReport, write_text_report
 from minienc.runs.folder import new_folder, resumable, write_history
-from minienc.runs.settings import RENAMED, command_line, make_method, method_class, refuse_unknown
+from minienc.runs.results import attempt
+from minienc.runs.settings import (
+    RENAMED,
+    command_line,
+    default_method,
+    make_method,
+    method_parameters,
+    refuse_unknown,
+)
 from minienc.training.archives import damage_is_told, parse_json
 from minienc.training.callbacks import Callback
 
-DEFAULT = "rnn_lm"
+PROSE = (".txt", ".text", ".md", ".rst", ".tex")  # endings of files that hold no numbers as a rule
 # settings of every run on text, with their defaults
 READING: dict[str, Any] = {"data": "shakespeare", "encoding": "utf-8", "held_out": 0.1}
 RUNNING: dict[str, Any] = {"seed": 0, "dtype": "float32", "device": "cpu"}
@@ -45,18 +53,27 @@ class Text(NamedTuple):
 
 
 def is_text(said: dict[str, Any]) -> bool:
-    """Whether a run is one on text: by its method, or by the data's name."""
-    return said.get("method") in METHODS or ("method" not in said and said.get("data") in NAMED)
+    """Whether a run is one on text."""
+    return said.get("method", default_method(said.get("data"))) in METHODS
 
 
-NAMED: dict[str, Callable[[], str]] = {"shakespeare": read_shakespeare}
+def hint(said: dict[str, Any]) -> str:
+    """What to add to a refusal of data that may be meant as a text."""
+    path = Path(said.get("data") or "")
+    files = path.rglob("*") if path.is_dir() else [path]
+    if "method" in said or not any(file.suffix.lower() in PROSE for file in files):
+        return ""
+    return f"; to learn from a text: --method {default_method('shakespeare')}"
 
 
 def load_text(settings: dict[str, Any]) -> Text:
     """Read the text that the settings say, and hold out its end."""
     data = settings["data"]
-    if data in NAMED:
-        whole, source = NAMED[data](), "the plays of William Shakespeare, as A. Karpathy's file"
+    if data in NAMED_TEXTS:
+        whole, source = (
+            NAMED_TEXTS[data](),
+            "the plays of William Shakespeare, as A. Karpathy's file",
+        )
     else:
         whole, source = read_text(data, settings["encoding"]), str(data)
     train, valid = split_text(whole, settings["held_out"])
@@ -69,7 +86,7 @@ def pretrain_text(said: dict[str, Any], *, out: str | None, force: bool, quiet: 
     text = load_text(settings)
     method = make_method(settings, quiet)
     method.check_params((settings["context"], 0))
-    if settings["data"] not in NAMED:
+    if settings["data"] not in NAMED_TEXTS:
         settings["data"] = os.path.abspath(settings["data"])
     config = {
         "minienc": __version__,
@@ -90,13 +107,8 @@ def pretrain_text(said: dict[str, Any], *, out: str | None, force: bool, quiet: 
 
 def default_settings(said: dict[str, Any]) -> dict[str, Any]:
     """Fill in what was not said."""
-    name = said.get("method", DEFAULT)
-    parameters = {
-        k: getattr(method_class(name), k)
-        for k in method_class(name)._parameters()
-        if k not in ("random_state", "verbose", "dtype", "device")
-    }
-    settings = {**READING, "method": name, **RUNNING, **parameters}
+    name = said.get("method", default_method(said.get("data")))
+    settings = {**READING, "method": name, **RUNNING, **method_parameters(name)}
     said = {RENAMED.get(k, k): v for k, v in said.items()}
     refuse_unknown(name, said, settings)
     return settings | said
@@ -226,8 +238,6 @@ def write_report(
     samples: list[dict[str, Any]],
 ) -> None:
     """The page; of a part that fails, it says so in its place."""
-    from minienc.runs.results import attempt
-
     missing: list[str] = []
     lines: list[str] = []
     method.model_.summary(print_fn=lines.append)

@@ -36,7 +36,7 @@ from minienc.runs.results import (
     read_results,
 )
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
-from minienc.runs.text import is_text, pretrain_text, resume_text
+from minienc.runs.text import hint, is_text, pretrain_text, resume_text
 from minienc.training.archives import damage_is_told
 
 N_SHOWN = 5000  # samples on the map of the codes
@@ -47,7 +47,10 @@ def pretrain(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool)
     check_device(said.get("device", "cpu"))  # before the data, which may take a while to read
     if is_text(said):
         return pretrain_text(said, out=out, force=force, quiet=quiet)
-    dataset, found = prepare(said)
+    try:
+        dataset, found = prepare(said)
+    except ValueError as error:
+        raise ValueError(f"{error}{hint(said)}") from error
     settings = default_settings(said, dataset)
     check_settings(settings, dataset)  # before anything is written
     trial = make_method(settings, quiet).check(_sample_shape(settings, dataset))

@@ -133,6 +133,18 @@ def test_what_pretrain_refuses_of_a_text(text, capsys, content, more, said):
     assert said in error and error.count("\n") == 1
 
 
+def test_a_text_without_a_method_is_told_the_way(text, capsys):
+    assert main(["pretrain", text]) == 2
+    assert capsys.readouterr().err.endswith("; to learn from a text: --method rnn_lm\n")
+    os.mkdir("texts")
+    os.rename(text, "texts/one.md")
+    assert main(["pretrain", "texts"]) == 2
+    assert "--method rnn_lm" in capsys.readouterr().err
+    open("t.csv", "w").write("a,b\n1,x y\n")
+    assert main(["pretrain", "t.csv"]) == 2
+    assert "--method" not in capsys.readouterr().err
+
+
 def test_an_encoding_may_be_said_and_a_folder_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkdir("texts")
