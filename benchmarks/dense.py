@@ -212,17 +212,11 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
     for which in PASSES:
         calls = {name: getattr(candidate, which) for name, candidate in made.items()}
         samples = timing.interleaved(calls, seconds / len(PASSES))
-        found: dict[str, Any] = {
+        result["passes"][which] = {
             "flops": flops(row, which),
             "bytes": traffic(row, which),
-            "rounds": len(next(iter(samples.values()))),
-            "seconds": {name: timing.spread(values) for name, values in samples.items()},
+            **timing.summary(samples),
         }
-        if "minienc" in samples:
-            found["times_minienc"] = {
-                name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
-            }
-        result["passes"][which] = found
     return result
 
 

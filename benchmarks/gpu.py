@@ -194,19 +194,14 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
         else:
             missing[name] = f"it trains something else: {losses}, not {reference}"
     samples = in_turns({name: c.timed for name, c in made.items()}, seconds) if made else {}
-    result: dict[str, Any] = {
+    return {
         "layers": row.layers,
         "batch": row.batch,
         "flops": training.flops(row),
         "bytes": training.traffic(row),
-        "seconds": {name: timing.spread(values) for name, values in samples.items()},
         "missing": missing,
+        **timing.summary(samples),
     }
-    if "minienc" in samples:
-        result["times_minienc"] = {
-            name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
-        }
-    return result
 
 
 def limits() -> dict[str, float]:

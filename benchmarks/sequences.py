@@ -176,18 +176,12 @@ def measure(row: Row, names: Mapping[str, Any], seconds: float) -> dict[str, Any
             missing[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     check(row, calls, start)
     samples = timing.interleaved(calls, seconds)
-    result: dict[str, Any] = {
+    return {
         "row": row,
         "flops": flops(row),
-        "rounds": len(next(iter(samples.values()))),
-        "seconds": {name: timing.spread(values) for name, values in samples.items()},
         "missing": missing,
+        **timing.summary(samples),
     }
-    if "minienc" in samples:
-        result["times_minienc"] = {
-            name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
-        }
-    return result
 
 
 # ----------------------------------------------------------------------------------- presentation

@@ -141,3 +141,16 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
     """Median and quartiles of one candidate's time over another's, round by round."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def summary(samples: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """What is kept of interleaved samples: rounds, spreads, and each candidate's over minienc's."""
+    found: dict[str, Any] = {
+        "rounds": min((len(values) for values in samples.values()), default=0),
+        "seconds": {name: spread(values) for name, values in samples.items()},
+    }
+    if "minienc" in samples:
+        found["times_minienc"] = {
+            name: ratio(values, samples["minienc"]) for name, values in samples.items()
+        }
+    return found

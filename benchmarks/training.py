@@ -122,20 +122,14 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
     )
     for candidate in made.values():
         candidate.reset()
-    result: dict[str, Any] = {
+    return {
         "layers": row.layers,
         "batch": row.batch,
         "flops": flops(row),
         "bytes": traffic(row),
-        "rounds": len(next(iter(samples.values()))),
-        "seconds": {name: timing.spread(values) for name, values in samples.items()},
         "missing": missing,
+        **timing.summary(samples),
     }
-    if "minienc" in samples:
-        result["times_minienc"] = {
-            name: timing.ratio(values, samples["minienc"]) for name, values in samples.items()
-        }
-    return result
 
 
 # ----------------------------------------------------------------------------------- presentation
