@@ -11,7 +11,6 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from minienc.functions import dense_backward, dense_forward, identity_forward  #
 from minienc.functions.dense import DenseCache  # noqa: E402
 from minienc.primitive import _fast  # noqa: E402
 from minienc.shapes import Form  # noqa: E402
+from tests.at_once import at_once  # noqa: E402
 
 identity_forward(np.zeros(1))  # opens the door: from here on, what fast/ has is registered
 fast_forward, fast_backward = _fast["dense_forward"], _fast["dense_backward"]
@@ -243,21 +243,15 @@ def test_eight_python_threads_at_once():
     kernels.set_num_threads(4)
     problems = [problem(90 + i, 80, 70, seed=i) for i in range(8)]
     expected = [both(*p) for p in problems]
-    start, wrong = threading.Barrier(8), []
+    wrong = []
 
     def work(i):
-        start.wait()
         for _ in range(30):
             for a, e in zip(both(*problems[i]), expected[i], strict=True):
                 if not np.array_equal(a, e):
                     wrong.append(i)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    at_once(work)
     assert wrong == []
 
 

@@ -9,7 +9,6 @@ roundings of the longest sum, of numbers of the size of the largest.
 from __future__ import annotations
 
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ kernels = pytest.importorskip("minienc._kernels")
 from minienc.functions import identity_forward  # noqa: E402
 from minienc.functions.attention import AttentionCache  # noqa: E402
 from minienc.primitive import REGISTRY, _fast  # noqa: E402
+from tests.at_once import at_once  # noqa: E402
 from tests.test_kernel_dense import assert_same_bits, random_layout  # noqa: E402
 
 identity_forward(np.zeros(1))  # opens the door: from here on, what fast/ has is registered
@@ -342,19 +342,13 @@ def test_eight_python_threads_at_once():
         arrays = sequences(kind, np.random.default_rng(i), "float32", 40, 6, 30, 48)
         outputs = _fast[f"{kind}_forward"](*arrays)[0]
         cases.append((kind, arrays, {}, outputs))
-    expected, wrong, start = [run(*case) for case in cases], [], threading.Barrier(8)
+    expected, wrong = [run(*case) for case in cases], []
 
     def work(i):
-        start.wait()
         for _ in range(10):
             for a, e in zip(run(*cases[i]), expected[i], strict=True):
                 if e is not None and not np.array_equal(a, e):
                     wrong.append(i)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    at_once(work)
     assert wrong == []

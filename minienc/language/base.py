@@ -219,3 +219,13 @@ def make_small(table: Embedding) -> None:
     likely. As GPT-2 has them, of a standard deviation of 0.02."""
     W = table.W
     W.value = 0.02 / max(float(abs(W.value).std()), 1e-9) * W.value
+
+
+def check_heads(name: str, embedding: int, num_heads: int) -> None:
+    """Refuse features that heads cannot share, or that make no pairs in each (rotary positions)."""
+    check_counts(name, embedding=embedding, num_heads=num_heads)
+    if embedding % (2 * num_heads):
+        raise ValueError(
+            f"{name}: embedding is {embedding}, expected a multiple of twice num_heads, "
+            f"{2 * num_heads}"
+        )

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.data.text import random_windows
-from minienc.language.base import TextPretrainer, make_small
+from minienc.language.base import TextPretrainer, check_heads, make_small
 from minienc.language.objective import NOT_ASKED, TokenCrossEntropy
 from minienc.layers import (
     DenseTranspose,
@@ -92,11 +92,7 @@ class MaskedLanguageModel(TextPretrainer):
         check_counts(
             name, embedding=self.embedding, n_layers=self.n_layers, num_heads=self.num_heads
         )
-        if self.embedding % (2 * self.num_heads):
-            raise ValueError(
-                f"{name}: embedding is {self.embedding}, expected a multiple of twice num_heads, "
-                f"{2 * self.num_heads}"
-            )
+        check_heads(name, self.embedding, self.num_heads)
         if not 0 < self.mask_ratio < 1:
             raise ValueError(f"{name}: mask_ratio is {self.mask_ratio!r}, expected in (0, 1)")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from minienc.language.base import check_heads
 from minienc.language.lm import LanguageModel
 from minienc.layers import LayerNormalization, PositionEmbedding, RMSNormalization, TransformerBlock
 from minienc.pretraining.base import check_counts
@@ -66,11 +67,7 @@ class TransformerLanguageModel(LanguageModel):
         super().check_params(sample_shape)
         name = type(self).__name__
         check_counts(name, n_layers=self.n_layers, num_heads=self.num_heads)
-        if self.embedding % (2 * self.num_heads):
-            raise ValueError(
-                f"{name}: embedding is {self.embedding}, expected a multiple of twice num_heads, "
-                f"{2 * self.num_heads}"
-            )
+        check_heads(name, self.embedding, self.num_heads)
 
     def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         if self.positions == "learned":
