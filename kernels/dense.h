@@ -26,7 +26,7 @@ static int NAME(dense_forward)(const struct dense_forward *p)
         .b = p->W.data, .b_row = p->W.row, .b_column = p->W.column,
         .c = gelu ? p->z.data : p->y.data, .c_row = gelu ? p->z.row : p->y.row,
         .bias = p->b, .activation = p->activation, .alpha = (REAL)p->alpha,
-        .y = p->y.data, .y_row = p->y.row, .t = p->t.data, .t_row = p->t.row,
+        .y = p->y.data, .y_row = p->y.row,
     };
     return NAME(run_jobs)(&job, 1);
 }
@@ -106,7 +106,7 @@ static int NAME(dense_backward)(const struct dense_backward *p)
         dz = (struct matrix){scratch, p->M, 1};
     }
     const struct NAME(slopes) slopes = {
-        .activation = p->activation, .alpha = (REAL)p->alpha, .dy = p->dy, .y = p->y, .t = p->t,
+        .activation = p->activation, .alpha = (REAL)p->alpha, .dy = p->dy, .y = p->y,
         .db = p->db, .add = p->add, .dz = scratch, .dz_row = p->M,
     };
     struct NAME(job) jobs[2];

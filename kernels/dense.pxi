@@ -7,10 +7,10 @@ cdef extern from "kernels.h":
         const void *b
         int activation
         double alpha
-        matrix y, z, t
+        matrix y, z
     struct dense_backward_arguments "dense_backward":
         Py_ssize_t N, D, M
-        matrix dy, x, W, y, t
+        matrix dy, x, W, y
         int activation
         double alpha
         matrix dx, dW
@@ -46,8 +46,8 @@ activation_codes = {
 def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
     """f(x W + b) in one pass.
 
-    Returns None for arrays that it does not serve; else y or, for gelu, (y, x W + b, tanh(u)). y is
-    ``out``, where that is given.
+    Returns None for arrays that it does not serve; else y or, for gelu, (y, x W + b). y is ``out``,
+    where that is given.
     """
     cdef dense_forward_arguments p
     cdef int type_number = real_type(x)
@@ -81,12 +81,11 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
             return out
     p.activation = code
     p.alpha = alpha
-    p.z.data = p.t.data = NULL
-    p.z.row = p.t.row = 0
-    z = t = None
+    p.z.data = NULL
+    p.z.row = 0
+    z = None
     if code == ACT_GELU:
         z = new_rows(y, p.M, &p.z)
-        t = new_rows(y, p.M, &p.t)
     if b is not None:
         b_array = as_rows(b_array, 1, p.M, True, &bias)
         p.b = bias.data
@@ -99,7 +98,7 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
             error = kernels_f64.dense_forward(&p)
     if error:
         raise MemoryError("dense_forward: no memory for the packed matrices")
-    return y if z is None else (y, z, t)
+    return y if z is None else (y, z)
 
 
 cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
@@ -116,19 +115,18 @@ cdef bint takes_sums(object dW, object db, cnp.ndarray W, bint has_bias):
     )
 
 
-cdef bint lies_apart(cnp.ndarray output, dy, x, W, y, t):
+cdef bint lies_apart(cnp.ndarray output, dy, x, W, y):
     """Whether an output can be written to while these are read."""
     return not (
-        overlap(output, dy) or overlap(output, x) or overlap(output, W)
-        or overlap(output, y) or overlap(output, t)
+        overlap(output, dy) or overlap(output, x) or overlap(output, W) or overlap(output, y)
     )
 
 
-def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
+def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y,
                    dW=None, db=None, bint need_dx=True, bint need_dW=True, bint write=False):
     """(dx, dW, db, added) of f(x W + b), for dy and what the activation kept.
 
-    y is the output (for gelu x W + b, and t its tanh). Given dW and db, the gradients are added to
+    y is the output (for gelu x W + b). Given dW and db, the gradients are added to
     them (with ``write``, written to them) if ``added`` comes back as True; what their layout does
     not allow, or memory that reaches into an argument's, is returned anew. What is not needed is
     None. Returns None for arrays that it does not serve.
@@ -136,12 +134,12 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     cdef dense_backward_arguments p
     cdef int type_number = real_type(x)
     cdef int error
-    cdef cnp.ndarray x_array, W_array, dy_array, y_array, t_array
+    cdef cnp.ndarray x_array, W_array, dy_array, y_array
     cdef cnp.npy_intp size
     cdef bint add
     if type_number < 0 or not is_plain(W, type_number) or not is_plain(dy, type_number):
         return None
-    if not is_plain(y, type_number) or (t is not None and not is_plain(t, type_number)):
+    if not is_plain(y, type_number):
         return None
     x_array = x
     W_array = W
@@ -156,13 +154,11 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
         return None
     if cnp.PyArray_NDIM(dy_array) < 1 or last(dy_array) != p.M or n_rows(dy_array) != p.N:
         return None
-    if code == ACT_GELU and (t is None or not same_shape(dy_array, <cnp.ndarray>t)):
-        return None
 
     add = (
         need_dW and dW is not None and takes_sums(dW, db, W_array, has_bias)
-        and lies_apart(dW, dy, x, W, y, t)
-        and (not has_bias or (lies_apart(db, dy, x, W, y, t) and not overlap(db, dW)))
+        and lies_apart(dW, dy, x, W, y)
+        and (not has_bias or (lies_apart(db, dy, x, W, y) and not overlap(db, dW)))
     )
     p.add = add and not write
     p.dx.data = p.dW.data = p.db = NULL
@@ -193,12 +189,10 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y, t,
     x_array = as_rows(x_array, p.N, p.D, False, &p.x)
     W_array = as_rows(W_array, p.D, p.M, False, &p.W)
     dy_array = as_rows(dy_array, p.N, p.M, True, &p.dy)
-    p.y.data = p.t.data = NULL
-    p.y.row = p.t.row = 0
+    p.y.data = NULL
+    p.y.row = 0
     if code != ACT_IDENTITY:
         y_array = as_rows(y_array, p.N, p.M, True, &p.y)
-    if code == ACT_GELU:
-        t_array = as_rows(<cnp.ndarray>t, p.N, p.M, True, &p.t)
     with nogil:
         if type_number == cnp.NPY_FLOAT32:
             error = kernels_f32.dense_backward(&p)

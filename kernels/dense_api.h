@@ -19,16 +19,16 @@ struct dense_forward {
     int activation;
     double alpha;
     struct matrix y;     /* (N, M) */
-    struct matrix z, t;  /* (N, M) for gelu, which keeps x W + b and its tanh; else data is NULL */
+    struct matrix z;     /* (N, M) for gelu, which keeps x W + b; else data is NULL */
 };
 
 /* dz = f'(z) dy, then dx = dz W', dW = x' dz, db = sum of dz's rows. What has data NULL is left
-   out; dW and db are added to what stands there if add is 1. dy, y, t and dx have column stride 1,
-   dW has one stride of 1. */
+   out; dW and db are added to what stands there if add is 1. dy, y and dx have column stride 1, dW
+   has one stride of 1. */
 struct dense_backward {
     ptrdiff_t N, D, M;
     struct matrix dy, x, W;
-    struct matrix y, t;  /* what the activation kept: y (for gelu z), and for gelu tanh(u) */
+    struct matrix y;     /* what the activation kept: its output or, for gelu, z */
     int activation;
     double alpha;
     struct matrix dx, dW;

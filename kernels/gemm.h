@@ -51,8 +51,8 @@ struct NAME(job) {
     const REAL *bias;
     int activation;
     REAL alpha;
-    REAL *y, *t; /* gelu's other two results */
-    ptrdiff_t y_row, t_row;
+    REAL *y; /* gelu's other result */
+    ptrdiff_t y_row;
     const struct NAME(slopes) *slopes; /* or NULL: B is f'(z) dy, and made while it is packed */
 };
 
@@ -80,16 +80,13 @@ static void NAME(activate_tile)(const struct NAME(job) *job, ptrdiff_t rows, ptr
 #undef EACH
 }
 
-/* gelu has three results: z, y = z/2 (1 + t), and t = tanh(u), which its slope needs. */
+/* gelu has two results: z, which its slope needs, and y. */
 static void NAME(gelu_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *z, ptrdiff_t z_row, REAL *y,
-                            ptrdiff_t y_row, REAL *t, ptrdiff_t t_row)
+                            ptrdiff_t y_row)
 {
     for (ptrdiff_t i = 0; i < rows; i++)
-        for (ptrdiff_t j = 0; j < width; j += LANES) {
-            VEC th;
-            STORE(y + i * y_row + j, NAME(vgelu)(LOAD(z + i * z_row + j), &th));
-            STORE(t + i * t_row + j, th);
-        }
+        for (ptrdiff_t j = 0; j < width; j += LANES)
+            STORE(y + i * y_row + j, NAME(vgelu)(LOAD(z + i * z_row + j)));
 }
 
 static void NAME(copy_tile)(ptrdiff_t rows, ptrdiff_t width, const REAL *from, ptrdiff_t from_row,
@@ -111,7 +108,7 @@ static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, p
     const int vectors = width <= LANES ? 1 : 2;
     const int add = job->add || !first;
     const int narrow = width < vectors * LANES;
-    REAL buffer[3][ROWS * PANEL], start[PANEL];
+    REAL buffer[2][ROWS * PANEL], start[PANEL];
     const REAL *bias = first && job->bias != NULL ? job->bias + j : NULL;
     REAL *to = job->c + i * job->c_row + j, *c = narrow ? buffer[0] : to;
     const ptrdiff_t c_row = narrow ? PANEL : job->c_row;
@@ -125,13 +122,12 @@ static inline void NAME(one_tile)(const struct NAME(job) *job, ptrdiff_t rows, p
     NAME(tile_of)[rows - 1][vectors - 1][by_rows](K, a, a_stride, b, b_row, c, c_row, bias,
                                                   add);
     if (last && job->activation == ACT_GELU) {
-        REAL *y = job->y + i * job->y_row + j, *t = job->t + i * job->t_row + j;
+        REAL *y = job->y + i * job->y_row + j;
         if (narrow) {
-            NAME(gelu_tile)(rows, width, c, c_row, buffer[1], PANEL, buffer[2], PANEL);
+            NAME(gelu_tile)(rows, width, c, c_row, buffer[1], PANEL);
             NAME(copy_tile)(rows, width, buffer[1], PANEL, y, job->y_row);
-            NAME(copy_tile)(rows, width, buffer[2], PANEL, t, job->t_row);
         } else
-            NAME(gelu_tile)(rows, width, c, c_row, y, job->y_row, t, job->t_row);
+            NAME(gelu_tile)(rows, width, c, c_row, y, job->y_row);
     } else if (last && job->activation != ACT_IDENTITY)
         NAME(activate_tile)(job, rows, width, c, c_row);
     if (narrow)

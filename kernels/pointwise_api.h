@@ -7,8 +7,8 @@
 
 /* One pass over n numbers of up to four arrays, all contiguous. */
 enum sweep_operation {
-    SWEEP_ACTIVATE, /* y = f(x); gelu keeps t, too       x, y, t */
-    SWEEP_SLOPE,    /* dx = f'(x) dy                     dy, y (gelu: x), dx, t */
+    SWEEP_ACTIVATE, /* y = f(x)                          x, y */
+    SWEEP_SLOPE,    /* dx = f'(x) dy                     dy, y (gelu: x), dx */
     SWEEP_SGD,      /* one step of an optimiser          w, g */
     SWEEP_MOMENTUM, /*                                   w, g, velocity */
     SWEEP_NESTEROV, /*                                   w, g, velocity */
@@ -57,6 +57,7 @@ struct rows {
     const void *y, *target;
     const int64_t *labels; /* (N) or NULL; each is from 0 to D - 1 */
     const void *dl;        /* (N): the loss's derivative by l */
+    double smoothing;      /* of labels: s/D of the target is spread over all D numbers */
     void *losses;          /* (N): l of each row */
     void *out;             /* (N, D) */
 };

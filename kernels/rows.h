@@ -117,10 +117,17 @@ static REAL NAME(row_binary_p)(const REAL *y, const REAL *target, ptrdiff_t D)
     return (REAL)(NAME(flush)(&sum) / (double)D);
 }
 
+static inline REAL NAME(mean_of)(const REAL *y, ptrdiff_t D)
+{
+    struct NAME(sum) sum = {{0}, 0, 0};
+    EACH_VECTOR(NAME(add)(&sum, PART(y, 0), n))
+    return (REAL)(NAME(flush)(&sum) / (double)D);
+}
+
 /* The loss of logits, with its gradient p sum t - t, where p = exp(z - most) / sum; the exponentials lie
-   in dy meanwhile. NULL for dy: the loss alone. */
-static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *label, REAL dl, REAL *dy,
-                                  ptrdiff_t D)
+   in dy meanwhile. NULL for dy: the loss alone. A label stands for t = 1 - s there, and s/D everywhere. */
+static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *label, REAL s, REAL dl,
+                                  REAL *dy, ptrdiff_t D)
 {
     struct NAME(sum) sum = {{0}, 0, 0}, t_sum = {{0}, 0, 0};
     if (label == NULL)
@@ -133,10 +140,12 @@ static REAL NAME(row_categorical)(const REAL *y, const REAL *t, const int64_t *l
     const REAL least = 2 * LEAST / NAME(size_of)(dl * (per_sum * total));
     if (label != NULL) {
         if (dy != NULL) {
-            EACH_VECTOR(PUT(dy, dl * (NAME(unless_below)(PART(dy, 0), least) * per_sum)))
-            dy[*label] -= dl;
+            const REAL e = NAME(size_of)(dy[*label]) < least ? 0 : dy[*label];
+            EACH_VECTOR(PUT(dy, dl * (NAME(unless_below)(PART(dy, 0), least) * per_sum - s / (REAL)D)))
+            dy[*label] = dl * (e * per_sum - ((1 - s) + s / (REAL)D));
         }
-        return log_sum - (y[*label] - most);
+        const REAL l = log_sum - (y[*label] - most);
+        return s == 0 ? l : (1 - s) * l + s * (log_sum - (NAME(mean_of)(y, D) - most));
     }
     EACH_VECTOR(NAME(add)(&sum, PART(t, 0) * (log_sum - (PART(y, 0) - most)), n))
     if (dy != NULL) {
@@ -178,6 +187,7 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
     REAL *out = s->out == NULL ? NULL : (REAL *)s->out + i * D;
     REAL *l = s->losses == NULL ? NULL : (REAL *)s->losses + i;
     const REAL dl = s->dl == NULL ? 0 : ((const REAL *)s->dl)[i];
+    const REAL smoothing = (REAL)s->smoothing;
     switch (s->operation) {
     case ROWS_SOFTMAX: NAME(row_softmax)(y, out, D); break;
     case ROWS_SOFTMAX_SLOPE: NAME(row_softmax_slope)(y, t, out, D); break;
@@ -193,8 +203,8 @@ static void NAME(one_row)(const struct rows *s, ptrdiff_t i)
             const VEC x = PART(y, 0), p = NAME(held)(x);
             PUT(out, dl / (REAL)D * (p - PART(t, 0)) / (p * (1 - p)) * NAME(is_within)(p, x)))
         break;
-    case ROWS_CATEGORICAL: *l = NAME(row_categorical)(y, t, label, dl, out, D); break;
-    case ROWS_CATEGORICAL_SLOPE: NAME(row_categorical)(y, t, label, dl, out, D); break;
+    case ROWS_CATEGORICAL: *l = NAME(row_categorical)(y, t, label, smoothing, dl, out, D); break;
+    case ROWS_CATEGORICAL_SLOPE: NAME(row_categorical)(y, t, label, smoothing, dl, out, D); break;
     case ROWS_CATEGORICAL_P: *l = NAME(row_categorical_p)(y, t, label, D); break;
     case ROWS_CATEGORICAL_P_SLOPE: NAME(row_categorical_p_slope)(y, t, label, dl, out, D); break;
     }

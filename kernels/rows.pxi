@@ -15,6 +15,7 @@ cdef extern from "kernels.h":
         const void *target
         const int64_t *labels
         const void *dl
+        double smoothing
         void *losses
         void *out
     struct rows_kernels "kernels":
@@ -59,6 +60,7 @@ def softmax(y, dy=None):
     s.target = NULL if dy is None else cnp.PyArray_DATA(<cnp.ndarray>dy)
     s.labels = NULL
     s.dl = s.losses = NULL
+    s.smoothing = 0
     s.out = cnp.PyArray_DATA(out)
     run_rows(&s, type_number)
     return out
@@ -90,6 +92,7 @@ cdef object describe(rows_arguments *s, int operation, object y, object target):
     cdef int type_number = real_type(y)
     cdef cnp.ndarray a
     cdef bint has_labels = operation >= ROWS_CATEGORICAL and is_contiguous(target, cnp.NPY_INT64)
+    s.smoothing = 0
     if has_labels:
         target = cnp.PyArray_NewCopy(<cnp.ndarray>target, cnp.NPY_CORDER)
     if type_number < 0 or not is_contiguous(y, type_number):
@@ -147,38 +150,46 @@ cdef object start_loss(rows_arguments *s, cnp.ndarray y):
     return losses, out
 
 
-def loss_forward(y, target, int operation):
+def loss_forward(y, target, int operation, double smoothing=0.0):
     """(losses, e): the loss l of each row and, for the squared error, y - target; else None."""
     cdef rows_arguments s
     held = describe(&s, operation, y, target)
     if held is None:
         return None
+    s.smoothing = smoothing
     s.dl = NULL
     losses, e = start_loss(&s, y)
     run_rows(&s, cnp.PyArray_TYPE(<cnp.ndarray>y))
     return losses, e
 
 
-def reduced_loss(y, target, int operation, bint mean):
-    """(loss, factor, out): the mean or the sum of the rows' losses, and what each counts for it.
+def reduced_loss(y, target, int operation, bint mean, factors=None, double smoothing=0.0):
+    """(loss, factors, out): the mean or the sum of the rows' losses, and what each counts for it,
+    where that is not given: 1/N or 1.
 
     out is y - target for the squared error; for a cross-entropy of logits it is the gradient of
     the loss by y, made in the same pass; None for one of probabilities.
     """
     cdef rows_arguments s
-    cdef cnp.ndarray losses, factors
+    cdef cnp.ndarray losses
     cdef void *factor
     cdef int type_number
     held = describe(&s, operation, y, target)
     if held is None:
         return None
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
-    factors = new_of_rows(y)
-    factor = cnp.PyArray_DATA(factors)
-    if type_number == cnp.NPY_FLOAT32:
-        fill(<float *>factor, s.N, 1.0 / s.N if mean else 1.0)
+    s.smoothing = smoothing
+    if factors is not None:
+        if not is_contiguous(factors, type_number) or cnp.PyArray_SIZE(<cnp.ndarray>factors) != s.N:
+            return None
+        factor = cnp.PyArray_DATA(<cnp.ndarray>factors)
     else:
-        fill(<double *>factor, s.N, 1.0 / s.N if mean else 1.0)
+        factors = new_of_rows(y)
+        factor = cnp.PyArray_DATA(<cnp.ndarray>factors)
+        if type_number == cnp.NPY_FLOAT32:
+            fill(<float *>factor, s.N, 1.0 / s.N if mean else 1.0)
+        else:
+            fill(<double *>factor, s.N, 1.0 / s.N if mean else 1.0)
     s.dl = factor if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL else NULL
     losses, out = start_loss(&s, y)
     run_rows(&s, type_number)
@@ -217,7 +228,7 @@ cdef bint all_finite(cnp.ndarray a) noexcept:
     return True
 
 
-def loss_backward(dl, y, target, int operation):
+def loss_backward(dl, y, target, int operation, double smoothing=0.0):
     """dy, of y's shape, for the derivative dl of each row's loss. (Squared error: y is e.)"""
     cdef rows_arguments s
     cdef cnp.ndarray dy
@@ -231,6 +242,7 @@ def loss_backward(dl, y, target, int operation):
     if operation == ROWS_CATEGORICAL_SLOPE and not all_finite(<cnp.ndarray>dl):
         return None  # a product of 0 and infinity is left out of p sum t - t
     dy = empty_like(<cnp.ndarray>y)
+    s.smoothing = smoothing
     s.dl = cnp.PyArray_DATA(<cnp.ndarray>dl)
     s.losses = NULL
     s.out = cnp.PyArray_DATA(dy)

@@ -11,21 +11,17 @@
 struct NAME(slopes) {
     int activation;
     REAL alpha;
-    struct matrix dy, y, t; /* what the activation kept: y (for gelu z), and for gelu tanh(u) */
-    REAL *db;               /* (M), or NULL */
-    int add;                /* to what stands in db */
-    REAL *dz;               /* (N, M) to be written, or NULL */
+    struct matrix dy, y; /* y: what the activation kept, its output or, for gelu, z */
+    REAL *db;            /* (M), or NULL */
+    int add;             /* to what stands in db */
+    REAL *dz;            /* (N, M) to be written, or NULL */
     ptrdiff_t dz_row;
 };
 
 static inline __attribute__((always_inline)) VEC NAME(slope)(const int code, const REAL *dy,
-                                                             const REAL *y, const REAL *t, REAL alpha)
+                                                             const REAL *y, REAL alpha)
 {
-    if (code == ACT_IDENTITY)
-        return LOAD(dy);
-    if (code != ACT_GELU)
-        return NAME(slope_times)(code, LOAD(dy), LOAD(y), alpha);
-    return NAME(gelu_slope_times)(LOAD(dy), LOAD(y), LOAD(t));
+    return code == ACT_IDENTITY ? LOAD(dy) : NAME(slope_times)(code, LOAD(dy), LOAD(y), alpha);
 }
 
 /* `keep` says that db and dz are this call's to write: of two blocks that pack the same numbers, one
@@ -40,19 +36,17 @@ static inline __attribute__((always_inline)) void NAME(slope_rows)(
     for (ptrdiff_t k = 0; k < K; k++) {
         const REAL *dy = (const REAL *)s->dy.data + (k0 + k) * s->dy.row + j0;
         const REAL *y = code == ACT_IDENTITY ? dy : (const REAL *)s->y.data + (k0 + k) * s->y.row + j0;
-        const REAL *t = code == ACT_GELU ? (const REAL *)s->t.data + (k0 + k) * s->t.row + j0 : dy;
         REAL *dz = keep && s->dz != NULL ? s->dz + (k0 + k) * s->dz_row + j0 : NULL;
         for (ptrdiff_t j = 0; j < width; j += LANES) {
             const ptrdiff_t n = width - j;
             VEC d;
             if (n >= LANES)
-                d = NAME(slope)(code, dy + j, y + j, t + j, s->alpha);
+                d = NAME(slope)(code, dy + j, y + j, s->alpha);
             else {
-                REAL pad[3][LANES] = {{0}};
+                REAL pad[2][LANES] = {{0}};
                 NAME(copy_row)(dy + j, pad[0], n);
                 NAME(copy_row)(y + j, pad[1], n);
-                NAME(copy_row)(t + j, pad[2], n);
-                d = NAME(slope)(code, pad[0], pad[1], pad[2], s->alpha);
+                d = NAME(slope)(code, pad[0], pad[1], s->alpha);
             }
             STORE(sums + j, LOAD(sums + j) + d);
             if (packed != NULL) {

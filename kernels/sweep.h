@@ -17,21 +17,11 @@ static inline __attribute__((always_inline)) void NAME(sweep_vector)(
 #define ASSIGN(k, x) NAME(store_part)(arrays[k] + i, x, n)
     const VEC x = ARRAY(0);
     switch (operation) {
-    case SWEEP_ACTIVATE: { /* c = alpha */
-        if (code != ACT_GELU) {
-            ASSIGN(1, NAME(activate)(code, x, c[0]));
-            break;
-        }
-        VEC t;
-        ASSIGN(1, NAME(vgelu)(x, &t));
-        ASSIGN(2, t);
+    case SWEEP_ACTIVATE: /* c = alpha */
+        ASSIGN(1, NAME(activate)(code, x, c[0]));
         break;
-    }
     case SWEEP_SLOPE: /* c = alpha */
-        if (code == ACT_GELU)
-            ASSIGN(2, NAME(gelu_slope_times)(x, ARRAY(1), ARRAY(3)));
-        else
-            ASSIGN(2, NAME(slope_times)(code, x, ARRAY(1), c[0]));
+        ASSIGN(2, NAME(slope_times)(code, x, ARRAY(1), c[0]));
         break;
     /* An optimiser's steps: c[0] is what clipping scales the gradient with. */
     case SWEEP_SGD: /* c[1] = lr */

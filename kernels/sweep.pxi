@@ -52,10 +52,10 @@ cdef void run_sweep(sweep_arguments *s, int type_number) noexcept:
 # ----------------------------------------------------------------------------------- activations
 
 def activation_forward(x, int code, double alpha=0.0):
-    """f(x); for gelu (f(x), tanh(u))."""
+    """f(x)."""
     cdef sweep_arguments s
     cdef int type_number = real_type(x)
-    cdef cnp.ndarray y, t
+    cdef cnp.ndarray y
     if type_number < 0 or not is_contiguous(x, type_number):
         return None
     y = empty_like(<cnp.ndarray>x)
@@ -66,27 +66,18 @@ def activation_forward(x, int code, double alpha=0.0):
     s.arrays[0] = cnp.PyArray_DATA(<cnp.ndarray>x)
     s.arrays[1] = cnp.PyArray_DATA(y)
     s.numbers[0] = alpha
-    if code != ACT_GELU:
-        run_sweep(&s, type_number)
-        return y
-    t = empty_like(y)
-    s.arrays[2] = cnp.PyArray_DATA(t)
     run_sweep(&s, type_number)
-    return y, t
+    return y
 
 
-def activation_backward(dy, y, t, int code, double alpha=0.0):
-    """f'(x) dy from y = f(x); for gelu, y is x itself and t is tanh(u)."""
+def activation_backward(dy, y, int code, double alpha=0.0):
+    """f'(x) dy from y = f(x); for gelu, y is x itself."""
     cdef sweep_arguments s
     cdef int type_number = real_type(y)
     cdef cnp.ndarray dx
     if type_number < 0 or not is_contiguous(y, type_number) or not is_like(dy, <cnp.ndarray>y):
         return None
     memset(&s, 0, sizeof(s))
-    if code == ACT_GELU:
-        if not is_like(t, <cnp.ndarray>y):
-            return None
-        s.arrays[3] = cnp.PyArray_DATA(<cnp.ndarray>t)
     dx = empty_like(<cnp.ndarray>y)
     s.operation = SWEEP_SLOPE
     s.code = code

@@ -297,12 +297,12 @@ static inline VEC NAME(product_of_two)(VEC a, VEC b, VEC *low)
     return p;
 }
 
-/* y = x/2 (1 + tanh(u)) = x / (1 + exp(-w)), and *t = tanh(u), with w = 2u = x (K0 + K1 x^2).
+/* y = x/2 (1 + tanh(u)) = x / (1 + exp(-w)), with w = 2u = x (K0 + K1 x^2).
 
    An error in w is a relative error of y where x is negative, and w goes up to a hundred there (745
    for double): so w is computed to twice the type's digits, w + low. And exp(-|w|) may be subnormal
    where y = x exp(-|w|) has all its digits: so x comes in before the power of two does. */
-static inline VEC NAME(vgelu)(VEC x, VEC *t)
+static inline VEC NAME(vgelu)(VEC x)
 {
     /* K0 = 2 sqrt(2 / pi), K1 = 0.044715 K0, each with what rounding leaves of it. */
     const REAL K0 = (REAL)EITHER(0x1.988454p+0, 0x1.9884533d43651p+0);
@@ -322,18 +322,18 @@ static inline VEC NAME(vgelu)(VEC x, VEC *t)
     const VEC r = leading + (n_low - (w_low + a * d_low));
     const VEC m = 1 + (r + r * r * NAME(exp_tail)(r));
     const VEC e = NAME(scale)(m, n); /* exp(-|w|) */
-    *t = NAME(with_sign)((1 - e) / (1 + e), x);
     const VEC positive = x / (1 + e);
     const VEC negative = NAME(scale)(-a * m / (1 + e), n) + 0 * x; /* 0 * x: NaN at -infinity */
     return SELECT(x < 0, negative, positive);
 }
 
-/* dy [ (1 + t)/2 + x/2 (1 - t^2) u' ], see functions/activations.py. */
-static inline VEC NAME(gelu_slope_times)(VEC dy, VEC x, VEC t)
+/* dy [ (1 + t)/2 + x/2 (1 - t^2) u' ], see functions/activations.py. With s = sigmoid(2u) this is
+   dy [ s + 2 x s (1 - s) u' ], where nothing cancels. */
+static inline VEC NAME(gelu_slope_times)(VEC dy, VEC x)
 {
-    const REAL c = (REAL)0.797884560802865355879892119868763737, cubic = (REAL)(3 * 0.044715);
-    const VEC du = (REAL)0.5 * x * dy * (1 - t * t);
-    return (REAL)0.5 * (1 + t) * dy + du * (c * (1 + cubic * x * x));
+    const REAL c = (REAL)0.797884560802865355879892119868763737, cubic = (REAL)0.044715;
+    const VEC s = NAME(vsigmoid)(2 * c * (x + cubic * x * x * x));
+    return s * dy + 2 * s * (1 - s) * x * dy * (c * (1 + 3 * cubic * x * x));
 }
 
 /* ------------------------------------------------------------------------- the activations */
@@ -341,7 +341,6 @@ static inline VEC NAME(gelu_slope_times)(VEC dy, VEC x, VEC t)
 /* y = f(z). `code` is a constant wherever this is inlined, and the switch disappears. */
 static inline __attribute__((always_inline)) VEC NAME(activate)(const int code, VEC z, REAL alpha)
 {
-    VEC t;
     switch (code) {
     case ACT_RELU:
         return SELECT(z <= 0, SPLAT(0), z); /* NaN stays */
@@ -356,7 +355,7 @@ static inline __attribute__((always_inline)) VEC NAME(activate)(const int code, 
     case ACT_SOFTPLUS:
         return SELECT(z > 0, z, SPLAT(0)) + NAME(log_one_plus_exp)(NAME(vexp_below)(-NAME(vabs)(z)));
     case ACT_GELU:
-        return NAME(vgelu)(z, &t);
+        return NAME(vgelu)(z);
     default:
         return z;
     }
@@ -366,7 +365,6 @@ static inline __attribute__((always_inline)) VEC NAME(activate)(const int code, 
 static inline __attribute__((always_inline)) VEC NAME(slope_times)(const int code, VEC dy, VEC y,
                                                                   REAL alpha)
 {
-    VEC t;
     switch (code) {
     case ACT_RELU:
         return dy * SELECT(y > 0, SPLAT(1), SPLAT(0)); /* a product: infinity times 0 is NaN */
@@ -381,8 +379,7 @@ static inline __attribute__((always_inline)) VEC NAME(slope_times)(const int cod
     case ACT_SOFTPLUS:
         return dy * -NAME(vexpm1_below)(-y);
     case ACT_GELU:
-        NAME(vgelu)(y, &t);
-        return NAME(gelu_slope_times)(dy, y, t);
+        return NAME(gelu_slope_times)(dy, y);
     default:
         return dy;
     }

@@ -123,6 +123,6 @@ def conv1d_backward(dy, cache: Conv1DCache):
     dx = _kernels.matmul(_windows(dz, K), turned).reshape(N, padded, C)
     dz = dz[K - 1 : N * padded]
     _, dW, db, _ = _kernels.dense_backward(
-        dz, _windows(rows, K), dense.W, dense.has_bias, _IDENTITY, 0.0, dz, None, need_dx=False
+        dz, _windows(rows, K), dense.W, dense.has_bias, _IDENTITY, 0.0, dz, need_dx=False
     )
     return dx[:, before : before + T].copy(), dW.reshape(K, C, M), db

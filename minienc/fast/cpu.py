@@ -30,8 +30,8 @@ def dense_forward(x, W, b=None, activation="identity"):
     if y is None:
         return NotImplemented
     if code == _GELU:
-        y, z, t = y
-        cache = f.GeluCache(z, t)
+        y, z = y
+        cache = f.GeluCache(z)
     else:
         cache = activation_cache(y)
     return y, DenseCache(x, W, b is not None, activation, cache)
@@ -81,14 +81,14 @@ def _backward(dy, cache, dW, db, need_dx, need_dW, write):
             return None
         dz = f.get_activation(activation).backward(dy, kept)
         return _kernels.dense_backward(
-            dz, x, W, has_bias, _IDENTITY, 0.0, dz, None, dW, db, need_dx, need_dW, write
+            dz, x, W, has_bias, _IDENTITY, 0.0, dz, dW, db, need_dx, need_dW, write
         )
     code, alpha, _ = found
     if code in _WITH_PARAMETER:
         alpha = kept[1]
     elif code == _IDENTITY and getattr(dy, "shape", None) != kept[0].shape:
         return None  # the definition says so
-    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
+    y = dy if code == _IDENTITY else kept[0]
     return _kernels.dense_backward(
-        dy, x, W, has_bias, code, alpha, y, t, dW, db, need_dx, need_dW, write
+        dy, x, W, has_bias, code, alpha, y, dW, db, need_dx, need_dW, write
     )

@@ -27,8 +27,13 @@ __device__ static REAL above_zero(REAL x) { return x < 0 ? R(0) : x; }
 
 /* ------------------------------------------------------------------------------- activations */
 
-/* y = f(x). gelu also gives t = tanh(u), which its slope asks for. */
-__device__ static REAL activation(REAL x, long long code, REAL alpha, REAL *t)
+__device__ static REAL tanh_in_gelu(REAL x)
+{
+    return tanh(R(0.7978845608028654) * (x + R(0.044715) * x * x * x));
+}
+
+/* y = f(x). */
+__device__ static REAL activation(REAL x, long long code, REAL alpha)
 {
     REAL e;
     switch (code) {
@@ -46,15 +51,14 @@ __device__ static REAL activation(REAL x, long long code, REAL alpha, REAL *t)
     case SOFTPLUS:
         return above_zero(x) + log1p(exp(-fabs(x)));
     case GELU:
-        *t = tanh(R(0.7978845608028654) * (x + R(0.044715) * x * x * x));
-        return R(0.5) * x * (1 + *t);
+        return R(0.5) * x * (1 + tanh_in_gelu(x));
     default:
         return x;
     }
 }
 
-/* dx = f'(x) dy, from the output y; gelu's from the input, which stands in y's place, and t. */
-__device__ static REAL slope(REAL dy, REAL y, REAL t, long long code, REAL alpha)
+/* dx = f'(x) dy, from the output y; gelu's from the input, which stands in y's place. */
+__device__ static REAL slope(REAL dy, REAL y, long long code, REAL alpha)
 {
     switch (code) {
     case RELU:
@@ -70,6 +74,7 @@ __device__ static REAL slope(REAL dy, REAL y, REAL t, long long code, REAL alpha
     case SOFTPLUS:
         return dy * -expm1(-y);
     case GELU: {
+        REAL t = tanh_in_gelu(y);
         REAL du_dx = R(0.7978845608028654) * (1 + 3 * R(0.044715) * y * y);
         return R(0.5) * (1 + t) * dy + R(0.5) * y * dy * (1 - t * t) * du_dx;
     }
@@ -81,32 +86,31 @@ __device__ static REAL slope(REAL dy, REAL y, REAL t, long long code, REAL alpha
 /* y = f(x + b), x and y (N, M), b (M,) or null; n = N M. x and y may be one array, and gelu writes
  * x + b back to x. The column of a number is carried along, for a division takes as long as the
  * rest. */
-KERNEL bias_activation(long long n, long long M, REAL *x, const REAL *b, REAL *y, REAL *t,
-                       long long code, double alpha)
+KERNEL bias_activation(long long n, long long M, REAL *x, const REAL *b, REAL *y, long long code,
+                       double alpha)
 {
     long long step = STRIDE % M, column = FIRST % M;
     for (long long i = FIRST; i < n; i += STRIDE) {
-        REAL z = b ? x[i] + b[column] : x[i], of_gelu = 0;
+        REAL z = b ? x[i] + b[column] : x[i];
         if (code == GELU && b) x[i] = z;
-        y[i] = activation(z, code, R(alpha), &of_gelu);
-        if (code == GELU) t[i] = of_gelu;
+        y[i] = activation(z, code, R(alpha));
         column += step;
         if (column >= M) column -= M;
     }
 }
 
 /* dx = f'(x) dy, number by number. */
-KERNEL activation_slope(long long n, const REAL *dy, const REAL *y, const REAL *t, REAL *dx,
-                        long long code, double alpha)
+KERNEL activation_slope(long long n, const REAL *dy, const REAL *y, REAL *dx, long long code,
+                        double alpha)
 {
     for (long long i = FIRST; i < n; i += STRIDE)
-        dx[i] = slope(dy[i], y[i], t ? t[i] : R(0), code, R(alpha));
+        dx[i] = slope(dy[i], y[i], code, R(alpha));
 }
 
 /* dz = f'(z) dy (none where dz is null) and the sums of dz over a run of rows, part (runs, M): a
  * block has 32 columns, and 8 rows at a time. */
-KERNEL slope_and_sums(long long N, long long M, const REAL *dy, const REAL *y, const REAL *t,
-                      REAL *dz, long long rows_in_run, double *part, long long code, double alpha)
+KERNEL slope_and_sums(long long N, long long M, const REAL *dy, const REAL *y, REAL *dz,
+                      long long rows_in_run, double *part, long long code, double alpha)
 {
     __shared__ double sums[THREADS];
     long long column = (long long)blockIdx.x * 32 + threadIdx.x % 32;
@@ -116,7 +120,7 @@ KERNEL slope_and_sums(long long N, long long M, const REAL *dy, const REAL *y, c
     if (column < M)
         for (long long row = first + threadIdx.x / 32; row < end; row += THREADS / 32) {
             long long i = row * M + column;
-            REAL d = code == IDENTITY ? dy[i] : slope(dy[i], y[i], t ? t[i] : R(0), code, R(alpha));
+            REAL d = code == IDENTITY ? dy[i] : slope(dy[i], y[i], code, R(alpha));
             if (dz) dz[i] = d;
             sum += d;
         }

@@ -43,20 +43,20 @@ _ELU, _GELU = _CODES["elu"], _CODES["gelu"]
 _FUSED = fused_activations(_CODES)
 
 
-def _activate(x: Any, b: Any, y: Any, t: Any, code: int, alpha: float) -> None:
+def _activate(x: Any, b: Any, y: Any, code: int, alpha: float) -> None:
     """y = f(x + b), b in each row; into x itself where y is x."""
     if x.size:
         M = x.shape[-1] if x.ndim else 1
-        launch("bias_activation", x, blocks_for(x.size), x.size, M, x, b, y, t, code, alpha)
+        launch("bias_activation", x, blocks_for(x.size), x.size, M, x, b, y, code, alpha)
 
 
-def _slope(dy: Any, y: Any, code: int, alpha: float, t: Any = None) -> Any:
+def _slope(dy: Any, y: Any, code: int, alpha: float) -> Any:
     """dx = f'(x) dy, from what the activation's cache keeps."""
-    if not is_served(dy, y, *([] if t is None else [t])):
+    if not is_served(dy, y):
         return None
     dx = cupy.empty_like(dy)
     if dy.size:
-        launch("activation_slope", dy, blocks_for(dy.size), dy.size, dy, y, t, dx, code, alpha)
+        launch("activation_slope", dy, blocks_for(dy.size), dy.size, dy, y, dx, code, alpha)
     return dx
 
 
@@ -64,26 +64,11 @@ def _forward(x: Any, code: int, alpha: float) -> Any:
     if not is_served(x):
         return None
     y = cupy.empty_like(x)
-    _activate(x, None, y, None, code, alpha)
+    _activate(x, None, y, code, alpha)
     return y
 
 
 register_activations(register_cuda, _CODES, _forward, _slope)
-
-
-@register_cuda
-def gelu_forward(x):
-    if not is_served(x):
-        return NotImplemented
-    y, t = cupy.empty_like(x), cupy.empty_like(x)
-    _activate(x, None, y, t, _GELU, 0.0)
-    return y, f.GeluCache(x, t)
-
-
-@register_cuda
-def gelu_backward(dy, cache: f.GeluCache):
-    dx = _slope(dy, cache[0], _GELU, 0.0, cache[1])
-    return NotImplemented if dx is None else dx
 
 
 @register_cuda
@@ -141,16 +126,16 @@ def dense_forward(x, W, b=None, activation="identity"):
     code, alpha, cache_type = found or (_IDENTITY, 0.0, None)
     if found is None:  # softmax needs whole rows; and what was edited runs as it is written
         if b is not None:
-            _activate(z, b, z, None, code, alpha)
+            _activate(z, b, z, code, alpha)
         y, kept = f.get_activation(activation)(z)
     elif code == _GELU:
-        y, t = cupy.empty_like(z), cupy.empty_like(z)
-        _activate(z, b, y, t, code, alpha)
-        kept = f.GeluCache(z, t)
+        y = cupy.empty_like(z)
+        _activate(z, b, y, code, alpha)
+        kept = f.GeluCache(z)
     else:
         y = z
         if b is not None or code != _IDENTITY:
-            _activate(z, b, y, None, code, alpha)
+            _activate(z, b, y, code, alpha)
         kept = cache_type(y)
     return y, DenseCache(x, W, b is not None, activation, kept)
 
@@ -199,8 +184,7 @@ def _dense_backward(
     if db is not None:
         dz = _slope_and_sums(dy, kept, db, write, code, alpha)
     else:
-        t = kept[1] if code == _GELU else None
-        dz = dy if code == _IDENTITY else _slope(dy, kept[0], code, alpha, t)
+        dz = dy if code == _IDENTITY else _slope(dy, kept[0], code, alpha)
     if dW is not None:
         matmul(as_rows(x).T, as_rows(dz), dW, not write)
     return matmul(as_rows(dz), W.T).reshape(x.shape) if need_dx else None
@@ -210,14 +194,14 @@ def _slope_and_sums(dy: Any, kept: tuple, db: Any, write: bool, code: int, alpha
     """dz, and its sums over the samples, written to db or added to it."""
     M = dy.shape[-1]
     N = dy.size // M
-    y, t = dy if code == _IDENTITY else kept[0], kept[1] if code == _GELU else None
+    y = dy if code == _IDENTITY else kept[0]
     dz = dy if code == _IDENTITY else cupy.empty_like(dy)
     # so many runs of rows that every multiprocessor has work, but none shorter than 64
     across = -(-M // 32)
     runs = max(1, min(-(-N // 64), most_blocks(dy.device.id) // across))
     part = cupy.empty((runs, M), dtype="float64")
     of_run = max(1, -(-N // runs))
-    arguments = (N, M, dy, y, t, None if code == _IDENTITY else dz, of_run, part, code, alpha)
+    arguments = (N, M, dy, y, None if code == _IDENTITY else dz, of_run, part, code, alpha)
     launch("slope_and_sums", dy, (across, runs), *arguments)
     launch("add_parts", dy, blocks_for(M), runs, M, part, db, int(write))
     return dz

@@ -20,7 +20,7 @@ def fused_activations(codes: Mapping[str, int]) -> dict[Primitive, tuple[int, fl
     """An activation's forward -> (its code, its parameter if it has one, what makes a cache of y).
 
     A dense layer calls the activation by its name alone, so the parameter has its default. gelu's
-    cache is made of more than y: None.
+    cache is not made of y: None.
     """
     parameters = {"leaky_relu": f.NEGATIVE_SLOPE, "elu": f.ALPHA}
     return {
@@ -47,13 +47,14 @@ def register_activations(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
 ) -> None:
-    """Register twins of the activations whose slope can be had from their output alone.
+    """Register twins of the activations.
 
-    ``forward(x, code, alpha)`` gives y, ``backward(dy, y, code, alpha)`` dx; or None for arrays
-    that are not served. ``alpha`` is the parameter of an activation that has one.
+    ``forward(x, code, alpha)`` gives y, ``backward(dy, y, code, alpha)`` dx (gelu's takes x for y);
+    or None for arrays that are not served. ``alpha`` is the parameter of an activation that has
+    one.
     """
     for definition, (code, alpha, cache_of) in fused_activations(codes).items():
-        if code in (codes["identity"], codes["gelu"]):  # nothing to compute; more than y is kept
+        if code == codes["identity"]:  # nothing to compute
             continue
         has_alpha = alpha > 0
         register(_forward(definition, code, alpha, forward, cache_of, has_alpha))
@@ -71,7 +72,7 @@ def _forward(
         y = compute(x, code, value)
         if y is None:
             return NotImplemented
-        cache = cache_of(y)
+        cache = f.GeluCache(x) if cache_of is None else cache_of(y)
         return y, cache if value == alpha else cache._replace(**{cache._fields[1]: value})
 
     return twin

@@ -28,32 +28,15 @@ from minienc.shapes import Form
 # ------------------------------------------------------------------------------------- activations
 
 _CODES = _kernels.activation_codes
-_GELU = _CODES["gelu"]
 
 
-def _slope(dy, y, code, alpha):
-    return _kernels.activation_backward(dy, y, None, code, alpha)
-
-
-register_activations(register_fast, _CODES, _kernels.activation_forward, _slope)
+register_activations(
+    register_fast, _CODES, _kernels.activation_forward, _kernels.activation_backward
+)
 
 
 def _served(result):
     return NotImplemented if result is None else result
-
-
-@register_fast
-def gelu_forward(x):
-    result = _kernels.activation_forward(x, _GELU)
-    if result is None:
-        return NotImplemented
-    y, t = result
-    return y, f.GeluCache(x, t)
-
-
-@register_fast
-def gelu_backward(dy, cache: f.GeluCache):
-    return _served(_kernels.activation_backward(dy, cache[0], cache[1], _GELU))
 
 
 @register_fast
@@ -94,15 +77,19 @@ _BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [
 _CATEGORICAL = _kernels.loss_codes["categorical of p"], _kernels.loss_codes["categorical"]
 
 
-def _loss(function, y, target, operation, sample_weight, reduction):
+def _loss(function, y, target, operation, sample_weight, reduction, counted=None, smoothing=0.0):
     """(loss, factor, what is as large as y), as ``_kernels.reduced_loss`` has them; or None."""
     if sample_weight is None and (reduction == "mean" or reduction == "sum"):
-        return _kernels.reduced_loss(y, target, operation, reduction == "mean")
-    result = _kernels.loss_forward(y, target, operation)
+        mean, factors = reduction == "mean", None
+        if counted is not None:
+            counts = counted.astype(y.dtype)
+            factors = counts / max(counts.sum(), 1) if mean else counts
+        return _kernels.reduced_loss(y, target, operation, mean, factors, smoothing)
+    result = _kernels.loss_forward(y, target, operation, smoothing)
     if result is None:
         return None
     l, out = result  # noqa: E741
-    return *reduce_loss(function, l, sample_weight, reduction), out
+    return *reduce_loss(function, l, sample_weight, reduction, counted), out
 
 
 def _is_number(dloss, loss):
@@ -112,7 +99,7 @@ def _is_number(dloss, loss):
     return type(dloss) is float or type(dloss) is int
 
 
-def _backward(dloss, y, target, operation, factor, loss, cache):
+def _backward(dloss, y, target, operation, factor, loss, cache, smoothing=0.0):
     """dy, from the gradient that the forward made or, without one, from y and the target.
 
     A dloss that makes numbers much larger wants the latter: what is smaller than the least normal
@@ -124,8 +111,10 @@ def _backward(dloss, y, target, operation, factor, loss, cache):
     fits = _is_number(dloss, loss) or (
         type(dloss) is np.ndarray and loss == (dloss.shape, dloss.dtype)
     )
-    dy = _kernels.loss_backward(dloss * factor, y, target, operation) if fits else None
-    return NotImplemented if dy is None else dy  # the definition looks at such a dloss
+    if not fits:
+        return NotImplemented  # the definition looks at such a dloss
+    dy = _kernels.loss_backward(dloss * factor, y, target, operation, smoothing)
+    return NotImplemented if dy is None else dy
 
 
 @register_fast
@@ -200,26 +189,31 @@ def sparse_categorical_crossentropy_forward(
     ignore_class=None,
     label_smoothing=0.0,
 ):
-    if ignore_class is not None or label_smoothing:
+    s, counted = label_smoothing, None
+    if type(s) is not float or not 0 <= s < 1 or (s and not from_logits):
         return NotImplemented
+    if ignore_class is not None:
+        if _as_labels(labels) is None or type(y) is not np.ndarray or y.dtype.kind != "f":
+            return NotImplemented
+        counted = labels != ignore_class
+        labels = labels * counted
     name, operation = "sparse_categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
-    result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction)
+    result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction, counted, s)
     if result is None:
         return NotImplemented
     loss, factor, dy = result
     form = Form(loss.shape, loss.dtype)
-    return _with_gradient(
-        loss, _SparseCategoricalCache(y, labels, factor, form, from_logits, 0.0), dy
-    )
+    cache = _SparseCategoricalCache(y, labels, factor, form, from_logits, s)
+    return _with_gradient(loss, cache, dy)
 
 
 @register_fast
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
-    y, labels, factor, loss, from_logits, label_smoothing = cache
-    if label_smoothing:
+    y, labels, factor, loss, from_logits, smoothing = cache
+    if smoothing and not from_logits:
         return NotImplemented
     operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
-    return _backward(dloss, y, labels, operation, factor, loss, cache)
+    return _backward(dloss, y, labels, operation, factor, loss, cache, smoothing)
 
 
 # ------------------------------------------------------------------------------------------- steps

@@ -268,7 +268,6 @@ _GELU_CUBIC = 0.044715
 
 class GeluCache(NamedTuple):
     x: Array  # (...)  gelu falls and rises again: y does not tell x
-    t: Array  # (...)  tanh(u)
 
 
 @primitive
@@ -284,17 +283,20 @@ def gelu_forward(x):
     u = _SQRT_2_OVER_PI * (x + _GELU_CUBIC * x * x * x)  # (1)
     t = xp.tanh(u)  # (2)
     y = 0.5 * x * (1 + t)  # (3)
-    return y, GeluCache(x, t)
+    return y, GeluCache(x)
 
 
 @primitive
 def gelu_backward(dy, cache: GeluCache):
     """dx = dy [ (1 + t)/2 + x/2 (1 - t^2) u' ] with u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2).
 
-    The product rule on (3), then the chain x -> u -> t.
+    The product rule on (3), then the chain x -> u -> t. t is computed again: that takes less time
+    than an array of it, written to memory and read from there.
     """
     check_shapes("gelu_backward", "y: ..., dy: ...", cache.x, dy)
-    x, t = cache
+    x = cache.x
+    xp = get_array_module(x)
+    t = xp.tanh(_SQRT_2_OVER_PI * (x + _GELU_CUBIC * x * x * x))
     dt = 0.5 * x * dy  # (3) was y = x/2 (1 + t)
     du = dt * (1 - t * t)  # (2) was t = tanh(u)
     slope = _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x)  # (1) was u = sqrt(2/pi) (x + ...)
