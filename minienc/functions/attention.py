@@ -101,8 +101,8 @@ def attention_backward(dy, cache: AttentionCache):
     dv = _turned(p) @ dy  # (4) was y = p v
     dp = dy @ _turned(v)  # (4)
     ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True))  # (2, 3) was p = e / sum e, e = exp(s)
-    ds = ds / math.sqrt(q.shape[-1])
-    dq, dk = ds @ k, _turned(ds) @ q  # (1) was s = q k' / sqrt(D)
+    scaled = ds / math.sqrt(q.shape[-1])
+    dq, dk = scaled @ k, _turned(scaled) @ q  # (1) was s = q k' / sqrt(D)
     return dq, dk, dv
 
 

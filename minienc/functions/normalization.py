@@ -117,8 +117,8 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
     if of_batch:  # (1) to (5) was x_hat = (x - mean) scale
-        mean, slope = mean_of_rows(dx_hat), mean_of_rows(dx_hat * x_hat)
-        dx = scale * (dx_hat - mean - x_hat * slope)
+        level, slope = mean_of_rows(dx_hat), mean_of_rows(dx_hat * x_hat)
+        dx = scale * (dx_hat - level - x_hat * slope)
     else:
         dx = scale * dx_hat  # (2, 5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta
@@ -194,9 +194,9 @@ def layer_normalization_backward(dy, cache: LayerNormalizationCache):
     check_shapes("layer_normalization_backward", "y: ..., dy: ...", x_hat, dy)
     dgamma, dbeta = _affine_gradients(dy, x_hat, gamma, has_beta)  # (6)
     dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
-    mean = dx_hat.mean(axis=-1, keepdims=True)
+    level = dx_hat.mean(axis=-1, keepdims=True)
     slope = (dx_hat * x_hat).mean(axis=-1, keepdims=True)
-    dx = scale * (dx_hat - mean - x_hat * slope)  # (1) to (5) was x_hat = (x - mean) scale
+    dx = scale * (dx_hat - level - x_hat * slope)  # (1) to (5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta
 
 

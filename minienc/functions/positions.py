@@ -146,6 +146,6 @@ def rotary_backward(dy, cache: RotaryCache):
     c, s = cache
     check_shapes("rotary_backward", "c: T H, dy: ... T D", c, dy)
     xp, half = get_array_module(dy), c.shape[-1]
-    a, b = dy[..., :half], dy[..., half:]
-    dx = xp.concatenate([a * c + b * s, b * c - a * s], axis=-1)  # (1) was y = x, turned
+    u, v = dy[..., :half], dy[..., half:]
+    dx = xp.concatenate([u * c + v * s, v * c - u * s], axis=-1)  # (1) was y = x, turned
     return dx
