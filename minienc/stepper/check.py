@@ -38,13 +38,14 @@ class Claim:
     of: str  # "z", which the forward has
     visit: int  # of the backward
     value: int  # what it says, on the tape
-    source: int  # what it is the derivative by, or the same as, on the tape
+    sources: list[int]  # what may be called so in the forward, on the tape
     is_gradient: bool
     verdict: str = INCONCLUSIVE
     index: tuple[int, ...] = ()  # of the worst element
     yours: float = 0.0
     numeric: float = 0.0
     uncertainty: float = 0.0
+    shape: tuple = ()  # what it has and what is expected, where these differ
     because: int | None = None  # the visit of the wrong line that it was computed from
 
 
@@ -75,6 +76,8 @@ class Checked:
             if c.because is not None:
                 label = comment_of(self._text(c.because)).split(" was")[0] or "an earlier line"
                 why = f", because of {label}"
+            elif c.shape:
+                why = f": {c.name} is {c.shape[0]}, expected {c.shape[1]}"
             elif c.verdict == FAIL:
                 why = f": {c.name}[{', '.join(map(str, c.index))}] is {c.yours:.6g}, expected "
                 why += f"{c.numeric:.6g}"
@@ -117,10 +120,12 @@ def check_lines(
     n = len(tape.operations)
     v = drawn(bare(y), np.random.default_rng(seed))
     back = replay(backward, (tape.watch(v), cache), {}, tape, wanted)
-    claims = list(_claims(forward, ahead, back, tuple(constants)))
+    said: dict[str, list[Claim]] = {}
+    for claim in _claims(forward, ahead, back, tuple(constants)):
+        said.setdefault(claim.name, []).append(claim)
     trial = _Trial(ahead, list(refs_in(ahead.returned[0])), v if type(v) is tuple else (v,), n)
-    for claim in claims:
-        trial.judge(claim)
+    claims = [claim for of_name in said.values() for claim in trial.judge(of_name)]
+    claims.sort(key=lambda claim: claim.visit)
     _blame(claims, tape)
     return Checked(ahead, back, claims)
 
@@ -153,29 +158,17 @@ def _claims(
     for number, visit in enumerate(back.visits):
         if visit.frame == 0:
             for name, ref in visit.bound.items():
-                if isinstance(ref, Ref):
+                if isinstance(ref, Ref) and values[ref.value].dtype.kind == "f":
                     said.setdefault(name, []).append((number, ref.value))
     _add_returned(forward, ahead, back, constants, said)
     found = []
     for name, places in said.items():
-        for is_gradient, of in ((True, name[1:]), (False, name)):
-            if (is_gradient and not name.startswith("d")) or of not in known:
-                continue
-            if name in known and is_gradient:
-                continue  # a forward that calls something "dy" itself
-            fitting = [p for p in places if values[p[1]].dtype.kind == "f"]
-            pairs = [
-                (visit, value, source)
-                for visit, value in fitting
-                for source in known[of]
-                if values[value].shape == values[source].shape
-            ]
-            if not pairs or len({source for _, _, source in pairs}) > 1:
-                continue
-            visit, value, source = pairs[-1]
-            if value != source:
-                found.append(Claim(name, of, visit, value, source, is_gradient))
-    yield from sorted(found, key=lambda claim: claim.visit)
+        if name in known:  # the same numbers again
+            found += [Claim(name, name, *p, known[name], False) for p in places[-1:]]
+        elif name.startswith("d") and name[1:] in known:
+            found += [Claim(name, name[1:], *p, known[name[1:]], True) for p in places]
+    same = [c for c in found if not c.is_gradient and c.value in c.sources]
+    yield from sorted((c for c in found if c not in same), key=lambda claim: claim.visit)
 
 
 def _named(replay: Replay) -> dict[str, list[int]]:
@@ -209,7 +202,7 @@ def _add_returned(
         and ahead.tape.values[ref.value].dtype.kind == "f"
         and name not in constants
     ]
-    returned = back.returned if isinstance(back.returned, tuple) else (back.returned,)
+    returned = back.returned if type(back.returned) is tuple else (back.returned,)
     returned = tuple(part for part in returned if part is not None)
     visit = max((i for i, v in enumerate(back.visits) if v.frame == 0), default=-1)
     if visit < 0 or len(returned) != len(arguments):
@@ -241,20 +234,54 @@ class _Trial:
         self.v = tuple(np.asarray(part, float) for part in v)
         self.values = ahead.tape.values
         self.y = tuple(self.values[value].astype(float) for value in outputs)
+        self.measured: dict[int, dict] = {}  # by the value that moves
 
-    def judge(self, claim: Claim) -> None:
-        """Hold a claim against what is true."""
-        said, source = self.values[claim.value], self.values[claim.source]
+    def judge(self, claims: list[Claim]) -> Iterator[Claim]:
+        """Judge what is said of one variable, and yield what can be said of it.
+
+        Where a name is bound several times, by a loop or by a sum in the making, it need not be
+        the gradient each time: one time is enough, and if it never is, the last one is wrong.
+        """
+        passed = [claim for claim in claims if self._holds(claim)]
+        if passed:
+            yield from passed
+        elif claims[-1].verdict == FAIL:
+            yield claims[-1]
+        else:
+            yield from claims
+
+    def _holds(self, claim: Claim) -> bool:
+        """Whether the value is what it is called, of any that the forward calls so."""
+        said = self.values[claim.value]
+        is_argument = claim.of in self.ahead.frames[0].arguments
+        fits = tuple.__eq__ if is_argument else _fits
+        sources = [s for s in claim.sources if fits(said.shape, self.values[s].shape)]
+        if not sources and claim.is_gradient and is_argument:
+            claim.verdict = FAIL
+            claim.shape = said.shape, self.values[claim.sources[0]].shape
+        for source in sources:
+            self._compare(claim, np.broadcast_to(said, self.values[source].shape), source)
+            if claim.verdict == PASS:
+                return True
+        return False
+
+    def _compare(self, claim: Claim, said: np.ndarray, source: int) -> None:
         if not claim.is_gradient:
-            same = np.allclose(said, source, rtol=1e-9, atol=1e-12, equal_nan=True)
+            right = self.values[source]
+            same = np.allclose(said, right, rtol=1e-9, atol=1e-12, equal_nan=True)
             claim.verdict = PASS if same else FAIL
             if not same:
-                _note(claim, said, source)
+                _note(claim, said, right)
             return
-        floor = 1e-7 * float(np.abs(said).max(initial=0))  # what others of the array have rounded
+        sizes = np.abs(said[np.isfinite(said)])
+        floor = 1e-7 * float(sizes.max(initial=0))  # what others of the array have rounded
         words, worst = set(), 0.0
-        for index in _chosen(said.shape, claim.value):
-            yours, d, word = self.measure(claim, index, float(said[index]))
+        for index, (line, h, d) in self.gradient(source).items():
+            yours = float(said[index])
+            with np.errstate(all="ignore"):
+                word = judge(yours, d, lambda line=line, h=h: find_kink(line, h))  # type: ignore[misc]
+            if not np.isfinite(yours) and np.isfinite(d.value):
+                word = Word.WRONG
             off = abs(yours - d.value)
             if word is Word.WRONG and off <= floor:
                 word = Word.RIGHT
@@ -268,27 +295,34 @@ class _Trial:
         elif Word.RIGHT in words:
             claim.verdict = PASS
 
-    def measure(
-        self, claim: Claim, index: tuple[int, ...], yours: float
-    ) -> tuple[float, Derivative, Word]:
-        """The derivative by one element, and what that says of the backward's."""
-        source = self.values[claim.source]
-        held = {v: self.values[v] for v in self.beside(claim.source)}
-        program = self.ahead.tape.behind([claim.source, *held], self.n)
+    def gradient(self, source: int) -> dict[tuple[int, ...], tuple[Line, float, Derivative]]:
+        """The derivatives by elements of a value; measured once."""
+        if source not in self.measured:
+            value = self.values[source]
+            held = {v: self.values[v] for v in self.beside(source)}
+            program = self.ahead.tape.behind([source, *held], self.n)
+            self.measured[source] = {
+                index: self._along(source, index, held, program)
+                for index in _chosen(value.shape, source)
+            }
+        return self.measured[source]
+
+    def _along(
+        self, source: int, index: tuple[int, ...], held: dict, program: list
+    ) -> tuple[Line, float, Derivative]:
+        value = self.values[source]
 
         def at(t: float) -> tuple[np.ndarray, ...]:
-            moved = source.copy()
+            moved = value.copy()
             moved[index] += t
-            now = self.ahead.tape.again({**held, claim.source: moved}, program)
+            now = self.ahead.tape.again({**held, source: moved}, program)
             found = (now.get(v, y) for v, y in zip(self.outputs, self.y, strict=True))
             return tuple(np.asarray(y, float) for y in found)
 
         line = Line(at, self.v, self.y, 8 * EPS)
-        scale = float(np.abs(source).mean()) if source.size else 0.0
-        h = first_step(float(source[index]), scale, EPS)
+        h = first_step(float(value[index]), float(np.abs(value).mean()), EPS)
         with np.errstate(all="ignore"):
-            d = derivative(line, h)
-            return yours, d, judge(yours, d, lambda: find_kink(line, h))
+            return line, h, derivative(line, h)
 
     def beside(self, source: int) -> set[int]:
         """What the same statement made: of (h, c) = cell(x), h is held while c moves."""
@@ -298,6 +332,13 @@ class _Trial:
             if visit.frame == 0 and source in made:
                 found |= made
         return found - {source}
+
+
+def _fits(shape: tuple[int, ...], of: tuple[int, ...]) -> bool:
+    """Whether a gradient of this shape stands for one of that: one number may be that of all."""
+    if len(shape) not in (0, len(of)):
+        return False
+    return all(n in (1, m) for n, m in zip(shape, of, strict=False))
 
 
 def _chosen(shape: tuple[int, ...], seed: int) -> list[tuple[int, ...]]:
