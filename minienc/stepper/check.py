@@ -97,6 +97,7 @@ def check_lines(
     constants: Sequence[str] = (),
     wanted: Callable[[str], bool] | None = None,
     seed: int = 0,
+    dy: Any = None,
 ) -> Checked:
     """Replay a pair in float64 and judge each line of the backward.
 
@@ -112,13 +113,13 @@ def check_lines(
     wanted : function of a path, optional
         Whose lines are watched; those of ``functions/`` otherwise.
     seed : int
-        Of dy, which is drawn.
+        Of dy, which is drawn unless it is given.
     """
     tape = Tape()
     ahead = replay(forward, widened(args), widened(kwargs or {}), tape, wanted)
     y, cache = ahead.watched
     n = len(tape.operations)
-    v = drawn(bare(y), np.random.default_rng(seed))
+    v = drawn(bare(y), np.random.default_rng(seed)) if dy is None else as_cotangent(dy, bare(y))
     back = replay(backward, (tape.watch(v), cache), {}, tape, wanted)
     said: dict[str, list[Claim]] = {}
     for claim in _claims(forward, ahead, back, tuple(constants)):
@@ -135,6 +136,14 @@ def widened(x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic)):
         return x.astype(np.float64) if x.dtype.kind == "f" else x
     return mapped(widened, x)
+
+
+def as_cotangent(dy: Any, y: Any) -> Any:
+    """dy in float64, of y's form: a number stands for an array without axes."""
+    if isinstance(y, (np.ndarray, np.generic)):
+        v = np.asarray(dy, np.float64)
+        return v if v.shape else np.float64(v)
+    return tuple(map(as_cotangent, dy, y))
 
 
 def drawn(y: Any, rng: np.random.Generator) -> Any:
@@ -378,4 +387,3 @@ def check_primitive(forward: Primitive, args: tuple, kwargs: dict[str, Any]) -> 
     """``check_lines`` of a primitive and its backward."""
     with definitions_only():
         return check_lines(forward, forward.backward, args, kwargs, forward.constants)
-

@@ -58,6 +58,7 @@ class Tape:
         self.operations: list[Operation] = []
         self.visit = -1  # the line that is being run; a tracer says
         self._of_values: dict[int, Watched] = {}  # id of an ndarray that was watched -> itself
+        self._held: list[Any] = []  # what those are the ids of
         self._tokens: list[Token] = []
 
     def __enter__(self) -> Tape:
@@ -73,10 +74,14 @@ class Tape:
         if isinstance(x, (np.ndarray, np.generic)):
             if id(x) not in self._of_values:
                 one = self._new(x.copy() if isinstance(x, np.ndarray) else x)
-                self._of_values[id(x)] = one
-                one.given = x  # held, so that no other array has its id
+                self.take_for(x, one)
             return self._of_values[id(x)]
         return mapped(self.watch, x)
+
+    def take_for(self, x: Any, one: Watched) -> None:
+        """From now on an array is this value: it holds the same numbers."""
+        self._of_values[id(x)] = one
+        self._held.append(x)
 
     def constant(self, value: Any) -> Watched:
         """An array that was made of no other."""
@@ -203,7 +208,6 @@ class Watched:
 
     def __init__(self, tape: Tape, numbers: Any, index: int) -> None:
         self.tape, self._numbers, self._index = tape, numbers, index
-        self.given: Any = None
         self.parent: Watched | None = None
         self.seen = -1  # the parent's value when this one was made
         self.view: Any = None

@@ -1,0 +1,321 @@
+"""A training step, recorded: the calls of the run, and the lines of each.
+
+The run itself says which functions were called, in which layer, on which arrays (``recording``, in
+``minienc/primitive.py``); each call's definition is then replayed on those arrays, line by line
+(``lines.py``), all on one tape, so that the x of a layer is the very value that was the y of the one
+before. The run is made of definitions alone, and so the replay's numbers are the run's to the bit;
+``differing`` counts where they are not.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import rows_of
+from minienc.primitive import Call, Primitive, definitions_only, recording
+from minienc.stepper.check import Claim, check_lines
+from minienc.stepper.lines import Frame, Tracer, Visit
+from minienc.stepper.tape import Tape, bare, mapped, referred
+from minienc.training.batches import Batches
+from minienc.training.step import Learner
+
+FORWARD, LOSS, BACKWARD, UPDATE = "FLBU"
+
+
+@dataclass
+class Heard:
+    """A call of the run, with its arrays as they were."""
+
+    primitive: Primitive
+    args: tuple
+    kwargs: dict[str, Any]
+    path: str
+    time: int | None
+    result: Any = None
+    overwritten: dict[str, Any] = field(default_factory=dict)  # by the step of an optimiser: after
+
+
+@dataclass
+class Step:
+    """A call of the record."""
+
+    phase: str  # "F", "L", "B" or "U"
+    primitive: str
+    path: str
+    time: int | None
+    arguments: dict[str, Any]  # by name: a Ref, or a structure with Refs, or plain things
+    returned: Any
+    frames: tuple[int, int]  # which of the record's frames are its own
+    visits: tuple[int, int]
+    after: dict[str, Any] = field(default_factory=dict)  # of what it overwrites
+
+
+@dataclass
+class Verdict:
+    """What was found of a line of a backward; ``visit`` is the record's."""
+
+    visit: int
+    claim: Claim
+    because: int | None
+
+
+@dataclass
+class Record:
+    """A step, to be walked through."""
+
+    title: str
+    tape: Tape
+    steps: list[Step]
+    frames: list[Frame]
+    visits: list[Visit]
+    verdicts: list[Verdict]
+    differing: int  # numbers that the replay has otherwise than the run
+    numbers: int  # that were compared
+    graph: list[dict[str, Any]] = field(default_factory=list)  # layers: path, kind, inputs, shape
+    parameters: list[dict[str, Any]] = field(default_factory=list)  # in the flat vector
+    loss: dict[str, float] = field(default_factory=dict)  # before, after, predicted
+    about: dict[str, Any] = field(default_factory=dict)  # dtype, seed, command
+
+
+class Listener:
+    """Hears a run, and keeps the outermost calls with copies of their arrays."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self._depth = 0
+        self._copies: dict[tuple, np.ndarray] = {}
+        self._held: list[Any] = []  # so that nothing of the run lies where something else lay
+
+    def __call__(self, call: Call) -> None:
+        if call.event == "enter":
+            if self._depth == 0:
+                args, kwargs = self.copied(call.args), self.copied(call.kwargs)
+                place = call.place
+                self.heard.append(Heard(call.primitive, args, kwargs, place.path, place.time))
+            self._depth += 1
+            return
+        self._depth -= 1
+        if self._depth == 0:
+            one = self.heard[-1]
+            one.result = self.copied(call.result)
+            bound = inspect.signature(call.primitive.definition).bind(*call.args, **call.kwargs)
+            one.overwritten = {
+                name: self.copied(bound.arguments[name])
+                for name in call.primitive.overwrites
+                if bound.arguments.get(name) is not None
+            }
+
+    def copied(self, x: Any) -> Any:
+        """Arrays as they are now; the same array with the same numbers is copied once."""
+        if isinstance(x, np.ndarray):
+            place = x.__array_interface__["data"][0], x.shape, x.strides, x.dtype.str
+            key = (*place, hash(x.tobytes()))
+            if key not in self._copies:
+                self._copies[key] = x.copy()
+                self._held.append(x)
+            return self._copies[key]
+        return x if isinstance(x, np.random.Generator) else mapped(self.copied, x)
+
+
+def listen(run: Callable[[], Any]) -> list[Heard]:
+    """The outermost calls that a run makes, as their definitions compute them."""
+    listener = Listener()
+    with definitions_only(), recording(listener):
+        run()
+    return listener.heard
+
+
+def phase_of(primitive: Primitive) -> str:
+    """F, L, B or U, by the primitive's name and room."""
+    name, room = primitive.__name__, primitive.__module__
+    if name.endswith("_backward"):
+        return BACKWARD
+    if name.endswith("_forward"):
+        return LOSS if room.endswith((".losses", ".penalties")) else FORWARD
+    return UPDATE
+
+
+# ---------------------------------------------------------------------------------------- the replay
+
+
+class Recorder:
+    """Replays calls on one tape, one after the other."""
+
+    def __init__(self, wanted: Callable[[str], bool] | None = None) -> None:
+        self.tape = Tape()
+        self.tracer = Tracer(self.tape, wanted)
+        self.steps: list[Step] = []
+        self.verdicts: list[Verdict] = []
+        self.differing = self.numbers = 0
+        self._forwards: list[tuple[Heard, Any]] = []  # with the cache of each
+
+    def replay(self, call: Heard, phase: str = "") -> Step:
+        """Run a call's definition again, on the same numbers."""
+        primitive = call.primitive
+        phase = phase or phase_of(primitive)
+        if phase in (FORWARD, LOSS):
+            self._forwards.append((call, call.result[1]))
+        args, kwargs = self.tape.watch(call.args), self.tape.watch(call.kwargs)
+        start = len(self.tracer.frames), len(self.tracer.visits)
+        bound = inspect.signature(primitive.definition).bind(*args, **kwargs).arguments
+        arguments = {name: referred(value) for name, value in bound.items()}
+        with self.tape, definitions_only(), self.tracer:
+            result = primitive.definition(*args, **kwargs)
+        returned = referred(result)
+        self._unify(call.result, result)
+        after = {name: self._unify(a, bound[name]) for name, a in call.overwritten.items()}
+        ends = len(self.tracer.frames), len(self.tracer.visits)
+        step = Step(
+            phase,
+            primitive.__name__,
+            call.path,
+            call.time,
+            arguments,
+            returned,
+            (start[0], ends[0]),
+            (start[1], ends[1]),
+            after,
+        )
+        self.steps.append(step)
+        return step
+
+    def _unify(self, ran: Any, replayed: Any) -> Any:
+        """What comes later and is the run's array is the replay's value; count what differs."""
+        if isinstance(ran, (np.ndarray, np.generic)):
+            numbers = np.asarray(bare(replayed))
+            self.numbers += numbers.size
+            same = np.asarray(ran).tobytes() == numbers.tobytes()
+            if same:
+                self.tape.take_for(ran, replayed)
+            else:
+                self.differing += int((np.asarray(ran) != numbers).sum())
+        elif isinstance(ran, (tuple, list)):
+            for a, b in zip(ran, replayed, strict=True):
+                self._unify(a, b)
+        return referred(replayed)
+
+    def judge(self, step: Step, call: Heard) -> None:
+        """Find the verdict of each line of a backward, by the forward whose cache it was given."""
+        cache = call.args[1]
+        forward = next((f for f, c in reversed(self._forwards) if _same(c, cache)), None)
+        if forward is None or _draws(forward):
+            return
+        checked = check_lines(
+            forward.primitive.definition,
+            call.primitive.definition,
+            forward.args,
+            forward.kwargs,
+            forward.primitive.constants,
+            self.tracer.wanted,
+            dy=call.args[0],
+        )
+        first = step.visits[0]
+        for claim in checked.claims:
+            because = None if claim.because is None else first + claim.because
+            self.verdicts.append(Verdict(first + claim.visit, claim, because))
+
+
+def _draws(call: Heard) -> bool:
+    """Whether a call draws numbers, which would be others the next time."""
+    return any(isinstance(a, np.random.Generator) for a in (*call.args, *call.kwargs.values()))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two copies of caches are of the same arrays."""
+    if isinstance(a, tuple) and type(a) is type(b) and len(a) == len(b):
+        return all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a is b
+    return type(a) is type(b)
+
+
+def record(
+    heard: list[Heard],
+    title: str = "",
+    wanted: Callable[[str], bool] | None = None,
+    verdicts: bool = True,
+) -> Record:
+    """Replay the calls of a run.
+
+    Parameters
+    ----------
+    heard : list of Heard
+        As ``listen`` gives them.
+    title : str
+    wanted : function of a path, optional
+        Whose lines are shown; those of ``functions/`` otherwise.
+    verdicts : bool
+        Whether each line of a backward is checked.
+    """
+    recorder = Recorder(wanted)
+    for call in heard:
+        step = recorder.replay(call)
+        if verdicts and step.phase == BACKWARD:
+            recorder.judge(step, call)
+    return Record(
+        title,
+        recorder.tape,
+        recorder.steps,
+        recorder.tracer.frames,
+        recorder.tracer.visits,
+        recorder.verdicts,
+        recorder.differing,
+        recorder.numbers,
+    )
+
+
+# --------------------------------------------------------------------------------- a model's batch
+
+
+def record_batch(model: Any, x: Any, y: Any = None, title: str = "", seed: int = 0) -> Record:
+    """Record one step of a compiled model on a batch, which is taken and then taken back.
+
+    Parameters
+    ----------
+    model : Model
+        Compiled.
+    x, y : arrays, or tuples of them
+        One batch; y is x where it is left out.
+    title : str
+    seed : int
+        Of what is drawn, such as dropout.
+    """
+    data = Batches(model, x, x if y is None else y)
+    batch = rows_of(data.arrays, data.dtypes, np.arange(data.n))
+    learner = Learner(model, model.objective, model.optimizer)
+    before, losses = copy.deepcopy(learner.state()), []
+    try:
+        heard = listen(lambda: losses.append(learner.step(batch, np.random.default_rng(seed))))
+        made = record(heard, title)
+        with definitions_only():
+            numbers, _ = learner.objective.forward(batch, np.random.default_rng(seed))
+    finally:
+        learner.load_state("", before)
+    made.loss = {"before": float(losses[0]["loss"]), "after": float(numbers[0])}
+    made.graph = list(graph_of(model.objective))
+    made.parameters = list(layout_of(model))
+    return made
+
+
+def graph_of(graph: Any) -> Iterator[dict[str, Any]]:
+    """The layers in the order in which they run; ``inputs`` are numbers of earlier ones, -1 - i for
+    the batch's i-th array."""
+    made_by = {slot: -1 - i for i, slot in enumerate(graph.input_slots)}
+    for number, step in enumerate(graph.steps):
+        made_by |= dict.fromkeys(step.outputs, number)
+        inputs = [made_by[slot] for slot in step.inputs if slot in made_by]
+        yield {"path": step.path, "kind": type(step.layer).__name__, "inputs": inputs}
+
+
+def layout_of(network: Any) -> Iterator[dict[str, Any]]:
+    """Where each parameter lies in the flat vector."""
+    offset = 0
+    for name, view in network.parameters.items():
+        yield {"name": name, "offset": offset, "shape": list(view.shape)}
+        offset += view.size
