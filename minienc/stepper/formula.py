@@ -193,7 +193,7 @@ def _call(node: ast.Call) -> str:
     if isinstance(function, ast.Attribute):
         name = function.attr
         is_module = isinstance(function.value, ast.Name) and function.value.id in ("xp", "np")
-        is_module |= isinstance(function.value, ast.Call)  # get_array_module(x).exp
+        is_module |= ast.unparse(function.value).startswith("get_array_module(")
         if name == "backward" and not is_module:
             raise CannotSayError("another primitive's backward")
         if not is_module:
