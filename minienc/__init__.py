@@ -17,6 +17,7 @@ _HOME = {  # public name -> where it is defined; loaded when it is asked for
     "kernel_info": "minienc.kernel",
     "set_num_threads": "minienc.kernel",
     "set_tf32": "minienc.gpu",
+    "step": "minienc.stepper.step_through",
 }
 
 __all__ = ["__version__", *_HOME]

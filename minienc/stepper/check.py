@@ -26,7 +26,7 @@ from minienc.verify.judge import judge
 from minienc.verify.line import Line
 from minienc.verify.noise import EPS
 
-MOST = 64  # elements that are looked at one by one; of larger arrays, so many chosen ones
+MOST = 32  # elements that are looked at one by one; of larger arrays, so many chosen ones
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
@@ -188,8 +188,8 @@ def _named(replay: Replay) -> dict[str, list[int]]:
     for names_here in bound:
         for name, ref in names_here.items():
             if isinstance(ref, Ref) and replay.tape.values[ref.value].dtype.kind == "f":
-                if ref.value not in names.setdefault(name, []):
-                    names[name].append(ref.value)
+                values = names.setdefault(name, [])
+                values += [ref.value] if ref.value not in values else []
     return names
 
 
@@ -303,6 +303,7 @@ class _Trial:
             claim.verdict = FAIL
         elif Word.RIGHT in words:
             claim.verdict = PASS
+            claim.index, claim.yours, claim.numeric, claim.uncertainty = (), 0.0, 0.0, 0.0
 
     def gradient(self, source: int) -> dict[tuple[int, ...], tuple[Line, float, Derivative]]:
         """The derivatives by elements of a value; measured once."""

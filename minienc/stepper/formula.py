@@ -1,7 +1,7 @@
 """A line of Python as a formula: its syntax tree, in native MathML.
 
-The formula cannot grow stale, for the line is all that it is made of. What it cannot say is shown as
-code: ``formula_of`` returns "" then.
+The formula cannot grow stale, for the line is all that it is made of. What it cannot say is shown
+as code: ``formula_of`` returns "" then.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import ast
 from collections.abc import Callable
 from html import escape
 
-SYMBOLS = dict(
-    zip(
-        "alpha beta gamma delta epsilon eta theta kappa mu nu rho sigma tau phi chi psi omega".split(),
-        "αβγδεηθκμνρστφχψω",
-        strict=True,
-    )
-)
+SYMBOLS = {
+    **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η"},
+    **{"theta": "θ", "kappa": "κ", "mu": "μ", "nu": "ν", "rho": "ρ", "sigma": "σ", "tau": "τ"},
+    **{"phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω"},
+}
 
 
 class CannotSayError(Exception):
@@ -154,8 +152,10 @@ def _compare(node: ast.Compare) -> str:
 def _attribute(node: ast.Attribute) -> str:
     if node.attr == "T":
         return f"<msup>{_inside(node.value, 5)}<mo>′</mo></msup>"
-    if isinstance(node.value, ast.Name):
-        return _name(node.attr) if node.value.id == "cache" else f"<mi>{escape(node.attr)}</mi>"
+    if isinstance(node.value, ast.Name) and node.value.id == "cache":
+        return _name(node.attr)
+    if isinstance(node.value, (ast.Name, ast.Attribute)):
+        return f"<mtext>{escape(ast.unparse(node))}</mtext>"
     raise CannotSayError(node.attr)
 
 
@@ -194,18 +194,23 @@ def _call(node: ast.Call) -> str:
         name = function.attr
         is_module = isinstance(function.value, ast.Name) and function.value.id in ("xp", "np")
         is_module |= ast.unparse(function.value).startswith("get_array_module(")
-        if name == "backward" and not is_module:
-            raise CannotSayError("another primitive's backward")
+        if name == "backward":  # get_activation(activation).backward(dy, f)
+            return f"<mrow><msup><mi>f</mi><mo>′</mo></msup>{_of(arguments[0])}</mrow>"
         if not is_module:
             arguments = [function.value, *arguments]
     elif isinstance(function, ast.Name):
         name = function.id
     else:
         raise CannotSayError("a call of a call")
+    arguments = [a for a in arguments if not _is_text(a)]  # the names in messages
     written = _WRITTEN.get(name)
     if written is not None:
         return written(arguments, node.keywords)
     return _called(name, arguments)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _called(name: str, arguments: list[ast.expr]) -> str:
@@ -266,4 +271,5 @@ _OF: dict[type, Callable] = {
     ast.List: _several,
     ast.IfExp: _if,
     ast.Call: _call,
+    ast.Starred: lambda node: _of(node.value),
 }

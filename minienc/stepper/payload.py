@@ -14,14 +14,16 @@
      "gradient"}], "loss": {...}, "differing": n, "numbers": n}
 
 Within arguments, ``{"v": 3}`` is value 3, ``{"s": [0, 5, null]}`` a slice, ``{"d": "float32"}`` a
-dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, a list a tuple or
-a list, ``{"x": "text"}`` what else there may be; a float that JSON has not is ``{"y": "nan"}``.
+dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, a list a
+tuple or a list, ``{"x": "text"}`` what else there may be; a float that JSON has
+not is ``{"y": "nan"}``.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import linecache
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -128,8 +130,6 @@ def shown_path(file: str) -> str:
 
 def source_lines(file: str, first: int) -> list[str]:
     """The lines of the function that begins there."""
-    import linecache
-
     lines = linecache.getlines(file)[first - 1 :]
     return [line.rstrip("\n") for line in inspect.getblock(lines)]
 

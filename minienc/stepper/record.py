@@ -1,10 +1,10 @@
 """A training step, recorded: the calls of the run, and the lines of each.
 
-The run itself says which functions were called, in which layer, on which arrays (``recording``, in
-``minienc/primitive.py``); each call's definition is then replayed on those arrays, line by line
-(``lines.py``), all on one tape, so that the x of a layer is the very value that was the y of the one
-before. The run is made of definitions alone, and so the replay's numbers are the run's to the bit;
-``differing`` counts where they are not.
+The run itself says which functions were called, in which layer, on which arrays (``recording``,
+in ``minienc/primitive.py``); each call's definition is then replayed on those arrays, line by line
+(``lines.py``), all on one tape, so that the x of a layer is the very value that was the y of the
+one before. The run is made of definitions alone, and so the replay's numbers are the run's to the
+bit; ``differing`` counts where they are not.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def phase_of(primitive: Primitive) -> str:
     return UPDATE
 
 
-# ---------------------------------------------------------------------------------------- the replay
+# ------------------------------------------------------------------------------------- the replay
 
 
 class Recorder:
@@ -289,17 +289,39 @@ def record_batch(model: Any, x: Any, y: Any = None, title: str = "", seed: int =
     data = Batches(model, x, x if y is None else y)
     batch = rows_of(data.arrays, data.dtypes, np.arange(data.n))
     learner = Learner(model, model.objective, model.optimizer)
-    before, losses = copy.deepcopy(learner.state()), []
-    try:
-        heard = listen(lambda: losses.append(learner.step(batch, np.random.default_rng(seed))))
-        made = record(heard, title)
-        with definitions_only():
-            numbers, _ = learner.objective.forward(batch, np.random.default_rng(seed))
-    finally:
-        learner.load_state("", before)
-    made.loss = {"before": float(losses[0]["loss"]), "after": float(numbers[0])}
+    made = record_learners([learner], batch, title, seed)
     made.graph = list(graph_of(model.objective))
-    made.parameters = list(layout_of(model))
+    made.about["dtype"] = str(model.dtype)
+    return made
+
+
+def record_method(method: Any, X: Any, title: str = "", seed: int = 0) -> Record:
+    """Record a step of each learner of a fitted method, such as a GAN's critic and generator."""
+    X = np.asarray(X, method.dtype)
+    if not method.takes_shape:
+        X = X.reshape(len(X), -1)
+    title = title or f"{type(method).__name__}, {len(X)} samples"
+    return record_learners(list(method.learners_.values()), (X,), title, seed)
+
+
+def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int) -> Record:
+    """Record a step of each learner on one batch; what they learn is taken back."""
+    befores = [copy.deepcopy(learner.state()) for learner in learners]
+    rng, losses = np.random.default_rng(seed), []
+
+    def run() -> None:
+        losses.extend(learner.step(batch, rng) for learner in learners)
+
+    try:
+        made = record(listen(run), title)
+        with definitions_only():
+            numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))
+    finally:
+        for learner, before in zip(learners, befores, strict=True):
+            learner.load_state("", before)
+    made.loss = {"before": float(next(iter(losses[0].values()))), "after": float(numbers[0])}
+    made.parameters = [p for learner in learners for p in layout_of(learner.network)]
+    made.about |= {"seed": seed, "numpy": np.__version__}
     return made
 
 

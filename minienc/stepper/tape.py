@@ -109,8 +109,8 @@ class Tape:
         if isinstance(result, (list, tuple)):
             parts = []
             for i, part in enumerate(result):
-                one = _Part(compute, i)
-                parts.append(self.wrap(f"{kind}[{i}]", one, arguments, options, part))
+                which = _Part(compute, i)
+                parts.append(self.wrap(f"{kind}[{i}]", which, arguments, options, part))
             return type(result)(parts) if type(result) in (list, tuple) else tuple(parts)
         if not isinstance(result, (np.ndarray, np.generic)):
             return result
@@ -145,11 +145,11 @@ class Tape:
         return now
 
 
-class _Part(NamedTuple):
+class _Part:
     """One of several results."""
 
-    compute: Callable[..., Any]
-    i: int
+    def __init__(self, compute: Callable[..., Any], i: int) -> None:
+        self.compute, self.i = compute, i
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.compute(*args, **kwargs)[self.i]
@@ -202,8 +202,8 @@ def refs_in(x: Any) -> Iterator[int]:
 class Watched:
     """An array of a tape.
 
-    ``parent`` is the array that it is a view of, ``view`` what makes it from there and ``back`` what
-    makes the parent's new value where this one was written to.
+    ``parent`` is the array that it is a view of, ``view`` what makes it from there and ``back``
+    what makes the parent's new value where this one was written to.
     """
 
     def __init__(self, tape: Tape, numbers: Any, index: int) -> None:

@@ -1,0 +1,221 @@
+"""The ways in: a model and a batch, a method of pretraining, or somebody's forward and backward.
+
+    minienc.step(model, x, y).save("step.html")
+    minienc.step(forward, backward, x, W, b)          # homework; each line of backward is judged
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from minienc.files import atomic_write
+from minienc.stepper.check import as_cotangent, drawn
+from minienc.stepper.payload import encode
+from minienc.stepper.record import Heard, Record, record, record_batch, record_method
+from minienc.stepper.tape import recording_numpy
+
+MOST = 2_000_000  # bytes of numbers that a page may carry
+
+
+class Stepped:
+    """A recorded step; the last line of a notebook's cell shows it.
+
+    Attributes
+    ----------
+    record : Record
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    @cached_property
+    def html(self) -> str:
+        """The page: one file that needs nothing else."""
+        from minienc.stepper.page import page_of
+
+        return page_of(self.record)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file; return its path."""
+        path = Path(path)
+        with atomic_write(path) as file:
+            file.write(self.html.encode())
+        return path
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe sandbox="allow-scripts" title="{escape(self.record.title)}" width="100%" '
+            f'height="760" style="border:0" srcdoc="{escape(self.html)}"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        found = [v.claim.verdict for v in self.record.verdicts]
+        judged = ", ".join(f"{found.count(w)} {w}" for w in ("pass", "fail", "inconclusive"))
+        n = len(self.record.steps)
+        return f"<a step of {n} calls, {self.record.title!r}; lines of backwards: {judged}>"
+
+
+def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: Any) -> Stepped:
+    """Record one training step, to be walked through line by line.
+
+    Parameters
+    ----------
+    what : Model, method of pretraining, or function
+        A compiled model: then a batch ``x``, or ``x, y``, follows. A fitted method, of several
+        networks, say: then ``x``. A forward, ``y, cache = forward(*arrays)``: then its backward,
+        ``gradients = backward(dy, cache)``, and the arrays.
+    *arguments
+    seed : int
+        Of what is drawn: dropout, or the dy of a pair.
+    title : str
+    **options
+        Of a forward.
+
+    Returns
+    -------
+    Stepped
+        ``save(path)`` writes the page. The model is as it was before.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be recorded.
+    ValueError
+        If the page would be too large with a single sample, or the code takes more operations than
+        anybody would walk through.
+    """
+    if callable(what) and arguments and callable(arguments[0]):
+        backward, *arrays = arguments
+        return Stepped(record_pair(what, backward, tuple(arrays), options, title=title, seed=seed))
+    if options:
+        raise TypeError(f"step: {', '.join(options)}: only a forward has options")
+    if hasattr(what, "learners_"):
+        take = record_method
+    elif hasattr(what, "objective") and hasattr(what, "optimizer"):
+        take = record_batch
+    else:
+        raise TypeError(
+            f"step: {type(what).__name__} is no compiled model, no fitted method that makes steps, "
+            f"and no forward with its backward behind it"
+        )
+    return Stepped(_small_enough(take, what, arguments, title, seed))
+
+
+def _small_enough(
+    take: Callable[..., Record], what: Any, arrays: tuple, title: str, seed: int
+) -> Record:
+    """The record of the batch, or of its first samples if a page could not carry it."""
+    if not arrays:
+        raise TypeError("step: a batch is missing: step(model, x) or step(model, x, y)")
+    n = whole = len(arrays[0])
+    while True:
+        made = take(what, *(a[:n] for a in arrays), title=title, seed=seed)
+        size = len(encode(made)[1])
+        if size <= MOST:
+            break
+        if n == 1:
+            raise ValueError(
+                f"step: one sample takes {size:,} bytes of numbers, expected at most {MOST:,}: a "
+                f"smaller model of the same kind shows the same"
+            )
+        n = max(1, min(n // 2, n * MOST // size))
+    if n < whole:
+        made.about["left out"] = f"the first {n} of the batch's {whole} samples"
+    return made
+
+
+# ------------------------------------------------------------------------------- somebody's own pair
+
+
+class Written:
+    """A function of somebody's, as a primitive is one: ``definition`` is its body."""
+
+    overwrites: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
+
+    def __init__(self, function: Callable, name: str) -> None:
+        self.definition = recorded(function)
+        self.__name__, self.__module__ = name, function.__module__
+
+
+def record_pair(
+    forward: Callable,
+    backward: Callable,
+    arrays: tuple,
+    options: dict[str, Any] | None = None,
+    *,
+    title: str = "",
+    seed: int = 0,
+) -> Record:
+    """Record a pair ``y, cache = forward(...)``, ``gradients = backward(dy, cache)``.
+
+    ``dy`` is drawn. Lines of both files are shown, and NumPy's functions in them are recorded.
+    """
+    for f in (forward, backward):
+        if not isinstance(inspect.unwrap(f), FunctionType):
+            raise TypeError(f"step: {f!r} is no function with lines of Python to walk through")
+    name = forward.__name__.removesuffix("_forward")
+    pair = Written(forward, f"{name}_forward"), Written(backward, f"{name}_backward")
+    files = {inspect.getsourcefile(f) for f in (forward, backward)}
+    arrays = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in arrays)
+    result = forward(*_copied(arrays), **(options or {}))
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(
+            f"step: {forward.__name__} returned {type(result).__name__}, expected (y, cache), "
+            f"which backward(dy, cache) takes"
+        )
+    y, cache = result
+    dy = as_cotangent(drawn(y, np.random.default_rng(seed)), y)
+    dy = _like(dy, y)
+    there = Heard(pair[0], arrays, options or {}, name, None, result)  # type: ignore[arg-type]
+    back = Heard(pair[1], (dy, cache), {}, name, None, backward(_copied(dy), cache))  # type: ignore[arg-type]
+    made = record([there, back], title or name, lambda file: file in files)
+    made.graph = [{"path": name, "kind": forward.__name__, "inputs": [-1]}]
+    return made
+
+
+def _like(dy: Any, y: Any) -> Any:
+    """dy in y's dtype."""
+    if isinstance(y, tuple):
+        return tuple(map(_like, dy, y))
+    return dy.astype(np.asarray(y).dtype) if np.asarray(y).dtype.kind == "f" else dy
+
+
+def _copied(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        return x.copy()
+    return tuple(map(_copied, x)) if type(x) is tuple else x
+
+
+def recorded(function: Callable) -> Callable:
+    """The same function with a NumPy whose new arrays are recorded, and so the functions beside it
+    that it may call."""
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType):
+        return function
+    own = function.__globals__
+    names = {k: recording_numpy if v is np else v for k, v in own.items()}
+    for k, v in own.items():
+        if isinstance(v, FunctionType) and v.__globals__ is own:
+            names[k] = _with_globals(v, names)
+    return _with_globals(function, names)
+
+
+def _with_globals(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+    made = FunctionType(
+        function.__code__,
+        names,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
