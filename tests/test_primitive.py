@@ -116,7 +116,7 @@ def test_who_declines_leaves_it_to_the_definition(door):
     register_fast(sigmoid_forward)
     y, cache = REGISTRY["sigmoid_forward"](X)
     expected, _ = REGISTRY["sigmoid_forward"].definition(X)
-    assert asked == [np.float32]
+    assert set(asked) == {np.dtype(np.float32)}  # twice, where CuPy has been imported meanwhile
     np.testing.assert_array_equal(y, expected)
     assert type(cache).__name__ == "SigmoidCache"
 
