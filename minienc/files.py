@@ -144,7 +144,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike, value: object) -> None:
     """Write ``value`` as indented JSON, all or nothing; NumPy's numbers and arrays as Python's.
 
     Raises

@@ -7,22 +7,28 @@ of the modules in ``minienc.arrays``, memory maps, and ``Pixels``, which are all
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minienc.arrays import is_array
-from minienc.data.pixels import Pixels
+from minienc.data.pixels import Pixels, Samples
 from minienc.shapes import kind_of
 
+# What a caller may hand over as samples, targets or weights: arrays, lists, and what becomes an
+# array by its ``__array__``, as frames, series, tensors, open HDF5 data sets and ``Pixels`` do.
+DataLike = ArrayLike
 
-def plain_array(x: Any, name: str = "X") -> Any:
+
+def plain_array(x: Any, name: str = "X") -> Samples:
     """``x`` as an array that is indexed by place; numbers are not looked at.
 
     Parameters
     ----------
-    x : array, memory map, Pixels, list, pandas or polars object, torch tensor, ...
+    x : DataLike: array, memory map, Pixels, list, pandas or polars object, torch tensor, ...
         Whatever is none of these passes if it has ``shape``, a NumPy ``dtype``, ``len`` and
         indexing: an open HDF5 data set.
     name : str
@@ -96,7 +102,7 @@ def _of_frame(x: Any, name: str) -> np.ndarray:
     )
 
 
-def _made(x: Any, name: str) -> np.ndarray:
+def _made(x: DataLike, name: str) -> np.ndarray:
     """What NumPy makes of a list, or of whatever has ``__array__`` or a buffer."""
     kind = kind_of(x)
     try:
@@ -109,10 +115,10 @@ def _made(x: Any, name: str) -> np.ndarray:
         ) from None
     if array.ndim == 0:
         raise TypeError(f"{name} is {kind}, expected an array of samples in rows")
-    return plain_array(array, name)
+    return np.asarray(plain_array(array, name))
 
 
-def _parts(x: Any) -> Any:
+def _parts(x: DataLike) -> Iterator[Any]:
     """The parts of a list whose shapes can be told."""
     for part in x if isinstance(x, (list, tuple)) else ():
         try:
