@@ -335,7 +335,7 @@ def _integers(text: str) -> tuple[int, ...]:
 
 
 def _pretrain(
-    resume: str | None, quiet: bool, out: str | None, force: bool, more: dict, **given: Any
+    resume: str | None, quiet: bool, out: str | None, force: bool, more: dict, **given: object
 ) -> None:
     from minienc import runs
 

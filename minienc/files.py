@@ -161,7 +161,7 @@ def write_json(path: str | os.PathLike, value: object) -> None:
     write_text(path, text + "\n")  # which escapes as JSON does
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """``value`` with the numbers and arrays in it, NumPy's or a device's, as Python's own."""
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}

@@ -28,7 +28,7 @@ def plain_array(x: Any, name: str = "X") -> Samples:
 
     Parameters
     ----------
-    x : DataLike: array, memory map, Pixels, list, pandas or polars object, torch tensor, ...
+    x : array, memory map, Pixels, list, pandas or polars object, torch tensor, ...
         Whatever is none of these passes if it has ``shape``, a NumPy ``dtype``, ``len`` and
         indexing: an open HDF5 data set.
     name : str
@@ -102,7 +102,7 @@ def _of_frame(x: Any, name: str) -> np.ndarray:
     )
 
 
-def _made(x: DataLike, name: str) -> np.ndarray:
+def _made(x: DataLike, name: str) -> Samples:
     """What NumPy makes of a list, or of whatever has ``__array__`` or a buffer."""
     kind = kind_of(x)
     try:
@@ -115,7 +115,7 @@ def _made(x: DataLike, name: str) -> np.ndarray:
         ) from None
     if array.ndim == 0:
         raise TypeError(f"{name} is {kind}, expected an array of samples in rows")
-    return np.asarray(plain_array(array, name))
+    return plain_array(array, name)
 
 
 def _parts(x: DataLike) -> Iterator[Any]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_where
+from minienc.layers.initializers import Initializer
+from minienc.layers.regularizers import Regularizer
 
 __all__ = ["Gradients", "Parameter", "Parameters"]
 
@@ -64,13 +66,15 @@ class Parameter:
     """
 
     def __init__(
-        self, name: str, value: Array, initializer: Any = None, regularizer: Any = None
+        self,
+        name: str,
+        value: Array,
+        initializer: Initializer | None = None,
+        regularizer: Regularizer | None = None,
     ) -> None:
         self.name = name
-        self.initializer = initializer
-        self.regularizer: Any = (
-            regularizer  # a penalty on the numbers, which training adds to the loss
-        )
+        self.initializer: Any = initializer  # draws them again
+        self.regularizer: Any = regularizer  # a penalty on the numbers, added to the loss
         self.home: Parameters | None = None  # the flat vector that holds the numbers, if any
         self.trainable = True
         self.learning_rate_multiplier = 1.0

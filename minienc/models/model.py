@@ -70,7 +70,9 @@ class Model(Network):
             probability.
         """
         n = len(self.outputs)
-        given: list[Any] = list(loss) if isinstance(loss, (list, tuple)) else [loss][: n == 1]
+        given: list[Any] = [loss] if n == 1 else []
+        if isinstance(loss, (list, tuple)):
+            given = list(loss)
         if len(given) != n:
             raise ValueError(f"compile: loss is {loss!r}, expected a list of {n}, one an output")
         self.losses: list[Loss] = [get_loss(part) for part in given]

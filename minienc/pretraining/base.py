@@ -171,7 +171,7 @@ class Pretrainer:
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in self._parameters()}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Change arguments of the constructor before ``fit``."""
         known = self._parameters()
         for name, value in params.items():

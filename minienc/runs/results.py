@@ -86,7 +86,7 @@ def _number(value: float | None) -> float:
 # ---------------------------------------------------------------------------------------- measured
 
 
-def attempt(notes: list[str], what: str, make: Callable[[], Any], otherwise: Any = None) -> Any:
+def attempt(notes: list[str], what: str, make: Callable[[], Any], otherwise: object = None) -> Any:
     """What ``make`` returns; where it fails, ``otherwise``, and a sentence in ``notes``.
 
     Training is over by now: nothing that is made of it may cost it.
