@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minienc.arrays import DTypeLike
+from minienc.arrays import Array, DTypeLike
 
 Shape = tuple[int, ...]
 Initializer = Callable[..., np.ndarray]  # (shape, rng, dtype) -> array
@@ -96,9 +96,7 @@ def fans(shape: Shape) -> tuple[float, float]:
     return float(field * shape[-2]), float(field * shape[-1])
 
 
-def _uniform(
-    variance: float, shape: Shape, rng: np.random.Generator, dtype: DTypeLike
-) -> np.ndarray:
+def _uniform(variance: float, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
     """Uniform in [-a, a] has variance a^2 / 3."""
     a = math.sqrt(3 * variance)
     return rng.uniform(-a, a, shape).astype(dtype)

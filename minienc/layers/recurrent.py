@@ -125,9 +125,7 @@ class _Recurrent(Layer):
             setattr(self, name, b)
         super().build(sample_shape)
 
-    def first_bias(
-        self, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
-    ) -> Array:
+    def first_bias(self, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
         """What a bias begins as."""
         return get_initializer(self.bias_initializer)(shape, rng, dtype)
 
@@ -268,9 +266,7 @@ class LSTM(_Recurrent):
         super().__init__(units, **options)
         self.unit_forget_bias = unit_forget_bias
 
-    def first_bias(
-        self, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
-    ) -> Array:
+    def first_bias(self, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
         b = super().first_bias(shape, rng, dtype)
         if self.unit_forget_bias:
             b[self.units : 2 * self.units] = 1

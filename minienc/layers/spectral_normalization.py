@@ -170,9 +170,7 @@ class SpectralNormalization(Layer):
         return twin
 
 
-def _random_direction(
-    shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
-) -> np.ndarray:
+def _random_direction(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
     """A vector of length 1, every direction equally likely."""
     u = rng.standard_normal(shape)
     return (u / np.sqrt((u * u).sum())).astype(dtype)

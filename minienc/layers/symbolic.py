@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from minienc.arrays import DTypeLike
-from minienc.shapes import is_whole, kind_of
+from minienc.shapes import Shape, is_whole, kind_of
 
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
@@ -30,9 +30,7 @@ class SymbolicTensor:
     dtype : numpy.dtype
     """
 
-    def __init__(
-        self, sample_shape: Sequence[int], dtype: DTypeLike, node: Node, name: str = ""
-    ) -> None:
+    def __init__(self, sample_shape: Shape, dtype: DTypeLike, node: Node, name: str = "") -> None:
         self.sample_shape = tuple(int(s) for s in sample_shape)
         self.dtype = np.dtype(dtype)
         self.node = node
@@ -66,9 +64,7 @@ class Node:
         return "Input" if self.layer is None else self.layer.label
 
 
-def Input(
-    shape: Sequence[int], dtype: DTypeLike = "float32", name: str | None = None
-) -> SymbolicTensor:
+def Input(shape: Shape, dtype: DTypeLike = "float32", name: str | None = None) -> SymbolicTensor:
     """Return the symbolic tensor at which a model begins.
 
     Parameters

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, Scalar, get_array_module
 from minienc.verify.adapters.arguments import describe, name_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, SubjectError
@@ -321,7 +321,7 @@ def _first(dys: Outputs) -> Array:
     return dys[0][()] if dys[0].ndim == 0 else dys[0]
 
 
-def ones_like(y: Any) -> Any:
+def ones_like(y: Scalar) -> Array:
     """A cotangent of ones, where y lives."""
     y = y if hasattr(y, "dtype") else np.asarray(float(y))
     return get_array_module(y).ones_like(y, dtype=y.dtype if y.dtype.kind == "f" else "float64")

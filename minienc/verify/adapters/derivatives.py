@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Cache, to_numpy
 from minienc.verify.adapters.match import shape_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, own
@@ -82,7 +82,7 @@ def where_dy_is_left_out(subject: Subject) -> Subject:
     )
     backward: Callable = subject.backward
 
-    def scaled(dys: Outputs, cache: object) -> Arguments:
+    def scaled(dys: Outputs, cache: Cache) -> Arguments:
         found = backward(tuple(np.ones_like(dy) for dy in dys), cache)
         return {k: None if g is None else g * dys[0].reshape(()) for k, g in found.items()}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, lives_on_device, to_device, to_host
+from minienc.arrays import Cache, device_of, lives_on_device, to_device, to_host
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
@@ -80,7 +80,7 @@ def run_on(subject: Subject, device: str) -> Subject:
         y, cache = subject.forward(bring(given))
         return to_host(y), cache
 
-    def backward(dys: Outputs, cache: object) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         return to_host(subject.backward(bring(dys), cache))
 
     def surrogate(given: Arguments) -> Outputs:

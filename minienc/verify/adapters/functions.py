@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import (
     as_outputs,
     describe,
@@ -91,7 +92,7 @@ class _Function:
             result = self(values)
             return as_outputs(outputs(result)), (result, values, given)
 
-        def named(dys: Outputs, cache: Any) -> Arguments:
+        def named(dys: Outputs, cache: Cache) -> Arguments:
             result, values, given = cache
             found = self.match(backward(dys, result, values))
             return times_all(self.name, dys, found, given) if is_derivative else found

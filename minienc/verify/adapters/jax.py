@@ -31,7 +31,7 @@ def of_jax(f: Callable, args: tuple, options: dict[str, Any]) -> Subject:
         ys, vjp = _vjp(lambda a: f(*a.values(), **options), given, differentiable)
         return tuple(np.array(y) for y in ys), vjp
 
-    def backward(dys: Outputs, vjp: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, vjp: Callable) -> dict[str, Any]:
         return vjp(dys)
 
     return Subject(name_of(f), arguments, differentiable, forward, backward)

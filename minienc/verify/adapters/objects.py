@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import (
     as_outputs,
     find_unchecked,
@@ -90,7 +91,7 @@ def of_loss_method(
 ) -> Subject:
     """``loss, gradients = net.loss(x, t)``: a pair whose cache is what the backward returns."""
 
-    def gradients(self: object, cache: object) -> Any:
+    def gradients(self: object, cache: Cache) -> Any:
         return cache
 
     return of_object(f.__self__, args, options, stopped, (f.__func__, gradients))
@@ -310,7 +311,7 @@ def _subject(
         result = call.forward(one, values)
         return as_outputs(call.outputs(result)), (one, result, values, given)
 
-    def backward(dys: Outputs, cache: Any) -> Arguments:
+    def backward(dys: Outputs, cache: Cache) -> Arguments:
         kept, result, values, given = cache
         one, result = copy.deepcopy((kept, result))
         for w in weights:

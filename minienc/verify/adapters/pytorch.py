@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, own
@@ -65,7 +66,7 @@ def of_torch(
         ys = tuple(_parts(y))
         return tuple(map(_to_numpy, ys)), (tensors, ys)
 
-    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         tensors, ys = cache
         pairs = [
             (y, torch.tensor(np.array(dy)).to(y.dtype).reshape(y.shape))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import (
+    Cache,
     device_of,
     get_array_module,
     is_array,
@@ -113,7 +114,7 @@ def _on_wrong_device(gradients: dict[str, Any], arguments: Arguments) -> list[st
 def _repetition(
     subject: Subject,
     cotangents: Callable[[], Outputs],
-    cache: object,
+    cache: Cache,
     first: dict[str, Any],
     arguments: Arguments,
 ) -> tuple[list[str], list[str]]:
@@ -197,7 +198,7 @@ def _linearity(
     return found
 
 
-def _addition(subject: Subject, dys: Outputs, cache: object, first: dict[str, Any]) -> list[str]:
+def _addition(subject: Subject, dys: Outputs, cache: Cache, first: dict[str, Any]) -> list[str]:
     """Parameter gradients add to what the caller's arrays hold: a layer that is used twice in a
     model would lose one use otherwise."""
     if subject.backward_onto is None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, to_device_of, to_numpy
+from minienc.arrays import Scalar, to_device_of, to_numpy
 
 
 def numerical_gradient(
-    f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Array | float = 1.0
+    f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Scalar = 1.0
 ) -> np.ndarray:
     """The gradient of sum(dy * f(x)) by central differences, element by element.
 
@@ -55,7 +55,7 @@ def numerical_gradient(
     return to_device_of(dx, x)
 
 
-def _inner(dy: Any, y: Any) -> float:
+def _inner(dy: Scalar, y: Scalar) -> float:
     """sum(dy * y), over all parts of a tuple."""
     if isinstance(y, tuple):
         return sum(_inner(d, part) for d, part in zip(dy, y, strict=True))

@@ -13,6 +13,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,7 +228,7 @@ def _site(name: str) -> tuple:
     return (*(site or [(None, 0)]), name)
 
 
-def _source(code: Any, at: int) -> str:
+def _source(code: CodeType, at: int) -> str:
     """The expression at a place of a function's code; "" where its source is not to be had."""
     if code is None:
         return ""
