@@ -8,18 +8,28 @@ JAX is imported to give it: an array of theirs exists only where they are import
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minienc.gpu import gpu_info
 
-Array = Any  # numpy.ndarray, cupy.ndarray, jax.Array, or a registered type (register_array_module)
+# An array of NumPy, CuPy, JAX or a registered type. To a type checker it is NumPy's, and the others
+# come in the same way: no method is used that CuPy's has not (tests/test_names.py).
+if TYPE_CHECKING:
+    Array = np.ndarray
+else:
+    Array = Any  # nothing is asked of it: is_array tells an array by its type
+Arrays = Any  # an Array, or a tuple of them: of what has several inputs or outputs
+Scalar = float | Array  # a number of Python, or an array without axes, which may be on a device
+Cache = Any  # what a forward keeps: it belongs to the call, its own backward alone looks inside
+Rng = np.random.Generator | None  # what is drawn comes from it; None: nothing is, or by a seed
 
-_MODULE_OF_TYPE: dict[type, Any] = {np.ndarray: np}
-_MODULE_OF_DEVICE: dict[str, Any] = {}  # devices of registered modules, beside cpu and cuda
+_MODULE_OF_TYPE: dict[type, ModuleType | None] = {np.ndarray: np}
+_MODULE_OF_DEVICE: dict[str, ModuleType] = {}  # devices of registered modules, beside cpu and cuda
 _gpus_seen: set[int] = set()  # numbers of GPUs that are known to be here
 
 
@@ -41,7 +51,7 @@ def register_array_module(array_type: type, module: Any, device: str | None = No
         _MODULE_OF_DEVICE[device] = module
 
 
-def get_array_module(*arrays: Any) -> Any:
+def get_array_module(*arrays: object) -> ModuleType:
     """Return the module that computes with these arrays: ``numpy``, ``cupy`` or ``jax.numpy``.
 
     Python numbers, NumPy scalars, None and strings are passed over; without any array the answer
@@ -71,7 +81,7 @@ def get_array_module(*arrays: Any) -> Any:
     return np if found is None else found
 
 
-def device_of(x: Any) -> str:
+def device_of(x: object) -> str:
     """Say where an array lives: ``"cpu"``, ``"cuda:0"``, ..., or its registered device's name.
 
     An array of JAX that is not on the CPU is called by JAX's own name.
@@ -88,7 +98,7 @@ def device_of(x: Any) -> str:
     return f"cuda:{device.id}" if hasattr(device, "id") else str(device)
 
 
-def _find_module(kind: type) -> Any:
+def _find_module(kind: type) -> ModuleType | None:
     """Decide for a type seen for the first time, and remember the answer."""
     module: ModuleType | None = None
     if issubclass(kind, np.ndarray):  # np.memmap and other subclasses
@@ -103,17 +113,17 @@ def _find_module(kind: type) -> Any:
     return module
 
 
-def _type_name(array: Any) -> str:
+def _type_name(array: object) -> str:
     return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
 
 
-def is_array(x: Any) -> bool:
+def is_array(x: object) -> TypeGuard[Array]:
     """Whether ``x`` is an array of any known module."""
     kind = type(x)
     return (_MODULE_OF_TYPE[kind] if kind in _MODULE_OF_TYPE else _find_module(kind)) is not None
 
 
-def to_numpy(x: Any) -> np.ndarray:
+def to_numpy(x: object) -> np.ndarray:
     """Return ``x`` as a ``numpy.ndarray``, copied to the host where it lives elsewhere."""
     module = get_array_module(x)
     if hasattr(module, "asnumpy"):
@@ -121,7 +131,7 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def lives_on_device(x: Any) -> bool:
+def lives_on_device(x: object) -> bool:
     """Whether ``x`` is an array that NumPy's functions cannot take. Those of JAX they can."""
     if not is_array(x):
         return False
@@ -129,7 +139,7 @@ def lives_on_device(x: Any) -> bool:
     return module is not np and getattr(module, "__name__", "") != "jax.numpy"
 
 
-def to_host(x: Any) -> Any:
+def to_host(x: object) -> Any:
     """An array, or all arrays of a tuple or dictionary, as arrays of the host."""
     if isinstance(x, dict):
         return {k: to_host(part) for k, part in x.items()}
@@ -138,7 +148,7 @@ def to_host(x: Any) -> Any:
     return to_numpy(x) if lives_on_device(x) else x
 
 
-def as_number(x: Any) -> Any:
+def as_number(x: Scalar) -> Scalar:
     """A Python float of a NumPy number. An array of a device is returned as it is: to look at it
     would mean to wait until the device has done all that it was given."""
     if isinstance(x, (float, np.generic)):  # what the functions of NumPy return, nearly always
@@ -146,7 +156,7 @@ def as_number(x: Any) -> Any:
     return float(x) if get_array_module(x) is np else x
 
 
-def to_device(x: Any, device: str) -> Array:
+def to_device(x: Array, device: str) -> Array:
     """Return ``x`` on a device: ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"``.
 
     What is there already is returned as it is.
@@ -171,7 +181,7 @@ def to_device(x: Any, device: str) -> Array:
         return cupy.asarray(x if get_array_module(x) is cupy else to_numpy(x))
 
 
-def to_device_of(x: Any, like: Array) -> Array:
+def to_device_of(x: Array, like: Array) -> Array:
     """Return ``x`` where ``like`` lives."""
     if get_array_module(like) is get_array_module(x) is np:
         return x
@@ -181,7 +191,7 @@ def to_device_of(x: Any, like: Array) -> Array:
     return to_device(x, device)
 
 
-def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
+def rows_at(x: Any, indices: Any, dtype: DTypeLike | None = None) -> Array:
     """``x[indices]`` of an array (the indices go where it lives), a memory map, or
     ``minienc.data.Pixels``; in ``dtype``, where one is given."""
     if isinstance(x, np.ndarray) or not is_array(x):
@@ -192,10 +202,10 @@ def rows_at(x: Any, indices: Any, dtype: Any = None) -> Any:
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
-def rows_of(arrays: tuple, dtypes: tuple, indices: Any) -> tuple:
+def rows_of(arrays: tuple, dtypes: tuple, indices: Any) -> tuple[Array, ...]:
     """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
     is the input) is taken once."""
-    taken: dict[tuple[int, Any], Any] = {}
+    taken: dict[tuple[int, np.dtype], Array] = {}
     rows = []
     for a, dtype in zip(arrays, dtypes, strict=True):
         if (id(a), dtype) not in taken:
@@ -220,7 +230,7 @@ def check_device(device: str) -> None:
         find_cupy(device)
 
 
-def find_cupy(device: str) -> Any:
+def find_cupy(device: str) -> ModuleType:
     """Import CuPy for a device, and see that the device is there."""
     number = cuda_number(device)
     if number not in _gpus_seen:
@@ -237,7 +247,7 @@ def find_cupy(device: str) -> Any:
     return cupy
 
 
-def on_device(device: str) -> Any:
+def on_device(device: str) -> AbstractContextManager:
     """A context in which CuPy computes on this GPU; elsewhere it does nothing."""
     if device.partition(":")[0] != "cuda":
         return nullcontext()
@@ -250,7 +260,7 @@ def zeros_where(like: Array, n: int) -> Array:
         return zeros_aligned(get_array_module(like), n, like.dtype)
 
 
-def zeros_aligned(xp: Any, n: int, dtype: Any) -> Array:
+def zeros_aligned(xp: ModuleType, n: int, dtype: DTypeLike) -> Array:
     """A vector of n zeros that begins at the start of a cache line.
 
     NumPy begins a large array 16 bytes after a page; then every vector register that is loaded

@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_pretrain(commands: Any) -> None:
+def _add_pretrain(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "pretrain",
         allow_abbrev=False,  # an option that it does not know is the method's
@@ -184,7 +184,7 @@ def _add_pretrain(commands: Any) -> None:
     p.add_argument("--quiet", action="store_true", help="print the result alone")
 
 
-def _add_finetune(commands: Any) -> None:
+def _add_finetune(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "finetune",
         help="train a classifier on a run's encoder",
@@ -207,7 +207,7 @@ def _add_finetune(commands: Any) -> None:
     p.add_argument("--quiet", action="store_true")
 
 
-def _add_encode(commands: Any) -> None:
+def _add_encode(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "encode",
         help="write the codes of some data",
@@ -223,7 +223,7 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--force", action="store_true", help="replace FILE")
 
 
-def _add_generate(commands: Any) -> None:
+def _add_generate(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "generate",
         help="let a language model write",
@@ -248,7 +248,7 @@ def _add_generate(commands: Any) -> None:
     )
 
 
-def _add_gradcheck(commands: Any) -> None:
+def _add_gradcheck(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "gradcheck",
         help="check a hand-written gradient",
@@ -291,13 +291,13 @@ def _add_gradcheck(commands: Any) -> None:
     p.add_argument("--html", metavar="FILE", help="write the report as a page, with its V-curve")
 
 
-def _add_info(commands: Any) -> None:
+def _add_info(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
 
 
-def _add_reading(p: Any) -> None:
-    yes = {"action": "store_true", "default": None}
+def _add_reading(p: argparse.ArgumentParser) -> None:
+    yes: dict[str, Any] = {"action": "store_true", "default": None}
     p.add_argument(
         "--resize", metavar="N", help="make all images N x N, or such as 640x480 (width x height)"
     )
@@ -320,7 +320,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def _add_device(p: Any) -> None:
+def _add_device(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
 
 
@@ -335,7 +335,7 @@ def _integers(text: str) -> tuple[int, ...]:
 
 
 def _pretrain(
-    resume: str | None, quiet: bool, out: str | None, force: bool, more: dict, **given: Any
+    resume: str | None, quiet: bool, out: str | None, force: bool, more: dict, **given: object
 ) -> None:
     from minienc import runs
 

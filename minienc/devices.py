@@ -7,23 +7,26 @@ NumPy's own, batches are brought over one at a time, and a step is the learner's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
-from minienc.arrays import to_device
+from minienc.arrays import Array, Scalar, to_device
 from minienc.primitive import load_fast_of_arrays_met, open_the_door
 
-_workspace: Callable[[], Any] = nullcontext
+if TYPE_CHECKING:
+    from minienc.training.step import Learner
+
+_workspace: Callable[[], AbstractContextManager] = nullcontext
 _pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
 
 
-def register_workspace(make: Callable[[], Any]) -> None:
+def register_workspace(make: Callable[[], AbstractContextManager]) -> None:
     """Let ``workspace()`` enter the context that ``make()`` returns."""
     global _workspace
     _workspace = make
 
 
-def workspace() -> Any:
+def workspace() -> AbstractContextManager:
     """A context in which a new array may take the memory of one that is gone.
 
     A training step makes the arrays of the step before it over again. Nothing that anybody holds is
@@ -40,17 +43,17 @@ class Pipeline:
     def __init__(self, device: str) -> None:
         self.device = device
 
-    def upload(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    def upload(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Bring a batch over; an array that comes twice (a target that is the input) is brought
         once."""
         moved = {id(a): a if a is None else to_device(a, self.device) for a in arrays}
         return tuple([moved[id(a)] for a in arrays])
 
-    def batches(self, taken: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    def batches(self, taken: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
         """Each batch of ``taken``, where the device computes."""
         return iter(taken) if self.device == "cpu" else map(self.upload, taken)
 
-    def step_of(self, learner: Any) -> Callable[..., dict[str, float]]:
+    def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         """What is to be called as ``learner.step`` is, for batches of ``batches``."""
         return learner.step
 

@@ -144,7 +144,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike, value: object) -> None:
     """Write ``value`` as indented JSON, all or nothing; NumPy's numbers and arrays as Python's.
 
     Raises
@@ -161,7 +161,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, text + "\n")  # which escapes as JSON does
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """``value`` with the numbers and arrays in it, NumPy's or a device's, as Python's own."""
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 _tf32 = os.environ.get("MINIENC_TF32") == "1"
@@ -88,7 +89,7 @@ def _ask_cupy(info: dict[str, Any]) -> str | None:
     return _ask_for_libraries(cupy, built_for // 1000)
 
 
-def _ask_for_libraries(cupy: Any, major: int) -> str | None:
+def _ask_for_libraries(cupy: ModuleType, major: int) -> str | None:
     """Return which of NVRTC (it compiles the kernels) and cuBLAS is missing, or None.
 
     Neither comes with the driver, nor with CuPy alone; without them the first computation would

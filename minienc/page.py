@@ -13,11 +13,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from minienc import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def page(title: str, said: dict[str, str], sections: Sequence[tuple[str, str]]) -> str:
@@ -75,7 +78,7 @@ def pictures(shown: Sequence[Any]) -> str:
     return "".join(parts)
 
 
-def _same(figure: Any) -> Any:
+def _same(figure: Figure) -> Figure:
     return figure
 
 
@@ -96,7 +99,7 @@ def repeat(command: str, config: dict[str, Any]) -> str:
 # ------------------------------------------------------------------------------- pictures as text
 
 
-def svg(draw: Callable[[], Any], alt: str) -> str:
+def svg(draw: Callable[[], Figure], alt: str) -> str:
     """A drawing, sharp at any size; the same run gives the same bytes."""
     buffer = io.StringIO()
     how: dict[str, Any] = {"format": "svg", "metadata": {"Date": None}, "transparent": True}
@@ -107,7 +110,7 @@ def svg(draw: Callable[[], Any], alt: str) -> str:
     return f'<figure role="img" aria-label="{escape(alt)}">{svg}</figure>'
 
 
-def png(draw: Callable[[], Any], alt: str) -> str:
+def png(draw: Callable[[], Figure], alt: str) -> str:
     buffer = io.BytesIO()
     how = {"format": "png", "dpi": 192, "metadata": {"Software": None}}
     if failed := _save(draw, alt, buffer, how):
@@ -116,7 +119,7 @@ def png(draw: Callable[[], Any], alt: str) -> str:
     return f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}"></figure>'
 
 
-def _save(draw: Callable[[], Any], alt: str, buffer: Any, how: dict[str, Any]) -> str:
+def _save(draw: Callable[[], Figure], alt: str, buffer: IO, how: dict[str, Any]) -> str:
     """Draw into the buffer; return nothing, or the sentence that stands in the picture's place."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():

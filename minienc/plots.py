@@ -11,9 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from minienc.finetuning.curve import FewLabelCurve
 
 # Okabe and Ito's palette: told apart with any kind of colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8a8a00")
@@ -38,30 +44,30 @@ def drawn(draw: Callable) -> Callable:
     return in_style
 
 
-def _figure(height: float) -> Any:
+def _figure(height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def _legend(figure: Any) -> None:
+def _legend(figure: Figure) -> None:
     """Above the picture, where it hides nothing."""
     figure.legend(loc="outside upper left", frameon=False, handlelength=1.5)
 
 
-def printable(name: Any) -> str:
+def printable(name: object) -> str:
     """A name that any font and file takes: of a folder that is no UTF-8, say."""
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 
-def _quiet(ax: Any) -> Any:
+def _quiet(ax: Axes) -> Axes:
     """Axes without a box, with a faint grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     return ax
 
 
-def _counted(ax: Any) -> None:
+def _counted(ax: Axes) -> None:
     """Ticks at whole numbers alone: there is no epoch 2.5, nor such a cluster."""
     from matplotlib.ticker import MaxNLocator
 
@@ -77,7 +83,7 @@ def image_shape(sample_shape: Sequence[int]) -> tuple[int, ...] | None:
 
 
 @drawn
-def learning_curves(history: dict[str, list[float]]) -> Any:
+def learning_curves(history: dict[str, list[float]]) -> Figure:
     """Loss against epoch: training and, if there is one, validation."""
     figure = _figure(3.4)
     ax = _quiet(figure.subplots())
@@ -99,7 +105,7 @@ def _height(width: float, image_shape: Sequence[int], n_rows: int) -> float:
 
 
 @drawn
-def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int]) -> Any:
+def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int]) -> Figure:
     """Rows of images in [0, 1], each with its name: originals above what was restored."""
     n = len(rows[0][1])
     label = 0.11 * max(len(name) for name, _ in rows)  # inches
@@ -114,7 +120,7 @@ def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int
 
 
 @drawn
-def filters(W: np.ndarray, image_shape: Sequence[int], most: int = 64) -> Any:
+def filters(W: np.ndarray, image_shape: Sequence[int], most: int = 64) -> Figure:
     """First-layer weights W (D, M) as images, the strongest units first: blue negative, red
     positive, each scaled by its largest weight."""
     strongest = np.argsort(-(W * W).sum(axis=0), kind="stable")[:most]
@@ -149,14 +155,14 @@ def code_map(
     labels: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
     legend: bool = True,
-) -> Any:
+) -> Figure:
     """Codes (n, 2) as points, coloured by class where the classes are known.
 
     Of codes (n, 1) the second coordinate is the class, or nothing where there are none, with some
     scatter, so that points do not hide each other.
     """
     figure = _figure(4.2)
-    ax = _quiet(figure.subplots())
+    ax: Any = _quiet(figure.subplots())
     ax.set(xlabel="first component of the codes", ylabel="second component of the codes")
     if codes.shape[1] == 1:
         scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(codes))
@@ -177,7 +183,9 @@ def code_map(
 
 
 @drawn
-def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bool = False) -> Any:
+def histograms(
+    parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bool = False
+) -> Figure:
     """Histograms, one under the other: (what is counted, values, where a line is drawn or None).
 
     ``same_x`` gives them one horizontal axis, so that they can be compared. What is NaN or infinite
@@ -195,7 +203,7 @@ def histograms(parts: Sequence[tuple[str, np.ndarray, float | None]], same_x: bo
 
 
 @drawn
-def lines(curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> Any:
+def lines(curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> Figure:
     """A line for each curve, whose values are those of 1, 2, 3, ..."""
     figure = _figure(3.2)
     ax = _quiet(figure.subplots())
@@ -213,7 +221,7 @@ def bars(
     xlabel: str,
     ylabel: str,
     names: Sequence[str] | None = None,
-) -> Any:
+) -> Figure:
     """A bar for each value, in the order given; of several named values, as many side by side."""
     figure = _figure(2.9)
     ax = _quiet(figure.subplots())
@@ -234,7 +242,7 @@ def bars(
 
 
 @drawn
-def few_label_curve(curve: Any) -> Any:
+def few_label_curve(curve: FewLabelCurve) -> Figure:
     """Test accuracy against the number of labels: a line an arm, a band of one standard deviation
     over the seeds."""
     figure = _figure(4.6)

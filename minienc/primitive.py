@@ -25,16 +25,18 @@ import importlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
+
+from minienc.arrays import Arrays, Cache
 
 REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient checker sweeps it
 
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
 _fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
-_to_load: dict[str, Callable[[], Any]] = {}  # module -> what brings the functions for its arrays
+_to_load: dict[str, Callable[[], object]] = {}  # module -> what brings the functions for its arrays
 _door_is_open = False  # True once minienc.fast was asked; False again when a definition changes
 _opening = threading.RLock()
 
@@ -152,7 +154,9 @@ class Primitive:
         given = inspect.signature(self.definition).bind(*args, **kwargs).arguments
         return {n: given[n].copy() for n in self.overwrites if given.get(n) is not None}
 
-    def into(self, dy: Any, cache: Any, into: Any, write: bool, need_dx: bool) -> Any:
+    def into(
+        self, dy: Arrays, cache: Cache, into: Sequence | None, write: bool, need_dx: bool
+    ) -> Arrays:
         """Run this backward by its second entry.
 
         Parameters
@@ -186,7 +190,7 @@ class Primitive:
         second = functions.get(self._name_of_second)
         return NotImplemented if second is None else second(dy, cache, into, write, need_dx)
 
-    def _check_cache(self, cache: Any) -> None:
+    def _check_cache(self, cache: Cache) -> None:
         if self._cache_type is None:  # resolved late: annotations are strings until then
             module = sys.modules[self.definition.__module__]
             annotation = self._cache_annotation
@@ -209,12 +213,18 @@ class Primitive:
         return f"<primitive {self.__name__}{inspect.signature(self.definition)}>"
 
 
+@overload
+def primitive(definition: Callable) -> Primitive: ...
+@overload
+def primitive(
+    *, constants: tuple[str, ...] = (), overwrites: tuple[str, ...] = ()
+) -> Callable[[Callable], Primitive]: ...
 def primitive(
     definition: Callable | None = None,
     *,
     constants: tuple[str, ...] = (),
     overwrites: tuple[str, ...] = (),
-) -> Any:
+) -> Primitive | Callable[[Callable], Primitive]:
     """Register a function of the textbook; see the module's docstring.
 
     Parameters
@@ -264,7 +274,7 @@ def load_fast_of_arrays_met() -> bool:
     return bool(met)
 
 
-def load_fast_with(module: str, load: Callable[[], Any]) -> None:
+def load_fast_with(module: str, load: Callable[[], object]) -> None:
     """Call ``load()``, which registers functions for the arrays of a module, once the module has
     been imported by somebody: before that there are no such arrays."""
     _to_load[module] = load
@@ -357,7 +367,7 @@ def at(path: str, time: int | None = None) -> None:
 
 
 @contextmanager
-def _watched(variable: ContextVar, value: Any) -> Iterator[None]:
+def _watched(variable: ContextVar, value: object) -> Iterator[None]:
     global _n_watched
     token = variable.set(value)
     with _watching:

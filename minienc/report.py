@@ -20,6 +20,7 @@ import numpy as np
 
 from minienc import plots
 from minienc.files import write_text
+from minienc.finetuning.curve import FewLabelCurve
 from minienc.page import bars, curves, missing_parts, page, pictures, png, repeat, svg, verdict
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 
@@ -65,7 +66,7 @@ class RunReport:
     codes_2d: np.ndarray | None = None
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
-    few_label: Any = None
+    few_label: FewLabelCurve | None = None
     course: str = ""
     notes: Sequence[str] = ()
     missing: Sequence[str] = ()

@@ -6,6 +6,7 @@ of the layers' uses. A model inside another is written as its layers, under thei
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from minienc import layers as layer_classes
 from minienc.arrays import is_array
 from minienc.files import plain
-from minienc.layers import initializers, regularizers
+from minienc.layers import SymbolicTensor, initializers, regularizers
 from minienc.layers.base import Layer
 from minienc.layers.parameters import at_most_numbers
 from minienc.layers.symbolic import Input
@@ -21,6 +22,7 @@ from minienc.training import optimizers, schedules
 from minienc.training.archives import take, take_all
 from minienc.training.checkpoints import check_optimizer_state
 from minienc.training.losses import LOSSES
+from minienc.training.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from minienc.models import Model
@@ -65,7 +67,7 @@ def _described(layer: Layer, paths: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any, owner: Layer, paths: dict[int, str]) -> Any:
+def _plain(value: object, owner: Layer, paths: dict[int, str]) -> Any:
     """One constructor's argument as a JSON value."""
     if isinstance(value, Layer):
         if id(value) not in paths and hasattr(owner, "layer"):  # around one of its own
@@ -108,14 +110,14 @@ def _compiled(model: Model) -> dict[str, Any] | None:
     return {**how, "optimizer": {"class": type(optimizer).__name__, "config": config}}
 
 
-def _rate(value: Any) -> Any:
+def _rate(value: object) -> object:
     """An optimiser's argument as a JSON value; the learning rate may be a schedule."""
     if hasattr(value, "get_config"):
         return {"class": type(value).__name__, "config": value.get_config()}
     return plain(value)
 
 
-def _all_strings(metrics: Any) -> bool:
+def _all_strings(metrics: object) -> bool:
     if isinstance(metrics, (list, tuple)):
         return all(_all_strings(m) for m in metrics)
     return metrics is None or isinstance(metrics, str)
@@ -155,7 +157,7 @@ def graph_from_header(header: dict[str, Any], n_numbers: int) -> tuple[Any, Any]
     return inputs if several[0] else inputs[0], outputs if several[1] else outputs[0]
 
 
-def _input(described: dict[str, Any]) -> Any:
+def _input(described: dict[str, Any]) -> SymbolicTensor:
     shape = take_all(described, "shape", int, "an input")
     dtype = take(described, "dtype", str, "an input")
     return Input(tuple(shape), dtype, take(described, "name", (str, type(None)), "an input"))
@@ -173,7 +175,7 @@ def _add_step(step: list, described: dict, made: dict[str, Layer], tensors: dict
     tensors.update(zip(slots, y if isinstance(y, list) else [y], strict=True))
 
 
-def _tensor(tensors: dict[int, Any], slot: int) -> Any:
+def _tensor(tensors: dict[int, Any], slot: int) -> SymbolicTensor:
     if slot not in tensors:
         raise ValueError(f"the model's slot {slot} is read and never filled")
     return tensors[slot]
@@ -213,7 +215,7 @@ def _made(made: dict[str, Layer], path: str) -> Layer:
     return made[path]
 
 
-def _from_table(description: dict[str, Any], module: Any, base: type = object) -> Any:
+def _from_table(description: dict[str, Any], module: ModuleType, base: type = object) -> Any:
     """An object of a class of ``module``, by name and arguments: nothing else can be made."""
     where = module.__name__
     cls = getattr(module, take(description, "class", str, where), None)
@@ -233,7 +235,7 @@ def _from_table(description: dict[str, Any], module: Any, base: type = object) -
 OPTIMIZER = "optimizer."  # begins the names of what an optimiser remembers; a weight's has a "/"
 
 
-def optimizer_state(optimizer: Any) -> tuple[int, dict[str, Any]]:
+def optimizer_state(optimizer: Optimizer) -> tuple[int, dict[str, Any]]:
     """The number of steps done, and what they have left, under names for an archive."""
     state = optimizer.state_dict()
     vectors = {OPTIMIZER + name: v for name, v in state.items() if is_array(v)}

@@ -13,23 +13,26 @@ clusters. After the name of an argument there may stand:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import device_of, is_array
+from minienc.arrays import Array, device_of, is_array
+
+Shape = Sequence[Any]  # of a sample, (H, W, C); of several inputs or outputs, a list of them
 
 
-def is_whole(value: Any, least: int | None = None) -> bool:
+def is_whole(value: object, least: int | None = None) -> bool:
     """Whether ``value`` is a whole number of Python or NumPy (True is none), from ``least`` up."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return whole and (least is None or value >= least)
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        return False
+    return least is None or bool(value >= least)
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """The class of a value, for a message: "a list", "an EarlyStopping"."""
     name = type(value).__name__
     return f"an {name}" if name[:1].lower() in "aeio" or name == "ndarray" else f"a {name}"
@@ -46,7 +49,7 @@ class Form(NamedTuple):
     """What a cache keeps of an array whose numbers nobody needs again, to be checked against."""
 
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: np.dtype
 
 
 class _Argument(NamedTuple):
@@ -140,7 +143,7 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
         _check_devices(function, spec, arrays)
 
 
-def _learn_type(function: str, argument: _Argument, array: Any) -> None:
+def _learn_type(function: str, argument: _Argument, array: object) -> None:
     """Look at a type for the first time. NumPy makes a ``np.generic`` of arrays without axes."""
     if not is_array(array) and not isinstance(array, np.generic):
         raise TypeError(
@@ -190,7 +193,7 @@ def _check_devices(function: str, spec: str, arrays: tuple) -> None:
 # ---------------------------------------------------------------------------------- the sentences
 
 
-def _wrong_kind(function: str, argument: _Argument, array: Any) -> str:
+def _wrong_kind(function: str, argument: _Argument, array: Array) -> str:
     if argument.kinds == _INTEGERS:
         return f"{function}: {argument.name} is {array.dtype}, expected integers"
     if argument.kinds == _BOOLEANS:

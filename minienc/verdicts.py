@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from minienc.finetuning.curve import FewLabelCurve
 
 
 def reconstruction_verdict(errors: list[tuple[str, float]]) -> str:
@@ -32,7 +35,7 @@ def reconstruction_verdict(errors: list[tuple[str, float]]) -> str:
 _STUDENT_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)
 
 
-def few_label_verdicts(curve: Any) -> list[str]:
+def few_label_verdicts(curve: FewLabelCurve) -> list[str]:
     """For each number of labels: helped, hurt, or no visible difference.
 
     The arms are compared seed by seed, on the same labelled samples; a difference is visible where

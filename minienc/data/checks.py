@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minienc.arrays import device_of, is_array, on_device
-from minienc.data.pixels import Pixels
+from minienc.arrays import Array, device_of, is_array, on_device
+from minienc.data.pixels import Pixels, Samples
 from minienc.shapes import kind_of
 
 _CHUNK = 1 << 20  # numbers checked together: a few MB, however large the data are
@@ -16,11 +17,11 @@ _SHOWN = 5  # rows named in a message
 
 
 def check_data(
-    x: Any,
+    x: Samples,
     name: str = "X",
     domain: tuple[float, float] | None = None,
     minimum: int = 2,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> None:
     """Refuse data from which nothing can be learned.
 
@@ -56,7 +57,9 @@ def check_data(
         _check_values(x, name, (-np.inf, np.inf) if domain is None else domain, dtype)
 
 
-def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) -> None:
+def _check_values(
+    x: Samples, name: str, domain: tuple[float, float], dtype: DTypeLike | None
+) -> None:
     (low, high), bad, seen_low, seen_high = domain, 0, np.inf, -np.inf
     first: list[int] = []
     place: tuple[int, ...] = ()  # within the first of these rows, where a row has axes
@@ -86,7 +89,7 @@ def _check_values(x: Any, name: str, domain: tuple[float, float], dtype: Any) ->
             )
 
 
-def _check_dtype(x: Any, name: str) -> None:
+def _check_dtype(x: Samples, name: str) -> None:
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         raise TypeError(f"{name} is {kind_of(x)}, expected an array of numbers")
     if x.dtype.kind not in "buif":
@@ -97,7 +100,7 @@ def _check_dtype(x: Any, name: str) -> None:
         )
 
 
-def _mend(x: Any, name: str) -> str:
+def _mend(x: Samples, name: str) -> str:
     """What makes real numbers of ``x``: tried on it, before it is advised."""
     if x.dtype.kind == "c":
         return f"take {name}.real, or abs({name})"
@@ -110,7 +113,7 @@ def _mend(x: Any, name: str) -> str:
     return "turn each word, date or object into numbers"
 
 
-def _check_count(x: Any, name: str, minimum: int) -> None:
+def _check_count(x: Samples, name: str, minimum: int) -> None:
     if len(x.shape) == 0:
         raise ValueError(f"{name} is a single number, expected samples in rows, (N, ...)")
     n = x.shape[0]
@@ -124,7 +127,7 @@ def _check_count(x: Any, name: str, minimum: int) -> None:
         )
 
 
-def _chunks(x: Any) -> Iterator[tuple[int, Any]]:
+def _chunks(x: Samples) -> Iterator[tuple[int, Array]]:
     """Yield (first row, rows) a few MB at a time."""
     rows = max(1, _CHUNK // max(1, x.size // len(x)))
     for start in range(0, len(x), rows):
@@ -137,7 +140,7 @@ def _rows_not_finite(chunk: Any) -> np.ndarray:
     return np.flatnonzero([not bool(row) for row in rows])
 
 
-def _place_not_finite(sample: Any) -> tuple[int, ...]:
+def _place_not_finite(sample: Array) -> tuple[int, ...]:
     finite = abs(sample) < np.inf
     k = next(i for i, good in enumerate(finite.reshape(-1)) if not bool(good))
     return tuple(int(i) for i in np.unravel_index(k, sample.shape))

@@ -124,7 +124,7 @@ def _choose(x: Samples, chosen: np.ndarray) -> Samples:
 
 
 def _check_part(
-    where: str, x_name: str, x: Any, y_name: str, y: Any, class_names: tuple[str, ...] | None
+    where: str, x_name: str, x: Samples, y_name: str, y: object, class_names: tuple[str, ...] | None
 ) -> None:
     if not hasattr(x, "shape") or len(x.shape) < 1:
         raise TypeError(f"{where}: {x_name} is {kind_of(x)}, expected an array (N, ...)")

@@ -242,7 +242,7 @@ def _decode(image_module: ModuleType, file: str, how: Choices) -> np.ndarray:
         raise ValueError(f"read_image_folder: {file} is a corrupt image: {reason}") from None
 
 
-def _as_seen(image_module: Any, image: Any, how: Choices) -> Any:
+def _as_seen(image_module: ModuleType, image: Any, how: Choices) -> Any:
     """Return an image as a viewer shows it, in mode "L" or "RGB" and of the size wanted."""
     from PIL import ImageOps
 

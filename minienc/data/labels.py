@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from minienc.arrays import to_numpy
-from minienc.data.plain import plain_array
+from minienc.arrays import Array, to_numpy
+from minienc.data.plain import DataLike, plain_array
 
 
-def label_advice(y: Any, name: str) -> str:
+def label_advice(y: Array, name: str) -> str:
     """How integer labels can be made of ``y``: a clause that begins with a mend which works."""
     kind = y.dtype.kind
     if kind == "b":
@@ -24,7 +22,7 @@ def label_advice(y: Any, name: str) -> str:
     return f"np.unique({name}, return_inverse=True)[1] numbers any labels"
 
 
-def as_labels(y: Any, n: int, name: str = "y") -> np.ndarray:
+def as_labels(y: DataLike, n: int, name: str = "y") -> np.ndarray:
     """``y`` as integers (N,), on the host.
 
     Raises

@@ -7,17 +7,23 @@ of the modules in ``minienc.arrays``, memory maps, and ``Pixels``, which are all
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minienc.arrays import is_array
-from minienc.data.pixels import Pixels
+from minienc.data.pixels import Pixels, Samples
 from minienc.shapes import kind_of
 
+# What a caller may hand over as samples, targets or weights: arrays, lists, and what becomes an
+# array by its ``__array__``, as frames, series, tensors, open HDF5 data sets and ``Pixels`` do.
+DataLike = ArrayLike
 
-def plain_array(x: Any, name: str = "X") -> Any:
+
+def plain_array(x: Any, name: str = "X") -> Samples:
     """``x`` as an array that is indexed by place; numbers are not looked at.
 
     Parameters
@@ -96,7 +102,7 @@ def _of_frame(x: Any, name: str) -> np.ndarray:
     )
 
 
-def _made(x: Any, name: str) -> np.ndarray:
+def _made(x: DataLike, name: str) -> Samples:
     """What NumPy makes of a list, or of whatever has ``__array__`` or a buffer."""
     kind = kind_of(x)
     try:
@@ -112,7 +118,7 @@ def _made(x: Any, name: str) -> np.ndarray:
     return plain_array(array, name)
 
 
-def _parts(x: Any) -> Any:
+def _parts(x: DataLike) -> Iterator[Any]:
     """The parts of a list whose shapes can be told."""
     for part in x if isinstance(x, (list, tuple)) else ():
         try:

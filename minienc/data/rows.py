@@ -104,7 +104,7 @@ class Rows:
                 self.comment = None
 
 
-def _reader(lines: Iterable[str], delimiter: str, strict: bool = False) -> Any:
+def _reader(lines: Iterable[str], delimiter: str, strict: bool = False) -> Iterator[list[str]]:
     import csv
 
     if delimiter == " ":  # any number of spaces is one delimiter: written anew with single ones

@@ -320,7 +320,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     return tokenizer_from_dict(plain, str(path))
 
 
-def tokenizer_from_dict(plain: Any, source: str) -> Tokenizer:
+def tokenizer_from_dict(plain: object, source: str) -> Tokenizer:
     """The tokenizer of these JSON values; ``source`` is where they were read, for messages."""
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise ValueError(f"{source}: it holds something else than a tokenizer")

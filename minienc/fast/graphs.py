@@ -121,7 +121,7 @@ class GraphPipeline(Pipeline):
 
     # -- a step
 
-    def step_of(self, learner: Any) -> Callable[..., dict[str, float]]:
+    def step_of(self, learner: Any) -> Callable[..., dict[str, Any]]:
         if learner.exchange is not None:  # with other processes: not from within a graph
             return learner.step
         return ReplayableStep(learner, self.compute, self.set_off)

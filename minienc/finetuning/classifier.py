@@ -21,24 +21,25 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
 from minienc.data.labels import as_labels
+from minienc.data.plain import DataLike
 from minienc.layers import Dense, Flatten, Input
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
-from minienc.pretraining.base import samples_for
+from minienc.pretraining.base import Pretrainer, samples_for
 from minienc.shapes import kind_of
+from minienc.training.batches import ClassWeight
 from minienc.training.callbacks import Callback, History
-from minienc.training.optimizers import get_optimizer
-from minienc.training.schedules import LearningRateSchedule
+from minienc.training.optimizers import OptimizerLike, get_optimizer
+from minienc.training.schedules import LearningRate
 
 MODES = ("full", "frozen", "gradual")
 
 
 def finetune(
-    encoder: Model | Any,
-    X: Array,
-    y: Array,
+    encoder: Model | Pretrainer,
+    X: DataLike,
+    y: DataLike,
     *,
     n_classes: int | None = None,
     mode: str = "full",
@@ -46,12 +47,12 @@ def finetune(
     head_initializer: str = "zeros",
     epochs: int = 20,
     batch_size: int = 32,
-    optimizer: str = "adam",
-    learning_rate: float | LearningRateSchedule = 1e-3,
+    optimizer: OptimizerLike = "adam",
+    learning_rate: LearningRate = 1e-3,
     validation_data: tuple | None = None,
     callbacks: Sequence[Callback] = (),
-    sample_weight: Any = None,
-    class_weight: Any = None,
+    sample_weight: DataLike | None = None,
+    class_weight: ClassWeight | None = None,
     copy: bool = True,
     random_state: int | None = None,
     verbose: int = 0,

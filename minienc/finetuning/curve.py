@@ -19,11 +19,12 @@ import numpy as np
 
 from minienc.arrays import Array, rows_at, to_numpy
 from minienc.data.labels import as_labels
+from minienc.data.plain import DataLike, Samples
 from minienc.finetuning.classifier import encoder_of, finetune
 from minienc.finetuning.probes import encode, linear_probe
 from minienc.models import Model, clone_model
 from minienc.notebook import html_table
-from minienc.pretraining.base import samples_for
+from minienc.pretraining.base import Pretrainer, samples_for
 from minienc.pretraining.baselines import PCA
 
 PRETRAINED = "pretrained, fine-tuned"
@@ -91,11 +92,11 @@ class FewLabelCurve:
 
 
 def few_label_curve(
-    encoder: Model | Any,
-    X: Array,
-    y: Array,
-    X_test: Array,
-    y_test: Array,
+    encoder: Model | Pretrainer,
+    X: DataLike,
+    y: DataLike,
+    X_test: DataLike,
+    y_test: DataLike,
     *,
     labels: Sequence[int] = (10, 100, 1000),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -153,7 +154,7 @@ def few_label_curve(
     return FewLabelCurve(tuple(labels), arms, tuple(seeds))
 
 
-def few_labelled(X: Array, y: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def few_labelled(X: Samples, y: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The n labelled samples of a seed: the same ones for every arm, and whoever asks."""
     chosen = draw_labelled(y, n, np.random.default_rng([seed, n]))
     return encode(None, rows_at(X, chosen)), y[chosen]
@@ -198,5 +199,5 @@ def draw_labelled(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return order[np.argsort(rank[order], kind="stable")[:n]]
 
 
-def accuracy(model: Model, X: Array, y: np.ndarray) -> float:
+def accuracy(model: Model, X: Samples, y: np.ndarray) -> float:
     return float((to_numpy(model.predict(X, batch_size=1000)).argmax(axis=1) == y).mean())

@@ -13,6 +13,7 @@ import numpy as np
 
 from minienc.arrays import Array, to_numpy
 from minienc.data.labels import as_labels
+from minienc.data.plain import DataLike, Samples
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Dense, Input
 from minienc.layers.regularizers import L2
@@ -24,15 +25,15 @@ from minienc.shapes import kind_of
 class Encoder(Protocol):
     """A fitted method of ``minienc.pretraining``, or whatever else encodes samples."""
 
-    def transform(self, X: Array) -> Array: ...
+    def transform(self, X: DataLike, /) -> Array: ...
 
 
 def linear_probe(
     encoder: Model | Encoder | None,
-    X: Array,
-    y: Array,
-    X_test: Array,
-    y_test: Array,
+    X: DataLike,
+    y: DataLike,
+    X_test: DataLike,
+    y_test: DataLike,
     *,
     l2: float = 1e-3,
     steps: int = 500,
@@ -84,7 +85,13 @@ def linear_probe(
 
 
 def knn_probe(
-    encoder: Model | Encoder | None, X: Array, y: Array, X_test: Array, y_test: Array, *, k: int = 5
+    encoder: Model | Encoder | None,
+    X: DataLike,
+    y: DataLike,
+    X_test: DataLike,
+    y_test: DataLike,
+    *,
+    k: int = 5,
 ) -> float:
     """Accuracy of the majority among the k nearest training codes (Euclidean).
 
@@ -117,7 +124,7 @@ def knn_probe(
     return right / len(Z_test)
 
 
-def encode(encoder: Model | Encoder | None, X: Array) -> np.ndarray:
+def encode(encoder: Model | Encoder | None, X: Samples) -> np.ndarray:
     """The codes of X by a model or a fitted method; X itself, as floats, for None."""
     if encoder is None:
         return np.concatenate(list(iterate_samples(X, dtype=np.float32)))

@@ -12,7 +12,7 @@ from minienc.shapes import Form, check_shapes
 
 class QuantizationErrorCache(NamedTuple):
     z: Array  # (N, D)
-    index: Array  # (N,)  which code is nearest
+    index: Array  # type: ignore[assignment]  # (N,)  which code is nearest
     q: Array  # (N, D)  that code
     e: Form  # (N,)
     n_codes: int
@@ -61,7 +61,7 @@ def quantization_error_backward(de, cache: QuantizationErrorCache):
 
 
 class NearestCodeCache(NamedTuple):
-    index: Array  # (N,)  which code is nearest
+    index: Array  # type: ignore[assignment]  # (N,)  which code is nearest
     y: Form  # (N, D)
     n_codes: int
 

@@ -22,18 +22,19 @@ from typing import Any
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture
 from minienc.pretraining import Pretrainer
 
 __all__ = ["Picture", "course", "disturbed", "filters", "measures", "pictures"]
 
 
-def measures(method: Pretrainer, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: Pretrainer, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """What else can be said of test samples in numbers; ``y`` are their labels, if known."""
     return _find(method, "measures")(method, X, y)
 
 
-def pictures(method: Pretrainer, X: Any) -> list[Picture]:
+def pictures(method: Pretrainer, X: Samples) -> list[Picture]:
     """What this method has to show of test samples X (n, ...), beyond what all have."""
     return _find(method, "pictures")(method, X, plots.image_shape(X.shape[1:]))
 
@@ -43,7 +44,7 @@ def filters(method: Pretrainer) -> np.ndarray | None:
     return _find(method, "filters")(method)
 
 
-def disturbed(method: Pretrainer, x: Any) -> np.ndarray | None:
+def disturbed(method: Pretrainer, x: Samples) -> np.ndarray | None:
     """What the method was given in training for samples x, if it disturbs them."""
     return _find(method, "disturbed")(method, x)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minienc import plots
 from minienc.arrays import to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, restoring, rows_of
 from minienc.pretraining.aae import AdversarialAutoencoder
 
 
 def pictures(
-    method: AdversarialAutoencoder, X: Any, image_shape: Sequence[int] | None
+    method: AdversarialAutoencoder, X: Samples, image_shape: Sequence[int] | None
 ) -> list[Picture]:
     """How the codes are distributed, and how that came; new samples."""
     codes = to_numpy(method.transform(X))

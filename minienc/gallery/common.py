@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minienc.arrays import to_numpy
+from minienc.data.pixels import Samples
+from minienc.pretraining.base import Pretrainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Picture(NamedTuple):
     """A figure of a report, and what it shows in a sentence or two."""
 
     caption: str
-    figure: Any  # of matplotlib
+    figure: Figure
     is_drawing: bool = False  # kept as lines (SVG), not as pixels
 
 
-def measures(method: Any, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: Pretrainer, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """None."""
     return {}
 
 
-def pictures(method: Any, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: Pretrainer, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """None of its own."""
     return []
 
 
-def filters(method: Any) -> np.ndarray | None:
+def filters(method: Pretrainer) -> np.ndarray | None:
     """The weights of a first layer that is dense, if the input meets one."""
     encoder = method.encoder_
     W = getattr(encoder.layers[0], "W", None) if encoder.layers else None
@@ -37,7 +42,7 @@ def filters(method: Any) -> np.ndarray | None:
     return to_numpy(W.value)
 
 
-def disturbed(method: Any, x: Any) -> np.ndarray | None:
+def disturbed(method: Pretrainer, x: Samples) -> np.ndarray | None:
     """The output of a first layer that draws noise."""
     first = method.model_.layers[0] if method.model_.layers else None
     if first is None or not first.uses_rng:
@@ -57,18 +62,18 @@ RESTORING = {
 }
 
 
-def restoring(method: Any) -> str:
+def restoring(method: Pretrainer) -> str:
     """What a loss of restoring is, without a full stop: others say what is added to it."""
     words = "how far restored samples are from the samples. Lower is better"
     return RESTORING.get(getattr(method, "loss", ""), words)
 
 
-def course(method: Any) -> str:
+def course(method: Pretrainer) -> str:
     """What the loss is, and whether lower is better."""
     return f"The loss: {restoring(method)}."
 
 
-def some(method: Any, X: Any, n: int = 10) -> np.ndarray:
+def some(method: Pretrainer, X: Samples, n: int = 10) -> np.ndarray:
     """The first n of samples X as floats on the host, laid out as the method takes them."""
     return to_numpy(method.samples(X[:n])).astype(method.dtype)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.contractive import ContractiveAutoencoder
 
 
 def pictures(
-    method: ContractiveAutoencoder, X: Any, image_shape: Sequence[int] | None
+    method: ContractiveAutoencoder, X: Samples, image_shape: Sequence[int] | None
 ) -> list[Picture]:
     """The singular values of the Jacobian."""
     values = np.linalg.svd(method.jacobian(X[:50]), compute_uv=False)

@@ -9,13 +9,14 @@ import numpy as np
 
 from minienc import plots
 from minienc.arrays import on_device, to_device_of, to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.convolutional import ConvolutionalAutoencoder
 from minienc.pretraining.networks import as_image_shape
 
 
 def pictures(
-    method: ConvolutionalAutoencoder, X: Any, image_shape: Sequence[int] | None
+    method: ConvolutionalAutoencoder, X: Samples, image_shape: Sequence[int] | None
 ) -> list[Picture]:
     first: Any = method.encoder_.get_layer("encoder_1")
     W = to_numpy(first.W.value)  # (KH, KW, C, M)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minienc import plots
 from minienc.arrays import to_device_of, to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery import rbm
 from minienc.gallery.common import Picture, restoring, some
 from minienc.pretraining.dbn import DBN
 
 
-def pictures(method: DBN, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: DBN, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """Samples as the stack restored them before it was fine-tuned, and after."""
     curves = {f"machine {i}": rbm.quality(machine) for i, machine in enumerate(method.rbms_, 1)}
     caption = (

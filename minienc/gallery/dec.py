@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture
 from minienc.gallery.kmeans import measures
 from minienc.pretraining.dec import DEC
@@ -15,7 +15,7 @@ from minienc.pretraining.dec import DEC
 __all__ = ["measures", "pictures"]
 
 
-def pictures(method: DEC, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: DEC, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """The surest samples of each cluster; how large the clusters are."""
     K, q = method.n_clusters, method.memberships(X)
     sizes = np.bincount(q.argmax(axis=1), minlength=K)
@@ -29,7 +29,7 @@ def pictures(method: DEC, X: Any, image_shape: Sequence[int] | None) -> list[Pic
     return found
 
 
-def _surest(q: np.ndarray, sizes: np.ndarray, X: Any) -> list[tuple[str, np.ndarray]]:
+def _surest(q: np.ndarray, sizes: np.ndarray, X: Samples) -> list[tuple[str, np.ndarray]]:
     """Ten samples of each of the largest clusters that have as many."""
     rows, clusters = [], q.argmax(axis=1)
     for k in np.argsort(-sizes, kind="stable")[:10]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.gan import GAN, N_KEPT, N_SHOWN, PARTS, nearest
 from minienc.pretraining.seeding import plus_plus
@@ -33,7 +33,7 @@ def covered(real: np.ndarray, made: np.ndarray) -> int:
     return int((made > 0.1 * real).sum())
 
 
-def memorisation(method: GAN, X: Any, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
+def memorisation(method: GAN, X: Samples, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
     """Distances to the nearest training sample: of made samples, and of test samples X.
 
     Made ones that are much nearer than test samples are copies.
@@ -42,7 +42,7 @@ def memorisation(method: GAN, X: Any, n: int = 500) -> tuple[np.ndarray, np.ndar
     return of_made, nearest(some(method, X, len(X)), method.some_samples_)[1]
 
 
-def measures(method: GAN, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: GAN, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """Whether every kind of sample is made, and whether what is made are copies."""
     real, made = mode_coverage(method)
     of_made, of_test = memorisation(method, X[:N_KEPT])
@@ -53,7 +53,7 @@ def measures(method: GAN, X: Any, y: np.ndarray | None) -> dict[str, float]:
     }
 
 
-def pictures(method: GAN, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: GAN, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     found = [_distances(method, X), _kinds(method), _answers(method)]
     if image_shape is not None:
         found = [_course(method, image_shape), _made(method, image_shape), *found]
@@ -76,7 +76,7 @@ def _made(method: GAN, image_shape: Sequence[int]) -> Picture:
     return Picture(caption, plots.image_grid(rows, image_shape))
 
 
-def _distances(method: GAN, X: Any) -> Picture:
+def _distances(method: GAN, X: Samples) -> Picture:
     of_made, of_test = memorisation(method, X)
     figure = plots.histograms(
         [

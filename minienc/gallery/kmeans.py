@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture
+from minienc.pretraining.dec import DEC
 from minienc.pretraining.kmeans import KMeans
 from minienc.training.clustering_metrics import clustering_measures
 
 
-def measures(method: Any, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: KMeans | DEC, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """How well the clusters agree with the labels."""
     return {} if y is None else clustering_measures(y, method.predict(X))
 
@@ -23,7 +24,7 @@ def filters(method: KMeans) -> None:
     return None
 
 
-def pictures(method: KMeans, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: KMeans, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """The centroids, those of most samples first, and how many samples each has."""
     sizes = np.bincount(method.predict(X), minlength=method.n_clusters)
     order = np.argsort(-sizes, kind="stable")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_device_of, to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, restoring, some
 from minienc.pretraining.masked import MaskedAutoencoder
 
 
-def pictures(method: MaskedAutoencoder, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(
+    method: MaskedAutoencoder, X: Samples, image_shape: Sequence[int] | None
+) -> list[Picture]:
     if image_shape is None:
         return []
     x = some(method, X)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture
 from minienc.pretraining.networks import as_image_shape
 from minienc.pretraining.patches import PatchFeatures
@@ -17,7 +17,7 @@ def filters(method: PatchFeatures) -> None:
     return None
 
 
-def pictures(method: PatchFeatures, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: PatchFeatures, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     channels = as_image_shape(method.image_shape, math.prod(X.shape[1:]))[2]
     shape = (method.patch_size, method.patch_size, *((channels,) if channels > 1 else ()))
     caption = "Centroids of whitened patches: bright is red, dark is blue."

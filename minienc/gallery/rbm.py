@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, some
 from minienc.pretraining.rbm import RBM
 
@@ -19,7 +19,7 @@ BETTER = {
 AT = (1, 10, 100, 1000)  # steps of the chains after which they are shown
 
 
-def measures(method: RBM, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: RBM, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """The likelihood of samples rounded to 0 and 1, where Z can be estimated.
 
     By 100 chains of 200 steps, a fifth of what ``log_partition`` takes, so that it ends within
@@ -38,7 +38,7 @@ def quality(method: RBM) -> Sequence[float]:
     return method.history_["pseudo_likelihood" if method.visible == "binary" else "reconstruction"]
 
 
-def pictures(method: RBM, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: RBM, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """The course of learning, and chains that begin at test samples."""
     name = "pseudo-likelihood" if method.visible == "binary" else "reconstruction"
     caption = f"Of each epoch, the mean over its batches while they were learned. {BETTER[name]}"

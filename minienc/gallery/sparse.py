@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.sparse import SparseAutoencoder
 
 
-def pictures(method: SparseAutoencoder, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(
+    method: SparseAutoencoder, X: Samples, image_shape: Sequence[int] | None
+) -> list[Picture]:
     H = to_numpy(method.transform(X))
     at_work = np.abs(H) > 0.1 * np.abs(H).max(initial=1e-30)
     mean = np.abs(H).mean(axis=0, dtype=float)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, rows_of
 from minienc.pretraining.variational import ACTIVE, VariationalAutoencoder
 
 
-def measures(method: VariationalAutoencoder, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: VariationalAutoencoder, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """The likelihood of the first thousand samples, and how much of the code is in use."""
     likelihood = method.log_likelihood(X[:1000], n_samples=100).mean()
     return {
@@ -23,7 +23,7 @@ def measures(method: VariationalAutoencoder, X: Any, y: np.ndarray | None) -> di
 
 
 def pictures(
-    method: VariationalAutoencoder, X: Any, image_shape: Sequence[int] | None
+    method: VariationalAutoencoder, X: Samples, image_shape: Sequence[int] | None
 ) -> list[Picture]:
     """What each number of the code costs, and how that came; what is made of codes."""
     kl = method.kl_per_dimension(X)

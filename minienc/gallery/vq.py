@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc import plots
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture, restoring
 from minienc.pretraining.vq import VQAutoencoder, perplexity
 
 
-def measures(method: VQAutoencoder, X: Any, y: np.ndarray | None) -> dict[str, float]:
+def measures(method: VQAutoencoder, X: Samples, y: np.ndarray | None) -> dict[str, float]:
     """How much of the codebook is in use."""
     use = _use(method, method.tokens(X))
     return {"codes in use": float((use > 0).sum()), "their perplexity": perplexity(use)}
 
 
-def pictures(method: VQAutoencoder, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(method: VQAutoencoder, X: Samples, image_shape: Sequence[int] | None) -> list[Picture]:
     """How often each code is used; what one sample becomes when one of its codes changes."""
     tokens = method.tokens(X)
     use = _use(method, tokens)

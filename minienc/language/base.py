@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -91,14 +91,14 @@ class TextPretrainer(SteppedPretrainer):
     def fit(  # type: ignore[override]
         self,
         text: str,
-        y: Any = None,
+        y: object = None,
         *,
         tokenizer: Tokenizer | None = None,
         validation_data: str | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint_dir: str | Path | None = None,
         resume: bool = False,
-    ) -> Any:
+    ) -> Self:
         """Learn from a text.
 
         Parameters
@@ -137,7 +137,7 @@ class TextPretrainer(SteppedPretrainer):
         """What cuts this text as the parameters say."""
         return TOKENIZERS[self.tokens](text, self.vocab_size, self.special)
 
-    def _fit(self, ids: np.ndarray) -> None:
+    def _fit(self, ids: np.ndarray) -> None:  # type: ignore[override]
         n_windows = max(len(ids) // self.context, 1)
         steps = self.steps_per_epoch or -(-n_windows // self.batch_size)
         self.n_steps_ = steps * self.epochs
@@ -201,7 +201,7 @@ class TextPretrainer(SteppedPretrainer):
         self.check_fitted()
         return self.encoder_.predict(self.windows(text), batch_size=256)
 
-    def fit_transform(self, text: str, y: Any = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
+    def fit_transform(self, text: str, y: object = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
         return self.fit(text, **fit_params).transform(text)
 
     def vectors(self) -> np.ndarray:
@@ -209,7 +209,7 @@ class TextPretrainer(SteppedPretrainer):
         self.check_fitted()
         return to_numpy(self.model_.get_layer("embedding").W.value)  # type: ignore[attr-defined]
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the loss of a text: greater is better."""
         raise NotImplementedError
 

@@ -12,10 +12,10 @@ sequence modeling", section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minienc.language.lm import LanguageModel
 from minienc.layers import Add, Conv1D, Dense, RMSNormalization
+from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.pretraining.base import check_counts
 
 
@@ -47,7 +47,7 @@ class ConvLanguageModel(LanguageModel):
             name, filters=self.filters, kernel_size=self.kernel_size, n_layers=self.n_layers
         )
 
-    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def body(self, x: SymbolicTensor, states: Tensors) -> tuple[SymbolicTensor, Tensors]:
         for k in range(self.n_layers):
             seen = Conv1D(
                 self.filters,

@@ -11,11 +11,12 @@ convolution is over the letters of one word).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from minienc.language.lm import LanguageModel
 from minienc.language.rnn_lm import CELLS
 from minienc.layers import Concatenate, Conv1D
+from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.pretraining.base import check_counts
 from minienc.pretraining.networks import as_widths
 
@@ -51,7 +52,7 @@ class ConvRNNLanguageModel(LanguageModel):
         as_widths(name, self.hidden)
         check_counts(name, filters=self.filters, kernel_size=self.kernel_size)
 
-    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def body(self, x: SymbolicTensor, states: Tensors) -> tuple[SymbolicTensor, Tensors]:
         features = Conv1D(
             self.filters, self.kernel_size, padding="causal", activation="relu", name="conv"
         )(x)

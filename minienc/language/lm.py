@@ -21,15 +21,18 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_device_of
+from minienc.arrays import Array, Cache, to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
 from minienc.language.base import TextPretrainer, make_small
 from minienc.language.generation import first_prompt, generate_ids, pieces
 from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
+from minienc.layers.parameters import Parameter
+from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
+from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
@@ -49,12 +52,12 @@ class NextToken(TokenCrossEntropy):
     arrays : dict
     """
 
-    def __init__(self, network: Model, T: int, n_states: int, arrays: dict[str, Any]) -> None:
+    def __init__(self, network: Model, T: int, n_states: int, arrays: dict[str, Array]) -> None:
         super().__init__(network, T)
         self.arrays = arrays
         self.states = [f"state_{i}" for i in range(n_states)]
 
-    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[tuple[Any, ...], np.ndarray]:
         """The streams' next windows with the states so far, or windows anywhere."""
         if not self.states:
             window = random_windows(self.ids, n, self.T + 1, rng)
@@ -64,7 +67,7 @@ class NextToken(TokenCrossEntropy):
         part = slice(place, place + self.T)
         return (x[:, part], *[self.arrays[name] for name in self.states]), y[:, part]
 
-    def updates(self, cache: Any) -> list[Any]:
+    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
         """The states go on, up to the end of the streams."""
         if self.states:
             *_, after = cache
@@ -111,7 +114,7 @@ class LanguageModel(TextPretrainer):
     def make_layers(self) -> None:
         """Make the layers that ``body`` connects."""
 
-    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def body(self, x: SymbolicTensor, states: Tensors) -> tuple[SymbolicTensor, Tensors]:
         """From embedded tokens (T, E) to (T, M), and the states after; none is given at first."""
         raise NotImplementedError
 
@@ -131,15 +134,15 @@ class LanguageModel(TextPretrainer):
             h, after = self.body(x, states)
             network = Model([ids, *states], [head(self._dropped(h)), *after])
         else:
-            network = Model([ids], [self.model_.output])
+            network = Model([ids], self.model_.outputs)
         network.initialize(rng)
         if self.tied:
             make_small(table)
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Array] = {}
         loss = NextToken(network, T, len(states), arrays)
         self.learners_ = {"model": Learner(network, loss, self._new_optimizer(), arrays)}
 
-    def _dropped(self, x: Any) -> Any:
+    def _dropped(self, x: SymbolicTensor) -> SymbolicTensor:
         return Dropout(self.dropout)(x) if self.dropout else x
 
     def read(self, ids: np.ndarray) -> None:
@@ -208,11 +211,11 @@ class LanguageModel(TextPretrainer):
         ids = self._ids(text, "text")
         return self.nats(ids) * len(ids) / len(text)
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""
         return -self.nats_per_character(text)
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
     # -- and what would it write?

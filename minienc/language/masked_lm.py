@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.data.text import random_windows
 from minienc.language.base import TextPretrainer, check_heads, make_small
 from minienc.language.objective import NOT_ASKED, TokenCrossEntropy
@@ -28,6 +29,7 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
+from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 
@@ -52,9 +54,9 @@ class MaskedTokens(TokenCrossEntropy):
 
     def __init__(self, network: Model, T: int, ratio: float, mask: int, n_tokens: int) -> None:
         super().__init__(network, T)
-        self.hiding: tuple[Any, ...] = ratio, mask, n_tokens
+        self.hiding = ratio, mask, n_tokens
 
-    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[tuple[Array, ...], np.ndarray]:
         left, labels = hide(random_windows(self.ids, n, self.T, rng), rng, *self.hiding)
         return (left,), labels
 
@@ -137,10 +139,10 @@ class MaskedLanguageModel(TextPretrainer):
             losses.append(float(loss))
         return float(np.mean(losses))
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats of a hidden token: greater is better."""
         self.check_fitted()
         return -self.nats(self._ids(text, "text"))

@@ -7,18 +7,16 @@ A method says what is given and what is asked, in ``draw``; forward and backward
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from minienc.arrays import to_device_of
+from minienc.arrays import Array, Rng, to_device_of
 from minienc.functions.losses import (
     sparse_categorical_crossentropy_backward,
     sparse_categorical_crossentropy_forward,
 )
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.training.step import Objective
+from minienc.training.step import Cache, Objective, Scalar
 
 NOT_ASKED = -1  # the label of a token that is not asked about
 
@@ -47,15 +45,17 @@ class TokenCrossEntropy(Objective):
         self.network, self.T = network, T
         self.ids = np.zeros(0, dtype=np.int32)
 
-    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[tuple[Array, ...], np.ndarray]:
         """(the network's inputs, labels (n, T)) of n windows."""
         raise NotImplementedError
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (numbers,) = batch  # so many windows; which, is drawn
         return self.loss_of(*self.draw(len(numbers), rng), rng)
 
-    def loss_of(self, inputs: tuple[Any, ...], labels: np.ndarray, rng: Any = None) -> Any:
+    def loss_of(
+        self, inputs: tuple[Array, ...], labels: np.ndarray, rng: Rng = None
+    ) -> tuple[tuple[Scalar, ...], Cache]:
         """The loss of given windows, and a cache: of the network, of the loss, and what the network
         returned behind the logits."""
         like = self.network.parameters.vector
@@ -67,7 +67,7 @@ class TokenCrossEntropy(Objective):
         )  # (2)
         return (loss,), (cache, loss_cache, others)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache, _ = cache
         dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)
         self.network.backward((dlogits,), cache, grads, need_dx=False)  # (1)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from minienc.language.lm import LanguageModel
 from minienc.layers import GRU, LSTM, SimpleRNN
+from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.pretraining.networks import as_widths
 
 CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
@@ -56,7 +57,7 @@ class RNNLanguageModel(LanguageModel):
             for i, width in enumerate(self.hidden, 1)
         ]
 
-    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def body(self, x: SymbolicTensor, states: Tensors) -> tuple[SymbolicTensor, Tensors]:
         before, after = list(states), []
         for cell in self.cells_:
             n = len(cell.states)

@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import to_device_of, to_numpy
+from minienc.arrays import Array, to_device_of, to_numpy
+from minienc.data.plain import DataLike
 from minienc.data.text import random_windows
 from minienc.language.base import TextPretrainer
 from minienc.language.objective import TokenCrossEntropy
@@ -26,6 +27,7 @@ from minienc.layers import GRU, Bidirectional, Dense, Embedding, Input
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.shapes import is_whole
+from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 
@@ -56,10 +58,10 @@ class Rewriting(TokenCrossEntropy):
 
     def __init__(self, network: Model, T: int, noise: tuple, start: int) -> None:
         super().__init__(network, T)
-        self.noise: tuple[Any, ...] = noise
+        self.noise = noise
         self.start = start
 
-    def draw(self, n: int, rng: Any) -> tuple[tuple[Any, ...], np.ndarray]:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[tuple[Array, ...], np.ndarray]:
         whole = random_windows(self.ids, n, self.T, rng)
         return (*disturb(whole, rng, *self.noise), self.shifted(whole)), whole
 
@@ -140,7 +142,7 @@ class SequenceAutoencoder(TextPretrainer):
     def restores(self) -> bool:
         return True
 
-    def inverse_transform(self, Z: Any) -> list[str]:  # type: ignore[override]
+    def inverse_transform(self, Z: DataLike) -> list[str]:  # type: ignore[override]
         """The windows that the decoder writes of codes (N, K), the likeliest token each time."""
         self.check_fitted()
         start = self.tokenizer_.special["<start>"]
@@ -160,10 +162,10 @@ class SequenceAutoencoder(TextPretrainer):
         lengths = np.full(len(whole), self.context, dtype=np.int32)
         return float(loss.loss_of((whole, lengths, loss.shifted(whole)), whole)[0][0])
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats of a token: greater is better."""
         self.check_fitted()
         return -self.nats(self._ids(text, "text"))

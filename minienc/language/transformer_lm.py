@@ -12,11 +12,12 @@ Sutskever 2018, "Improving language understanding by generative pre-training"; Z
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from minienc.language.base import check_heads
 from minienc.language.lm import LanguageModel
 from minienc.layers import LayerNormalization, PositionEmbedding, RMSNormalization, TransformerBlock
+from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.pretraining.base import check_counts
 
 
@@ -69,7 +70,7 @@ class TransformerLanguageModel(LanguageModel):
         check_counts(name, n_layers=self.n_layers, num_heads=self.num_heads)
         check_heads(name, self.embedding, self.num_heads)
 
-    def body(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def body(self, x: SymbolicTensor, states: Tensors) -> tuple[SymbolicTensor, Tensors]:
         if self.positions == "learned":
             x = PositionEmbedding(name="positions")(x)
         for k in range(1, self.n_layers + 1):

@@ -25,7 +25,8 @@ from minienc.layers import Embedding, GlobalAveragePooling1D, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.step import Learner, Objective
+from minienc.training.loop import Trainer
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class SkipGram(Objective):
@@ -42,7 +43,7 @@ class SkipGram(Objective):
         share = counts / len(ids)
         self.keep = np.minimum(1, np.sqrt(self.sample / np.maximum(share, 1e-12)))
 
-    def pairs(self, n: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """(words in the middle (n,), a neighbour and the drawn ones (n, 1 + K)). Near ones are
         drawn more often, as if the window had a random width."""
         at = rng.integers(0, len(self.ids), 4 * n)
@@ -56,7 +57,7 @@ class SkipGram(Objective):
         drawn = np.minimum(drawn, len(self.bounds) - 1)
         return self.ids[at], np.column_stack([self.ids[beside], drawn]).astype(np.int32)
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (numbers,) = batch
         like = self.network.parameters.vector
         words, others = (to_device_of(ids, like) for ids in self.pairs(len(numbers), rng))
@@ -64,7 +65,7 @@ class SkipGram(Objective):
         loss, loss_cache = negative_sampling_forward(v, u)  # (2)
         return (loss,), (cache, loss_cache)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache = cache
         dv, du = negative_sampling_backward(dloss, loss_cache)  # (2)
         self.network.backward((dv, du), cache, grads, need_dx=False)  # (1)
@@ -142,10 +143,10 @@ class WordVectors(TextPretrainer):
         (loss,), _ = held_out.forward((np.arange(n),), np.random.default_rng(0))
         return float(loss)
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self._loss(self._run.validation)}
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the loss of pairs of this text: greater is better."""
         self.check_fitted()
         return -self._loss(self._ids(text, "text"))

@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Arrays, Cache, DTypeLike, Rng
 from minienc.functions.multi_head_attention import (
     multi_head_attention_forward,
     multi_head_attention_next,
 )
-from minienc.layers.base import Layer
+from minienc.layers.base import Layer, Past
 from minienc.layers.dense import Dense
+from minienc.layers.initializers import InitializerLike
 from minienc.layers.noise import Dropout
 from minienc.layers.normalization import LayerNormalization, RMSNormalization
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.parameters import Grads, Parameter
 from minienc.layers.shaping import Add
-from minienc.shapes import is_whole
+from minienc.layers.symbolic import SymbolicTensor
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["MultiHeadAttention", "TransformerBlock"]
 
@@ -74,7 +77,7 @@ class MultiHeadAttention(Layer):
         rotary: bool = False,
         qk_norm: bool = False,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
+        kernel_initializer: InitializerLike = "glorot_uniform",
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -96,7 +99,7 @@ class MultiHeadAttention(Layer):
         self.use_bias = use_bias
         self.kernel_initializer, self.seed = kernel_initializer, seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         (_, D), (_, C) = self._sequences(sample_shape)
         keys = self.num_heads * self.key_dim
@@ -111,7 +114,7 @@ class MultiHeadAttention(Layer):
                 setattr(self, f"b{part}", b)
         super().build(sample_shape)
 
-    def _sequences(self, sample_shape: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    def _sequences(self, sample_shape: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
         """(T, D) of x and (S, C) of the context."""
         shapes = sample_shape if isinstance(sample_shape, list) else [sample_shape]
         found = [tuple(s) for s in shapes if len(s) == 2]
@@ -122,29 +125,29 @@ class MultiHeadAttention(Layer):
             )
         return found[0], found[-1]
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         (T, _), _ = self._sequences(sample_shape)
         return T, self.Wo.shape[1]
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """Four products with weights, and two of each head's queries, keys and values."""
         (T, D), (S, C) = self._sequences(sample_shape)
         keys, values = self.Wq.shape[1], self.Wv.shape[1]
         products = T * D * keys + S * C * (keys + values) + T * values * self.Wo.shape[1]
         return 2 * (products + T * S * (keys + values))
 
-    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+    def forward(self, x: Arrays, **given: Any) -> tuple[Arrays, Cache]:
         """``x`` is (N, T, D); or a tuple of it, a context, and lengths."""
         x, *others = x if isinstance(x, (tuple, list)) else (x,)
         if others and others[-1].dtype.kind in "iu":
             given["lengths"] = others.pop()
         return super().forward((x, *(others or [None])), **given)
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else dx if dx[1] is not None else dx[:1]
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         """What is remembered are the keys and values of all steps so far."""
         x, *others = x if isinstance(x, (tuple, list)) else (x,)
         if others or not self.causal:
@@ -209,7 +212,12 @@ class TransformerBlock:
         self.dropout = dropout
         self.norm, self.use_bias, self.seed, self.name = norm, use_bias, seed, name
 
-    def __call__(self, x: Any, context: Any = None, lengths: Any = None) -> Any:
+    def __call__(
+        self,
+        x: SymbolicTensor,
+        context: SymbolicTensor | None = None,
+        lengths: SymbolicTensor | None = None,
+    ) -> SymbolicTensor:
         """Symbolic tensors: x (T, D), a context (S, C) that every step asks besides, lengths."""
         D = x.shape[-1]
         if D % self.num_heads:
@@ -245,9 +253,9 @@ class TransformerBlock:
         seed = None if self.seed is None else self.seed + k
         return {"seed": seed, "name": None if self.name is None else f"{self.name}_{part}"}
 
-    def _normed(self, x: Any, part: str) -> Any:
+    def _normed(self, x: SymbolicTensor, part: str) -> SymbolicTensor:
         cls = LayerNormalization if self.norm == "layer" else RMSNormalization
         return cls(name=self._named(part, 0)["name"])(x)
 
-    def _added(self, x: Any, part: Any) -> Any:
+    def _added(self, x: SymbolicTensor, part: SymbolicTensor) -> SymbolicTensor:
         return Add()([x, Dropout(self.dropout)(part) if self.dropout else part])

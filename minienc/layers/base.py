@@ -25,20 +25,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, is_array, to_device_of
-from minienc.layers.initializers import get_initializer
-from minienc.layers.parameters import Gradients, Parameter, ask_for_numbers
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng, is_array, to_device_of
+from minienc.layers.initializers import InitializerLike, get_initializer
+from minienc.layers.parameters import Gradients, Grads, Parameter, ask_for_numbers
+from minienc.layers.regularizers import Regularizer
 from minienc.layers.symbolic import SymbolicTensor, connect
-from minienc.shapes import kind_of
+from minienc.primitive import Primitive
+from minienc.shapes import Shape, kind_of
 
 __all__ = ["Layer"]
+
+
+Past = Any  # what a layer remembers of the steps before: it alone looks inside
 
 
 class LayerCache(NamedTuple):
     """What a layer's forward knew: whose it is, and from before or after which step."""
 
     layer: Layer
-    inner: Any  # the cache of the pair that the layer calls
+    inner: Cache  # of the pair that the layer calls
     parameters: Sequence[Parameter | None]  # that forward read, in the pair's order
     versions: list[int]  # of those, at the time
 
@@ -81,7 +86,7 @@ class Layer:
         Whether sequences longer than those that it was built for are strange to it.
     """
 
-    pair: Any = None
+    pair: Primitive = None  # type: ignore[assignment]  # said by each layer that has one
     learned: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
@@ -90,8 +95,8 @@ class Layer:
     uses_training = False
     has_state = False
     limits_context = False
-    output_dtype: Any = None  # of y in a graph; None: x's
-    activity_regularizer: Any = None  # a penalty on y, which training adds to the loss
+    output_dtype: DTypeLike | None = None  # of y in a graph; None: x's
+    activity_regularizer: Regularizer | None = None  # a penalty on y, added to the loss
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and ("/" in name or not name):
@@ -102,19 +107,19 @@ class Layer:
         self._own: tuple[Parameter, ...] = ()
         self._trainable = trainable
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         """Make the parameters for inputs of this shape (without the batch axis)."""
         self.built_for = sample_shape
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         """Sample shape of y (a list of them for several outputs); the same as x's unless said."""
         return sample_shape
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """Floating-point operations of one forward for one sample; 0 where they do not count."""
         return 0
 
-    def updates(self, cache: Any) -> list[tuple[Parameter, Array]]:
+    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
         """What the layer's state becomes after the step of training that this cache is from.
 
         Forward only reads state, such as a moving average, for it changes nothing. Training asks
@@ -125,11 +130,11 @@ class Layer:
 
     # -- the binder: from a pair to a layer
 
-    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+    def forward(self, x: Arrays, **given: Any) -> tuple[Arrays, Cache]:
         """y of the pair, and the cache; what is ``given`` by name goes to the pair as it is."""
         if self.built_for is None:
             self.check_built()
-        values: list[Any] = []
+        values: list[Array | None] = []
         parameters, versions = [], []
         for name in self.learned:
             p = getattr(self, name)
@@ -148,7 +153,7 @@ class Layer:
             y, inner = self.pair(x, *values, **given)
         return y, LayerCache(self, inner, parameters, versions)
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         """dx; the gradients of the weights are added to ``grads``, where there is one.
 
         Where ``fast/`` has a second entry for the pair's backward, that entry puts the gradients
@@ -184,7 +189,7 @@ class Layer:
             return gradients
         return gradients[:n] if self.takes_several else gradients[0]
 
-    def check_stamp(self, cache: LayerCache) -> Any:
+    def check_stamp(self, cache: LayerCache) -> Cache:
         """The pair's cache; or a refusal of one that is another layer's, or from before a step."""
         if type(cache) is not LayerCache or cache.layer is not self:
             whose = cache.layer.label if type(cache) is LayerCache else type(cache).__name__
@@ -199,7 +204,7 @@ class Layer:
 
     # -- along time, without looking back
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         """y of the next steps x (N, T, ...) of sequences, and what the steps after them need.
 
         ``past`` is what this returned for the steps before; None is the beginning. Steps of a layer
@@ -218,16 +223,16 @@ class Layer:
         self,
         name: str,
         shape: tuple[int, ...],
-        initializer: Any,
-        dtype: Any,
-        rng: Any,
-        regularizer: Any = None,
+        initializer: InitializerLike,
+        dtype: DTypeLike,
+        rng: Rng,
+        regularizer: Regularizer | None = None,
         is_state: bool = False,
     ) -> Parameter:
         """Draw a new parameter; called from ``build``."""
         ask_for_numbers(self.label, name, shape)
-        initializer = get_initializer(initializer)
-        parameter = Parameter(name, initializer(shape, rng, dtype), initializer, regularizer)
+        draw = get_initializer(initializer)
+        parameter = Parameter(name, draw(shape, rng, dtype), draw, regularizer)
         parameter.is_state = is_state
         parameter.trainable = self._trainable and not is_state
         self._own = (*self._own, parameter)

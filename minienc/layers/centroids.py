@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng
 from minienc.functions.clustering import (
     squared_distances_forward,
     student_t_forward,
     triangle_code_forward,
 )
 from minienc.layers.base import Layer, LayerCache
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.shapes import is_whole
+from minienc.layers.parameters import Grads, Parameter
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["Centroids"]
 
@@ -59,7 +59,7 @@ class Centroids(Layer):
             raise ValueError(f"Centroids: code is {code!r}, expected one of {', '.join(CODES)}")
         self.units, self.code, self.seed = int(units), code, seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         self.C = self.add_parameter("C", (self.units, sample_shape[-1]), "lecun_normal", dtype, rng)
         super().build(sample_shape)
@@ -70,13 +70,13 @@ class Centroids(Layer):
         cache = CentroidsCache(distances, code, x.shape)
         return y.reshape(*x.shape[:-1], self.units), cache
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         distances, code, shape = cache
         dd = CODES[self.code].backward(dy.reshape(-1, self.units), code)
         dx = super().backward(dd, distances, grads, need_dx)
         return None if dx is None else dx.reshape(shape)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if self.built_for is not None and sample_shape[-1] != self.C.shape[1]:
             raise ValueError(
                 f"{self.label}: its centroids have {self.C.shape[1]} numbers, a sample "

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from minienc.arrays import DTypeLike, Rng
 from minienc.functions.activations import activation_name
 from minienc.functions.convolution import (
     conv2d_forward,
@@ -16,9 +15,10 @@ from minienc.functions.convolution import (
 from minienc.functions.windows import check_padding, pair_of, place_windows
 from minienc.layers.base import Layer
 from minienc.layers.dense import _without_activation
+from minienc.layers.initializers import InitializerLike
 from minienc.layers.parameters import Parameter
-from minienc.layers.regularizers import get_regularizer
-from minienc.shapes import is_whole
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["Conv2D", "Conv2DTranspose", "Patches"]
 
@@ -39,11 +39,11 @@ class _Convolution(Layer):
         padding: str = "valid",
         activation: str | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -69,7 +69,7 @@ class _Convolution(Layer):
         """The last two axes of the kernel for images of so many channels."""
         return channels, self.filters
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         channels = check_image(self, sample_shape)[-1]
         self.W = self.add_parameter(
@@ -86,7 +86,7 @@ class _Convolution(Layer):
             )
         super().build(sample_shape)
 
-    def _check_channels(self, sample_shape: Any) -> tuple[int, int, int]:
+    def _check_channels(self, sample_shape: Shape) -> tuple[int, int, int]:
         """(H, W, C), of as many channels as the kernel is for."""
         image = check_image(self, sample_shape)
         if self.kernel_channels(image[-1]) != self.W.shape[2:]:
@@ -130,14 +130,14 @@ class Conv2D(_Convolution):
 
     pair = conv2d_forward
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         height, width, _ = self._check_channels(sample_shape)
         windows = place_windows(
             self.label, (height, width), self.kernel_size, self.strides, self.padding, "kernel_size"
         )
         return (*windows.n, self.filters)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """For each of the OH OW places, 2 KH KW C M for the product and M for the bias."""
         rows, columns, _ = self.output_shape(sample_shape)
         return rows * columns * (2 * self.W.size + (0 if self.b is None else self.filters))
@@ -162,14 +162,14 @@ class Conv2DTranspose(_Convolution):
     def kernel_channels(self, channels: int) -> tuple[int, int]:
         return self.filters, channels
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         height, width, _ = self._check_channels(sample_shape)
         size = transposed_size(
             self.label, (height, width), self.kernel_size, self.strides, self.padding
         )
         return (*size, self.filters)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """For each pixel, 2 KH KW C M to lay the kernel down; M for each bias that is added."""
         height, width, _ = sample_shape
         rows, columns, _ = self.output_shape(sample_shape)
@@ -177,7 +177,7 @@ class Conv2DTranspose(_Convolution):
         return height * width * 2 * self.W.size + bias
 
 
-def check_image(layer: Layer, sample_shape: Any) -> tuple[int, int, int]:
+def check_image(layer: Layer, sample_shape: Shape) -> tuple[int, int, int]:
     """``sample_shape`` as (H, W, C), or the mend where it is something else."""
     shape = tuple(sample_shape)
     if len(shape) == 3:
@@ -219,7 +219,7 @@ class Patches(Layer):
         self.strides = pair_of("Patches", "strides", strides)
         self.padding = check_padding("Patches", padding)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         height, width, channels = check_image(self, sample_shape)
         windows = place_windows(
             self.label, (height, width), self.kernel_size, self.strides, self.padding, "kernel_size"

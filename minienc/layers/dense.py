@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import DTypeLike, Rng
 from minienc.functions.activations import activation_name, get_activation
 from minienc.functions.dense import dense_forward
 from minienc.layers.base import Layer
 from minienc.layers.embedding import Embedding
+from minienc.layers.initializers import InitializerLike
 from minienc.layers.parameters import Parameter
-from minienc.layers.regularizers import get_regularizer
-from minienc.shapes import is_whole, kind_of
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.primitive import Primitive
+from minienc.shapes import Shape, is_whole, kind_of
 
 __all__ = ["Activation", "Dense", "DenseTranspose"]
 
@@ -33,7 +36,7 @@ class _Affine(Layer):
         n_in, n_out = self.W.shape
         return (n_out, n_in) if self.transposed else (n_in, n_out)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         n_in, n_out = self.kernel_shape()
         if sample_shape[-1] != n_in:
             raise ValueError(
@@ -42,7 +45,7 @@ class _Affine(Layer):
             )
         return (*sample_shape[:-1], n_out)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """2 D M for the product (a multiplication and an addition each), M for the bias."""
         rows = int(np.prod(sample_shape[:-1]))
         n_in, n_out = self.kernel_shape()
@@ -76,11 +79,11 @@ class Dense(_Affine):
         units: int,
         activation: str | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -96,7 +99,7 @@ class Dense(_Affine):
         self.activity_regularizer = get_regularizer(activity_regularizer)
         self.seed = seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         shape = (sample_shape[-1], self.units)
         self.W = self.add_parameter(
@@ -134,9 +137,9 @@ class DenseTranspose(_Affine):
         tied_to: Dense | Embedding,
         activation: str | None = None,
         use_bias: bool = True,
-        bias_initializer: Any = "zeros",
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
+        bias_initializer: InitializerLike = "zeros",
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -155,7 +158,7 @@ class DenseTranspose(_Affine):
         self.activity_regularizer = get_regularizer(activity_regularizer)
         self.seed = seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         self.tied_to.check_built()
         self.W = self.tied_to.W
         rng = np.random.default_rng(self.seed) if rng is None else rng
@@ -176,7 +179,7 @@ class Activation(Layer):
     def __init__(
         self,
         activation: str | None,
-        activity_regularizer: Any = None,
+        activity_regularizer: RegularizerLike = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -185,7 +188,7 @@ class Activation(Layer):
         self.activity_regularizer = get_regularizer(activity_regularizer)
 
     @property
-    def pair(self) -> Any:  # type: ignore[override]
+    def pair(self) -> Primitive:  # type: ignore[override]
         return get_activation(self.activation)
 
     def without_activation(self) -> Layer:
@@ -193,14 +196,14 @@ class Activation(Layer):
         return _without_activation(self)
 
 
-def _check_units(layer: str, units: Any) -> int:
+def _check_units(layer: str, units: int) -> int:
     if not is_whole(units, 1):
         raise ValueError(f"{layer}: units is {units!r}, expected a positive integer")
     return int(units)
 
 
-def _without_activation(layer: Any) -> Layer:
+def _without_activation(layer: Layer) -> Layer:
     """A shallow copy: another layer, the same ``Parameter`` objects."""
-    twin = copy.copy(layer)
+    twin: Any = copy.copy(layer)
     twin.activation = None
     return twin

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, to_device_of
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng, to_device_of
 from minienc.functions.embedding import embedding_forward
 from minienc.functions.positions import add_positions_forward, sinusoidal_positions
 from minienc.layers.base import Layer
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.layers.regularizers import get_regularizer
-from minienc.shapes import is_whole
+from minienc.layers.initializers import InitializerLike
+from minienc.layers.parameters import Grads, Parameter
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["Embedding", "PositionEmbedding", "SinusoidalPositions"]
 
@@ -44,9 +45,9 @@ class Embedding(Layer):
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: Any = "lecun_normal",
-        embeddings_regularizer: Any = None,
-        dtype: Any = "float32",
+        embeddings_initializer: InitializerLike = "lecun_normal",
+        embeddings_regularizer: RegularizerLike = None,
+        dtype: DTypeLike = "float32",
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -64,10 +65,10 @@ class Embedding(Layer):
     pair = embedding_forward
 
     @property
-    def output_dtype(self) -> Any:  # type: ignore[override]
+    def output_dtype(self) -> str:  # type: ignore[override]
         return self.dtype
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         if np.dtype(dtype).kind not in "iu":
             raise TypeError(
                 f"{self.label}: its inputs are {np.dtype(dtype)}, expected integers: "
@@ -84,10 +85,10 @@ class Embedding(Layer):
         )
         super().build(sample_shape)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return (*sample_shape, self.output_dim)
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         """None: integers have no gradient. dW is added to ``grads``."""
         inner = self.check_stamp(cache)
         if grads is not None:
@@ -111,7 +112,7 @@ class PositionEmbedding(Layer):
 
     def __init__(
         self,
-        initializer: Any = "lecun_normal",
+        initializer: InitializerLike = "lecun_normal",
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -119,7 +120,7 @@ class PositionEmbedding(Layer):
         super().__init__(name, trainable)
         self.initializer, self.seed = initializer, seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         self.P = self.add_parameter("P", tuple(sample_shape[-2:]), self.initializer, dtype, rng)
         super().build(sample_shape)
@@ -136,7 +137,7 @@ class SinusoidalPositions(Layer):
     pair = add_positions_forward
     limits_context = True
 
-    def forward(self, x: Array, start: int = 0, **given: Any) -> tuple[Array, Any]:
+    def forward(self, x: Array, start: int = 0, **given: Any) -> tuple[Array, Cache]:
         T, D = x.shape[-2:]
         waves = to_device_of(sinusoidal_positions(start + T, D, x.dtype), x)
         return super().forward(x, P=waves, start=start, **given)
@@ -146,6 +147,6 @@ class SinusoidalPositions(Layer):
         start = past or 0
         return self.forward(x, start=start)[0], start + x.shape[-2]
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         self.check_stamp(cache)
         return dy.copy() if need_dx else None

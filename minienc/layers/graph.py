@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
-from minienc.layers.base import Layer, default_name
-from minienc.layers.parameters import Gradients
+from minienc.arrays import Array, Arrays, Cache
+from minienc.layers.base import Layer, Past, default_name
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.layers.symbolic import Node, SymbolicTensor
 from minienc.primitive import at, is_recording
 
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     inputs: tuple[int, ...]  # slots
     outputs: tuple[int, ...]
     several: bool  # the layer takes a tuple, even if of one
-    in_shapes: Any  # sample shape(s)
+    in_shapes: Any  # sample shape(s); None of a loss
     out_shapes: tuple[tuple[int, ...], ...]
 
 
@@ -171,9 +171,9 @@ class Graph:
         """Each layer once, in the order of its first turn."""
         return list({id(step.layer): step.layer for step in self.steps}.values())
 
-    def named_parameters(self) -> list[tuple[str, Any]]:
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(path, Parameter), each parameter once: sharing is identity."""
-        named: dict[int, tuple[str, Any]] = {}
+        named: dict[int, tuple[str, Parameter]] = {}
         for step in self.steps:
             for p in step.layer.parameters_used():
                 named.setdefault(id(p), (f"{step.path}/{p.name}", p))
@@ -186,7 +186,7 @@ class Graph:
         xs: Sequence[Array],
         rng: np.random.Generator | None = None,
         training: bool | None = None,
-    ) -> tuple[tuple[Array, ...], list[Any]]:
+    ) -> tuple[tuple[Array, ...], list[Cache]]:
         """Run every layer in its turn; return the outputs and each layer's cache.
 
         Fewer arrays than inputs may come: the last inputs are then None. ``training`` None means:
@@ -195,8 +195,8 @@ class Graph:
         training = rng is not None if training is None else training
         recorded = is_recording()
         values: list[Any] = [None] * self.n_slots
-        for slot, x in zip(self.input_slots, xs, strict=False):
-            values[slot] = x
+        for slot, array in zip(self.input_slots, xs, strict=False):
+            values[slot] = array
         caches = []
         for layer, path, inputs, outputs, several, _, _ in self.steps:
             x = tuple(map(values.__getitem__, inputs)) if several else values[inputs[0]]
@@ -218,12 +218,14 @@ class Graph:
             at("")
         return tuple(map(values.__getitem__, self.output_slots)), caches
 
-    def forward_from(self, xs: Sequence[Array], pasts: Any = None) -> tuple[tuple[Array, ...], Any]:
+    def forward_from(
+        self, xs: Sequence[Array], pasts: Sequence[Past] | None = None
+    ) -> tuple[tuple[Array, ...], list[Past]]:
         """The outputs for the next steps of sequences, and what each layer remembers of them: a
         list, one for each step of the graph; None is the beginning."""
         values: list[Any] = [None] * self.n_slots
-        for slot, x in zip(self.input_slots, xs, strict=True):
-            values[slot] = x
+        for slot, array in zip(self.input_slots, xs, strict=True):
+            values[slot] = array
         remembered = []
         for k, (layer, _, inputs, outputs, several, _, _) in enumerate(self.steps):
             x = tuple(map(values.__getitem__, inputs)) if several else values[inputs[0]]
@@ -234,7 +236,11 @@ class Graph:
         return tuple(map(values.__getitem__, self.output_slots)), remembered
 
     def backward(
-        self, dy: Any, caches: Sequence[Any], grads: Gradients | None, need_dx: bool | None = None
+        self,
+        dy: Arrays,
+        caches: Sequence[Cache],
+        grads: Gradients | None,
+        need_dx: bool | None = None,
     ) -> tuple[Array | None, ...]:
         """Run every layer from the last to the first; gradients that meet in a tensor add up.
 
@@ -264,7 +270,7 @@ class Graph:
             at("")
         return tuple(map(d.__getitem__, self.input_slots))
 
-    def updates(self, caches: Sequence[Any]) -> Iterator[tuple[Any, Array]]:
+    def updates(self, caches: Sequence[Cache]) -> Iterator[tuple[Parameter, Array]]:
         """(parameter, value) of each layer's state after the step that these caches are from; one
         by one, for a layer that was used twice starts its second update from its first."""
         for k in self.stateful:

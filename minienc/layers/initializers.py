@@ -15,56 +15,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Array, DTypeLike
+
 Shape = tuple[int, ...]
+Initializer = Callable[..., np.ndarray]  # (shape, rng, dtype) -> array
+InitializerLike = str | Initializer  # or its name
 
 
-def zeros(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def zeros(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """All 0: for biases."""
     return np.zeros(shape, dtype=dtype)
 
 
-def ones(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def ones(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """All 1."""
     return np.ones(shape, dtype=dtype)
 
 
-def glorot_uniform(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def glorot_uniform(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Uniform with variance 2 / (fan_in + fan_out)."""
     fan_in, fan_out = fans(shape)
     return _uniform(2 / (fan_in + fan_out), shape, rng, dtype)
 
 
-def glorot_normal(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def glorot_normal(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Truncated normal with variance 2 / (fan_in + fan_out)."""
     fan_in, fan_out = fans(shape)
     return _truncated_normal(2 / (fan_in + fan_out), shape, rng, dtype)
 
 
-def he_uniform(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def he_uniform(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Uniform with variance 2 / fan_in."""
     return _uniform(2 / fans(shape)[0], shape, rng, dtype)
 
 
-def he_normal(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def he_normal(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Truncated normal with variance 2 / fan_in."""
     return _truncated_normal(2 / fans(shape)[0], shape, rng, dtype)
 
 
-def lecun_uniform(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def lecun_uniform(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Uniform with variance 1 / fan_in."""
     return _uniform(1 / fans(shape)[0], shape, rng, dtype)
 
 
-def lecun_normal(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def lecun_normal(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Truncated normal with variance 1 / fan_in."""
     return _truncated_normal(1 / fans(shape)[0], shape, rng, dtype)
 
 
-def orthogonal(shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def orthogonal(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> np.ndarray:
     """Orthonormal columns (rows, if there are fewer of them): W'W = I keeps lengths.
 
     The Q of a normal matrix' QR decomposition, with the signs of R's diagonal taken out, so that
@@ -93,7 +96,7 @@ def fans(shape: Shape) -> tuple[float, float]:
     return float(field * shape[-2]), float(field * shape[-1])
 
 
-def _uniform(variance: float, shape: Shape, rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def _uniform(variance: float, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
     """Uniform in [-a, a] has variance a^2 / 3."""
     a = math.sqrt(3 * variance)
     return rng.uniform(-a, a, shape).astype(dtype)
@@ -104,7 +107,7 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 def _truncated_normal(
-    variance: float, shape: Shape, rng: np.random.Generator, dtype: Any
+    variance: float, shape: Shape, rng: np.random.Generator, dtype: DTypeLike
 ) -> np.ndarray:
     """Normal, drawn again where it lies more than two standard deviations out, as in Keras."""
     values = rng.standard_normal(shape)
@@ -113,7 +116,7 @@ def _truncated_normal(
     return (values * (math.sqrt(variance) / _TRUNCATED_STDDEV)).astype(dtype)
 
 
-INITIALIZERS: dict[str, Callable] = {
+INITIALIZERS: dict[str, Initializer] = {
     f.__name__: f
     for f in (
         zeros,
@@ -129,7 +132,7 @@ INITIALIZERS: dict[str, Callable] = {
 }
 
 
-def get_initializer(initializer: str | Callable) -> Callable:
+def get_initializer(initializer: InitializerLike) -> Initializer:
     """Return the initializer of this name, or the function itself."""
     if callable(initializer):
         return initializer

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, DTypeLike, Rng
 from minienc.functions.normalization import (
     batch_normalization_forward,
     layer_normalization_forward,
 )
 from minienc.functions.rms_normalization import rms_normalization_forward
 from minienc.layers.base import Layer, LayerCache
+from minienc.layers.initializers import InitializerLike
 from minienc.layers.parameters import Parameter
-from minienc.layers.regularizers import get_regularizer
+from minienc.layers.regularizers import Regularizer, RegularizerLike, get_regularizer
+from minienc.shapes import Shape
 
 __all__ = [
     "BatchNormalization",
@@ -41,12 +43,12 @@ class _Normalization(Layer):
     epsilon: float
     center: bool
     scale: bool
-    beta_initializer: Any
-    gamma_initializer: Any
-    beta_regularizer: Any
-    gamma_regularizer: Any
+    beta_initializer: InitializerLike
+    gamma_initializer: InitializerLike
+    beta_regularizer: Regularizer | None
+    gamma_regularizer: Regularizer | None
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         shape = tuple(sample_shape[-1:])
         if not shape:
             raise ValueError(f"{self.label}: samples are single numbers, expected (..., features)")
@@ -66,7 +68,7 @@ class _Normalization(Layer):
             )
         super().build(sample_shape)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if self.built_for[-1] != sample_shape[-1]:
             raise ValueError(
                 f"{self.label}: it was built for {self.built_for[-1]} features on the last axis, "
@@ -74,7 +76,7 @@ class _Normalization(Layer):
             )
         return sample_shape
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """A subtraction and a division for each number, one more each for gamma and beta."""
         return int(np.prod(sample_shape)) * (2 + bool(self.scale) + bool(self.center))
 
@@ -124,12 +126,12 @@ class BatchNormalization(_Normalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -148,7 +150,7 @@ class BatchNormalization(_Normalization):
         self.beta_regularizer = get_regularizer(beta_regularizer)
         self.gamma_regularizer = get_regularizer(gamma_regularizer)
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         super().build(sample_shape, dtype, rng)
         for name, initializer in (
             ("moving_mean", self.moving_mean_initializer),
@@ -205,10 +207,10 @@ class LayerNormalization(_Normalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -248,8 +250,8 @@ class RMSNormalization(_Normalization):
         self,
         epsilon: float = 1e-6,
         scale: bool = True,
-        gamma_initializer: Any = "ones",
-        gamma_regularizer: Any = None,
+        gamma_initializer: InitializerLike = "ones",
+        gamma_regularizer: RegularizerLike = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -265,5 +267,5 @@ def _check_epsilon(layer: Layer, epsilon: float) -> float:
     return float(epsilon)
 
 
-def _is_number(x: Any) -> bool:
+def _is_number(x: object) -> bool:
     return isinstance(x, Real) and not isinstance(x, bool)

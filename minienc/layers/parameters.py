@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device, zeros_where
+from minienc.layers.initializers import Initializer
+from minienc.layers.regularizers import Regularizer
 
 __all__ = ["Gradients", "Parameter", "Parameters"]
 
@@ -64,11 +66,15 @@ class Parameter:
     """
 
     def __init__(
-        self, name: str, value: Array, initializer: Any = None, regularizer: Any = None
+        self,
+        name: str,
+        value: Array,
+        initializer: Initializer | None = None,
+        regularizer: Regularizer | None = None,
     ) -> None:
         self.name = name
-        self.initializer = initializer
-        self.regularizer = regularizer  # a penalty on the numbers, which training adds to the loss
+        self.initializer: Any = initializer  # draws them again
+        self.regularizer: Any = regularizer  # a penalty on the numbers, added to the loss
         self.home: Parameters | None = None  # the flat vector that holds the numbers, if any
         self.trainable = True
         self.learning_rate_multiplier = 1.0
@@ -98,9 +104,14 @@ class Parameter:
             self.home.forget_segments()
 
     # Every layer and every step reads these: attrgetter takes a third of a method's time.
-    value: Any = property(attrgetter("_value"), _assign)
-    trainable: Any = property(attrgetter("_trainable"), _set_trainable)
-    learning_rate_multiplier: Any = property(attrgetter("_multiplier"), _set_multiplier)
+    if TYPE_CHECKING:
+        value: Array
+        trainable: bool
+        learning_rate_multiplier: float
+    else:
+        value = property(attrgetter("_value"), _assign)
+        trainable = property(attrgetter("_trainable"), _set_trainable)
+        learning_rate_multiplier = property(attrgetter("_multiplier"), _set_multiplier)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -331,3 +342,6 @@ class Gradients(_FlatVector):
             unwritten.difference_update(parameters)
             return found, True
         return [None if p is None else self[p] for p in parameters], False
+
+
+Grads = Gradients | None  # what a backward adds to; None: gradients pass through, nothing is kept

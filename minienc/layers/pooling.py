@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minienc.functions.pooling import (
     average_pooling2d_forward,
     global_average_pooling2d_forward,
@@ -13,6 +11,7 @@ from minienc.functions.pooling import (
 from minienc.functions.windows import check_padding, pair_of, place_windows
 from minienc.layers.base import Layer
 from minienc.layers.convolution import check_image
+from minienc.shapes import Shape
 
 __all__ = ["AveragePooling2D", "GlobalAveragePooling2D", "MaxPool2D", "UpSampling2D"]
 
@@ -35,7 +34,7 @@ class _Pooling(Layer):
         self.strides = self.pool_size if strides is None else pair_of(kind, "strides", strides)
         self.padding = check_padding(kind, padding)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         height, width, channels = check_image(self, sample_shape)
         windows = place_windows(
             self.label, (height, width), self.pool_size, self.strides, self.padding, "pool_size"
@@ -78,7 +77,7 @@ class GlobalAveragePooling2D(Layer):
 
     pair = global_average_pooling2d_forward
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return check_image(self, sample_shape)[-1:]
 
 
@@ -99,6 +98,6 @@ class UpSampling2D(Layer):
         super().__init__(name)
         self.size = pair_of(type(self).__name__, "size", size)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         height, width, channels = check_image(self, sample_shape)
         return (height * self.size[0], width * self.size[1], channels)

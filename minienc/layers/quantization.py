@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng
 from minienc.functions.quantization import nearest_code_backward, nearest_code_forward
 from minienc.layers.base import Layer, LayerCache
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.shapes import is_whole
+from minienc.layers.parameters import Grads, Parameter
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["VectorQuantizer"]
 
@@ -52,7 +52,7 @@ class VectorQuantizer(Layer):
                 )
         self.units, self.dim, self.seed = int(units), int(dim), seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         self.C = self.add_parameter("C", (self.units, self.dim), "lecun_normal", dtype, rng)
         super().build(sample_shape)
@@ -61,13 +61,13 @@ class VectorQuantizer(Layer):
         y, cache = super().forward(x.reshape(-1, self.dim), **given)
         return y.reshape(x.shape), cache
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         inner = self.check_stamp(cache)
         if grads is not None:
             grads.add(self.C, nearest_code_backward(dy.reshape(-1, self.dim), inner))
         return dy.copy() if need_dx else None  # straight through
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if len(sample_shape) != 1 or sample_shape[0] % self.dim:
             raise ValueError(
                 f"{self.label}: a sample is {tuple(sample_shape)}, expected a multiple of "

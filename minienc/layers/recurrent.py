@@ -17,18 +17,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng, get_array_module
 from minienc.functions.activations import get_activation
 from minienc.functions.gru import gru_forward
 from minienc.functions.lstm import lstm_forward
 from minienc.functions.recurrent import rnn_forward
 from minienc.functions.reversing import reverse_forward
-from minienc.layers.base import Layer, LayerCache
-from minienc.layers.initializers import get_initializer
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.layers.regularizers import get_regularizer
+from minienc.layers.base import Layer, LayerCache, Past
+from minienc.layers.initializers import InitializerLike, get_initializer
+from minienc.layers.parameters import Grads, Parameter
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
 from minienc.layers.shaping import Add, Concatenate
-from minienc.shapes import Form, is_whole, kind_of
+from minienc.shapes import Form, Shape, is_whole, kind_of
 
 __all__ = ["GRU", "LSTM", "Bidirectional", "Reverse", "SimpleRNN"]
 
@@ -72,14 +72,14 @@ class _Recurrent(Layer):
         self,
         units: int,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         return_sequences: bool = False,
         return_state: bool = False,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
+        kernel_regularizer: RegularizerLike = None,
+        recurrent_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -109,7 +109,7 @@ class _Recurrent(Layer):
 
     # -- weights
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         D, M, G = self._sequence(sample_shape)[1], self.units, self.n_gates
         self.W = self.add_parameter(
@@ -125,7 +125,7 @@ class _Recurrent(Layer):
             setattr(self, name, b)
         super().build(sample_shape)
 
-    def first_bias(self, shape: Any, rng: Any, dtype: Any) -> Any:
+    def first_bias(self, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
         """What a bias begins as."""
         return get_initializer(self.bias_initializer)(shape, rng, dtype)
 
@@ -135,14 +135,14 @@ class _Recurrent(Layer):
         names += [n for n in own if n not in (*names, "self", "options")]
         return {name: getattr(self, name) for name in names}
 
-    def _sequence(self, sample_shape: Any) -> tuple[int, int]:
+    def _sequence(self, sample_shape: Shape) -> tuple[int, int]:
         """(T, D) of x, alone or the first of several inputs."""
         first = sample_shape[0] if isinstance(sample_shape, list) else sample_shape
         if len(first) != 2:
             raise ValueError(f"{self.label}: samples are {tuple(first)}, expected sequences (T, D)")
         return tuple(first)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         T, D = self._sequence(sample_shape)
         if self.W.shape[0] != D:
             raise ValueError(
@@ -152,14 +152,14 @@ class _Recurrent(Layer):
         y = (T, self.units) if self.return_sequences else (self.units,)
         return [y, *[(self.units,)] * len(self.states)] if self.return_state else y
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """2 (D + M) G M at each step, for both products."""
         T, D = self._sequence(sample_shape)
         return T * 2 * (D + self.units) * self.n_gates * self.units
 
     # -- the pair
 
-    def forward(self, x: Any, **given: Any) -> tuple[Any, RecurrentCache]:
+    def forward(self, x: Arrays, **given: Any) -> tuple[Arrays, RecurrentCache]:
         """``x`` is the sequences (N, T, D); or a tuple of them, first states, and lengths."""
         alone = not isinstance(x, (tuple, list))
         x, *others = (x,) if alone else x
@@ -179,7 +179,7 @@ class _Recurrent(Layer):
         forms = tuple(Form(a.shape, a.dtype) for a in outputs)
         return y, RecurrentCache(cache, forms, alone)
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         """What is remembered are the last states."""
         x, *others = x if isinstance(x, (tuple, list)) else (x,)
         if others:
@@ -188,7 +188,7 @@ class _Recurrent(Layer):
         y = outputs[0] if self.return_sequences else outputs[1]
         return ((y, *outputs[1:]) if self.return_state else y), outputs[1:]
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         """dx; with it the gradients of first states that were given."""
         if not isinstance(cache, RecurrentCache):
             self.check_stamp(cache)  # says whose it is
@@ -204,7 +204,7 @@ class _Recurrent(Layer):
             return None
         return dx if alone else (dx, *[d for d in states if d is not None])
 
-    def _cotangents(self, dy: Any, forms: tuple[Form, ...]) -> tuple[Array, ...]:
+    def _cotangents(self, dy: Arrays, forms: tuple[Form, ...]) -> tuple[Array, ...]:
         """One for each output of the pair: 0 for those that are not shown, or not asked about."""
         dys = dy if isinstance(dy, tuple) else (dy,)
         found: list[Any] = [None, *dys[1:], *[None] * (len(forms) - max(len(dys), 1))]
@@ -266,7 +266,7 @@ class LSTM(_Recurrent):
         super().__init__(units, **options)
         self.unit_forget_bias = unit_forget_bias
 
-    def first_bias(self, shape: Any, rng: Any, dtype: Any) -> Any:
+    def first_bias(self, shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
         b = super().first_bias(shape, rng, dtype)
         if self.unit_forget_bias:
             b[self.units : 2 * self.units] = 1
@@ -301,16 +301,16 @@ class Reverse(Layer):
     pair = reverse_forward
     takes_several = True
 
-    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+    def forward(self, x: Arrays, **given: Any) -> tuple[Arrays, Cache]:
         return super().forward(x if isinstance(x, (tuple, list)) else (x,), **given)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return tuple(sample_shape[0]) if isinstance(sample_shape, list) else sample_shape
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         raise ValueError(f"{self.label}: it begins at the end, so it does not go on step by step")
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else (dx,)
 

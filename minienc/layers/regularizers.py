@@ -6,9 +6,9 @@ The mathematics stands in ``functions/penalties.py``.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-from minienc.arrays import Array
+from minienc.arrays import Array, Cache, Scalar
 from minienc.functions.penalties import (
     l1_penalty_backward,
     l1_penalty_forward,
@@ -18,9 +18,19 @@ from minienc.functions.penalties import (
 from minienc.functions.sparsity import kl_sparsity_backward, kl_sparsity_forward
 
 
+class Regularizer(Protocol):
+    """A penalty on the numbers of an array, and its gradient; L2(...), or one of one's own."""
+
+    def forward(self, w: Array, /) -> tuple[Scalar, Cache]: ...
+    def backward(self, dpenalty: Scalar, cache: Cache, /) -> Scalar: ...
+
+
+RegularizerLike = str | Regularizer | None  # the name of one, or none
+
+
 class PenaltyCache(NamedTuple):
-    l1: Any  # the caches of the two pairs; None where the strength is 0
-    l2: Any
+    l1: Cache  # of the two pairs; None where the strength is 0
+    l2: Cache
 
 
 class L1L2:
@@ -40,7 +50,7 @@ class L1L2:
                 )
         self.l1, self.l2 = float(l1), float(l2)
 
-    def forward(self, w: Array) -> tuple[Any, PenaltyCache]:
+    def forward(self, w: Array) -> tuple[Scalar, PenaltyCache]:
         """The penalty on ``w``, and the cache for ``backward``."""
         penalty, c1, c2 = 0.0, None, None
         if self.l1:
@@ -51,9 +61,9 @@ class L1L2:
             penalty = penalty + part
         return penalty, PenaltyCache(c1, c2)
 
-    def backward(self, dpenalty: Any, cache: PenaltyCache) -> Any:
+    def backward(self, dpenalty: Scalar, cache: PenaltyCache) -> Scalar:
         """dw; the number 0 if both strengths are."""
-        dw: Any = 0.0
+        dw: Scalar = 0.0
         if cache.l1 is not None:
             dw = dw + l1_penalty_backward(dpenalty, cache.l1)
         if cache.l2 is not None:
@@ -110,10 +120,10 @@ class KLSparsity:
             raise ValueError(f"KLSparsity: strength is {strength}, expected a number >= 0")
         self.target, self.strength = float(target), float(strength)
 
-    def forward(self, h: Array) -> tuple[Any, Any]:
+    def forward(self, h: Array) -> tuple[Scalar, Cache]:
         return kl_sparsity_forward(h, self.target, len(h) * self.strength)
 
-    def backward(self, dpenalty: Any, cache: Any) -> Any:
+    def backward(self, dpenalty: Scalar, cache: Cache) -> Array:
         return kl_sparsity_backward(dpenalty, cache)
 
     def get_config(self) -> dict[str, float]:
@@ -123,10 +133,12 @@ class KLSparsity:
         return f"KLSparsity(target={self.target:g}, strength={self.strength:g})"
 
 
-def get_regularizer(regularizer: Any) -> Any:
+def get_regularizer(regularizer: RegularizerLike) -> Regularizer | None:
     """Return the regularizer of the name "l1", "l2" or "l1_l2" (strength 0.01 each), or the
     object itself, or None."""
-    if regularizer is None or hasattr(regularizer, "backward"):
+    if not isinstance(regularizer, str) and (
+        regularizer is None or hasattr(regularizer, "backward")
+    ):
         return regularizer
     named = {"l1": L1(), "l2": L2(), "l1_l2": L1L2(0.01, 0.01)}
     if isinstance(regularizer, str) and regularizer.lower() in named:

@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng, get_array_module
 from minienc.functions.activations import get_activation
 from minienc.functions.conv1d import conv1d_forward, place_kernel
 from minienc.functions.pooling1d import (
     global_average_pooling1d_forward,
     global_max_pooling1d_forward,
 )
-from minienc.layers.base import Layer
+from minienc.layers.base import Layer, Past
 from minienc.layers.dense import _without_activation
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.layers.regularizers import get_regularizer
-from minienc.shapes import is_whole
+from minienc.layers.initializers import InitializerLike
+from minienc.layers.parameters import Grads, Parameter
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["Conv1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "TimeDistributed"]
 
@@ -62,11 +63,11 @@ class Conv1D(Layer):
         dilation_rate: int = 1,
         activation: str | None = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -87,7 +88,7 @@ class Conv1D(Layer):
         self.activity_regularizer = get_regularizer(activity_regularizer)
         self.seed = seed
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         rng = np.random.default_rng(self.seed) if rng is None else rng
         _, C = _sequence(self, sample_shape)
         shape = (self.kernel_size, C, self.filters)
@@ -100,7 +101,7 @@ class Conv1D(Layer):
             )
         super().build(sample_shape)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         T, C = _sequence(self, sample_shape)
         if self.W.shape[1] != C:
             raise ValueError(
@@ -111,7 +112,7 @@ class Conv1D(Layer):
         )
         return (len(range(steps[0].start, steps[0].stop, steps[0].step)), self.filters)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """2 K C M for each step that comes out, M for the bias."""
         T, M = self.output_shape(sample_shape)
         return T * (2 * math.prod(self.W.shape) + (0 if self.b is None else M))
@@ -136,7 +137,7 @@ class Conv1D(Layer):
 
 
 class TimeDistributedCache(NamedTuple):
-    of_step: Any  # the layer's own
+    of_step: Cache  # the layer's own
     shape: tuple[int, ...]  # of x: (N, T, ...)
 
 
@@ -145,17 +146,17 @@ class _GlobalPooling1D(Layer):
 
     takes_several = True
 
-    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+    def forward(self, x: Arrays, **given: Any) -> tuple[Arrays, Cache]:
         return super().forward(x if isinstance(x, (tuple, list)) else (x,), **given)
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else (dx,)
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         raise ValueError(f"{self.label}: it needs all steps, so it does not go on step by step")
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         first = sample_shape[0] if isinstance(sample_shape, list) else sample_shape
         return _sequence(self, first)[1:]
 
@@ -191,12 +192,12 @@ class TimeDistributed(Layer):
         self.uses_rng, self.uses_training = layer.uses_rng, layer.uses_training
         self.has_state = layer.has_state
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         self.layer.build(sample_shape[1:], dtype, rng)
         self.layer.trainable = self.trainable
         super().build(sample_shape)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return (sample_shape[0], *self.layer.output_shape(tuple(sample_shape[1:])))
 
     def parameters_used(self) -> tuple[Parameter, ...]:
@@ -206,19 +207,19 @@ class TimeDistributed(Layer):
         y, cache = self.layer.forward(x.reshape((-1, *x.shape[2:])), **given)
         return y.reshape((*x.shape[:2], *y.shape[1:])), TimeDistributedCache(cache, x.shape)
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         of_step, shape = cache
         dx = self.layer.backward(dy.reshape((-1, *dy.shape[2:])), of_step, grads, need_dx)
         return dx.reshape(shape) if need_dx else None
 
-    def updates(self, cache: Any) -> Any:
+    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
         return self.layer.updates(cache.of_step)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         return sample_shape[0] * self.layer.flops(tuple(sample_shape[1:]))
 
 
-def _sequence(layer: Layer, sample_shape: Any) -> tuple[int, int]:
+def _sequence(layer: Layer, sample_shape: Shape) -> tuple[int, int]:
     """(T, C)."""
     if len(sample_shape) != 2:
         raise ValueError(

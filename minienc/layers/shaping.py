@@ -9,6 +9,7 @@ from typing import Any
 from minienc.arrays import Array
 from minienc.functions.merging import add_forward, concatenate_forward, reshape_forward
 from minienc.layers.base import Layer, LayerCache
+from minienc.shapes import Shape
 
 __all__ = ["Add", "Concatenate", "Flatten", "Reshape"]
 
@@ -25,7 +26,7 @@ class Reshape(Layer):
     def forward(self, x: Array, **given: Any) -> tuple[Array, LayerCache]:
         return super().forward(x, shape=self.output_shape(x.shape[1:]), **given)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if math.prod(sample_shape) != math.prod(self.target_shape):
             raise ValueError(
                 f"{self.label}: a sample of shape {tuple(sample_shape)} has "
@@ -41,7 +42,7 @@ class Flatten(Reshape):
     def __init__(self, name: str | None = None) -> None:
         super().__init__((), name)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return (math.prod(sample_shape),)
 
 
@@ -58,7 +59,7 @@ class Concatenate(Layer):
             raise ValueError("Concatenate: axis is 0, the batch; expected an axis of the samples")
         self.axis = axis
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         axis = self.axis if self.axis < 0 else self.axis - 1  # samples have no batch axis
         first = list(sample_shape[0])
         for shape in sample_shape[1:]:
@@ -79,7 +80,7 @@ class Add(Layer):
     pair = add_forward
     takes_several = True
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if len(set(map(tuple, sample_shape))) > 1:
             raise ValueError(
                 f"{self.label}: samples of shapes {', '.join(map(str, sample_shape))} cannot be "

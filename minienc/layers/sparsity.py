@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minienc.functions.sparsity import k_sparse_forward
 from minienc.layers.base import Layer
-from minienc.shapes import is_whole
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["KSparse"]
 
@@ -23,7 +21,7 @@ class KSparse(Layer):
             raise ValueError(f"KSparse: k is {k!r}, expected a whole number from 1")
         self.k = int(k)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if len(sample_shape) != 1 or sample_shape[0] < self.k:
             raise ValueError(
                 f"{self.label}: a sample of shape {tuple(sample_shape)}, expected at least "

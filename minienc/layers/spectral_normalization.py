@@ -8,21 +8,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng
 from minienc.functions.normalization import (
     power_iteration,
     spectral_normalization_backward,
     spectral_normalization_forward,
 )
 from minienc.layers.base import Layer, LayerCache
-from minienc.layers.parameters import Gradients, Parameter
-from minienc.shapes import is_whole
+from minienc.layers.parameters import Grads, Parameter
+from minienc.layers.regularizers import Regularizer
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["SpectralNormalization"]
 
 
 class _SpectralCache(NamedTuple):
-    normalized: Any  # the cache of spectral_normalization_forward
+    normalized: Cache  # of spectral_normalization_forward
     twin: Layer  # the layer with W / sigma in W's place
     inner: LayerCache  # of the twin
 
@@ -85,11 +86,11 @@ class SpectralNormalization(Layer):
         return getattr(self.layer, "activation", None)
 
     @property
-    def activity_regularizer(self) -> Any:  # type: ignore[override]
+    def activity_regularizer(self) -> Regularizer | None:  # type: ignore[override]
         return self.layer.activity_regularizer
 
     @activity_regularizer.setter
-    def activity_regularizer(self, regularizer: Any) -> None:
+    def activity_regularizer(self, regularizer: Regularizer | None) -> None:
         self.layer.activity_regularizer = regularizer
 
     @property
@@ -103,10 +104,10 @@ class SpectralNormalization(Layer):
     def parameters_used(self) -> tuple[Parameter, ...]:
         return (*self.layer.parameters_used(), *self._own)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return self.layer.output_shape(sample_shape)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """The layer's; W / sigma is computed once for a batch, not for each sample."""
         return self.layer.flops(sample_shape)
 
@@ -122,7 +123,7 @@ class SpectralNormalization(Layer):
 
     # -- what it adds
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         if self.layer.built_for is None:
             self.layer.build(sample_shape, dtype, rng)
         rng = np.random.default_rng(self.seed) if rng is None else rng
@@ -140,7 +141,7 @@ class SpectralNormalization(Layer):
         cache = _SpectralCache(normalized, twin, inner)
         return y, LayerCache(self, cache, used, [p.version for p in used])
 
-    def backward(self, dy: Array, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Array, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
         normalized, twin, inner = self.check_stamp(cache)
         if grads is None:
             return twin.backward(dy, inner, None, need_dx)
@@ -169,7 +170,7 @@ class SpectralNormalization(Layer):
         return twin
 
 
-def _random_direction(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> np.ndarray:
+def _random_direction(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
     """A vector of length 1, every direction equally likely."""
     u = rng.standard_normal(shape)
     return (u / np.sqrt((u * u).sum())).astype(dtype)

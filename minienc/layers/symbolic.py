@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minienc.shapes import is_whole, kind_of
+from minienc.arrays import DTypeLike
+from minienc.shapes import Shape, is_whole, kind_of
 
 if TYPE_CHECKING:
     from minienc.layers.base import Layer
 
-__all__ = ["Input"]
+__all__ = ["Input", "SymbolicTensor"]
 
 
 class SymbolicTensor:
@@ -29,7 +30,7 @@ class SymbolicTensor:
     dtype : numpy.dtype
     """
 
-    def __init__(self, sample_shape: Sequence[int], dtype: Any, node: Node, name: str = "") -> None:
+    def __init__(self, sample_shape: Shape, dtype: DTypeLike, node: Node, name: str = "") -> None:
         self.sample_shape = tuple(int(s) for s in sample_shape)
         self.dtype = np.dtype(dtype)
         self.node = node
@@ -42,8 +43,12 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.shape} {self.dtype}, output of {self.node.label}>"
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
+    def __array__(self, *_: object, **__: object) -> NoReturn:
         raise TypeError(f"{self!r} has no numbers yet: make a Model of it and call that on arrays")
+
+
+Tensors = Sequence[SymbolicTensor]
+TensorOrList = SymbolicTensor | Tensors
 
 
 class Node:
@@ -59,7 +64,7 @@ class Node:
         return "Input" if self.layer is None else self.layer.label
 
 
-def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:
+def Input(shape: Shape, dtype: DTypeLike = "float32", name: str | None = None) -> SymbolicTensor:
     """Return the symbolic tensor at which a model begins.
 
     Parameters
@@ -80,7 +85,7 @@ def Input(shape: Sequence[int], dtype: Any = "float32", name: str | None = None)
     return node.outputs[0]
 
 
-def connect(layer: Layer, x: Any) -> Any:
+def connect(layer: Layer, x: Any) -> SymbolicTensor | list[SymbolicTensor]:
     """Note that ``layer`` stands behind the tensors ``x``; return the tensors behind it."""
     several = isinstance(x, (list, tuple))
     inputs = tuple(x) if several else (x,)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minienc.arrays import Array, to_numpy
+from minienc.arrays import Array, Arrays, to_numpy
+from minienc.data.plain import DataLike
 from minienc.models.network import Network
 from minienc.saving import (
     OPTIMIZER,
@@ -18,14 +19,16 @@ from minienc.saving import (
 )
 from minienc.training.advice import advice_for, warn_the_caller
 from minienc.training.archives import damage_is_told, take
-from minienc.training.batches import Batches
+from minienc.training.batches import Batches, ClassWeight
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_weights, read_archive, write_archive
 from minienc.training.fit import new_trainer, predict, run_evaluation
-from minienc.training.losses import Loss, get_loss
-from minienc.training.metrics import get_metric
+from minienc.training.losses import Loss, LossLike, get_loss
+from minienc.training.metrics import MetricFunction, MetricLike, get_metric
 from minienc.training.objective import ModelObjective
-from minienc.training.optimizers import get_optimizer
+from minienc.training.optimizers import OptimizerLike, get_optimizer
+
+Metrics = Sequence[Any] | None  # a list of MetricLike; of several outputs, a list of such lists
 
 
 class Model(Network):
@@ -45,9 +48,9 @@ class Model(Network):
 
     def compile(
         self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Any = None,
+        optimizer: OptimizerLike = "rmsprop",
+        loss: LossLike | Sequence[LossLike] | None = None,
+        metrics: Metrics = None,
         loss_weights: Sequence[float] | None = None,
     ) -> None:
         """Say how ``fit`` shall train.
@@ -67,7 +70,9 @@ class Model(Network):
             probability.
         """
         n = len(self.outputs)
-        given = list(loss) if isinstance(loss, (list, tuple)) else [loss] * (n if n == 1 else 0)
+        given: list[Any] = [loss] if n == 1 else []
+        if isinstance(loss, (list, tuple)):
+            given = list(loss)
         if len(given) != n:
             raise ValueError(f"compile: loss is {loss!r}, expected a list of {n}, one an output")
         self.losses: list[Loss] = [get_loss(part) for part in given]
@@ -82,7 +87,7 @@ class Model(Network):
             self.graph, self.losses, weights, self._named_metrics(metrics)
         )
 
-    def _named_metrics(self, metrics: Any) -> list[list[tuple[str, Callable]]]:
+    def _named_metrics(self, metrics: Metrics) -> list[list[tuple[str, MetricFunction]]]:
         n = len(self.outputs)
         if not metrics:
             return [[] for _ in range(n)]
@@ -105,8 +110,8 @@ class Model(Network):
 
     def fit(
         self,
-        x: Any,
-        y: Any = None,
+        x: DataLike,
+        y: DataLike | None = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
@@ -114,8 +119,8 @@ class Model(Network):
         validation_split: float = 0.0,
         validation_data: tuple | None = None,
         shuffle: bool = True,
-        sample_weight: Any = None,
-        class_weight: Any = None,
+        sample_weight: DataLike | None = None,
+        class_weight: ClassWeight | None = None,
         initial_epoch: int = 0,
         seed: int | None = None,
         resume_from: str | Path | None = None,
@@ -187,12 +192,12 @@ class Model(Network):
 
     def evaluate(
         self,
-        x: Any,
-        y: Any,
+        x: DataLike,
+        y: DataLike,
         batch_size: int = 256,
-        sample_weight: Any = None,
+        sample_weight: DataLike | None = None,
         return_dict: bool = False,
-    ) -> Any:
+    ) -> float | list[float] | dict[str, float]:
         """Return the loss on these samples; with metrics, [loss, metric, ...] or a dict."""
         self.objective  # noqa: B018
         data = Batches(self, x, y, sample_weight)
@@ -201,7 +206,7 @@ class Model(Network):
             return values
         return list(values.values()) if len(values) > 1 else values["loss"]
 
-    def predict(self, x: Any, batch_size: int = 256) -> Any:
+    def predict(self, x: DataLike, batch_size: int = 256) -> Arrays:
         """Return the output for every sample, computed batch by batch, without noise."""
         return predict(self, x, batch_size)
 
@@ -288,7 +293,7 @@ def _split(arrays: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]
     return {name: a for name, a in arrays.items() if not is_state(name)}, vectors
 
 
-def _metric_name(metric: Any) -> str:
+def _metric_name(metric: MetricLike) -> str:
     if isinstance(metric, str):
         return metric.lower()
     return getattr(metric, "__name__", type(metric).__name__)

@@ -7,19 +7,27 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minienc.arrays import Array, check_device, device_of, to_device_of, to_numpy
-from minienc.layers.base import Layer
+from minienc.arrays import (
+    Array,
+    Arrays,
+    Cache,
+    check_device,
+    device_of,
+    to_device_of,
+    to_numpy,
+)
+from minienc.layers.base import Layer, Past
 from minienc.layers.graph import Graph
-from minienc.layers.parameters import Gradients, Parameter, Parameters
-from minienc.layers.symbolic import Node, SymbolicTensor
+from minienc.layers.parameters import Grads, Parameter, Parameters
+from minienc.layers.symbolic import Node, SymbolicTensor, TensorOrList
 from minienc.notebook import html_table
-from minienc.shapes import kind_of
+from minienc.shapes import Shape, kind_of
 from minienc.summary import HEADINGS, summary_lines, summary_rows, totals
 from minienc.training.checkpoints import check_fit
 
 
 class ModelCache(NamedTuple):
-    layers: list[Any]  # a cache for each step of the graph
+    layers: list[Cache]  # one for each step of the graph
     output_parts: int
 
 
@@ -41,11 +49,13 @@ class Network(Layer):
     inputs, outputs : list of symbolic tensors
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None) -> None:
+    def __init__(
+        self, inputs: TensorOrList, outputs: TensorOrList, name: str | None = None
+    ) -> None:
         super().__init__(name)
         self._set_graph(inputs, outputs)
 
-    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+    def _set_graph(self, inputs: TensorOrList, outputs: TensorOrList) -> None:
         self.inputs: list[SymbolicTensor] = _tensors("inputs", inputs)
         self.outputs: list[SymbolicTensor] = _tensors("outputs", outputs)
         self._several_outputs = isinstance(outputs, (list, tuple))
@@ -53,7 +63,7 @@ class Network(Layer):
         self.graph = Graph(self.inputs, self.outputs)
         self.built_for = [t.sample_shape for t in self.inputs]
         self._parameters: Parameters | None = None
-        self.optimizer: Any = None
+        self.optimizer: Any = None  # an Optimizer, once the model is compiled
 
     # A graph is copied node after node, from its beginning: from its end, each node would lead to
     # the one before it, deeper than Python goes.
@@ -80,15 +90,15 @@ class Network(Layer):
         )
 
     @property
-    def input(self) -> Any:
+    def input(self) -> TensorOrList:
         return self.inputs if self.takes_several else self.inputs[0]
 
     @property
-    def output(self) -> Any:
+    def output(self) -> TensorOrList:
         return self.outputs if self._several_outputs else self.outputs[0]
 
     @property
-    def output_dtype(self) -> Any:  # type: ignore[override]
+    def output_dtype(self) -> np.dtype:  # type: ignore[override]
         return self.outputs[0].dtype
 
     @property
@@ -106,7 +116,7 @@ class Network(Layer):
     def uses_training(self) -> bool:  # type: ignore[override]
         return any(layer.uses_training for layer in self.layers)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         given = sample_shape if self.takes_several else [sample_shape]
         if [tuple(s) for s in given] != self.built_for:
             raise ValueError(
@@ -115,7 +125,7 @@ class Network(Layer):
         shapes = [t.sample_shape for t in self.outputs]
         return shapes if self._several_outputs else shapes[0]
 
-    def flops(self, sample_shape: Any = None) -> int:
+    def flops(self, sample_shape: Shape | None = None) -> int:
         return sum(step.layer.flops(step.in_shapes) for step in self.graph.steps)
 
     def summary(self, print_fn: Callable[[str], None] = print) -> None:
@@ -215,8 +225,8 @@ class Network(Layer):
     # -- forward and backward
 
     def forward(  # type: ignore[override]
-        self, x: Any, rng: np.random.Generator | None = None, training: bool | None = None
-    ) -> tuple[Any, ModelCache]:
+        self, x: Arrays, rng: np.random.Generator | None = None, training: bool | None = None
+    ) -> tuple[Arrays, ModelCache]:
         """Run the graph on arrays.
 
         Noise is drawn only from an ``rng`` that is given. ``training`` says whether layers that
@@ -235,7 +245,7 @@ class Network(Layer):
         ys, caches = self.graph.forward(xs, rng, training)
         return (ys if self._several_outputs else ys[0]), ModelCache(caches, len(ys))
 
-    def forward_from(self, x: Any, past: Any = None) -> tuple[Any, Any]:
+    def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
         """y of the next steps of sequences, and what is remembered of them for those after.
 
             y, past = model.forward_from(first)          # any number of steps (N, T)
@@ -252,9 +262,7 @@ class Network(Layer):
     def limits_context(self) -> bool:  # type: ignore[override]
         return any(layer.limits_context for layer in self.layers)
 
-    def backward(
-        self, dy: Any, cache: ModelCache, grads: Gradients | None, need_dx: bool = True
-    ) -> Any:
+    def backward(self, dy: Arrays, cache: ModelCache, grads: Grads, need_dx: bool = True) -> Arrays:
         """Run the graph backwards: adds to ``grads`` (None passes through), returns dx."""
         dys = tuple(dy) if isinstance(dy, list) else dy
         dxs = self.graph.backward(dys, cache.layers, grads, need_dx)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minienc.data.plain import plain_array
+from minienc.arrays import DTypeLike, Rng
+from minienc.data.plain import DataLike, plain_array
 from minienc.layers.base import Layer
 from minienc.layers.symbolic import Input, SymbolicTensor
-from minienc.models.model import Model
+from minienc.models.model import Metrics, Model
+from minienc.shapes import Shape
 from minienc.training.callbacks import History
+from minienc.training.losses import LossLike
+from minienc.training.optimizers import OptimizerLike
 
 
 class Sequential(Model):
@@ -18,7 +22,9 @@ class Sequential(Model):
     Without an ``Input`` in front, the model takes the shape of the first data it is given.
     """
 
-    def __init__(self, layers: Sequence[Any] = (), name: str | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[Layer | SymbolicTensor] = (), name: str | None = None
+    ) -> None:
         Layer.__init__(self, name)
         self._stack: list[Layer] = []
         self._input: SymbolicTensor | None = None
@@ -27,7 +33,7 @@ class Sequential(Model):
         for layer in layers:
             self.add(layer)
 
-    def add(self, layer: Any) -> None:
+    def add(self, layer: Layer | SymbolicTensor) -> None:
         """Put a layer behind the last."""
         if isinstance(layer, SymbolicTensor):
             if self._stack or self._input is not None:
@@ -40,7 +46,7 @@ class Sequential(Model):
         if self._input is not None:
             self._connect()
 
-    def build(self, sample_shape: Any, dtype: Any = "float32", rng: Any = None) -> None:
+    def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
         self._input = Input(sample_shape, dtype)
         self._connect()
         if self._compile_later is not None:
@@ -48,19 +54,21 @@ class Sequential(Model):
 
     def compile(
         self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        metrics: Any = None,
+        optimizer: OptimizerLike = "rmsprop",
+        loss: LossLike | Sequence[LossLike] | None = None,
+        metrics: Metrics = None,
         loss_weights: Sequence[float] | None = None,
     ) -> None:
         """As ``Model.compile``; before the model is built, it is noted for then."""
-        how = dict(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights)
+        how: dict[str, Any] = dict(
+            optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights
+        )
         if self._input is None or not self._stack:
             self._compile_later = how
         else:
             super().compile(**how)
 
-    def fit(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> History:
+    def fit(self, x: DataLike, y: DataLike | None = None, *args: Any, **kwargs: Any) -> History:
         """As ``Model.fit``; builds the model for the shape of ``x`` if it has none yet."""
         if self._input is None:
             plain = plain_array(x, "x")
@@ -69,6 +77,7 @@ class Sequential(Model):
         return super().fit(x, y, *args, **kwargs)
 
     def _connect(self) -> None:
+        assert self._input is not None
         tensor = self._input
         for layer in self._stack:
             tensor = layer(tensor)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from minienc.pretraining.gan import answer_backward, answer_forward
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import Restoring, SteppedPretrainer
 from minienc.training.optimizers import Optimizer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class Discriminator(Objective):
@@ -40,7 +40,7 @@ class Discriminator(Objective):
     def __init__(self, encoder: Model, D: Model, draw: Callable[..., Array]) -> None:
         self.encoder, self.D, self.draw = encoder, D, draw
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
         drawn, drawn_cache = self.D.forward(self.draw(x, rng))  # (1)
         coded, coded_cache = self.D.forward(self.encoder(x))  # (2)
@@ -48,7 +48,7 @@ class Discriminator(Objective):
         coded_loss, is_coded = answer_forward(coded, False)  # (4)
         return (drawn_loss + coded_loss,), (drawn_cache, coded_cache, is_drawn, is_coded)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         drawn_cache, coded_cache, is_drawn, is_coded = cache
         ddrawn = answer_backward(dloss, is_drawn)  # (3)
         dcoded = answer_backward(dloss, is_coded)  # (4)
@@ -66,13 +66,13 @@ class Adversary(Objective):
     def __init__(self, encoder: Model, D: Model) -> None:
         self.encoder, self.D = encoder, D
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         z, z_cache = self.encoder.forward(batch[0])  # (1)
         logits, logits_cache = self.D.forward(z)  # (2)
         loss, answer = answer_forward(logits, True)  # (3)
         return (loss,), (z_cache, logits_cache, answer)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         z_cache, logits_cache, answer = cache
         dlogits = answer_backward(dloss, answer)  # (3)
         dz = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D

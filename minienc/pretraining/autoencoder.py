@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from minienc.layers import Dense, DenseTranspose, Input
+from minienc.data.pixels import Samples
+from minienc.layers import Dense, DenseTranspose, Input, SymbolicTensor
+from minienc.layers.base import Layer
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
 from minienc.pretraining.networks import as_widths
@@ -43,7 +44,7 @@ class Reconstruction(Pretrainer):
 
     loss: str = "binary_crossentropy"
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.model_.compile(self._new_optimizer(), self.loss)
@@ -138,17 +139,17 @@ class Autoencoder(Reconstruction):
     def _encoder_layer(self, units: int, f: str, name: str, is_code: bool) -> Dense:
         return Dense(units, activation=f, name=name)
 
-    def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Any:
+    def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Layer:
         """The decoder's layer opposite to ``encoder``, the i-th of the encoder."""
         name = f"decoder_{i}"
         if self.tied:
             return DenseTranspose(encoder, activation=f, name=name)
         return Dense(widths[i - 2] if i > 1 else n_features, activation=f, name=name)
 
-    def _disturb(self, x: Any) -> Any:
+    def _disturb(self, x: SymbolicTensor) -> SymbolicTensor:
         """Where a subclass adds noise to the input; the target stays clean."""
         return x
 
-    def _restrain(self, code: Any) -> Any:
+    def _restrain(self, code: SymbolicTensor) -> SymbolicTensor:
         """Where a subclass takes from the code before it is decoded."""
         return code

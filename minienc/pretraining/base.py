@@ -14,25 +14,26 @@ from __future__ import annotations
 import inspect
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from minienc.arrays import check_device, device_of, is_array, to_numpy
+from minienc.arrays import Array, DTypeLike, check_device, device_of, is_array, to_numpy
 from minienc.data.checks import check_data
-from minienc.data.plain import plain_array
+from minienc.data.plain import DataLike, Samples, plain_array
 from minienc.functions.activations import activation_name
 from minienc.models import Model
 from minienc.shapes import did_you_mean, is_whole
 from minienc.training.callbacks import Callback, CSVLogger, ModelCheckpoint, as_callbacks
 from minienc.training.optimizers import Optimizer, get_optimizer
+from minienc.training.schedules import LearningRate
 
 
 def as_samples(
-    X: Any, name: str = "X", minimum: int = 1, keep_shape: bool = False, dtype: Any = None
-) -> Any:
+    X: DataLike, name: str = "X", minimum: int = 1, keep_shape: bool = False, dtype: Any = None
+) -> Samples:
     """Return ``X`` as (N, D): images are laid out as rows, uint8 pixels stay uint8.
 
     With ``keep_shape`` samples stay as they came, (N, ...). ``dtype`` is what they will become.
@@ -55,19 +56,19 @@ def as_samples(
     return as_rows(X) if is_array(X) and not keep_shape else X
 
 
-def samples_for(encoder: Any, X: Any, name: str = "X", minimum: int = 1) -> Any:
+def samples_for(encoder: object, X: DataLike, name: str = "X", minimum: int = 1) -> Samples:
     """``X`` as a model or a method takes it: samples in their shape, or rows; rows for None."""
     inputs = getattr(encoder, "inputs", None)  # of a model
     keep = len(inputs[0].sample_shape) > 1 if inputs else getattr(encoder, "takes_shape", False)
     return as_samples(X, name, minimum, keep, getattr(encoder, "dtype", np.float32))
 
 
-def as_rows(x: Any) -> Any:
+def as_rows(x: Any) -> Array:
     """x (N, ...) laid out as (N, D)."""
     return x.reshape(len(x), -1)
 
 
-def iterate_samples(X: Any, batch_size: int = 1000, dtype: Any = np.float64) -> Any:
+def iterate_samples(X: Samples, batch_size: int = 1000, dtype: DTypeLike = np.float64) -> Iterator:
     """Yield ``X`` in batches of floats, so that no whole copy is ever made; of wide samples in
     smaller ones, of 64 MB at most."""
     batch_size = max(1, min(batch_size, (1 << 23) // max(1, math.prod(X.shape[1:]))))
@@ -117,7 +118,7 @@ class Pretrainer:
     history_: dict[str, list[float]]
 
     optimizer: str = "adam"
-    learning_rate: Any = 1e-3
+    learning_rate: LearningRate = 1e-3
     epochs: int = 20
     batch_size: int = 128
     dtype: str = "float32"
@@ -170,7 +171,7 @@ class Pretrainer:
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in self._parameters()}
 
-    def set_params(self, **params: Any) -> Pretrainer:
+    def set_params(self, **params: object) -> Self:
         """Change arguments of the constructor before ``fit``."""
         known = self._parameters()
         for name, value in params.items():
@@ -205,14 +206,14 @@ class Pretrainer:
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: DataLike,
+        y: object = None,
         *,
-        validation_data: Any = None,
+        validation_data: DataLike | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint_dir: str | Path | None = None,
         resume: bool = False,
-    ) -> Any:
+    ) -> Self:
         """Learn from ``X``, without labels.
 
         Parameters
@@ -250,10 +251,10 @@ class Pretrainer:
             del self._run
         return self
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         raise NotImplementedError
 
-    def samples(self, X: Any, name: str = "X", minimum: int = 1) -> Any:
+    def samples(self, X: DataLike, name: str = "X", minimum: int = 1) -> Samples:
         """``X`` as this method takes it: rows (N, D), or with ``takes_shape`` as it came."""
         return samples_for(self, X, name, minimum)
 
@@ -280,7 +281,7 @@ class Pretrainer:
         """Make what learns, all drawn from ``rng``: ``model_``, ``encoder_``, ``decoder_``."""
         raise NotImplementedError
 
-    def targets(self, X: Any) -> Any:
+    def targets(self, X: Samples) -> Samples:
         """What is to be made of samples: themselves, unless a method says otherwise."""
         return X
 
@@ -288,7 +289,7 @@ class Pretrainer:
         """Whether samples must lie in [0, 1]."""
         return getattr(self, "loss", None) == "binary_crossentropy"
 
-    def check(self, sample_shape: Sequence[int]) -> Any:
+    def check(self, sample_shape: Sequence[int]) -> Self:
         """Refuse what ``fit`` would refuse for such samples, by building what it would train, which
         is returned: for a caller who wants to know before anything is written."""
         self.check_params(sample_shape)
@@ -296,7 +297,7 @@ class Pretrainer:
         trial.build(sample_shape, np.random.default_rng(0))
         return trial
 
-    def _device(self, X: Any) -> str:
+    def _device(self, X: Samples) -> str:
         """Where to train: what was said, or where the samples live."""
         return device_of(X) if self.device is None else self.device
 
@@ -311,7 +312,7 @@ class Pretrainer:
         return self.decoder_ is not None
 
     def _train(
-        self, model: Model, X: Any, validation: Any, *, epochs: int, batch_size: int, stage: str
+        self, model: Model, X: Samples, validation: Any, *, epochs: int, batch_size: int, stage: str
     ) -> dict[str, list[float]]:
         """Train ``model`` to make ``targets(X)`` of X: one stage, with a checkpoint of its own."""
         run = self._run
@@ -342,27 +343,27 @@ class Pretrainer:
         if not hasattr(self, "encoder_"):
             raise RuntimeError(f"{type(self).__name__} is not fitted yet: call fit(X) first")
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: DataLike) -> np.ndarray:
         """Return the codes (N, K) of samples (N, D)."""
         self.check_fitted()
         return self.encoder_.predict(self.samples(X), batch_size=1000)
 
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
+    def fit_transform(self, X: DataLike, y: object = None, **fit_params: Any) -> np.ndarray:
         """``fit(X).transform(X)``; what ``fit`` takes beside goes by its name."""
         return self.fit(X, **fit_params).transform(X)
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
+    def inverse_transform(self, Z: DataLike) -> np.ndarray:
         """Return what the decoder makes of codes (N, K)."""
         self.check_fitted()
         if self.decoder_ is None:
             raise TypeError(f"{type(self).__name__} has no decoder")
         return self.decoder_.predict(Z, batch_size=1000)
 
-    def reconstruct(self, X: Any) -> np.ndarray:
+    def reconstruct(self, X: DataLike) -> np.ndarray:
         """``inverse_transform(transform(X))``."""
         return self.inverse_transform(self.transform(X))
 
-    def reconstruction_error(self, X: Any) -> float:
+    def reconstruction_error(self, X: DataLike) -> float:
         """Squared error per sample, summed over the features, averaged over the samples."""
         X = self.samples(X)
         total = 0.0
@@ -371,7 +372,7 @@ class Pretrainer:
             total += float((difference * difference).sum())
         return total / len(X)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: DataLike, y: object = None) -> float:
         """Minus the reconstruction error: greater is better."""
         return -self.reconstruction_error(X)
 
@@ -382,7 +383,7 @@ class _Run:
     def __init__(
         self, validation: Any, callbacks: Sequence[Callback], folder: Any, resume: bool
     ) -> None:
-        self.validation = validation
+        self.validation = validation  # samples, or None
         self.callbacks = callbacks
         self.folder = None if folder is None else Path(folder)
         self.resume = resume
@@ -390,7 +391,7 @@ class _Run:
             self.folder.mkdir(parents=True, exist_ok=True)
 
 
-def check_counts(owner: str, **counts: Any) -> None:
+def check_counts(owner: str, **counts: object) -> None:
     """Refuse hyper-parameters that are not whole numbers from 1."""
     for name, value in counts.items():
         if not is_whole(value, 1):

@@ -6,23 +6,24 @@ better than as many principal components has learned nothing that a linear map d
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from minienc.arrays import to_numpy
+from minienc.data.plain import DataLike, Samples
 from minienc.pretraining.base import as_samples, iterate_samples
 
 
 class MeanSample:
     """Answer every sample with the mean of the training samples."""
 
-    def fit(self, X: Any) -> MeanSample:
+    def fit(self, X: DataLike) -> MeanSample:
         X = as_samples(X)
         self.mean_ = sum(batch.sum(axis=0) for batch in iterate_samples(X)) / len(X)
         return self
 
-    def reconstruction_error(self, X: Any) -> float:
+    def reconstruction_error(self, X: DataLike) -> float:
         """Squared error per sample, summed over the features."""
         X = as_samples(X)
         return sum(float(((b - self.mean_) ** 2).sum()) for b in iterate_samples(X)) / len(X)
@@ -59,7 +60,7 @@ class PCA:
     def __init__(self, n_components: int) -> None:
         self.n_components = n_components
 
-    def fit(self, X: Any) -> PCA:
+    def fit(self, X: DataLike) -> PCA:
         X = as_samples(X)
         n, d = X.shape
         self.mean_ = sum(batch.sum(axis=0) for batch in iterate_samples(X)) / n
@@ -81,18 +82,18 @@ class PCA:
             return 8 * 3 * d * (k + _SPARE)
         return 8 * (2 * n * n + 2 * k * d) if n < d else 8 * 3 * d * d
 
-    def _centred(self, X: Any) -> Any:
+    def _centred(self, X: Samples) -> Iterator[np.ndarray]:
         """Batches less the mean: E[x x'] - mean mean' would cancel."""
         return (batch - self.mean_ for batch in iterate_samples(X))
 
-    def _by_features(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _by_features(self, X: Samples, k: int) -> tuple[np.ndarray, np.ndarray]:
         covariance = np.zeros((X.shape[1], X.shape[1]))
         for batch in self._centred(X):
             covariance += batch.T @ batch
         variance, directions = np.linalg.eigh(covariance / len(X))  # ascending
         return variance[::-1][:k], directions[:, ::-1][:, :k].T.copy()
 
-    def _by_samples(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _by_samples(self, X: Samples, k: int) -> tuple[np.ndarray, np.ndarray]:
         """X X' u = s u, and so X'X (X'u) = s (X'u)."""
         n, d = X.shape
         gram, columns = np.zeros((n, n)), max(1, (1 << 23) // n)
@@ -109,18 +110,18 @@ class PCA:
             start += len(batch)
         return variance[: len(directions)], np.linalg.qr(directions.T)[0].T.copy()
 
-    def _by_random_directions(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _by_random_directions(self, X: Samples, k: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(0)
         found = rng.standard_normal((X.shape[1], min(k + _SPARE, X.shape[1])))
         for _ in range(_ROUNDS):
             found = np.linalg.qr(found)[0]
-            found = sum(batch.T @ (batch @ found) for batch in self._centred(X))
+            found = sum(batch.T @ (batch @ found) for batch in self._centred(X))  # type: ignore[assignment]
         found = np.linalg.qr(found)[0]
         inside = sum((z := batch @ found).T @ z for batch in self._centred(X))
         variance, turned = np.linalg.eigh(inside / len(X))
         return variance[::-1][:k], (found @ turned[:, ::-1][:, :k]).T.copy()
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: DataLike) -> np.ndarray:
         """Codes (N, K)."""
         X = as_samples(X)
         return np.concatenate(
@@ -131,7 +132,7 @@ class PCA:
         """Samples (N, D)."""
         return Z @ self.components_ + self.mean_
 
-    def reconstruction_error(self, X: Any) -> float:
+    def reconstruction_error(self, X: DataLike) -> float:
         """Squared error per sample, summed over the features."""
         X = as_samples(X)
         total = 0.0

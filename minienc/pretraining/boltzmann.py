@@ -16,6 +16,7 @@ from minienc.functions.dense import dense_forward
 from minienc.functions.energy import free_energy_forward
 from minienc.layers import Dense, DenseTranspose
 from minienc.layers.parameters import Parameter
+from minienc.training.step import Scalar
 
 MEANS = {"binary": "sigmoid", "gaussian": None}  # E[unit | the other layer], as an activation
 QUALITY = {"binary": "pseudo_likelihood", "gaussian": "reconstruction"}  # what is logged
@@ -47,14 +48,14 @@ class Machine:
         mean, _ = dense_forward(h, W.value.T, b.value, MEANS[self.visible])
         return drawn(mean, self.visible, rng)
 
-    def quality(self, x: Array, restored: Array, rng: np.random.Generator) -> Any:
+    def quality(self, x: Array, restored: Array, rng: np.random.Generator) -> Scalar:
         """The pseudo-likelihood of binary samples; how well Gaussian ones are restored."""
         if self.visible == "gaussian":
             difference = x - restored
             return (difference * difference).sum(axis=1).mean()
         return self.pseudo_likelihood(x, int(rng.integers(x.shape[1])))
 
-    def pseudo_likelihood(self, x: Array, i: int) -> Any:
+    def pseudo_likelihood(self, x: Array, i: int) -> Scalar:
         """D log p(v_i | all others), for one i of each sample; of samples rounded to 0 and 1.
 
         p(v_i | others) = exp(-F(v)) / (exp(-F(v)) + exp(-F(v~))) = sigmoid(F(v~) - F(v)), v~ being

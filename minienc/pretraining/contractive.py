@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module, on_device, to_device_of, to_numpy
+from minienc.arrays import Array, DTypeLike, get_array_module, on_device, to_device_of, to_numpy
+from minienc.data.plain import DataLike
 from minienc.functions.contraction import dense_contraction_backward, dense_contraction_forward
 from minienc.functions.slopes import (
     SLOPES,
@@ -42,7 +43,7 @@ from minienc.pretraining.second_order import (
     contraction_forward,
 )
 from minienc.pretraining.stepped import Restoring, SteppedPretrainer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class Contraction(Objective):
@@ -57,7 +58,7 @@ class Contraction(Objective):
         self.restoring, self.encoder = Restoring(network, loss), encoder
         self.strength, self.projections = strength, projections
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (restored,), cache = self.restoring.forward(batch)  # (1)
         (x,), layers = batch, affine_layers(self.encoder)
         if len(layers) == 1:
@@ -67,7 +68,7 @@ class Contraction(Objective):
             norm, norm_cache = contraction_forward(self.encoder, x, V)  # (2)
         return (restored + self.strength * norm, norm), (cache, norm_cache)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, norm_cache = cache
         self.restoring.backward(dloss, cache, grads)  # (1)
         layers = affine_layers(self.encoder)
@@ -76,7 +77,7 @@ class Contraction(Objective):
         else:
             contraction_backward(dloss * self.strength, norm_cache, grads)  # (2)
 
-    def _directions(self, dtype: Any, rng: np.random.Generator) -> np.ndarray:
+    def _directions(self, dtype: DTypeLike, rng: np.random.Generator) -> np.ndarray:
         """V (P, K), signs at random, or the unit vectors."""
         width = self.encoder.outputs[0].sample_shape[-1]
         if self.projections is None:
@@ -85,7 +86,7 @@ class Contraction(Objective):
         return (signs / math.sqrt(self.projections)).astype(dtype)
 
 
-def dense_norm_forward(layer: Any, x: Array) -> tuple[Any, Any]:
+def dense_norm_forward(layer: Any, x: Array) -> tuple[Scalar, Cache]:
     """The mean of |J|^2 in closed form, of one layer; and the cache."""
     y, cache = layer.forward(x)  # (1)
     s, slope_cache = activation_slope_forward(y, layer.activation)  # (2)
@@ -93,7 +94,7 @@ def dense_norm_forward(layer: Any, x: Array) -> tuple[Any, Any]:
     return F.mean(), (cache, slope_cache, norm_cache, F)  # (4)
 
 
-def dense_norm_backward(dnorm: Any, cache: Any, layer: Any, grads: Gradients) -> None:
+def dense_norm_backward(dnorm: Scalar, cache: Cache, layer: Any, grads: Gradients) -> None:
     """Add the gradient by the layer's parameters to ``grads``."""
     cache, slope_cache, norm_cache, F = cache
     dF = get_array_module(F).full_like(F, dnorm / len(F))  # (4)
@@ -165,7 +166,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
 
     # -- what is shown
 
-    def jacobian(self, X: Any) -> np.ndarray:
+    def jacobian(self, X: DataLike) -> np.ndarray:
         """dh / dx at each sample: (N, K, D)."""
         self.check_fitted()
         x = to_device_of(to_numpy(as_samples(X)).astype(self.dtype), self.model_.parameters.vector)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minienc.layers import Activation, Conv2D, Conv2DTranspose, Dense, Flatten, Input, Reshape
+from minienc.layers.base import Layer
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Reconstruction
 from minienc.pretraining.base import check_counts
@@ -78,7 +79,7 @@ class ConvolutionalAutoencoder(Reconstruction):
         self.decoder_ = Model(code, x_hat, name="decoder")
         self.model_.initialize(rng)
 
-    def _layer(self, kind: Any, filters: int, activation: str | None, name: str) -> Any:
+    def _layer(self, kind: Any, filters: int, activation: str | None, name: str) -> Layer:
         size = self.kernel_size
         return kind(filters, size, strides=2, padding="same", activation=activation, name=name)
 

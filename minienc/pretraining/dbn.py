@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import to_device_of, to_numpy
+from minienc.data.pixels import Samples
 from minienc.models import clone_model
 from minienc.pretraining.autoencoder import Autoencoder, Reconstruction
 from minienc.pretraining.base import check_counts
@@ -115,7 +116,7 @@ class DBN(Reconstruction):
             )
         return found
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.rbms_ = self._machines()

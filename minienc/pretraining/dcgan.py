@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from minienc.layers import (
     Activation,
@@ -25,12 +24,13 @@ from minienc.layers import (
     Dense,
     Flatten,
     Reshape,
+    SymbolicTensor,
 )
 
 
 def image_generator(
-    z: Any, image_shape: tuple[int, int, int], filters: Sequence[int], activation: str
-) -> Any:
+    z: SymbolicTensor, image_shape: tuple[int, int, int], filters: Sequence[int], activation: str
+) -> SymbolicTensor:
     """What is made of z: images, laid out as rows."""
     height, width, channels = image_shape
     times = 2 ** len(filters)
@@ -43,8 +43,8 @@ def image_generator(
 
 
 def image_features(
-    x: Any, image_shape: tuple[int, int, int], filters: Sequence[int], code: int
-) -> Any:
+    x: SymbolicTensor, image_shape: tuple[int, int, int], filters: Sequence[int], code: int
+) -> SymbolicTensor:
     """The discriminator's features of x: images, laid out as rows."""
     tensor = Reshape(image_shape)(x)
     for i, n in enumerate(filters, 1):

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, rows_at, to_device_of, to_numpy
+from minienc.arrays import Array, Rng, rows_at, to_device_of, to_numpy
+from minienc.data import pixels
+from minienc.data.plain import DataLike
 from minienc.functions.losses import kl_divergence_backward, kl_divergence_forward
 from minienc.layers import Centroids
 from minienc.layers.parameters import Gradients
@@ -35,7 +36,7 @@ from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class Sharpening(Objective):
@@ -49,10 +50,10 @@ class Sharpening(Objective):
     uses_rng = False
     greater_is_better = MappingProxyType({"changed": False})
 
-    def __init__(self, network: Model, arrays: dict[str, Any]) -> None:
+    def __init__(self, network: Model, arrays: dict[str, Array]) -> None:
         self.network, self.arrays = network, arrays
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         q, cache = self.network.forward(batch[0])  # (1)
         if len(batch) > 1:
             p = rows_at(self.arrays["p"], batch[1])
@@ -61,7 +62,7 @@ class Sharpening(Objective):
         loss, loss_cache = kl_divergence_forward(q, p)  # (2)
         return (loss,), (cache, loss_cache)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache = cache
         dq = kl_divergence_backward(dloss, loss_cache)  # (2)
         self.network.backward(dq, cache, grads, need_dx=False)  # (1)
@@ -116,14 +117,14 @@ class DEC(SteppedPretrainer):
 
     # -- the clusters, and how sharp they shall be
 
-    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learners_["clusters"]
         if learner.optimizer.iterations % self.update_every == 0:
             self._sharpen()
         changed = float(learner.arrays["changed"][0])
         return {**learner.step(batch, rng), "changed": changed}
 
-    def _data(self, X: Any) -> Samples:
+    def _data(self, X: pixels.Samples) -> Samples:
         return Samples(X, self.dtype, numbered=True)
 
     def _sharpen(self) -> None:
@@ -171,12 +172,12 @@ class DEC(SteppedPretrainer):
         code = self.encoder_.outputs[0]
         self.model_ = Model(self.encoder_.inputs[0], self._layer(code), name="clusters")
         self.model_.to(device)
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Array] = {}
         loss = Sharpening(self.model_, arrays)
         learner = Learner(self.model_, loss, self._new_optimizer(), arrays)
         self.learners_ = {"clusters": learner}
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: pixels.Samples) -> None:
         """Pretrain the autoencoder; put the centroids where k-means finds them among the codes."""
         run = self._run
         folder = None if run.folder is None else run.folder / "autoencoder"
@@ -210,11 +211,11 @@ class DEC(SteppedPretrainer):
         self.check_fitted()
         return to_numpy(self._layer.C.value)
 
-    def memberships(self, X: Any) -> np.ndarray:
+    def memberships(self, X: DataLike) -> np.ndarray:
         """q (N, K): the soft memberships of each sample."""
         self.check_fitted()
         return to_numpy(self.model_.predict(as_samples(X), batch_size=1000))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: DataLike) -> np.ndarray:
         """The cluster of each sample (N,)."""
         return self.memberships(X).argmax(axis=1)

@@ -12,9 +12,7 @@ sections 3 and 4.
 
 from __future__ import annotations
 
-from typing import Any
-
-from minienc.layers import GaussianNoise, MaskingNoise, SaltAndPepperNoise
+from minienc.layers import GaussianNoise, Layer, MaskingNoise, SaltAndPepperNoise, SymbolicTensor
 from minienc.pretraining.autoencoder import Autoencoder
 
 NOISES = {
@@ -24,7 +22,7 @@ NOISES = {
 }
 
 
-def noise_layer(noise: str, noise_level: float) -> Any:
+def noise_layer(noise: str, noise_level: float) -> Layer:
     """Return the layer of this name and strength."""
     if noise not in NOISES:
         raise ValueError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
@@ -47,5 +45,5 @@ class DenoisingAutoencoder(Autoencoder):
     noise: str = "masking"
     noise_level: float = 0.3
 
-    def _disturb(self, x: Any) -> Any:
+    def _disturb(self, x: SymbolicTensor) -> SymbolicTensor:
         return noise_layer(self.noise, self.noise_level)(x)

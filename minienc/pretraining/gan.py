@@ -21,12 +21,13 @@ Chintala and Bottou 2017, "Wasserstein GAN", algorithm 1; Gulrajani et al. 2017 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import Array, get_array_module, rows_at, to_device_of, to_numpy
+from minienc.data.plain import DataLike, Samples
 from minienc.functions.clustering import squared_distances_forward
 from minienc.functions.losses import (
     BinaryCrossentropyCache,
@@ -34,7 +35,7 @@ from minienc.functions.losses import (
     binary_crossentropy_forward,
 )
 from minienc.layers import Dense, Input
-from minienc.layers.parameters import Gradients
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
 from minienc.pretraining.base import as_rows, check_counts
 from minienc.pretraining.dcgan import image_features, image_generator
@@ -42,7 +43,7 @@ from minienc.pretraining.networks import as_halving_shape, as_widths, dense_stac
 from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import Adam, Optimizer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 N_SHOWN = 10  # samples of each snapshot
 N_KEPT = 5000  # training samples that are compared with, at most
@@ -58,7 +59,7 @@ def answer_forward(logits: Array, is_real: bool, loss: str = "non_saturating") -
     return binary_crossentropy_forward(logits, target, from_logits=True)
 
 
-def answer_backward(dloss: Any, cache: Any) -> Array:
+def answer_backward(dloss: Scalar, cache: Cache) -> Array:
     """dlogits."""
     if isinstance(cache, BinaryCrossentropyCache):
         return binary_crossentropy_backward(dloss, cache)
@@ -75,7 +76,7 @@ class DiscriminatorObjective(Objective):
     def __init__(self, D: Model, make: Callable[..., Any], loss: str, penalty: float) -> None:
         self.D, self.make, self.loss, self.penalty = D, make, loss, penalty
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
         made, _ = self.make(len(x), rng)
         real_logits, real_cache = self.D.forward(x)  # (1)
@@ -91,7 +92,7 @@ class DiscriminatorObjective(Objective):
         cache = real_cache, made_cache, real, fake, penalty
         return (loss, real_logits.mean(), made_logits.mean()), cache
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         real_cache, made_cache, real, fake, penalty = cache
         self.D.backward(answer_backward(dloss, real), real_cache, grads, need_dx=False)  # (3), (1)
         self.D.backward(answer_backward(dloss, fake), made_cache, grads, need_dx=False)  # (4), (2)
@@ -107,19 +108,19 @@ class GeneratorObjective(Objective):
     def __init__(self, G: Model, D: Model, make: Callable[..., Any], loss: str) -> None:
         self.G, self.D, self.make, self.loss = G, D, make, loss
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         made, made_cache = self.make(len(batch[0]), rng)  # (1)
         logits, logits_cache = self.D.forward(made)  # (2)
         loss, answer = answer_forward(logits, True, self.loss)  # (3)
         return (loss,), (made_cache, logits_cache, answer)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         made_cache, logits_cache, answer = cache
         dlogits = answer_backward(dloss, answer)  # (3)
         dmade = self.D.backward(dlogits, logits_cache, None)  # (2), and leaves no trace on D
         self.G.backward(dmade, made_cache, grads, need_dx=False)  # (1)
 
-    def updates(self, cache: Any) -> Any:
+    def updates(self, cache: Cache) -> Iterator[tuple[Parameter, Array]]:
         return self.G.graph.updates(cache[0].layers)
 
 
@@ -182,7 +183,7 @@ class GAN(SteppedPretrainer):
 
     # -- the turns
 
-    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         for _ in range(self.n_critic):
             numbers = self.learners_["discriminator"].step(batch, rng)
         numbers |= self.learners_["generator"].step(batch, rng)
@@ -239,7 +240,7 @@ class GAN(SteppedPretrainer):
             "generator": Learner(G, of_G, self._new_optimizer(), self.arrays_),
         }
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: Samples) -> None:
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:N_KEPT])
         self.some_samples_ = to_numpy(rows_at(X, chosen)).astype(self.dtype)
@@ -263,7 +264,7 @@ class GAN(SteppedPretrainer):
         z = self._draw(n, np.random.default_rng(random_state))
         return to_numpy(self.generator_.predict(z, batch_size=1000))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: DataLike, y: object = None) -> float:
         """Minus the mean distance of samples X from the nearest of 1,000 made ones."""
         made = self.sample(1000)
         return -float(np.mean(nearest(to_numpy(as_rows(self.samples(X))), made)[1]))

@@ -18,19 +18,19 @@ found has a file of its own, ``seeding.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device_of, to_numpy
-from minienc.data.plain import plain_array
+from minienc.data.plain import DataLike, Samples, plain_array
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.seeding import best_beginning
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.step import Learner
+from minienc.training.step import Learner, Scalar
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
 
@@ -75,9 +75,9 @@ class KMeans(SteppedPretrainer):
         self.decoder_ = None
         self.model_.initialize(rng)
         self.arrays_: dict[str, Array] = {}
-        self.learners_ = {"centroids": Learner(self.model_, None, None, self.arrays_)}
+        self.learners_ = {"centroids": Learner(self.model_, None, None, self.arrays_)}  # type: ignore[arg-type]
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: Samples) -> None:
         if self.n_clusters > len(X):
             raise ValueError(
                 f"KMeans: n_clusters is {self.n_clusters}, and there are {len(X)} samples"
@@ -94,7 +94,7 @@ class KMeans(SteppedPretrainer):
 
     # -- the two halves
 
-    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         (x,), arrays = batch, self.arrays_
         xp = get_array_module(x)
         d = self._distances(x)
@@ -130,7 +130,7 @@ class KMeans(SteppedPretrainer):
         if self.algorithm == "lloyd":
             arrays["sums"], arrays["counts"] = xp.zeros(C.shape), xp.zeros_like(counts)
 
-    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         return {"loss": self._distances(batch[0]).min(axis=1).mean()}
 
     def _distances(self, x: Array) -> Array:
@@ -151,7 +151,7 @@ class KMeans(SteppedPretrainer):
         self.check_fitted()
         return to_numpy(self._C)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: DataLike) -> np.ndarray:
         """The cluster of each sample (N,)."""
         self.check_fitted()
         with on_device(self.model_.device):
@@ -165,11 +165,11 @@ class KMeans(SteppedPretrainer):
     def restores(self) -> bool:
         return True
 
-    def reconstruct(self, X: Any) -> np.ndarray:
+    def reconstruct(self, X: DataLike) -> np.ndarray:
         """The centroid of each sample (N, D)."""
         return self.centroids_[self.predict(X)]
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
+    def inverse_transform(self, Z: DataLike) -> np.ndarray:
         """The centroid that each code (N, K) puts first."""
         self.check_fitted()
         Z = to_numpy(plain_array(Z, "Z"))

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, to_device_of
+from minienc.arrays import Array, Rng, to_device_of
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.autoencoder import Autoencoder
@@ -29,7 +29,7 @@ from minienc.pretraining.base import check_counts
 from minienc.pretraining.networks import as_image_shape, as_widths
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class Restoration(Objective):
@@ -38,7 +38,7 @@ class Restoration(Objective):
     def __init__(self, network: Model, loss: str, draw_mask: Callable[..., Array]) -> None:
         self.network, self.loss, self.draw_mask = network, get_loss(loss), draw_mask
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
         m = self.draw_mask(x, rng)
         x_hat, cache = self.network.forward((1 - m) * x)  # (1)
@@ -48,7 +48,7 @@ class Restoration(Objective):
         n_hidden = m.sum()
         return (total / n_hidden,), (cache, loss_cache, n_hidden)  # (3)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache, n_hidden = cache
         dx_hat = self.loss.backward(dloss, loss_cache)[..., 0] / n_hidden  # (3), (2)
         self.network.backward(dx_hat, cache, grads, need_dx=False)  # (1)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minienc.layers import Dense
+from minienc.layers import Dense, SymbolicTensor
 from minienc.shapes import is_whole
 
 
@@ -21,14 +21,18 @@ def as_widths(owner: str, hidden: Any) -> list[int]:
     return [int(w) for w in widths]
 
 
-def dense_stack(tensor: Any, widths: Sequence[int], activation: str, name: str) -> Any:
+def dense_stack(
+    tensor: SymbolicTensor, widths: Sequence[int], activation: str, name: str
+) -> SymbolicTensor:
     """The tensor behind dense layers of these widths: "name_1", "name_2", ..."""
     for i, units in enumerate(widths, 1):
         tensor = Dense(units, activation=activation, name=f"{name}_{i}")(tensor)
     return tensor
 
 
-def mirrored_stack(tensor: Any, widths: Sequence[int], activation: str, name: str) -> Any:
+def mirrored_stack(
+    tensor: SymbolicTensor, widths: Sequence[int], activation: str, name: str
+) -> SymbolicTensor:
     """The tensor behind the same layers, the last first: ..., "name_2", "name_1"."""
     for i, units in reversed(list(enumerate(widths, 1))):
         tensor = Dense(units, activation=activation, name=f"{name}_{i}")(tensor)

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from minienc.arrays import to_device_of, to_numpy
+from minienc.data.plain import DataLike, Samples
 from minienc.layers import (
     AveragePooling2D,
     Centroids,
@@ -117,7 +118,7 @@ class PatchFeatures(Pretrainer):
         self.decoder_ = None
         self.encoder_.initialize(rng)
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         run, held_out = self._run, None
         patches = self._some_patches(X, np.random.default_rng([self.random_state_, 1]))
@@ -150,7 +151,7 @@ class PatchFeatures(Pretrainer):
         self.encoder_.to(self._device(X))
         self.history_ = self.kmeans_.history_
 
-    def _some_patches(self, X: Any, rng: np.random.Generator) -> np.ndarray:
+    def _some_patches(self, X: Samples, rng: np.random.Generator) -> np.ndarray:
         """(P, D) contrast-normalised patches, of samples and places at random."""
         rows, columns, size = self._normal.outputs[0].sample_shape
         each = max(1, -(-self.n_patches // len(X)))  # of one sample
@@ -164,7 +165,7 @@ class PatchFeatures(Pretrainer):
             found.append(np.take_along_axis(patches, chosen[:, :, None], axis=1).reshape(-1, size))
         return np.concatenate(found)[: max(self.n_patches, self.n_centroids)].astype(float)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: DataLike, y: object = None) -> float:
         """Minus the mean squared distance of X's whitened patches from their centroids."""
         self.check_fitted()
         X = as_samples(X)

@@ -24,21 +24,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from minienc.arrays import get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.data.plain import DataLike, Samples
 from minienc.functions.energy import UNITS, free_energy_backward
 from minienc.layers import Dense, DenseTranspose, Input
-from minienc.layers.parameters import Gradients
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
 from minienc.pretraining.annealing import log_partition
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.boltzmann import MEANS, QUALITY, Machine
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.optimizers import SGD, Optimizer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class ContrastiveDivergence(Objective):
@@ -62,14 +63,19 @@ class ContrastiveDivergence(Objective):
     """
 
     def __init__(
-        self, machine: Machine, network: Model, k: int, weight_decay: float, arrays: dict[str, Any]
+        self,
+        machine: Machine,
+        network: Model,
+        k: int,
+        weight_decay: float,
+        arrays: dict[str, Array],
     ) -> None:
         self.machine, self.network, self.arrays = machine, network, arrays
         self.k, self.weight_decay = k, weight_decay
         self.names = ("loss", QUALITY[machine.visible])
         self.greater_is_better = {"pseudo_likelihood": True, "reconstruction": False}
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (x,), machine = batch, self.machine
         v = self.arrays.get("particles", x)
         for _ in range(self.k):
@@ -80,7 +86,7 @@ class ContrastiveDivergence(Objective):
         restored = self.network(x) if machine.visible == "gaussian" else x
         return (loss, machine.quality(x, restored, rng)), (F, cache, F_made, cache_made, v)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         F, cache, F_made, cache_made, _ = cache
         xp = get_array_module(F)
         dF = xp.full_like(F, dloss / len(F))  # (3)
@@ -92,7 +98,7 @@ class ContrastiveDivergence(Objective):
         W = self.machine.up.W
         grads.add(W, (dloss * self.weight_decay) * W.value)
 
-    def updates(self, cache: Any) -> list[Any]:
+    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
         if "particles" in self.arrays:
             self.arrays["particles"] = cache[-1]
         return []
@@ -163,7 +169,7 @@ class RBM(SteppedPretrainer):
         W = 0.01 * rng.standard_normal(up.W.shape)  # Hinton 2012, section 8
         up.W.value = W.astype(self.dtype)
         self.machine_ = Machine(up, down, self.visible, self.hidden_units)
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Array] = {}
         loss = ContrastiveDivergence(self.machine_, self.model_, self.k, self.weight_decay, arrays)
         learner = Learner(self.model_, loss, self._new_optimizer(), arrays)
         self.learners_ = {"machine": learner}
@@ -171,7 +177,7 @@ class RBM(SteppedPretrainer):
     def takes_probabilities(self) -> bool:
         return self.visible == "binary"
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: Samples) -> None:
         """The visible biases make the mean of the samples probable (Hinton 2012, section 8)."""
         mean = sum(batch.sum(axis=0) for batch in iterate_samples(X)) / len(X)
         if self.visible == "binary":
@@ -187,7 +193,7 @@ class RBM(SteppedPretrainer):
 
     # -- the machine as a model of the samples
 
-    def free_energy(self, X: Any) -> np.ndarray:
+    def free_energy(self, X: DataLike) -> np.ndarray:
         """F of each sample (N,)."""
         self.check_fitted()
         like = self.machine_.up.W.value
@@ -214,7 +220,7 @@ class RBM(SteppedPretrainer):
         return self.chains(n, (n_steps,), random_state)[0]
 
     def chains(
-        self, n: int, at: Sequence[int], random_state: int = 0, start: Any = None
+        self, n: int, at: Sequence[int], random_state: int = 0, start: DataLike | None = None
     ) -> list[np.ndarray]:
         """Means of the visible units (n, D) of n chains, after each number of steps in ``at``."""
         self.check_fitted()

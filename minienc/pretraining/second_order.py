@@ -31,7 +31,7 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, Scalar, get_array_module
 from minienc.functions.slopes import (
     SLOPES,
     activation_slope_backward,
@@ -113,7 +113,7 @@ class InputGradient:
         return t
 
 
-def activation_of(layer: Layer) -> Any:
+def activation_of(layer: Layer) -> str:
     """The activation's name; "linear" where there is none."""
     return getattr(layer, "activation", None) or "linear"
 
@@ -159,7 +159,9 @@ def gradient_penalty_forward(
     return penalty, GradientPenaltyCache(slope, r, norm, strength)
 
 
-def gradient_penalty_backward(dpenalty: Any, cache: GradientPenaltyCache, grads: Gradients) -> None:
+def gradient_penalty_backward(
+    dpenalty: Scalar, cache: GradientPenaltyCache, grads: Gradients
+) -> None:
     """Add the gradient by the critic's parameters to ``grads``."""
     slope, r, norm, strength = cache
     each = (2 * strength * dpenalty / len(norm)) * ((norm - 1) / norm)
@@ -189,7 +191,7 @@ def contraction_forward(
     return strength / n * (r * r).sum(), ContractionCache(jacobian, r, strength / n)
 
 
-def contraction_backward(dcontraction: Any, cache: ContractionCache, grads: Gradients) -> None:
+def contraction_backward(dcontraction: Scalar, cache: ContractionCache, grads: Gradients) -> None:
     """Add the gradient by the encoder's parameters to ``grads``."""
     jacobian, r, factor = cache
     jacobian.backward((2 * factor * dcontraction) * r, grads)

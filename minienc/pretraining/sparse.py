@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minienc.layers import Dense, DenseTranspose, KSparse
+from minienc.layers import Dense, DenseTranspose, KSparse, SymbolicTensor
+from minienc.layers.base import Layer
 from minienc.layers.regularizers import L1, L2, KLSparsity
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.base import check_counts
@@ -94,8 +95,8 @@ class SparseAutoencoder(Autoencoder):
             name=name,
         )
 
-    def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Any:
-        layer = super()._mirror(encoder, i, f or self._f(), n_features, widths)
+    def _mirror(self, encoder: Dense, i: int, f: str, n_features: int, widths: list[int]) -> Layer:
+        layer: Any = super()._mirror(encoder, i, f or self._f(), n_features, widths)
         if not isinstance(layer, DenseTranspose):  # tied weights are decayed once, as the encoder's
             layer.kernel_regularizer = self._decay()
         return layer
@@ -111,5 +112,5 @@ class SparseAutoencoder(Autoencoder):
     def _decay(self) -> L2 | None:
         return L2(self.weight_decay) if self.weight_decay else None
 
-    def _restrain(self, code: Any) -> Any:
+    def _restrain(self, code: SymbolicTensor) -> SymbolicTensor:
         return KSparse(self.k, name="largest")(code) if self.penalty == "k" else code

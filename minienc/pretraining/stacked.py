@@ -14,10 +14,10 @@ networks"; Vincent et al. 2010, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from minienc.data.pixels import Samples
 from minienc.functions.activations import activation_name
 from minienc.layers import Input
 from minienc.models import Model
@@ -57,7 +57,7 @@ class StackedAutoencoder(Autoencoder):
         if self.noise is not None:
             noise_layer(self.noise, self.noise_level)
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.model_.to(self._device(X))
         self.stage_histories_ = []

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import on_device, rows_at, to_device
+from minienc.arrays import DTypeLike, Rng, on_device, rows_at, to_device
+from minienc.data import pixels
 from minienc.devices import Pipeline
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
@@ -21,7 +22,7 @@ from minienc.training.callbacks import CSVLogger, ModelCheckpoint
 from minienc.training.loop import Trainer
 from minienc.training.losses import get_loss
 from minienc.training.progress import ProgressBar
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class SteppedPretrainer(Pretrainer):
@@ -35,7 +36,7 @@ class SteppedPretrainer(Pretrainer):
 
     learners_: dict[str, Learner]
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: pixels.Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         for model in (self.model_, *[learner.network for learner in self.learners_.values()]):
             model.to(self._device(X))
@@ -43,32 +44,32 @@ class SteppedPretrainer(Pretrainer):
             self._start(X)
         self.history_ = self._run_steps(X, "checkpoint", self.epochs)
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: pixels.Samples) -> None:
         """What is begun from the samples (centroids, biases), before the first step.
 
         It is called where the networks are.
         """
 
-    def _data(self, X: Any) -> Samples:
+    def _data(self, X: pixels.Samples) -> Samples:
         """What batches are cut from: ``arrays`` and ``dtypes``."""
         return Samples(X, self.dtype)
 
-    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """Learn from a batch; return the numbers to be logged, the loss first."""
-        numbers: dict[str, Any] = {}
+        numbers: dict[str, Scalar] = {}
         for learner in self.learners_.values():
             numbers |= learner.step(batch, rng)
         return numbers
 
-    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """The same numbers, without learning from the batch: for validation."""
-        numbers: dict[str, Any] = {}
+        numbers: dict[str, Scalar] = {}
         for learner in self.learners_.values():
             values, _ = learner.objective.forward(batch, rng)
             numbers |= dict(zip(learner.objective.names, values, strict=True))
         return numbers
 
-    def _run_steps(self, X: Any, stage: str, epochs: int) -> dict[str, list[float]]:
+    def _run_steps(self, X: pixels.Samples, stage: str, epochs: int) -> dict[str, list[float]]:
         """Take steps over epochs; one stage, with a checkpoint of its own."""
         run, state = self._run, None
         callbacks = [*run.callbacks, *([ProgressBar(int(self.verbose))] if self.verbose else [])]
@@ -113,13 +114,13 @@ class Restoring(Objective):
     def __init__(self, network: Model, loss: str) -> None:
         self.network, self.loss = network, get_loss(loss)
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
         x_hat, cache = self.network.forward(x)  # (1)
         loss, loss_cache = self.loss.forward(x_hat, x)  # (2)
         return (loss,), (cache, loss_cache)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache = cache
         dx_hat = self.loss.backward(dloss, loss_cache)  # (2)
         self.network.backward(dx_hat, cache, grads, need_dx=False)  # (1)
@@ -128,7 +129,7 @@ class Restoring(Objective):
 class Samples:
     """What a batch is made of: the samples alone, or with the number of each behind them."""
 
-    def __init__(self, X: Any, dtype: Any, numbered: bool = False) -> None:
+    def __init__(self, X: pixels.Samples, dtype: DTypeLike, numbered: bool = False) -> None:
         self.arrays: tuple[Any, ...] = (X,)
         self.dtypes: tuple[np.dtype, ...] = (np.dtype(dtype),)
         if numbered:

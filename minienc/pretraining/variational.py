@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import Array, device_of, get_array_module, on_device, to_device_of, to_numpy
+from minienc.data.plain import DataLike, Samples
 from minienc.functions.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -46,7 +47,7 @@ from minienc.pretraining.base import as_samples, check_counts
 from minienc.pretraining.importance import log_likelihood
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 ACTIVE = 0.01  # the variance of a code's mean over samples, above which it is active
 
@@ -80,7 +81,7 @@ class VariationalObjective(Objective):
         self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
         self.greater_is_better = {"active": True} | dict.fromkeys(self.names[1:2], False)
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         x = self.binarized(batch[0], rng)
         (mean, log_variance), encoder_cache = self.encoder.forward(x)  # (1)
         z, z_cache = reparameterize_forward(mean, log_variance, self._noise(mean, rng))  # (2)
@@ -93,7 +94,7 @@ class VariationalObjective(Objective):
         cache = encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, x.shape
         return (loss, each.sum(), active, *each), cache
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, (n, D) = cache
         dsurprise, dkl = dloss / n, get_array_module(kl).full_like(kl, dloss * self.beta / n)  # (6)
         dmean_of_kl, dlog_variance_of_kl = normal_kl_backward(dkl, kl_cache)  # (5)
@@ -113,7 +114,7 @@ class VariationalObjective(Objective):
         constant = math.log(2 * math.pi * self.stddev**2) / 2
         return D * (mean / (2 * self.stddev**2) + constant), cache
 
-    def _surprise_backward(self, dsurprise: float, cache: Any, D: int) -> Array:
+    def _surprise_backward(self, dsurprise: float, cache: Cache, D: int) -> Array:
         """dy; ``dsurprise`` is the same number for every sample."""
         each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * D)
         if self.likelihood == "bernoulli":
@@ -179,19 +180,21 @@ class VariationalAutoencoder(SteppedPretrainer):
 
     # -- what it makes small: its objective's beta grows while it warms up
 
-    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         done = self.learners_["autoencoder"].optimizer.iterations
         warmth = min(1.0, done / (self.warm_up * self._steps_per_epoch)) if self.warm_up else 1.0
         self.objective_.beta = self.beta * warmth
         return super()._step(batch, rng)
 
-    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         self.objective_.beta = self.beta
         return super()._numbers(batch, rng)
 
     # -- the model of the samples
 
-    def log_likelihood(self, X: Any, n_samples: int = 200, random_state: int = 0) -> np.ndarray:
+    def log_likelihood(
+        self, X: DataLike, n_samples: int = 200, random_state: int = 0
+    ) -> np.ndarray:
         """log p(x) of each sample (N,), in nats, estimated by importance sampling.
 
         On average a lower bound, that rises with S (``importance.py``). With ``binarize``, samples
@@ -208,14 +211,14 @@ class VariationalAutoencoder(SteppedPretrainer):
                 found.append(log_likelihood(x, L.encoder, L.decoder, L.surprise, n_samples, rng))
         return np.concatenate(found)
 
-    def kl_per_dimension(self, X: Any) -> np.ndarray:
+    def kl_per_dimension(self, X: DataLike) -> np.ndarray:
         """(K,) the mean KL of each number of the code, in nats."""
         self.check_fitted()
         mean, log_variance = self.objective_.encoder.predict(as_samples(X), batch_size=1000)
         with on_device(device_of(mean)):  # where X lives
             return to_numpy(normal_kl_forward(mean, log_variance)[0]).mean(axis=0, dtype=float)
 
-    def active_units(self, X: Any) -> int:
+    def active_units(self, X: DataLike) -> int:
         """How many numbers of the code have a mean that varies over X by more than 0.01."""
         return int((to_numpy(self.transform(X)).var(axis=0, dtype=float) > ACTIVE).sum())
 
@@ -265,5 +268,5 @@ class VariationalAutoencoder(SteppedPretrainer):
     def takes_probabilities(self) -> bool:
         return self.likelihood == "bernoulli"
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: Samples) -> None:
         self._steps_per_epoch = -(-len(X) // min(self.batch_size, len(X)))

@@ -23,24 +23,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from minienc.arrays import get_array_module, on_device, rows_at, to_device_of, to_numpy
-from minienc.data.plain import plain_array
+from minienc.arrays import Array, Rng, get_array_module, on_device, rows_at, to_device_of, to_numpy
+from minienc.data.plain import DataLike, Samples, plain_array
 from minienc.functions.quantization import (
     quantization_error_backward,
     quantization_error_forward,
 )
 from minienc.layers import Dense, Input, VectorQuantizer
-from minienc.layers.parameters import Gradients
+from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.losses import get_loss
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
 class Quantization(Objective):
@@ -60,12 +60,12 @@ class Quantization(Objective):
         loss: str,
         beta: float,
         patience: int,
-        arrays: dict[str, Any],
+        arrays: dict[str, Array],
     ) -> None:
         self.encoder, self.decoder, self.codebook = encoder, decoder, codebook
         self.loss, self.beta, self.patience, self.arrays = get_loss(loss), beta, patience, arrays
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x,), C = batch, self.codebook.C.value
         z, encoder_cache = self.encoder.forward(x)  # (1)
         each, choice = quantization_error_forward(z.reshape(-1, C.shape[1]), C)  # (2)
@@ -76,7 +76,7 @@ class Quantization(Objective):
         numbers = loss, each.mean(), perplexity(use), int((use > 0).sum())
         return numbers, (encoder_cache, each, choice, decoder_cache, loss_cache, use, rng)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         encoder_cache, each, choice, decoder_cache, loss_cache, _, _ = cache
         deach = get_array_module(each).full_like(each, dloss / len(each))  # (5)
         dx_hat = self.loss.backward(dloss, loss_cache)  # (4)
@@ -86,7 +86,7 @@ class Quantization(Objective):
         grads.add(self.codebook.C, dC)
         self.encoder.backward(dz, encoder_cache, grads, need_dx=False)  # (1)
 
-    def updates(self, cache: Any) -> list[Any]:
+    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
         """Codes that no z has chosen for long begin anew, at random z of this batch."""
         _, _, choice, _, _, use, rng = cache
         idle = np.where(use > 0, 0, self.arrays["idle"] + 1)
@@ -167,14 +167,14 @@ class VQAutoencoder(SteppedPretrainer):
             network.initialize(rng)
         self.encoder_ = Model(x, self._layer(z), name="encoder")
         self.model_ = Model(x, self.decoder_(self._layer(z)), name="vq_autoencoder")
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Array] = {}
         self.objective_ = Quantization(
             encoder, self.decoder_, self._layer, self.loss, self.beta, self.patience, arrays
         )
         learner = Learner(self.model_, self.objective_, self._new_optimizer(), arrays)
         self.learners_ = {"autoencoder": learner}
 
-    def _start(self, X: Any) -> None:
+    def _start(self, X: Samples) -> None:
         """The codebook begins with z of samples; codes would else lie where no z is."""
         rng = np.random.default_rng([self.random_state_, 1])
         chosen = np.sort(rng.permutation(len(X))[:1000])
@@ -187,7 +187,7 @@ class VQAutoencoder(SteppedPretrainer):
 
     # -- what it is for
 
-    def tokens(self, X: Any) -> np.ndarray:
+    def tokens(self, X: DataLike) -> np.ndarray:
         """(N, groups): which codes describe each sample, as numbers from 0 to n_codes - 1."""
         self.check_fitted()
         C, found = self._layer.C.value, []
@@ -197,7 +197,7 @@ class VQAutoencoder(SteppedPretrainer):
                 found.append(to_numpy(quantization_error_forward(z, C)[1].index))
         return np.concatenate(found).reshape(-1, self.groups)
 
-    def from_tokens(self, tokens: Any) -> np.ndarray:
+    def from_tokens(self, tokens: DataLike) -> np.ndarray:
         """(N, D): what the decoder makes of codes given by their numbers (N, groups)."""
         self.check_fitted()
         C, tokens = to_numpy(self._layer.C.value), to_numpy(plain_array(tokens, "tokens"))

@@ -83,7 +83,7 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
             take_all(settings, name, (int, float), "settings")
 
 
-def _kinds(default: Any) -> Any:
+def _kinds(default: object) -> type | tuple[type, ...]:
     """What may stand in the place of a parameter's default."""
     if isinstance(default, bool):
         return bool

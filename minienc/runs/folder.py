@@ -58,7 +58,7 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def check_fingerprint(folder: Path, noted: Any, dataset: Dataset) -> None:
+def check_fingerprint(folder: Path, noted: object, dataset: Dataset) -> None:
     """Refuse to go on with other data than those that the run began with."""
     if noted is not None and noted != fingerprint(dataset):
         raise ValueError(

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import DTypeLike
 from minienc.data import Dataset, Pixels, load_dataset
+from minienc.data.pixels import Samples
 from minienc.pretraining.base import iterate_samples
 
 # settings of every method, with their defaults: how the data are read
@@ -61,7 +63,7 @@ def load_data(settings: dict[str, Any]) -> Dataset:
 def load_more(
     data: str,
     data_dir: str | None,
-    dtype: Any,
+    dtype: DTypeLike,
     scale: float | None,
     config: dict[str, Any],
     run: str,
@@ -88,7 +90,7 @@ def load_more(
     return dataclasses.replace(dataset, x=x, columns=None), odd
 
 
-def _check_found(found: Any, where: str) -> None:
+def _check_found(found: object, where: str) -> None:
     """Refuse what no run has written: a file can be changed."""
     if not isinstance(found, dict):
         raise ValueError(f"{where} is {str(found)[:40]}, expected what a run has noted")
@@ -139,12 +141,12 @@ def _check_images(dataset: Dataset, settings: dict[str, Any]) -> None:
         )
 
 
-def _range(x: Any) -> tuple[float, float]:
+def _range(x: Samples) -> tuple[float, float]:
     ends = [(float(b.min()), float(b.max())) for b in iterate_samples(x, dtype=x.dtype)]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _standardised(x: Any, found: dict[str, Any]) -> np.ndarray:
+def _standardised(x: Samples, found: dict[str, Any]) -> np.ndarray:
     mean, deviation = np.array(found["mean"]), np.array(found["deviation"])
     if math.prod(x.shape[1:]) != len(mean):
         return np.asarray(x)  # refused by its shape

@@ -86,7 +86,7 @@ def _number(value: float | None) -> float:
 # ---------------------------------------------------------------------------------------- measured
 
 
-def attempt(notes: list[str], what: str, make: Callable[[], Any], otherwise: Any = None) -> Any:
+def attempt(notes: list[str], what: str, make: Callable[[], Any], otherwise: object = None) -> Any:
     """What ``make`` returns; where it fails, ``otherwise``, and a sentence in ``notes``.
 
     Training is over by now: nothing that is made of it may cost it.
@@ -126,9 +126,9 @@ def measure(
         make = lambda: few_label_curve(  # noqa: E731
             method.encoder_,
             dataset.x,
-            dataset.y,
+            dataset.y,  # type: ignore[arg-type]  # with labels there are some
             dataset.test_x,
-            dataset.test_y,
+            dataset.test_y,  # type: ignore[arg-type]
             labels=settings["labels"],
             seeds=range(settings["seeds"]),
             progress=say,
@@ -156,7 +156,7 @@ def _reconstruction(
     return [(name, float(model.reconstruction_error(dataset.test_x))) for name, model in models]
 
 
-def memory(trial: Any, dataset: Dataset) -> str:
+def memory(trial: Pretrainer, dataset: Dataset) -> str:
     """What is going to be needed beside the data, said before it is: ``trial`` is the method as it
     will be built."""
     if not (hasattr(trial, "encoder_") and hasattr(trial, "model_")):

@@ -16,6 +16,7 @@ import numpy as np
 
 from minienc import language
 from minienc.data import Dataset
+from minienc.data.pixels import Samples
 from minienc.data.text import NAMED_TEXTS
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
@@ -153,11 +154,11 @@ def _parameters_section(text: str) -> dict[str, str]:
     return found
 
 
-def _shown(default: Any) -> str:
+def _shown(default: object) -> str:
     return ",".join(map(str, default)) if isinstance(default, (tuple, list)) else str(default)
 
 
-def _value(flag: str, text: str, default: Any) -> Any:
+def _value(flag: str, text: str, default: object) -> Any:
     try:
         if isinstance(default, bool):
             return YES_OR_NO[text.lower()]
@@ -211,7 +212,7 @@ def check_settings(settings: dict[str, Any], dataset: Dataset) -> None:
             )
 
 
-def _in_unit_interval(X: Any) -> bool:
+def _in_unit_interval(X: Samples) -> bool:
     return all(
         batch.min() >= 0 and batch.max() <= 1 for batch in iterate_samples(X, dtype=np.float32)
     )

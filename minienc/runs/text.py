@@ -169,7 +169,7 @@ class Samples(Callback):
 
     belongs_to_run = False
 
-    def __init__(self, path: Path, method: Any, seed: int) -> None:
+    def __init__(self, path: Path, method: LanguageModel, seed: int) -> None:
         self.path, self.method, self.seed = path, method, seed
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from minienc import __version__, gallery
 from minienc.arrays import check_device
 from minienc.data import Dataset
+from minienc.data.pixels import Samples
 from minienc.files import write_json
 from minienc.pretraining import PCA, Pretrainer
 from minienc.pretraining.base import as_rows
@@ -179,7 +180,7 @@ def _write_report(
     write_report(folder / "report.html", report)
 
 
-def _codes_2d(method: Pretrainer, test: Any) -> np.ndarray | None:
+def _codes_2d(method: Pretrainer, test: Samples) -> np.ndarray | None:
     """Codes (n, 2), or (n, 1) where a code is one number or the codes vary in one direction."""
     codes = as_rows(method.transform(test))
     flat = codes if codes.shape[1] <= 2 else PCA(2).fit(codes).transform(codes)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from collections.abc import Sequence
 
 from minienc.layers.graph import Graph
 from minienc.layers.shaping import Flatten, Reshape
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.training.losses import Loss
 
 WANTED = {
@@ -57,7 +58,9 @@ def hopeless(loss: Loss, activation: str | None, width: int) -> str | None:
     )
 
 
-def advice_for(graph: Graph, outputs: Any, losses: Any) -> list[str]:
+def advice_for(
+    graph: Graph, outputs: Sequence[SymbolicTensor], losses: Sequence[Loss]
+) -> list[str]:
     """What ``hopeless`` says of each output of a model and its loss."""
     found = []
     for slot, tensor, loss in zip(graph.output_slots, outputs, losses, strict=True):

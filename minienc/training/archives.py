@@ -111,7 +111,7 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("its JSON is nested too deep") from None
 
 
-def take(record: Any, key: str, kinds: Any, where: str) -> Any:
+def take(record: object, key: str, kinds: type | tuple[type, ...], where: str) -> Any:
     """``record[key]``, which must be there and of one of these types; an int is a float, too."""
     if not isinstance(record, dict):
         raise ValueError(f"{where} is {short(record)}, expected values by their names")
@@ -137,7 +137,9 @@ _SAID = {
 }
 
 
-def take_all(record: Any, key: str, kinds: Any, where: str, least: int = 0) -> list:
+def take_all(
+    record: object, key: str, kinds: type | tuple[type, ...], where: str, least: int = 0
+) -> list:
     """``record[key]``, a list of at least so many values, each of one of these types."""
     values = take(record, key, list, where)
     if len(values) < least:
@@ -147,7 +149,7 @@ def take_all(record: Any, key: str, kinds: Any, where: str, least: int = 0) -> l
     return values
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """A value for a message, of one line."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

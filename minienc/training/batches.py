@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from numbers import Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minienc.arrays import device_of, is_array, to_numpy
 from minienc.data.checks import check_data
-from minienc.data.plain import plain_array
+from minienc.data.plain import DataLike, plain_array
+
+if TYPE_CHECKING:
+    from minienc.models.model import Model
 
 
 class Batches:
@@ -36,7 +39,12 @@ class Batches:
     """
 
     def __init__(
-        self, model: Any, x: Any, y: Any = None, sample_weight: Any = None, of: str = ""
+        self,
+        model: Model,
+        x: DataLike,
+        y: DataLike | None = None,
+        sample_weight: DataLike | None = None,
+        of: str = "",
     ) -> None:
         self.xs = _several("x" + of, x, len(model.inputs), "input")
         _check_inputs(model, "x" + of, self.xs)
@@ -75,7 +83,7 @@ class Batches:
     def arrays(self) -> tuple:
         return (*self.xs, *self.ys, *self.weights)
 
-    def _check_targets(self, model: Any, name: str) -> list[Any]:
+    def _check_targets(self, model: Model, name: str) -> list[np.dtype]:
         """Refuse targets that the losses are not defined for; return what each becomes."""
         seen, dtypes, ys = {id(x) for x in self.xs}, [], []
         for i, (y, loss, out) in enumerate(zip(self.ys, model.losses, model.outputs, strict=True)):
@@ -92,7 +100,7 @@ class Batches:
         self.ys = tuple(ys)
         return dtypes
 
-    def weighted(self, class_weight: Any, dtype: Any) -> Self:
+    def weighted(self, class_weight: ClassWeight, dtype: np.dtype) -> Self:
         """The same samples, each weighing as much more as its class does: for training."""
         if len(self.ys) != 1:
             raise ValueError("class_weight is for a model of one output; use sample_weight")
@@ -105,7 +113,10 @@ class Batches:
         return other
 
 
-def class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
+ClassWeight = dict[int, float] | str  # {label: weight}, or "balanced"
+
+
+def class_weights(class_weight: ClassWeight, y: np.ndarray) -> np.ndarray:
     """(N,): the weight of each sample's class.
 
     Parameters
@@ -153,7 +164,7 @@ def _several(name: str, x: Any, n: int, kind: str) -> tuple:
     return tuple([made[id(a)] for a in x])
 
 
-def _check_inputs(model: Any, name: str, arrays: tuple) -> None:
+def _check_inputs(model: Model, name: str, arrays: tuple) -> None:
     for i, (a, tensor) in enumerate(zip(arrays, model.inputs, strict=True)):
         which, shape = name if len(arrays) == 1 else f"{name}[{i}]", tensor.sample_shape
         if tuple(a.shape[1:]) != shape:

@@ -10,28 +10,32 @@ import csv
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Array, to_numpy
 from minienc.files import write_text
 from minienc.notebook import html_table
 from minienc.shapes import kind_of
 from minienc.training.archives import take_all
 from minienc.training.filenames import fields_of, filled
 
+if TYPE_CHECKING:
+    from minienc.models.model import Model
+    from minienc.training.loop import Trainer
+
 
 class Callback:
     """Hooks of a run; override those you need. ``self.trainer`` is the run, ``self.model`` its
     model. ``logs`` holds the loss, the metrics and, at the end of an epoch, the validation's."""
 
-    trainer: Any  # the Trainer
+    trainer: Trainer
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
     belongs_to_run = True  # False: it only shows, and a resumed run may go on without it
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         return self.trainer.model
 
     def __getstate__(self) -> dict[str, Any]:
@@ -42,13 +46,9 @@ class Callback:
         """Forget what an earlier run has left; called before a run that is not a resumed one."""
 
     def on_train_begin(self, logs: dict[str, float]) -> None: ...
-
     def on_train_end(self, logs: dict[str, float]) -> None: ...
-
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None: ...
-
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None: ...
-
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None: ...
 
     def on_interrupt(self) -> None:
@@ -61,7 +61,7 @@ class Callback:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def as_callbacks(callbacks: Any) -> list[Callback]:
+def as_callbacks(callbacks: Sequence[Callback] | None) -> list[Callback]:
     """``callbacks`` as a list; None is an empty one."""
     if callbacks is not None and not isinstance(callbacks, (list, tuple)):
         raise TypeError(f"callbacks is {kind_of(callbacks)}, expected a list: callbacks=[...]")
@@ -191,7 +191,7 @@ class EarlyStopping(_Monitor):
         super().reset()
         self.wait = 0
         self.best_epoch = -1
-        self.best_weights: dict[str, dict[str, Any]] | None = None
+        self.best_weights: dict[str, dict[str, Array]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         value = self.value(logs)
@@ -393,7 +393,7 @@ class ReduceLROnPlateau(_Monitor):
         self.best, self.wait, self.cooling = state["best"], state["wait"], state["cooling"]
 
 
-def _log_learning_rate(trainer: Any, logs: dict[str, float]) -> None:
+def _log_learning_rate(trainer: Trainer, logs: dict[str, float]) -> None:
     """Log the learning rate of the first optimiser, where there is one."""
     for optimizer in trainer.optimizers[:1]:
         logs["learning_rate"] = float(optimizer.current_learning_rate)

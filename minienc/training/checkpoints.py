@@ -8,12 +8,13 @@ atomic: a reader sees the old file or the new one, never half of one.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Array, DTypeLike, to_numpy
 from minienc.files import atomic_write, plain
 from minienc.training.archives import (
     check_numbers,
@@ -25,8 +26,11 @@ from minienc.training.archives import (
     take,
 )
 
+if TYPE_CHECKING:
+    from minienc.training.optimizer import Optimizer
 
-def write_archive(path: str | Path, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+
+def write_archive(path: str | Path, header: dict[str, Any], arrays: Mapping[str, Array]) -> None:
     """Write ``header`` (JSON values) and ``arrays`` to ``path``, all or nothing; NumPy's numbers in
     the header as Python's.
 
@@ -115,13 +119,13 @@ def check_fit(
         raise ValueError(f"{what} does not fit the model: {'; '.join(problems[:5])}{more}")
 
 
-def check_floats(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
+def check_floats(what: str, found: dict[str, np.ndarray], dtype: DTypeLike) -> None:
     for name, array in found.items():
         if array.dtype.kind != "f":
             raise ValueError(f"{what}: {name} holds {array.dtype}, expected {np.dtype(dtype)}")
 
 
-def check_weights(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
+def check_weights(what: str, found: dict[str, np.ndarray], dtype: DTypeLike) -> None:
     """Refuse arrays that cannot be the weights of a model of this dtype."""
     most = np.finfo(dtype).max
     check_floats(what, found, dtype)
@@ -135,7 +139,9 @@ def check_weights(what: str, found: dict[str, np.ndarray], dtype: Any) -> None:
 SQUARES = ("s", "v")  # what an optimiser remembers of squares: never below 0, perhaps infinite
 
 
-def check_optimizer_state(optimizer: Any, state: dict[str, Any], n: int, dtype: Any) -> None:
+def check_optimizer_state(
+    optimizer: Optimizer, state: dict[str, Any], n: int, dtype: DTypeLike
+) -> None:
     """Refuse numbers and vectors that are not those of an optimiser of ``n`` weights."""
     who = type(optimizer).__name__
     iterations = take(state, "iterations", int, f"the state of {who}")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minienc.data.plain import plain_array
+from minienc.data.plain import DataLike, plain_array
 
 
-def contingency(y: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+def contingency(y: DataLike, clusters: DataLike) -> np.ndarray:
     """(classes, clusters): how many samples of each class each cluster holds."""
     y, clusters = plain_array(y, "y"), plain_array(clusters, "clusters")
     for name, a in (("y", y), ("clusters", clusters)):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minienc.arrays import (
+    Arrays,
+    Scalar,
     as_number,
     device_of,
     get_array_module,
@@ -18,27 +20,31 @@ from minienc.arrays import (
     rows_of,
     to_device,
 )
+from minienc.data.plain import DataLike
 from minienc.devices import pipeline
 from minienc.shapes import is_whole, kind_of
-from minienc.training.batches import Batches
+from minienc.training.batches import Batches, ClassWeight
 from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
 from minienc.training.progress import ProgressBar
 from minienc.training.step import Learner
 
+if TYPE_CHECKING:
+    from minienc.models.model import Model
+
 
 def new_trainer(
-    model: Any,
-    x: Any,
-    y: Any,
+    model: Model,
+    x: DataLike,
+    y: DataLike,
     *,
     batch_size: int | None,
     verbose: int | str,
     callbacks: Sequence[Callback],
     validation_split: float,
     validation_data: tuple | None,
-    sample_weight: Any,
-    class_weight: Any,
+    sample_weight: DataLike | None,
+    class_weight: ClassWeight | None,
     resume_from: str | Path | None,
     **settings: Any,
 ) -> Trainer:
@@ -77,7 +83,7 @@ def new_trainer(
     return trainer
 
 
-def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
+def _n_train(n: int, validation_split: float, validation_data: object) -> int:
     """Validation takes the last samples, before any shuffling, as in Keras."""
     if not (isinstance(validation_split, Real) and 0 <= validation_split < 1):
         raise ValueError(f"validation_split is {validation_split!r}, expected a number in [0, 1)")
@@ -92,7 +98,7 @@ def _n_train(n: int, validation_split: float, validation_data: Any) -> int:
     return n_train
 
 
-def _as_pair(validation_data: Any) -> tuple:
+def _as_pair(validation_data: object) -> tuple:
     if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
         came = kind_of(validation_data)
         if isinstance(validation_data, (list, tuple)):
@@ -104,20 +110,20 @@ def _as_pair(validation_data: Any) -> tuple:
     return tuple(validation_data)
 
 
-def _level(verbose: Any) -> int:
+def _level(verbose: int | str) -> int:
     if verbose != "auto" and verbose not in (0, 1, 2):
         raise ValueError(f'verbose is {verbose!r}, expected 0, 1, 2 or "auto"')
     return 1 if verbose == "auto" else int(verbose)
 
 
-def check_counts(**counts: Any) -> None:
+def check_counts(**counts: object) -> None:
     """Refuse what is no whole number from 0; None is none."""
     for name, value in counts.items():
         if value is not None and not is_whole(value, 0):
             raise ValueError(f"{name} is {value!r}, expected a whole number >= 0")
 
 
-def check_batch_size(batch_size: Any, n: int | None = None) -> None:
+def check_batch_size(batch_size: int, n: int | None = None) -> None:
     """Refuse what is no number of samples, or more than there are to train on."""
     if not is_whole(batch_size, 1):
         raise ValueError(f"batch_size is {batch_size!r}, expected a whole number >= 1")
@@ -129,12 +135,13 @@ def check_batch_size(batch_size: Any, n: int | None = None) -> None:
 
 
 def run_evaluation(
-    model: Any, data: Batches, batch_size: int, indices: np.ndarray | None = None
+    model: Model, data: Batches, batch_size: int, indices: np.ndarray | None = None
 ) -> dict[str, float]:
     """The mean loss and metrics over the samples, without noise."""
     check_batch_size(batch_size)
     indices = np.arange(data.n) if indices is None else indices
-    sums, n_counted = dict.fromkeys(model.objective.names, 0.0), 0
+    sums: dict[str, Scalar] = dict.fromkeys(model.objective.names, 0.0)
+    n_counted = 0
     for _, batch in _batches(model, data, batch_size, indices):
         numbers, _ = model.objective.forward(batch)
         n = model.objective.n_counted(batch)
@@ -144,7 +151,7 @@ def run_evaluation(
     return {name: float(total) / max(n_counted, 1) for name, total in sums.items()}
 
 
-def predict(model: Any, x: Any, batch_size: int) -> Any:
+def predict(model: Model, x: DataLike, batch_size: int) -> Arrays:
     """The outputs for all samples, batch by batch; they live where the samples do."""
     check_batch_size(batch_size)
     data = Batches(model, x)
@@ -160,7 +167,7 @@ def predict(model: Any, x: Any, batch_size: int) -> Any:
 
 
 def _batches(
-    model: Any, data: Batches, batch_size: int, indices: np.ndarray
+    model: Model, data: Batches, batch_size: int, indices: np.ndarray
 ) -> Iterator[tuple[np.ndarray, tuple]]:
     """(indices, batch) of so many samples at a time, where the model computes."""
     with on_device(model.device):

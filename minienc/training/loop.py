@@ -17,16 +17,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.arrays import on_device, rows_of
+from minienc.arrays import Array, Scalar, on_device, rows_of
 from minienc.data.batching import batch_indices
-from minienc.devices import workspace
+from minienc.devices import Pipeline, workspace
 from minienc.training.callbacks import Callback, History
+from minienc.training.optimizer import Optimizer
 from minienc.training.standing import resume_standing, save_standing
 from minienc.training.step import Learner, NonFiniteError
+
+if TYPE_CHECKING:
+    from minienc.models.model import Model
 
 
 class Trainer:
@@ -62,9 +66,9 @@ class Trainer:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         learners: dict[str, Learner],
-        step: Callable[..., dict[str, Any]],
+        step: Callable[..., dict[str, Scalar]],
         data: Any,
         *,
         n_samples: int,
@@ -73,7 +77,7 @@ class Trainer:
         shuffle: bool,
         seed: int | None,
         callbacks: Sequence[Callback],
-        pipeline: Any,
+        pipeline: Pipeline,
         validate: Callable[[], dict[str, float]] | None = None,
         initial_epoch: int = 0,
     ) -> None:
@@ -104,7 +108,7 @@ class Trainer:
         return self.epoch * self.n_batches + self.batch
 
     @property
-    def optimizers(self) -> list[Any]:
+    def optimizers(self) -> list[Optimizer]:
         """Of all learners that have one."""
         return [one.optimizer for one in self.learners.values() if one.optimizer is not None]
 
@@ -131,7 +135,7 @@ class Trainer:
         number = ("order", "noise", "validation").index(purpose)
         return np.random.default_rng([self.seed, self.epoch, number])
 
-    def _tell(self, hook: str, *args: Any) -> None:
+    def _tell(self, hook: str, *args: object) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
 
@@ -213,11 +217,11 @@ class Trainer:
 
     # -- what callbacks keep and give back
 
-    def weights(self) -> dict[str, dict[str, Any]]:
+    def weights(self) -> dict[str, dict[str, Array]]:
         """A copy of what every learner has learned."""
         return {name: learner.weights() for name, learner in self.learners.items()}
 
-    def set_weights(self, weights: dict[str, dict[str, Any]]) -> None:
+    def set_weights(self, weights: dict[str, dict[str, Array]]) -> None:
         """Take back what ``weights`` gave."""
         for name, learner in self.learners.items():
             learner.set_weights(weights[name])
@@ -241,7 +245,7 @@ def _interrupts_wait() -> Iterator[list[bool]]:
     """
     pressed: list[bool] = []
 
-    def note(_signal: int, _frame: Any) -> None:
+    def note(_signal: int, _frame: object) -> None:
         if pressed:
             raise KeyboardInterrupt
         pressed.append(True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from minienc.arrays import Array, Cache, Scalar
 from minienc.data.checks import check_data
 from minienc.data.labels import label_advice
 from minienc.functions import losses
@@ -34,7 +35,7 @@ class Loss:
         activation is trained that way.
     """
 
-    pair: Any = None
+    pair: Primitive = None  # type: ignore[assignment]  # said by each class, or given
     logits_activation: str | None = None
 
     def __init__(self, pair: Primitive | None = None, **options: Any) -> None:
@@ -59,17 +60,19 @@ class Loss:
         """Targets are integer classes instead of arrays of y's shape."""
         return self.pair is losses.sparse_categorical_crossentropy_forward
 
-    def forward(self, y: Any, target: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, y: Array, target: Array, sample_weight: Array | None = None
+    ) -> tuple[Array, Cache]:
         return self.pair(y, target, sample_weight, **self.options)
 
-    def backward(self, dloss: Any, cache: Any) -> Any:
+    def backward(self, dloss: Scalar, cache: Cache) -> Array:
         return self.pair.backward(dloss, cache)
 
     def on_logits(self) -> Loss:
         """The same loss of z instead of y = activation(z)."""
         return Loss(self.pair, **{**self.options, "from_logits": True})
 
-    def check_targets(self, target: Any, name: str, output_shape: tuple[int, ...]) -> None:
+    def check_targets(self, target: Array, name: str, output_shape: tuple[int, ...]) -> None:
         """Refuse targets that this loss is not defined for.
 
         Raises
@@ -91,7 +94,7 @@ class Loss:
         if self.name == "binary_crossentropy":
             check_data(target, name, domain=(0, 1), minimum=1)
 
-    def _check_labels(self, target: Any, name: str, output_shape: tuple[int, ...]) -> None:
+    def _check_labels(self, target: Array, name: str, output_shape: tuple[int, ...]) -> None:
         n_classes = output_shape[-1]
         if target.dtype.kind not in "iu":
             raise TypeError(
@@ -165,7 +168,10 @@ LOSSES = {
 }
 
 
-def get_loss(loss: str | Loss | Primitive) -> Loss:
+LossLike = str | Loss | Primitive  # its name, itself, or the forward of a pair of one's own
+
+
+def get_loss(loss: LossLike) -> Loss:
     """Return the loss of this name, or of a primitive of one's own, or the loss itself."""
     if isinstance(loss, Loss):
         return loss

@@ -6,15 +6,17 @@ They need no gradient, so they may count what cannot be differentiated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from minienc.arrays import Array, get_array_module
 
+MetricFunction = Callable[[Array, Array], Array]  # (target, y) -> a value per sample (N,)
+MetricLike = str | MetricFunction  # or its name
 
-def better(greater: bool) -> Callable[[Callable], Callable]:
+
+def better(greater: bool) -> Callable[[MetricFunction], MetricFunction]:
     """Mark a metric by ``greater_is_better``, which callbacks with ``mode="auto"`` ask for."""
 
-    def mark(metric: Callable) -> Callable:
+    def mark(metric: MetricFunction) -> MetricFunction:
         vars(metric)["greater_is_better"] = greater
         return metric
 
@@ -56,7 +58,7 @@ def _per_sample(values: Array, y: Array) -> Array:
     return values.reshape(len(values), -1).astype(y.dtype).mean(axis=1)
 
 
-METRICS: dict[str, Callable] = {
+METRICS: dict[str, MetricFunction] = {
     "accuracy": accuracy,
     "acc": accuracy,
     "binary_accuracy": binary_accuracy,
@@ -67,7 +69,7 @@ METRICS: dict[str, Callable] = {
 }
 
 
-def get_metric(metric: Any) -> Callable:
+def get_metric(metric: MetricLike) -> MetricFunction:
     """Return the metric of this name, or the function itself."""
     if callable(metric):
         return metric

@@ -15,16 +15,18 @@ y = f(z), such a loss takes z, and a step whose result nobody uses is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from minienc.arrays import Array
+from minienc.arrays import Arrays, Cache, Scalar
 from minienc.functions.merging import weighted_sum_forward
 from minienc.layers.base import Layer
 from minienc.layers.dense import Activation
 from minienc.layers.graph import Graph, Step
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.parameters import Grads, Parameter
+from minienc.layers.regularizers import Regularizer
 from minienc.training.losses import Loss
+from minienc.training.metrics import MetricFunction
 
 
 class ModelObjective(Graph):
@@ -55,7 +57,7 @@ class ModelObjective(Graph):
         graph: Graph,
         losses: Sequence[Loss],
         loss_weights: Sequence[float],
-        metrics: Sequence[Sequence[tuple[str, Callable]]],
+        metrics: Sequence[Sequence[tuple[str, MetricFunction]]],
     ) -> None:
         self.steps, self.n_slots = list(graph.steps), graph.n_slots
         n, ys = len(losses), graph.output_slots
@@ -152,16 +154,16 @@ class ActivityPenalty(Layer):
 
     takes_several = True
 
-    def __init__(self, regularizer: Any) -> None:
+    def __init__(self, regularizer: Regularizer) -> None:
         super().__init__()
         self.regularizer = regularizer
 
-    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
         (y,) = x
         penalty, cache = self.regularizer.forward(y)
         return penalty / len(y), (cache, len(y))
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> tuple:
         cache, n = cache
         return (self.regularizer.backward(dy / n, cache),)
 
@@ -178,10 +180,10 @@ class WeightPenalty(Layer):
     def parameters_used(self) -> tuple[Parameter, ...]:
         return (self.parameter,)
 
-    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
         return self.parameter.regularizer.forward(self.parameter.value)
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> tuple:
         if grads is not None:
             grads.add(self.parameter, self.parameter.regularizer.backward(dy, cache))
         return ()
@@ -205,11 +207,11 @@ class Metric(Layer):
 
     takes_several = True
 
-    def __init__(self, metric: Callable[[Array, Array], Array], ignore: int | None = None) -> None:
+    def __init__(self, metric: MetricFunction, ignore: int | None = None) -> None:
         super().__init__()
         self.metric, self.ignore = metric, ignore
 
-    def forward(self, x: tuple, **_: Any) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
         target, y = x
         if self.ignore is not None:
             counted = target != self.ignore

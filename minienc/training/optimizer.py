@@ -10,11 +10,14 @@ import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
+from types import ModuleType
 from typing import Any
 
-from minienc.arrays import Array, get_array_module, to_device, zeros_aligned
+from minienc.arrays import Array, Scalar, get_array_module, to_device, zeros_aligned
 from minienc.functions.optimizers import sum_of_squares
-from minienc.layers.parameters import writable
+from minienc.layers.parameters import Gradients, Parameters, writable
+from minienc.primitive import Primitive
+from minienc.training.schedules import LearningRate
 
 
 class Optimizer:
@@ -35,12 +38,12 @@ class Optimizer:
         Steps done.
     """
 
-    rule: Any  # the step: rule(w, g, learning_rate=, scale=, and what follows by its name)
+    rule: Primitive  # the step: rule(w, g, learning_rate=, scale=, and what follows by its name)
     vectors: tuple[str, ...] = ()  # that the rule takes, to remember something
     slots: tuple[str, ...] = ()  # those of them that these settings need; the others are None
     options: tuple[str, ...] = ()  # the settings; "step" is the number of the step, from 1
 
-    def __init__(self, learning_rate: Any, global_clipnorm: float | None = None) -> None:
+    def __init__(self, learning_rate: LearningRate, global_clipnorm: float | None = None) -> None:
         self.learning_rate = learning_rate
         if global_clipnorm is not None:
             above_zero(type(self).__name__, global_clipnorm=global_clipnorm)
@@ -48,16 +51,16 @@ class Optimizer:
         self.iterations = 0
         self._state: dict[str, Array] = {}
         self._layout: tuple | None = None
-        self._seen: Any = None  # the parameters whose layout was compared last
+        self._seen: Parameters | None = None  # the parameters whose layout was compared last
 
     @property
-    def learning_rate(self) -> Any:
+    def learning_rate(self) -> LearningRate:
         """The number or the schedule; assigning replaces it. It may be 0, as a warm-up begins: then
         a step changes no weight."""
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate: Any) -> None:
+    def learning_rate(self, learning_rate: LearningRate) -> None:
         if not callable(learning_rate):
             at_least_zero(type(self).__name__, learning_rate=learning_rate)
             learning_rate = float(learning_rate)
@@ -69,7 +72,7 @@ class Optimizer:
         rate = self._learning_rate
         return float(rate(self.iterations)) if callable(rate) else rate
 
-    def step(self, parameters: Any, gradients: Any) -> None:
+    def step(self, parameters: Parameters, gradients: Gradients) -> None:
         """Move the trainable parameters once.
 
         Parameters
@@ -82,7 +85,9 @@ class Optimizer:
         self.move(parameters, gradients, self.iterations, rate)
         parameters.touch()
 
-    def move(self, parameters: Any, gradients: Any, step: Any, rate: Any) -> None:
+    def move(
+        self, parameters: Parameters, gradients: Gradients, step: Scalar, rate: Scalar
+    ) -> None:
         """The arithmetic of ``step``, which is step number ``step``, from 1: nothing is counted.
 
         Where a device replays it, the two numbers are arrays of no axes.
@@ -100,7 +105,9 @@ class Optimizer:
             rate_here = rate if multiplier == 1 else rate * multiplier
             self._move_part(w, g, part, step, rate_here, scale)
 
-    def _move_part(self, w: Array, g: Array, part: slice, step: Any, rate: Any, scale: Any) -> None:
+    def _move_part(
+        self, w: Array, g: Array, part: slice, step: Scalar, rate: Scalar, scale: Scalar
+    ) -> None:
         """The step of one part of the flat vectors, in which all move at the same rate."""
         given: dict[str, Any] = dict.fromkeys(self.vectors)
         for name in self.slots:
@@ -109,11 +116,11 @@ class Optimizer:
             given[name] = step if name == "step" else getattr(self, name)
         self.rule(w[part], g[part], scale=scale, learning_rate=rate, **given)
 
-    def _initial(self, xp: Any, w: Array) -> Array:
+    def _initial(self, xp: ModuleType, w: Array) -> Array:
         """What a remembered vector begins as."""
         return zeros_aligned(xp, w.size, w.dtype)
 
-    def _remember(self, parameters: Any) -> None:
+    def _remember(self, parameters: Parameters) -> None:
         """Make the state at the first step; refuse a model of another layout afterwards."""
         self._seen = parameters
         layout = tuple((name, tuple(view.shape)) for name, view in parameters.items())
@@ -135,7 +142,7 @@ class Optimizer:
                 f"belongs to that one's weights); make a new one for each model"
             )
 
-    def _clipping_scale(self, g: Array, segments: list) -> Any:
+    def _clipping_scale(self, g: Array, segments: list) -> Scalar:
         assert self.global_clipnorm is not None
         total = sum(sum_of_squares(g[part]) for part, _ in segments)
         if isinstance(total, (int, float)):
@@ -194,19 +201,19 @@ class Optimizer:
 # -- hyper-parameters are refused where they enter
 
 
-def above_zero(owner: str, **numbers: Any) -> None:
+def above_zero(owner: str, **numbers: object) -> None:
     _refuse(owner, lambda x: 0 < x < math.inf, "a number above 0", numbers)
 
 
-def at_least_zero(owner: str, **numbers: Any) -> None:
+def at_least_zero(owner: str, **numbers: object) -> None:
     _refuse(owner, lambda x: 0 <= x < math.inf, "a number of at least 0", numbers)
 
 
-def fraction(owner: str, **numbers: Any) -> None:
+def fraction(owner: str, **numbers: object) -> None:
     _refuse(owner, lambda x: 0 <= x < 1, "a number in [0, 1)", numbers)
 
 
-def _refuse(owner: str, is_good: Callable, expected: str, numbers: dict[str, Any]) -> None:
+def _refuse(owner: str, is_good: Callable, expected: str, numbers: dict[str, object]) -> None:
     for name, value in numbers.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not (is_number and is_good(value)):

@@ -7,9 +7,9 @@ What they share is in ``optimizer.py``; the steps themselves, each as in its pap
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
 
-from minienc.arrays import Array
+from minienc.arrays import Array, Scalar
 from minienc.functions.optimizers import (
     adagrad_step,
     adam_step,
@@ -21,6 +21,7 @@ from minienc.functions.optimizers import (
 )
 from minienc.shapes import is_whole
 from minienc.training.optimizer import Optimizer, at_least_zero, fraction
+from minienc.training.schedules import LearningRate
 
 
 class SGD(Optimizer):
@@ -31,7 +32,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.01,
+        learning_rate: LearningRate = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         global_clipnorm: float | None = None,
@@ -50,7 +51,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: LearningRate = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -71,7 +72,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: LearningRate = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
         global_clipnorm: float | None = None,
@@ -80,7 +81,7 @@ class Adagrad(Optimizer):
         at_least_zero("Adagrad", initial_accumulator_value=initial_accumulator_value)
         self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
 
-    def _initial(self, xp: Any, w: Array) -> Array:
+    def _initial(self, xp: ModuleType, w: Array) -> Array:
         return xp.full_like(w, self.initial_accumulator_value)
 
 
@@ -93,7 +94,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: LearningRate = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -112,7 +113,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: LearningRate = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -133,7 +134,7 @@ class Lion(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.0001,
+        learning_rate: LearningRate = 0.0001,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         weight_decay: float = 0.0,
@@ -172,7 +173,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        learning_rate: Any = 0.02,
+        learning_rate: LearningRate = 0.02,
         momentum: float = 0.95,
         nesterov: bool = True,
         ns_steps: int = 5,
@@ -194,10 +195,13 @@ class Muon(Optimizer):
         self.adam_beta_1, self.adam_beta_2, self.epsilon = adam_beta_1, adam_beta_2, epsilon
         self.exclude = list(exclude)
 
-    def _move_part(self, w: Array, g: Array, part: slice, step: Any, rate: Any, scale: Any) -> None:
+    def _move_part(
+        self, w: Array, g: Array, part: slice, step: Scalar, rate: Scalar, scale: Scalar
+    ) -> None:
         m, v = self._state["m"], self._state["v"]
         settings = self.momentum, self.nesterov, self.weight_decay, self.ns_steps
         betas = self.adam_beta_1, self.adam_beta_2, self.epsilon, self.weight_decay
+        assert self._seen is not None
         for name, at, shape in self._seen.within(part):
             if len(shape) == 2 and not any(word in name for word in self.exclude):
                 matrix = [a[at].reshape(shape) for a in (w, g, m)]
@@ -218,7 +222,10 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
 }
 
 
-def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
+OptimizerLike = str | Optimizer  # its name, or itself
+
+
+def get_optimizer(optimizer: OptimizerLike) -> Optimizer:
     """Return a new optimiser of this name, or the object itself."""
     if isinstance(optimizer, Optimizer):
         return optimizer

@@ -6,7 +6,7 @@ A schedule is a pure function of the number of steps done, so a resumed run need
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -23,6 +23,9 @@ class LearningRateSchedule:
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
         return f"{type(self).__name__}({values})"
+
+
+LearningRate = float | Callable[[int], float]  # a number, or a schedule
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):

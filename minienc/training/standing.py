@@ -14,6 +14,7 @@ import numpy as np
 from minienc.arrays import is_array, on_device, rows_of, to_numpy
 from minienc.files import plain
 from minienc.training.archives import damage_is_told, short, take, take_all
+from minienc.training.callbacks import Callback
 from minienc.training.checkpoints import (
     check_fit,
     check_optimizer_state,
@@ -24,6 +25,7 @@ from minienc.training.checkpoints import (
 
 if TYPE_CHECKING:
     from minienc.training.loop import Trainer
+    from minienc.training.step import Learner
 
 FORMAT = "minienc training state"
 N_LOOKED_AT = 16  # samples by which the data of a run are known again
@@ -192,7 +194,7 @@ def _states(trainer: Trainer) -> dict[str, dict[str, Any]]:
     }
 
 
-def _check_learner(learner: Any, state: dict[str, dict[str, Any]], where: str) -> None:
+def _check_learner(learner: Learner, state: dict[str, dict[str, Any]], where: str) -> None:
     parameters = learner.network.parameters
     _check_arrays(state["weights"], dict(parameters.items()), where)
     check_weights(where, state["weights"], parameters.vector.dtype)
@@ -216,7 +218,7 @@ def _check_arrays(found: dict[str, Any], expected: dict[str, Any], where: str) -
 # -------------------------------------------------------------------------------------- callbacks
 
 
-def _kept(trainer: Trainer) -> list[Any]:
+def _kept(trainer: Trainer) -> list[Callback]:
     """The callbacks that belong to the run; what only shows it may be there or not."""
     return [callback for callback in trainer.callbacks if callback.belongs_to_run]
 
@@ -239,7 +241,7 @@ def _load_callbacks(trainer: Trainer, saved: list[dict], arrays: dict[str, Any])
             callback.load_state_dict(state)
 
 
-def _kinds(value: Any) -> Any:
+def _kinds(value: object) -> type:
     """The JSON types that may stand for what a callback keeps now."""
     if value is None or isinstance(value, (bool, str, list, dict)):
         return type(value)
@@ -252,7 +254,7 @@ def _split(prefix: str, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str
     return values, {f"{prefix}/{k}": v for k, v in state.items() if _is_apart(v)}
 
 
-def _is_apart(value: Any) -> bool:
+def _is_apart(value: object) -> bool:
     """Arrays are; NumPy's numbers are written as Python's."""
     return is_array(value) and not isinstance(value, np.generic)
 

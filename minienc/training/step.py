@@ -11,14 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.arrays import is_array, to_device_of
+from minienc.arrays import Array, Cache, Scalar, is_array, to_device_of
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import Call, recording
 from minienc.training.checkpoints import check_fit
+
+if TYPE_CHECKING:
+    from minienc.models.network import Network
+    from minienc.training.objective import ModelObjective
+    from minienc.training.optimizer import Optimizer
 
 
 class NonFiniteError(FloatingPointError):
@@ -47,15 +52,13 @@ class Objective:
     greater_is_better: Mapping[str, bool] = MappingProxyType({})
     uses_rng = True
 
-    def forward(
-        self, batch: tuple, rng: np.random.Generator | None = None
-    ) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         raise NotImplementedError
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> Any:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> object:
         raise NotImplementedError
 
-    def updates(self, cache: Any) -> Iterable[tuple[Parameter, Any]]:
+    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
         """What the state that no gradient moves (a moving average) becomes after the step."""
         return []
 
@@ -78,10 +81,10 @@ class Learner:
 
     def __init__(
         self,
-        network: Any,
-        objective: Any,
-        optimizer: Any,
-        arrays: dict[str, Any] | None = None,
+        network: Network,
+        objective: Objective | ModelObjective,
+        optimizer: Optimizer,
+        arrays: dict[str, Array] | None = None,
         exchange: Callable[[Gradients], None] | None = None,
     ) -> None:
         self.network, self.objective, self.optimizer = network, objective, optimizer
@@ -89,7 +92,7 @@ class Learner:
         self.exchange = exchange
         self.gather()
 
-    def step(self, batch: tuple, rng: np.random.Generator) -> dict[str, float]:
+    def step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """Learn from one batch; return its numbers by their names, the loss first.
 
         Raises
@@ -116,7 +119,9 @@ class Learner:
         self.parameters = self.network.parameters
         self.gradients = self.network.new_gradients()
 
-    def refuse(self, batch: tuple, rng: np.random.Generator, noise: Any, loss: Any) -> None:
+    def refuse(
+        self, batch: tuple, rng: np.random.Generator, noise: Mapping | None, loss: Scalar
+    ) -> None:
         """Say where NaN or infinity first appeared; ``noise`` is the generator's state before."""
         if noise is not None:
             rng.bit_generator.state = noise
@@ -129,12 +134,12 @@ class Learner:
 
     # -- saving and going on
 
-    def weights(self) -> dict[str, Any]:
+    def weights(self) -> dict[str, Array]:
         """A copy of what has been learned: the parameters' vector, and the arrays beside it."""
         arrays = {name: a.copy() for name, a in self.arrays.items()}
         return {"": self.network.parameters.vector.copy(), **arrays}
 
-    def set_weights(self, weights: dict[str, Any]) -> None:
+    def set_weights(self, weights: dict[str, Array]) -> None:
         """Take back what ``weights`` gave."""
         parameters = self.network.parameters
         parameters.vector[...] = to_device_of(weights[""], parameters.vector)
@@ -172,7 +177,9 @@ class Learner:
             self.arrays[name] = array if old is None else to_device_of(array, old)
 
 
-def find_nonfinite(network: Any, objective: Any, batch: tuple, rng: Any) -> str:
+def find_nonfinite(
+    network: Network, objective: Objective | ModelObjective, batch: tuple, rng: np.random.Generator
+) -> str:
     """Say where NaN or infinity first appears when the objective runs forward on this batch."""
     for name, p in network.named_parameters():
         if not math.isfinite(float(p.value.sum())):
@@ -193,7 +200,7 @@ def find_nonfinite(network: Any, objective: Any, batch: tuple, rng: Any) -> str:
     return f"it first appears in the output of {f'layer {path}' if path else function}"
 
 
-def _is_finite(result: Any) -> bool:
+def _is_finite(result: object) -> bool:
     """Whether the first of what a primitive returned, y, is finite."""
     y = result[0] if isinstance(result, tuple) else result
     parts = y if isinstance(y, tuple) else (y,)

@@ -7,10 +7,10 @@ is measured, judged and counted; the counts make the verdict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.verify.differences import Derivative
 from minienc.verify.findings import FAIL, PASS, Element, TensorResult, Word
 from minienc.verify.judge import conclude, is_below_noise, is_subgradient, is_wrong, judge
@@ -53,7 +53,7 @@ def examine(
     return conclude(result)
 
 
-def _is_settled(result: TensorResult, meter: Meter, x: np.ndarray, gradient: Any) -> bool:
+def _is_settled(result: TensorResult, meter: Meter, x: np.ndarray, gradient: Array) -> bool:
     """Decide what needs no measuring; return whether that was so."""
     if x.size == 0:
         result.decide(PASS if np.shape(gradient) == x.shape else FAIL, "it is empty")
@@ -75,7 +75,7 @@ def _is_settled(result: TensorResult, meter: Meter, x: np.ndarray, gradient: Any
     return True
 
 
-def _examine_stopped(result: TensorResult, gradient: Any) -> None:
+def _examine_stopped(result: TensorResult, gradient: Array) -> None:
     """A declared stop-gradient: None or zeros, whatever the outputs do."""
     result.checked = int(np.prod(result.shape))
     if gradient is None or (np.shape(gradient) == result.shape and not np.any(gradient)):

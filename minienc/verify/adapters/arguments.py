@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, SubjectError
 
 
-def name_of(f: Any) -> str:
+def name_of(f: Callable) -> str:
     """A function's name; an object's class."""
     return getattr(f, "__name__", type(f).__name__)
 
@@ -26,7 +26,7 @@ def name_inputs(xs: Sequence[Any]) -> Arguments:
     return {("x" if len(xs) == 1 else f"x{i}"): x for i, x in enumerate(xs)}
 
 
-def name_arguments(f: Any, args: tuple) -> Arguments:
+def name_arguments(f: Callable, args: tuple) -> Arguments:
     """The arguments under the function's own names."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
@@ -62,7 +62,7 @@ def find_differentiable(
     )
 
 
-def find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dict[str, str]:
+def find_unchecked(f: Callable, arguments: Arguments, options: dict[str, Any]) -> dict[str, str]:
     """Arrays that the function is given where no gradient is asked for, and why none is."""
     constants = getattr(f, "constants", ())
     found = {}
@@ -81,7 +81,7 @@ def find_unchecked(f: Any, arguments: Arguments, options: dict[str, Any]) -> dic
     return found
 
 
-def _holds_weights(value: Any) -> bool:
+def _holds_weights(value: object) -> bool:
     """Whether it is an object of somebody's class with arrays in it."""
     plain = isinstance(value, (dict, list, tuple, str, type, np.random.Generator))
     if plain or kind_of(value) or not hasattr(value, "__dict__"):
@@ -89,13 +89,13 @@ def _holds_weights(value: Any) -> bool:
     return any(len(path) > 0 for path in floats(value))
 
 
-def rewound(value: Any) -> Any:
+def rewound(value: object) -> Any:
     """A generator as it is now, each time: the same noise in every evaluation."""
     noisy = isinstance(value, (np.random.Generator, np.random.RandomState))
     return copy.deepcopy(value) if noisy else value
 
 
-def as_outputs(y: Any) -> Outputs:
+def as_outputs(y: object) -> Outputs:
     """What a forward returned, as a tuple of arrays."""
     if not isinstance(y, (tuple, list)):
         return (_one_output(y),)
@@ -110,14 +110,14 @@ def _one_output(y: Any) -> np.ndarray:
     return y if lives_on_device(y) else np.asarray(y)
 
 
-def is_number(y: Any, arrays: bool = False) -> bool:
+def is_number(y: object, arrays: bool = False) -> bool:
     """Whether it is one number; or an array of them, if those count, too."""
     if hasattr(y, "dtype"):
         return arrays or int(getattr(y, "size", 0)) == 1
     return isinstance(y, (int, float)) and not isinstance(y, bool)
 
 
-def describe(x: Any) -> str:
+def describe(x: object) -> str:
     """A value's type and size, for an error message."""
     if hasattr(x, "shape"):
         return f"{type(x).__name__} of shape {tuple(x.shape)}"

@@ -22,11 +22,11 @@ class Bridge(NamedTuple):
     inside: Callable[[], AbstractContextManager]
     seed: Callable[[], Any]
 
-    def over(self, f: Any, draws: bool = False) -> Any:
+    def over(self, f: Callable, draws: bool = False) -> Callable:
         """The function, of NumPy's arrays."""
 
         @functools.wraps(f)
-        def across(*args: Any, **options: Any) -> Any:
+        def across(*args: object, **options: object) -> Any:
             if draws:
                 self.seed()
             with self.inside():
@@ -35,21 +35,21 @@ class Bridge(NamedTuple):
 
         return across
 
-    def bring_home(self, x: Any) -> Any:
+    def bring_home(self, x: object) -> Any:
         return _each(x, self.home)
 
 
 def torch_bridge() -> Bridge:
     import torch
 
-    def there(x: Any) -> Any:
+    def there(x: object) -> Any:
         if not isinstance(x, (np.ndarray, np.generic)):
             return x
         x = np.asarray(x)
         shared = x.flags.writeable and all(s >= 0 for s in x.strides)
         return torch.from_numpy(x if shared else x.copy())
 
-    def home(x: Any) -> Any:
+    def home(x: object) -> Any:
         return x.detach().cpu().numpy() if hasattr(x, "detach") else x
 
     return Bridge(there, home, nullcontext, lambda: torch.manual_seed(0))
@@ -58,10 +58,10 @@ def torch_bridge() -> Bridge:
 def jax_bridge() -> Bridge:
     import jax
 
-    def there(x: Any) -> Any:
+    def there(x: object) -> Any:
         return jax.numpy.asarray(x) if isinstance(x, (np.ndarray, np.generic)) else x
 
-    def home(x: Any) -> Any:
+    def home(x: object) -> Any:
         return np.array(x) if isinstance(x, jax.Array) else x
 
     return Bridge(there, home, lambda: jax.enable_x64(True), lambda: None)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import get_array_module
+from minienc.arrays import Array, Scalar, get_array_module
 from minienc.verify.adapters.arguments import describe, name_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, SubjectError
@@ -96,7 +96,7 @@ class Way(NamedTuple):
             return f(*self._by_name(words["*dy"], words["y"][0], xs))
         return f(*[a for word in self.takes.split(", ") if word for a in words[word]])
 
-    def has_several(self, result: Any) -> bool:
+    def has_several(self, result: object) -> bool:
         return isinstance(self.outputs(result), (tuple, list))
 
     @property
@@ -114,7 +114,7 @@ class Way(NamedTuple):
             and self.parameters[0].default is not inspect.Parameter.empty
         )
 
-    def told(self, f: Any, forward: Any) -> str:
+    def told(self, f: Callable, forward: Callable) -> str:
         """As a note, where it is not the contract."""
         takes = (
             ", ".join(p.name for p in self.parameters) if self.takes == "by name" else self.takes
@@ -124,7 +124,7 @@ class Way(NamedTuple):
         takes = takes.replace("*x", ", ".join(self.inputs))
         return f"called as {name_of(forward)}(...) -> {gives}; {name_of(f)}({takes})"
 
-    def _by_name(self, dys: list, y: Any, xs: Arguments) -> list[Any]:
+    def _by_name(self, dys: list, y: object, xs: Arguments) -> list[Any]:
         left, given = list(dys), []
         for p in self.parameters:
             role = _role(p.name, self.inputs)
@@ -135,7 +135,11 @@ class Way(NamedTuple):
 
 
 def find_way(
-    f: Any, result: Any, xs: Arguments, accepts: Callable[[Way, Any], bool], forward: Any
+    f: Callable,
+    result: object,
+    xs: Arguments,
+    accepts: Callable[[Way, Any], bool],
+    forward: Callable,
 ) -> Way:
     """How ``f`` is to be called for what the forward gave.
 
@@ -166,7 +170,7 @@ def find_way(
     return ran or ways[0]
 
 
-def takes_by_name(f: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+def takes_by_name(f: Callable, names: tuple[str, ...]) -> tuple[str, ...]:
     """Which of the forward's arguments a derivative takes, where it does not take them all.
 
     Raises
@@ -186,7 +190,7 @@ def takes_by_name(f: Any, names: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def signature_of(f: Any) -> inspect.Signature | None:
+def signature_of(f: Callable) -> inspect.Signature | None:
     """Its parameters; None where Python cannot say."""
     try:
         return inspect.signature(f)
@@ -194,12 +198,12 @@ def signature_of(f: Any) -> inspect.Signature | None:
         return None
 
 
-def rate_of(f: Any) -> dict[str, float]:
+def rate_of(f: Callable) -> dict[str, float]:
     """A learning rate among the parameters, as 1: then an update is the gradient."""
     return {p.name: 1.0 for p in _parameters(f) or () if p.name.lower() in RATE}
 
 
-def _ways(f: Any, result: Any, xs: Arguments) -> Iterator[Way]:
+def _ways(f: Callable, result: object, xs: Arguments) -> Iterator[Way]:
     """The rows that fit, the best first."""
     parameters = _parameters(f)
     ranked = []
@@ -220,7 +224,7 @@ def _ways(f: Any, result: Any, xs: Arguments) -> Iterator[Way]:
     yield from (way for _, _, way in sorted(ranked, key=lambda r: r[:2]))
 
 
-def _gives(gives: str, result: Any) -> bool:
+def _gives(gives: str, result: object) -> bool:
     """Whether the forward's result can be read so."""
     if not isinstance(result, tuple):
         return gives == "y"
@@ -234,13 +238,13 @@ def _gives(gives: str, result: Any) -> bool:
     return gives == "*y" and n > 0 and all(map(_is_output, result))
 
 
-def _is_output(y: Any) -> bool:
+def _is_output(y: object) -> bool:
     if isinstance(y, (tuple, list)):
         return all(map(_is_output, y))  # none at all is told later
     return hasattr(y, "dtype") or isinstance(y, (int, float))
 
 
-def _roles(gives: str, takes: str, result: Any, xs: Arguments) -> list[str]:
+def _roles(gives: str, takes: str, result: object, xs: Arguments) -> list[str]:
     """What each argument of a row is."""
     n_y = len(result) - ("cache" in gives) if isinstance(result, tuple) else 1
     n_y = 1 if gives.startswith("y") else n_y
@@ -261,7 +265,7 @@ def _role(name: str, inputs: tuple[str, ...]) -> str:
     return "y" if name in OUTPUT else ""
 
 
-def _contradicts(p: inspect.Parameter, role: str, inputs: tuple[str, ...], f: Any) -> bool:
+def _contradicts(p: inspect.Parameter, role: str, inputs: tuple[str, ...], f: Callable) -> bool:
     """Whether a parameter's name says that it is something else. (A cache may have any name but a
     cotangent's; the unnamed argument of a method is what its object does not have: dy.)"""
     named = _role(p.name, inputs)
@@ -272,7 +276,7 @@ def _contradicts(p: inspect.Parameter, role: str, inputs: tuple[str, ...], f: An
     return bool(named) and named != role
 
 
-def _is_derivative(f: Any) -> bool:
+def _is_derivative(f: Callable) -> bool:
     """Whether a method is called for what it computes, not for when it runs."""
     return not re.search("back|bprop", name_of(f))
 
@@ -288,7 +292,7 @@ def _named(
     return tuple(wanted) if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in wanted) else ()
 
 
-def _parameters(f: Any) -> tuple[inspect.Parameter, ...] | None:
+def _parameters(f: Callable) -> tuple[inspect.Parameter, ...] | None:
     """Its positional parameters but for a learning rate; None where Python cannot say, or there may
     be any number."""
     signature = signature_of(f)
@@ -308,16 +312,16 @@ def _most(parameters: tuple[inspect.Parameter, ...]) -> int:
     return sum(p.name.lower() not in RATE for p in parameters)
 
 
-def _signature(f: Any) -> str:
+def _signature(f: Callable) -> str:
     return f"{name_of(f)}{signature_of(f) or ''}"
 
 
-def _first(dys: Outputs) -> Any:
+def _first(dys: Outputs) -> Array:
     """A number's cotangent is a number."""
     return dys[0][()] if dys[0].ndim == 0 else dys[0]
 
 
-def ones_like(y: Any) -> Any:
+def ones_like(y: Scalar) -> Array:
     """A cotangent of ones, where y lives."""
     y = y if hasattr(y, "dtype") else np.asarray(float(y))
     return get_array_module(y).ones_like(y, dtype=y.dtype if y.dtype.kind == "f" else "float64")

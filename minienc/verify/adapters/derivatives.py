@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_numpy
+from minienc.arrays import Cache, to_numpy
 from minienc.verify.adapters.match import shape_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, own
 
 
-def fits_as_derivative(g: Any, x: Any, y: Any) -> bool:
+def fits_as_derivative(g: object, x: object, y: object) -> bool:
     """Whether it has the shape of the gradient of a number, of f'(x) element by element, or of a
     Jacobian."""
     shape, of_x, of_y = shape_of(g), shape_of(x), shape_of(y)
@@ -23,7 +23,7 @@ def fits_as_derivative(g: Any, x: Any, y: Any) -> bool:
     return jacobian or (shape in (of_x, ()) and (n_y == 1 or of_x == of_y))
 
 
-def times_derivative(name: str, dy: np.ndarray, g: Any, x: Any) -> Any:
+def times_derivative(name: str, dy: np.ndarray, g: object, x: object) -> Any:
     """dx of one argument: dy times
 
     - the gradient of a number: dy g,
@@ -82,7 +82,7 @@ def where_dy_is_left_out(subject: Subject) -> Subject:
     )
     backward: Callable = subject.backward
 
-    def scaled(dys: Outputs, cache: Any) -> Arguments:
+    def scaled(dys: Outputs, cache: Cache) -> Arguments:
         found = backward(tuple(np.ones_like(dy) for dy in dys), cache)
         return {k: None if g is None else g * dys[0].reshape(()) for k, g in found.items()}
 

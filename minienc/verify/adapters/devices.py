@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, lives_on_device, to_device, to_host
+from minienc.arrays import Cache, device_of, lives_on_device, to_device, to_host
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
@@ -47,7 +47,7 @@ def find_device(what: Any, args: tuple, options: dict[str, Any]) -> str:
     return next(iter(places.values()), "cpu")
 
 
-def _device_of_weights(what: Any) -> str | None:
+def _device_of_weights(what: object) -> str | None:
     """The device of a layer's or model's weights; None where there are none (yet)."""
     if not hasattr(what, "named_parameters") or not hasattr(what, "built_for"):
         return None
@@ -69,7 +69,7 @@ def _places(args: tuple, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def run_on(subject: Subject, device: str) -> Subject:
     """The subject with arguments, outputs and gradients on the host, computing on ``device``."""
 
-    def bring(given: Any) -> Any:
+    def bring(given: object) -> Any:
         if isinstance(given, dict):
             return {k: bring(v) for k, v in given.items()}
         if isinstance(given, tuple):
@@ -80,7 +80,7 @@ def run_on(subject: Subject, device: str) -> Subject:
         y, cache = subject.forward(bring(given))
         return to_host(y), cache
 
-    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         return to_host(subject.backward(bring(dys), cache))
 
     def surrogate(given: Arguments) -> Outputs:

@@ -60,7 +60,7 @@ def within(seconds: float | None) -> Iterator[None]:
     if not hasattr(signal, "setitimer"):
         raise ValueError("gradcheck: --time-limit needs signal.setitimer, which this system lacks")
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         raise OutOfTime(f"after {seconds:g} s, as --time-limit says")
 
     before = signal.signal(signal.SIGALRM, stop)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dis
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -22,7 +22,7 @@ from minienc.verify.adapters.trees import holds_floats
 from minienc.verify.subject import Subject, own
 
 
-def read_by(f: Any, depth: int = 3) -> dict[str, Any]:
+def read_by(f: Callable, depth: int = 3) -> dict[str, Any]:
     """What a function finds in its closure and in its module, and what it calls there does."""
     if isinstance(f, functools.partial):
         return {**read_by(f.func, depth), **f.keywords}
@@ -59,13 +59,13 @@ def generators(functions: list[Any]) -> list[Any]:
     return list({id(g): g for g in found}.values())
 
 
-def functions_of(obj: Any) -> list[Any]:
+def functions_of(obj: object) -> list[Any]:
     """The methods of an object's class."""
     mine = vars(type(obj)).values()
     return [f for f in mine if isinstance(f, (FunctionType, MethodType, functools.partial))]
 
 
-def name_kept_functions(subject: Subject, obj: Any) -> None:
+def name_kept_functions(subject: Subject, obj: object) -> None:
     """Arrays within functions that an object keeps, which are not searched for weights."""
     for name, f in getattr(obj, "__dict__", {}).items():
         for k, v in read_by(f).items():
@@ -115,7 +115,7 @@ def name_what_is_left(subject: Subject, functions: list[Any]) -> None:
             )
 
 
-def _is_library(value: Any) -> bool:
+def _is_library(value: object) -> bool:
     return type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import (
     as_outputs,
     describe,
@@ -37,7 +38,7 @@ class _Function:
     call: the same noise in every evaluation."""
 
     def __init__(
-        self, f: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...]
+        self, f: Callable, args: tuple, options: dict[str, Any], stopped: tuple[str, ...]
     ) -> None:
         self.f, self.options, self.name = f, options, name_of(f)
         self.inputs = take_apart(name_arguments(f, args))
@@ -60,7 +61,7 @@ class _Function:
         values = self.values(own(self.arguments))
         return self(values), values
 
-    def accepts(self, found: Any, y: Any, takes_dy: bool) -> bool:
+    def accepts(self, found: object, y: object, takes_dy: bool) -> bool:
         """Whether all of these gradients are somebody's, and have the shape for it."""
         try:
             self.match.learn_order(found)
@@ -91,7 +92,7 @@ class _Function:
             result = self(values)
             return as_outputs(outputs(result)), (result, values, given)
 
-        def named(dys: Outputs, cache: Any) -> Arguments:
+        def named(dys: Outputs, cache: Cache) -> Arguments:
             result, values, given = cache
             found = self.match(backward(dys, result, values))
             return times_all(self.name, dys, found, given) if is_derivative else found
@@ -106,7 +107,11 @@ class _Function:
 
 
 def of_pair(
-    f: Any, f_backward: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
+    f: Callable,
+    f_backward: Callable,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...] = (),
 ) -> Subject:
     """``f(*args) -> y, cache`` and ``f_backward(dy, cache) -> gradients``; or another row of
     ``calls.CALLS``."""
@@ -118,7 +123,7 @@ def of_pair(
         way = find_way(f_backward, result, values, accepts, f)
         note = "" if way[:2] == CONTRACT[:2] else way.told(f_backward, f)
 
-    def outputs(result: Any) -> Any:
+    def outputs(result: object) -> Any:
         if "cache" in way.gives and not (isinstance(result, tuple) and len(result) > 1):
             raise SubjectError(f"{call.name} returned a {describe(result)}, expected (y, cache)")
         return way.outputs(result)
@@ -130,7 +135,11 @@ def of_pair(
 
 
 def of_given_gradient(
-    f: Any, gradient: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
+    f: Callable,
+    gradient: object,
+    args: tuple,
+    options: dict[str, Any],
+    stopped: tuple[str, ...] = (),
 ) -> Subject:
     """``f(*args) -> y`` and its derivative: a function of the same arguments, or arrays. Of a
     number it is the gradient; of arrays f' element by element, or the Jacobian."""
@@ -138,13 +147,13 @@ def of_given_gradient(
     names = tuple(call.inputs.trees)
     by_name = takes_by_name(gradient, names) if callable(gradient) else ()
 
-    def derivative(dys: Outputs, result: Any, values: Arguments) -> Any:
+    def derivative(dys: Outputs, result: object, values: Arguments) -> Any:
         if not callable(gradient):
             return gradient
         xs = [values[k] for k in by_name] if by_name else values.values()
         return gradient(*xs, **options)
 
-    def one(result: Any) -> Any:
+    def one(result: object) -> Any:
         if isinstance(result, (tuple, list)):
             raise SubjectError(
                 f"{call.name} returned a {describe(result)}, expected y alone beside gradient=; if "
@@ -170,7 +179,7 @@ RETURNS = (
 
 
 def of_returned(
-    f: Any,
+    f: Callable,
     args: tuple,
     options: dict[str, Any],
     stopped: tuple[str, ...] = (),
@@ -197,16 +206,16 @@ def of_returned(
     )
 
 
-def _of_returned_backward(call: _Function, result: Any) -> Subject:
+def _of_returned_backward(call: _Function, result: object) -> Subject:
     split = lambda result: (_alone(tuple(result[:-1])), result[-1])  # noqa: E731
     y, inner = split(result)
     accepts = lambda way, found: call.accepts(found, way.outputs(y), way.takes_dy)  # noqa: E731
     way = find_way(inner, y, {}, accepts, call.f)
 
-    def outputs(result: Any) -> Any:
+    def outputs(result: object) -> Any:
         return way.outputs(split(result)[0])
 
-    def backward(dys: Outputs, result: Any, values: Arguments) -> Any:
+    def backward(dys: Outputs, result: object, values: Arguments) -> Any:
         y, inner = split(result)
         return way.call(inner, dys, y, {})
 
@@ -228,6 +237,6 @@ def _alone(parts: tuple) -> Any:
     return parts[0] if len(parts) == 1 else parts
 
 
-def is_function(f: Any) -> bool:
+def is_function(f: object) -> bool:
     """A function, not an object of somebody's class."""
     return inspect.isroutine(f) or isinstance(f, functools.partial) or type(f).__name__ == "ufunc"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.verify.line import float_outputs
 from minienc.verify.subject import Subject, own
 
@@ -32,7 +32,7 @@ def with_integers(build: Callable[[tuple], Subject], subject: Subject, args: tup
     return subject
 
 
-def _gradient(other: Subject, subject: Subject, name: str) -> Any:
+def _gradient(other: Subject, subject: Subject, name: str) -> Array | None:
     y, cache = other.forward(own(other.arguments))
     expected = subject.forward(own(subject.arguments))[0]
     if not all(map(np.array_equal, y, expected)):

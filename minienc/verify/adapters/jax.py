@@ -16,12 +16,12 @@ from minienc.verify.oracles import Answer, Oracle, add_up
 from minienc.verify.subject import Arguments, Subject, Trial
 
 
-def is_of_jax(x: Any) -> bool:
+def is_of_jax(x: object) -> bool:
     """Whether it is an array or a function of JAX."""
     return any(cls.__module__.partition(".")[0] in ("jax", "jaxlib") for cls in type(x).__mro__)
 
 
-def of_jax(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def of_jax(f: Callable, args: tuple, options: dict[str, Any]) -> Subject:
     """A function of JAX arrays, differentiated by ``jax.vjp``: which finds a ``custom_vjp`` that is
     wrong."""
     arguments = name_inputs([np.array(x) if hasattr(x, "shape") else x for x in args])
@@ -31,7 +31,7 @@ def of_jax(f: Any, args: tuple, options: dict[str, Any]) -> Subject:
         ys, vjp = _vjp(lambda a: f(*a.values(), **options), given, differentiable)
         return tuple(np.array(y) for y in ys), vjp
 
-    def backward(dys: Outputs, vjp: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, vjp: Callable) -> dict[str, Any]:
         return vjp(dys)
 
     return Subject(name_of(f), arguments, differentiable, forward, backward)

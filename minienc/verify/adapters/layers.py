@@ -7,19 +7,23 @@ is asked for, afterwards they are what they were, whatever happened.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from minienc.arrays import device_of, lives_on_device, to_device
+from minienc.arrays import Array, Cache, device_of, lives_on_device, to_device
+from minienc.data.plain import DataLike
+from minienc.layers.base import Layer
+from minienc.layers.parameters import Parameter
+from minienc.models import Model
 from minienc.verify.adapters.arguments import as_outputs, floating, name_inputs, rewound
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError
 
 
-def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:
+def of_layer(layer: Layer, args: tuple, options: dict[str, Any]) -> Subject:
     """A layer or a model: its input(s) and every parameter it reads.
 
     It is checked as it trains, with noise and ``training=True``, unless ``options`` say otherwise.
@@ -44,7 +48,7 @@ def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:
             )
         return as_outputs(y), (cache, given, isinstance(y, tuple))
 
-    def run_backward(dys: Outputs, cache: Any, start: float) -> tuple[Any, dict[str, Any]]:
+    def run_backward(dys: Outputs, cache: Cache, start: float) -> tuple[Any, dict[str, Any]]:
         inner, given, several = cache
         with _parameters_as(named, given):
             grads = layer.new_gradients()
@@ -52,7 +56,7 @@ def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:
             dx = layer.backward(dys if several else dys[0], inner, grads)
             return dx, {n: grads[p].copy() for n, p in named}
 
-    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         dx, found = run_backward(dys, cache, 0.0)
         return {**dict(zip(inputs, dx if isinstance(dx, tuple) else (dx,), strict=True)), **found}
 
@@ -66,7 +70,7 @@ def of_layer(layer: Any, args: tuple, options: dict[str, Any]) -> Subject:
     )
 
 
-def of_model_with_loss(model: Any, args: tuple, targets: Any) -> Subject:
+def of_model_with_loss(model: Model, args: tuple, targets: DataLike) -> Subject:
     """A compiled model with its loss: the gradient of one number by everything."""
     xs = args[0] if isinstance(args[0], (tuple, list)) else (args[0],)
     y = args[1] if targets is None else targets
@@ -82,7 +86,7 @@ def of_model_with_loss(model: Any, args: tuple, targets: Any) -> Subject:
             numbers, cache = model.objective.forward((*x, *t), np.random.default_rng(0))
         return as_outputs(numbers[0]), (cache, given)
 
-    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         inner, given = cache
         with _parameters_as(named, given):
             grads = model.new_gradients()
@@ -99,7 +103,7 @@ def of_model_with_loss(model: Any, args: tuple, targets: Any) -> Subject:
     )
 
 
-def _build_for(layer: Any, xs: Any) -> None:
+def _build_for(layer: Layer, xs: Sequence[Array]) -> None:
     """Give a layer that has no weights yet those that it needs for these inputs."""
     if layer.built_for is not None:
         return
@@ -111,7 +115,7 @@ def _build_for(layer: Any, xs: Any) -> None:
 
 
 def _arguments(
-    inputs: Arguments, named: list[tuple[str, Any]]
+    inputs: Arguments, named: list[tuple[str, Parameter]]
 ) -> tuple[Arguments, tuple[str, ...]]:
     """Inputs and parameters, and which have a gradient: what is floating, but for the layers'
     state, such as moving averages."""
@@ -121,7 +125,7 @@ def _arguments(
 
 
 @contextmanager
-def _parameters_as(named: list[tuple[str, Any]], given: Arguments) -> Iterator[None]:
+def _parameters_as(named: list[tuple[str, Parameter]], given: Arguments) -> Iterator[None]:
     """Within the block the parameters are these arrays; afterwards what they were."""
     before = [(p, p._value) for _, p in named]
     try:

@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
     def moving(self) -> tuple[str, ...]:
         return tuple(k for k in self.differentiable if k not in self.stopped)
 
-    def has(self, tree: Any, names: Sequence[str]) -> bool:
+    def has(self, tree: object, names: Sequence[str]) -> bool:
         return any(leaf.name in names for leaf in leaves_of(tree))
 
 
@@ -55,7 +55,7 @@ class Matcher:
         self.order: dict[str, str] = {}  # where gradients come in another order: whose is whose's
         self.notes: list[str] = []
 
-    def __call__(self, found: Any) -> Arguments:
+    def __call__(self, found: object) -> Arguments:
         """The gradient of each differentiable leaf; None where the backward said so.
 
         Raises
@@ -71,7 +71,7 @@ class Matcher:
             matched = {k: matched.get(self.order.get(k, k)) for k in matched}
         return {k: matched.get(k) for k in self.wanted.differentiable}
 
-    def learn_order(self, found: Any) -> None:
+    def learn_order(self, found: object) -> None:
         """See whether only another order gives every gradient its argument's shape."""
         if not isinstance(found, dict):
             self.order = _by_shape(self(found), self.wanted)
@@ -86,7 +86,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
-def fits(g: Any, x: Any) -> bool:
+def fits(g: object, x: object) -> bool:
     """Whether a gradient has its argument's shape, but for axes of 1 in front."""
     one, other = list(shape_of(g)), list(shape_of(x))
     while one[:1] == [1]:
@@ -143,7 +143,7 @@ def _meant(key: Any, names: Any) -> str | None:
     return best[0][1] if best else None
 
 
-def _along(tree: Any, g: Any) -> Arguments:
+def _along(tree: object, g: object) -> Arguments:
     """A gradient that is nested as its argument."""
     if isinstance(tree, Leaf):
         if isinstance(g, dict):
@@ -176,7 +176,7 @@ def _along(tree: Any, g: Any) -> Arguments:
     raise _Mismatch
 
 
-def _as_array(g: Any) -> np.ndarray:
+def _as_array(g: object) -> np.ndarray:
     """A list of numbers."""
     try:
         return np.asarray(g, dtype=float)
@@ -229,7 +229,7 @@ def _in_order(parts: list, wanted: Wanted) -> Arguments:
     raise SubjectError(_not_so_many(flat, wanted))
 
 
-def flatten(parts: Any) -> list:
+def flatten(parts: object) -> list:
     """All gradients of nested ones, in order."""
     if isinstance(parts, dict):
         parts = list(parts.values())
@@ -238,7 +238,7 @@ def flatten(parts: Any) -> list:
     return [parts]
 
 
-def refuse_number(wanted: Wanted, name: str, g: Any) -> None:
+def refuse_number(wanted: Wanted, name: str, g: object) -> None:
     """A gradient of a plain number, which is not moved."""
     value = wanted.leaves.get(name)
     if g is not None and isinstance(value, float) and not hasattr(value, "dtype"):

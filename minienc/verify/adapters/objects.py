@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import (
     as_outputs,
     find_unchecked,
@@ -56,7 +57,7 @@ METHODS = (
 )
 
 
-def find_methods(obj: Any) -> tuple[str, str] | None:
+def find_methods(obj: object) -> tuple[str, str] | None:
     """What of an object, or of a class, is called forward and backward."""
     for pair in METHODS:
         have = [[name for name in names.split() if _has(obj, name)] for names in pair]
@@ -65,14 +66,14 @@ def find_methods(obj: Any) -> tuple[str, str] | None:
     return None
 
 
-def find_loss(obj: Any) -> Any:
+def find_loss(obj: object) -> Callable | None:
     """A method that may return (loss, gradients), of an object without a backward."""
     names = ("loss", "cost", "objective", "loss_and_grad", "loss_and_gradients", "cost_function")
     found = [getattr(obj, name) for name in names if _has(obj, name)]
     return found[0] if found and not isinstance(obj, type) else None
 
 
-def returns_loss(f: Any, args: tuple, options: dict[str, Any]) -> bool:
+def returns_loss(f: Callable, args: tuple, options: dict[str, Any]) -> bool:
     """Whether it is an object's method that returns a number and what is no backward."""
     if not isinstance(f, MethodType) or isinstance(f.__self__, type):
         return False
@@ -90,13 +91,13 @@ def of_loss_method(
 ) -> Subject:
     """``loss, gradients = net.loss(x, t)``: a pair whose cache is what the backward returns."""
 
-    def gradients(self: Any, cache: Any) -> Any:
+    def gradients(self: object, cache: Cache) -> Any:
         return cache
 
     return of_object(f.__self__, args, options, stopped, (f.__func__, gradients))
 
 
-def _has(obj: Any, name: str) -> bool:
+def _has(obj: object, name: str) -> bool:
     if name == "__call__":  # every class can be called; its objects if it says so
         return any(
             "__call__" in vars(c) for c in (obj if isinstance(obj, type) else type(obj)).__mro__
@@ -119,11 +120,11 @@ class _Object:
         self.moves_weights = False  # the backward does, with its object's learning rate
         self.way: Way | None = None
 
-    def method(self, one: Any, which: int) -> Callable:
+    def method(self, one: object, which: int) -> Callable:
         name = self.methods[which]
         return getattr(one, name) if isinstance(name, str) else name.__get__(one)
 
-    def forward(self, one: Any, values: Arguments) -> Any:
+    def forward(self, one: object, values: Arguments) -> Any:
         options = {k: rewound(v) for k, v in self.options.items()}
         return self.method(one, 0)(*values.values(), **options)
 
@@ -144,7 +145,7 @@ class _Object:
         result = self.forward(one, values)
         f = self.method(one, 1)
 
-        def accepts(way: Way, found: Any) -> bool:
+        def accepts(way: Way, found: object) -> bool:
             """It leaves its gradients, or the first ones that it returns are shaped as inputs."""
             parts, y = flatten(found), way.outputs(result)
             xs = [self.inputs.leaves[k] for k in floating(self.inputs.leaves)]
@@ -157,14 +158,14 @@ class _Object:
         call = _on_copies(f, lambda: self.method(copy.deepcopy(one), 1))
         self.way = find_way(call, result, values, accepts, self.method(one, 0))
 
-    def outputs(self, result: Any) -> Any:
+    def outputs(self, result: object) -> Any:
         return self.way.outputs(result) if self.way else result
 
     def run(self) -> Run:
         """On the arguments of the check."""
         results: dict[int, Any] = {}
 
-        def forward(one: Any) -> Outputs:
+        def forward(one: object) -> Outputs:
             values = self.values(own(self.inputs.leaves))
             results[id(one)] = self.forward(one, values), values
             y = self.outputs(results[id(one)][0])
@@ -178,14 +179,14 @@ class _Object:
         return Run(forward, backward)
 
 
-def _first_outputs(y: Any) -> Outputs:
+def _first_outputs(y: object) -> Outputs:
     """Before it is known which part of a result is y: what of it are arrays."""
     if isinstance(y, tuple):
         y = tuple(part for part in y if hasattr(part, "dtype") or isinstance(part, (int, float)))
     return as_outputs(y)
 
 
-def _on_copies(f: Any, anew: Callable[[], Callable]) -> Any:
+def _on_copies(f: Callable, anew: Callable[[], Callable]) -> Callable:
     """A method that runs on another copy of its object each time, for it may use up what the
     forward left."""
 
@@ -193,14 +194,14 @@ def _on_copies(f: Any, anew: Callable[[], Callable]) -> Any:
         __name__, of_object = name_of(f), True
         __signature__ = signature_of(f)
 
-        def __call__(self, *args: Any) -> Any:
+        def __call__(self, *args: object) -> Any:
             return anew()(*args, **rate_of(f))
 
     return Call()
 
 
 def of_object(
-    obj: Any,
+    obj: object,
     args: tuple,
     options: dict[str, Any] | None = None,
     stopped: tuple[str, ...] = (),
@@ -310,7 +311,7 @@ def _subject(
         result = call.forward(one, values)
         return as_outputs(call.outputs(result)), (one, result, values, given)
 
-    def backward(dys: Outputs, cache: Any) -> Arguments:
+    def backward(dys: Outputs, cache: Cache) -> Arguments:
         kept, result, values, given = cache
         one, result = copy.deepcopy((kept, result))
         for w in weights:
@@ -328,5 +329,5 @@ def _subject(
     return Subject(call.name, arguments, differentiable, forward, backward)
 
 
-def _as_array(x: Any) -> Any:
+def _as_array(x: object) -> Any:
     return np.array(x) if isinstance(x, float) else x

@@ -16,14 +16,14 @@ Path = tuple[tuple[str, Any], ...]  # ("attribute", "W") or ("item", key or posi
 MANY = 20  # a list of more numbers than this is a history, not weights
 
 
-def floats(x: Any) -> Iterator[Path]:
+def floats(x: object) -> Iterator[Path]:
     """Where an object, its lists, its dictionaries and its parts keep floating numbers."""
     for path, value in _ends(x, (), set()):
         if isinstance(value, float) or _is_own(value):
             yield path
 
 
-def tensors(x: Any) -> Iterator[Path]:
+def tensors(x: object) -> Iterator[Path]:
     """Where it keeps arrays of other libraries."""
     for path, value in _ends(x, (), set()):
         if (
@@ -38,13 +38,13 @@ def _is_own(x: Any) -> bool:
     return (isinstance(x, np.ndarray) or lives_on_device(x)) and x.dtype.kind == "f"
 
 
-def _is_foreign(x: Any) -> bool:
+def _is_foreign(x: object) -> bool:
     return type(x).__module__.partition(".")[0] in ("torch", "jax", "jaxlib") and hasattr(
         x, "dtype"
     )
 
 
-def _ends(x: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, Any]]:
+def _ends(x: object, path: Path, seen: set[int]) -> Iterator[tuple[Path, Any]]:
     """The arrays and numbers in it."""
     if isinstance(x, (np.ndarray, float)) or lives_on_device(x) or _is_foreign(x):
         yield path, x
@@ -56,7 +56,7 @@ def _ends(x: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, Any]]:
         yield from _ends(value, (*path, step), seen)
 
 
-def parts(x: Any) -> Iterator[tuple[tuple[str, Any], Any]]:
+def parts(x: object) -> Iterator[tuple[tuple[str, Any], Any]]:
     """What an object is made of, and how to get there from it."""
     if isinstance(x, dict):
         yield from ((("item", k), v) for k, v in x.items())
@@ -85,7 +85,7 @@ def at(x: Any, path: Path) -> Any:
     return x
 
 
-def find(x: Any, path: Path) -> Any:
+def find(x: object, path: Path) -> Any:
     """The same; None where there is nothing."""
     try:
         return at(x, path)
@@ -115,6 +115,6 @@ def spelled(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: object, b: object) -> bool:
     """Whether two arrays or numbers are the same."""
     return np.array_equal(to_numpy(a), to_numpy(b), equal_nan=True)

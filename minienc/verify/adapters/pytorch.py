@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Cache
 from minienc.verify.adapters.arguments import find_differentiable, name_inputs, name_of
 from minienc.verify.line import Outputs
 from minienc.verify.subject import Arguments, Subject, SubjectError, own
 
 
-def is_of_torch(x: Any) -> bool:
+def is_of_torch(x: object) -> bool:
     """Whether it is a tensor, a module or a function of PyTorch."""
     return any(cls.__module__.partition(".")[0] == "torch" for cls in type(x).__mro__)
 
 
-def is_torch_function(what: Any) -> bool:
+def is_torch_function(what: object) -> bool:
     """Whether it is a class of ``torch.autograd.Function``."""
     return isinstance(what, type) and any(
         cls.__module__ == "torch.autograd.function" for cls in what.__mro__
@@ -65,7 +66,7 @@ def of_torch(
         ys = tuple(_parts(y))
         return tuple(map(_to_numpy, ys)), (tensors, ys)
 
-    def backward(dys: Outputs, cache: Any) -> dict[str, Any]:
+    def backward(dys: Outputs, cache: Cache) -> dict[str, Any]:
         tensors, ys = cache
         pairs = [
             (y, torch.tensor(np.array(dy)).to(y.dtype).reshape(y.shape))
@@ -100,7 +101,7 @@ def _gradients_by_hand(subject: Subject) -> dict[str, str]:
     }
 
 
-def _parts(y: Any) -> Iterator[Any]:
+def _parts(y: object) -> Iterator[Any]:
     """The tensors of a result: an LSTM returns y, (h, c)."""
     if isinstance(y, (tuple, list)):
         for part in y:
@@ -111,6 +112,6 @@ def _parts(y: Any) -> Iterator[Any]:
         raise SubjectError(f"gradcheck: it returned a {type(y).__name__}, expected tensors")
 
 
-def _to_numpy(x: Any) -> Any:
+def _to_numpy(x: object) -> Any:
     """A copy of a tensor; anything else as it is."""
     return x.detach().numpy().copy() if hasattr(x, "detach") else x

@@ -213,12 +213,12 @@ KINDS = (
 
 
 def make_subject(
-    what: Any,
+    what: object,
     args: tuple,
     *,
-    gradient: Any = None,
-    targets: Any = None,
-    surrogate: Any = None,
+    gradient: object = None,
+    targets: object = None,
+    surrogate: object = None,
     stop_gradient: str | tuple[str, ...] = (),
     options: dict[str, Any],
 ) -> Subject:
@@ -289,11 +289,11 @@ def _by_position(given: Given) -> Given | None:
     )
 
 
-def _is_compiled(what: Any) -> bool:
+def _is_compiled(what: object) -> bool:
     return isinstance(what, Layer) and getattr(what, "optimizer", None) is not None
 
 
-def _has_methods(what: Any) -> bool:
+def _has_methods(what: object) -> bool:
     """This library's own functions know their backwards, and are functions."""
     return not hasattr(what, "definition") and find_methods(what) is not None
 
@@ -307,7 +307,7 @@ def _are_of_one_object(f: Any, g: Any) -> bool:
 def _any_array(given: Given, is_of_library: Callable[[Any], bool]) -> bool:
     """Whether any argument is, or holds, an array of a library."""
 
-    def holds(x: Any) -> bool:
+    def holds(x: object) -> bool:
         if isinstance(x, dict):
             return any(map(holds, x.values()))
         return any(map(holds, x)) if isinstance(x, (list, tuple)) else is_of_library(x)
@@ -353,7 +353,7 @@ def _refuse_class(what: type) -> Subject:
     )
 
 
-def _refuse(what: Any) -> Subject:
+def _refuse(what: object) -> Subject:
     own = [k for k in dir(what) if not k.startswith("_") and callable(getattr(what, k))]
     methods = f"; it has {', '.join(own[:6])}: give two of them" if own and not _plain(what) else ""
     raise SubjectError(
@@ -362,7 +362,7 @@ def _refuse(what: Any) -> Subject:
     )
 
 
-def _plain(what: Any) -> bool:
+def _plain(what: object) -> bool:
     return type(what).__module__ in ("builtins", "numpy")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from minienc.verify.adapters.functions import of_pair
@@ -18,11 +19,11 @@ class Context:
     def __init__(self, n: int) -> None:
         self.needs_input_grad = (True,) * n
 
-    def save_for_backward(self, *arrays: Any) -> None:
+    def save_for_backward(self, *arrays: object) -> None:
         self.saved_tensors = arrays
 
 
-def is_static(what: Any) -> bool:
+def is_static(what: object) -> bool:
     """Whether it needs no object: its methods are static, or keep all in a context."""
     methods = find_methods(what)
     if methods is None:
@@ -33,7 +34,7 @@ def is_static(what: Any) -> bool:
     return not isinstance(what, type) and _has_context(getattr(what, methods[0]))
 
 
-def _has_context(f: Any) -> bool:
+def _has_context(f: Callable) -> bool:
     try:
         first = next(iter(inspect.signature(f).parameters), "")
     except (TypeError, ValueError):
@@ -42,7 +43,7 @@ def _has_context(f: Any) -> bool:
 
 
 def of_static(
-    what: Any, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
+    what: object, args: tuple, options: dict[str, Any], stopped: tuple[str, ...] = ()
 ) -> Subject:
     """As a pair: with a context for each call, where they take one."""
     methods = find_methods(what)
@@ -51,11 +52,11 @@ def of_static(
     if not _has_context(f):
         return of_pair(f, f_backward, args, options, stopped)
 
-    def forward(*xs: Any, **given: Any) -> tuple[Any, Context]:
+    def forward(*xs: object, **given: object) -> tuple[Any, Context]:
         ctx = Context(len(xs))
         return f(ctx, *xs, **given), ctx
 
-    def backward(dy: Any, ctx: Context) -> Any:
+    def backward(dy: object, ctx: Context) -> Any:
         return f_backward(ctx, *dy) if isinstance(dy, tuple) else f_backward(ctx, dy)
 
     signature = inspect.signature(f)

@@ -72,7 +72,7 @@ def take_apart(arguments: Arguments) -> Inputs:
     return Inputs(leaves, trees, notes)
 
 
-def holds_floats(value: Any, kinds: str = "fc") -> bool:
+def holds_floats(value: object, kinds: str = "fc") -> bool:
     """Whether there are floating (or complex) arrays in it, but for running averages."""
     if isinstance(value, dict):
         return any(holds_floats(v, kinds) for k, v in value.items() if not _is_state(k))
@@ -81,7 +81,7 @@ def holds_floats(value: Any, kinds: str = "fc") -> bool:
     return kind_of(value) in kinds if kind_of(value) else False
 
 
-def kind_of(x: Any) -> str:
+def kind_of(x: object) -> str:
     """The kind of an array's dtype ("f", "i", "c"); "" for what is no array."""
     if isinstance(x, (type, ModuleType)) or not hasattr(x, "dtype") or not hasattr(x, "shape"):
         return ""  # NumPy itself has a dtype and a shape
@@ -89,7 +89,7 @@ def kind_of(x: Any) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def leaves_of(tree: Any) -> Iterator[Leaf]:
+def leaves_of(tree: object) -> Iterator[Leaf]:
     """The leaves in an argument, in order."""
     if isinstance(tree, Leaf):
         yield tree
@@ -105,7 +105,7 @@ class _Number(np.ndarray):
     """A plain number, as an array without axes."""
 
 
-def _as_arrays(name: str, value: Any, notes: list[str]) -> Any:
+def _as_arrays(name: str, value: object, notes: list[str]) -> Any:
     """Plain floats as arrays; a list of numbers as one array."""
     if isinstance(value, float) and not hasattr(value, "dtype"):
         return np.asarray(value).view(_Number)
@@ -121,7 +121,7 @@ def _as_arrays(name: str, value: Any, notes: list[str]) -> Any:
     return value
 
 
-def _numbers(value: Any) -> Iterator[Any]:
+def _numbers(value: object) -> Iterator[Any]:
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from _numbers(part)
@@ -129,11 +129,11 @@ def _numbers(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_state(key: Any) -> bool:
+def _is_state(key: object) -> bool:
     return isinstance(key, str) and ("running" in key or "moving" in key)
 
 
-def _is_tree(value: Any) -> bool:
+def _is_tree(value: object) -> bool:
     return isinstance(value, NESTED) and any(True for _ in _paths(value, ()))
 
 
@@ -141,11 +141,11 @@ def _children(value: Any) -> Iterator[tuple[Any, Any]]:
     yield from value.items() if isinstance(value, dict) else enumerate(value)
 
 
-def _is_leaf(key: Any, value: Any) -> bool:
+def _is_leaf(key: object, value: object) -> bool:
     return isinstance(value, _Number) or (kind_of(value) in ("f", "c") and not _is_state(key))
 
 
-def _paths(value: Any, path: tuple) -> Iterator[tuple]:
+def _paths(value: object, path: tuple) -> Iterator[tuple]:
     """Where the arrays are."""
     for key, part in _children(value):
         if isinstance(part, NESTED):
@@ -171,13 +171,13 @@ def _remade(value: Any, parts: list) -> Any:
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
-def _with_leaves(value: Any, path: tuple, names: dict[tuple, str]) -> Any:
+def _with_leaves(value: object, path: tuple, names: dict[tuple, str]) -> Any:
     if not isinstance(value, NESTED):
         return Leaf(names[path], isinstance(value, _Number)) if path in names else value
     return _remade(value, [_with_leaves(v, (*path, k), names) for k, v in _children(value)])
 
 
-def _put_together(tree: Any, given: Arguments) -> Any:
+def _put_together(tree: object, given: Arguments) -> Any:
     if isinstance(tree, Leaf):
         value = given[tree.name]
         return value.item() if tree.is_number and hasattr(value, "item") else value

@@ -58,11 +58,11 @@ class Weight(NamedTuple):
     is_number: bool
     is_moved: bool = False  # by the backward itself, by -dW
 
-    def put(self, one: Any, value: np.ndarray) -> None:
+    def put(self, one: object, value: np.ndarray) -> None:
         value = value.copy() if self.is_moved else value
         put(one, self.places, value.item() if self.is_number else value)
 
-    def clear(self, one: Any) -> None:
+    def clear(self, one: object) -> None:
         """What earlier calls left where the gradient goes, which a layer may add to."""
         for path in self.gradients:
             try:
@@ -74,7 +74,7 @@ class Weight(NamedTuple):
             except (AttributeError, LookupError, TypeError, ValueError):
                 continue  # the backward makes it
 
-    def gradient(self, one: Any, before: Any) -> Any:
+    def gradient(self, one: object, before: object) -> Any:
         """A weight that several parts share has a gradient in each: all together are the whole."""
         if self.is_moved:
             return before - at(one, self.places[0])
@@ -102,7 +102,7 @@ class Found(NamedTuple):
     notes: list[str]
 
 
-def find_weights(obj: Any, run: Run) -> Found:
+def find_weights(obj: object, run: Run) -> Found:
     """Run forward and backward once on a copy, and see what changes the outputs, and which of that
     has a gradient beside it."""
     one = copy.deepcopy(obj)
@@ -134,7 +134,7 @@ def find_weights(obj: Any, run: Run) -> Found:
     return Found(found, alone, notes)
 
 
-def find_moved(obj: Any, alone: list[Weight], run: Run, rates: list[str]) -> list[Weight]:
+def find_moved(obj: object, alone: list[Weight], run: Run, rates: list[str]) -> list[Weight]:
     """Those that the backward itself moves by -lr dW, with lr = 1: twice as far for twice dy."""
 
     def steps(dy: float) -> list[Any]:
@@ -153,7 +153,7 @@ def find_moved(obj: Any, alone: list[Weight], run: Run, rates: list[str]) -> lis
     ]
 
 
-def set_rates(one: Any) -> list[str]:
+def set_rates(one: object) -> list[str]:
     """Let an object's own learning rates be 1; return their names."""
     found = [p for p in floats(one) if p and p[-1][0] == "attribute" and p[-1][1] in RATE]
     found = [p for p in found if isinstance(at(one, p), float)]
@@ -161,7 +161,7 @@ def set_rates(one: Any) -> list[str]:
     return [spelled(p) for p in found]
 
 
-def built(obj: Any, run: Run) -> Any:
+def built(obj: object, run: Run) -> Any:
     """The object, or a copy whose first forward has made its weights: what was not there before,
     stays the same in a second forward, and changes the outputs."""
     one = copy.deepcopy(obj)
@@ -179,7 +179,7 @@ def built(obj: Any, run: Run) -> Any:
     return obj
 
 
-def _groups(obj: Any) -> Iterator[list[Path]]:
+def _groups(obj: object) -> Iterator[list[Path]]:
     """The places of each weight: the same array may be kept in several."""
     groups: dict[Any, list[Path]] = {}
     for path in floats(obj):
@@ -193,14 +193,14 @@ def _is_chosen(path: Path) -> bool:
     return key in ("p", "q", "lr", "tau") or any(word in key for word in CHOSEN)
 
 
-def _is_value(x: Any) -> bool:
+def _is_value(x: object) -> bool:
     return isinstance(x, float) or getattr(x, "shape", None) is not None
 
 
 # ------------------------------------------------------------------------------ beside the weight
 
 
-def _gradient_path(one: Any, before: Any, path: Path) -> Path | None:
+def _gradient_path(one: object, before: object, path: Path) -> Path | None:
     """Where the gradient of the weight at a path is; the plainest name is taken."""
     ranked: list[tuple[int, int, Path]] = []
     for i, (kind, key) in enumerate(path):
@@ -218,7 +218,9 @@ def _gradient_path(one: Any, before: Any, path: Path) -> Path | None:
     return min(ranked)[2] if ranked else None
 
 
-def _beside(here: Path, key: str, other: str, value: Any, rest: Path) -> Iterator[tuple[int, Path]]:
+def _beside(
+    here: Path, key: str, other: str, value: object, rest: Path
+) -> Iterator[tuple[int, Path]]:
     """What an attribute may hold for another, or for what is in that, the plainest first."""
     rank = gradient_rank(other, key)
     if not rest and key in ("data", "value") and other in ("grad", "gradient"):
@@ -238,7 +240,7 @@ def _beside(here: Path, key: str, other: str, value: Any, rest: Path) -> Iterato
             yield from ((10, p) for p in _keyed(here, value, (*rest[:-1], ("item", synonym))))
 
 
-def _keyed(here: Path, value: Any, rest: Path) -> Iterator[Path]:
+def _keyed(here: Path, value: object, rest: Path) -> Iterator[Path]:
     """``grads["dW"]`` for what is called W."""
     if len(rest) == 1 and isinstance(value, dict):
         wanted = str(rest[0][1])
@@ -246,11 +248,11 @@ def _keyed(here: Path, value: Any, rest: Path) -> Iterator[Path]:
         yield from ((*here, ("item", k)) for _, _, k in sorted(ranked, key=lambda r: r[:2]))
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     return a is not None and b is not None and shape_of(a) == shape_of(b) and equal(a, b)
 
 
-def _in_lists(one: Any, found: list[Weight], alone: list[Weight]) -> None:
+def _in_lists(one: object, found: list[Weight], alone: list[Weight]) -> None:
     """A list of gradients beside weights that are attributes; and the order of two lists, where it
     is not the same and all shapes differ."""
     for owner in dict.fromkeys(w.places[0][:-1] for w in alone):
@@ -292,12 +294,12 @@ def _order(gradients: Any, weights: list[Any]) -> list[int]:
 # ---------------------------------------------------------------------------- what changes outputs
 
 
-def _matters(obj: Any, places: list[Path], run: Run) -> tuple[bool, bool]:
+def _matters(obj: object, places: list[Path], run: Run) -> tuple[bool, bool]:
     """Whether the outputs change with what the object keeps, and whether that outlives a forward
     (a cache does neither: the forward writes it anew)."""
     noise = np.random.get_state()  # the same for all
 
-    def outputs(one: Any) -> Outputs:
+    def outputs(one: object) -> Outputs:
         np.random.set_state(noise)
         return tuple(to_numpy(part).copy() for part in run.forward(one))
 

@@ -78,7 +78,7 @@ def check_layouts(trial: Trial, eps: float) -> tuple[list[str], list[str]]:
     return found, refused
 
 
-def _laid(a: Any, lay: Callable[[np.ndarray], np.ndarray]) -> Any:
+def _laid(a: object, lay: Callable[[np.ndarray], np.ndarray]) -> Any:
     return lay(a) if isinstance(a, np.ndarray) and a.ndim and a.size else a
 
 
@@ -91,7 +91,7 @@ def _run(subject: Subject, arguments: Arguments, v: Outputs) -> dict[str, np.nda
     return {k: None if a is None else np.array(a) for k, a in named.items()}
 
 
-def _nudged(a: Any) -> Any:
+def _nudged(a: object) -> Any:
     """The next number to each, upwards or downwards by turns: what changes by that is rounding
     (where all rows are the same, batch normalisation divides rounding by its epsilon)."""
     if not isinstance(a, np.ndarray) or a.dtype.kind != "f":

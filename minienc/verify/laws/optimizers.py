@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minienc.layers.parameters import Gradients, Parameter, Parameters
+from minienc.training.optimizer import Optimizer
 
 Reference = Callable[..., Iterator[float]]
 
@@ -104,7 +105,7 @@ class OptimizerReport:
 
 
 def check_optimizer(
-    optimizer: Any, reference: Reference | None = None, *, steps: int = 20, seed: int = 0
+    optimizer: Optimizer, reference: Reference | None = None, *, steps: int = 20, seed: int = 0
 ) -> OptimizerReport:
     """Hold an optimiser's trajectory against an independent one.
 

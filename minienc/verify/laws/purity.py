@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import (
+    Cache,
     device_of,
     get_array_module,
     is_array,
@@ -65,11 +66,11 @@ def check_purity(trial: Trial) -> tuple[list[str], list[str]]:
     return found, notes + habits
 
 
-def _copy(a: Any) -> Any:
+def _copy(a: object) -> Any:
     return a.copy() if isinstance(a, np.ndarray) else a
 
 
-def _bytes(a: Any) -> bytes:
+def _bytes(a: object) -> bytes:
     return to_numpy(a).tobytes()
 
 
@@ -82,7 +83,7 @@ def _same(one: Outputs, two: Outputs) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, two, strict=True))
 
 
-def _share(one: Any, other: Any) -> bool:
+def _share(one: object, other: object) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return np.shares_memory(one, other)
     on_device = lives_on_device(one) and lives_on_device(other)
@@ -113,7 +114,7 @@ def _on_wrong_device(gradients: dict[str, Any], arguments: Arguments) -> list[st
 def _repetition(
     subject: Subject,
     cotangents: Callable[[], Outputs],
-    cache: Any,
+    cache: Cache,
     first: dict[str, Any],
     arguments: Arguments,
 ) -> tuple[list[str], list[str]]:
@@ -197,7 +198,7 @@ def _linearity(
     return found
 
 
-def _addition(subject: Subject, dys: Outputs, cache: Any, first: dict[str, Any]) -> list[str]:
+def _addition(subject: Subject, dys: Outputs, cache: Cache, first: dict[str, Any]) -> list[str]:
     """Parameter gradients add to what the caller's arrays hold: a layer that is used twice in a
     model would lose one use otherwise."""
     if subject.backward_onto is None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.verify.lesson.tape import Change, Operation, Tape, plain
 from minienc.verify.line import Outputs, float_outputs, weigh
 from minienc.verify.measure import Meter
@@ -71,7 +72,7 @@ class Evidence:
         """A softmax without its largest number is the same softmax: nothing comes back through a
         maximum that is taken off, and most backwards leave it out."""
 
-        def constant(was: Operation, now: list) -> Any:
+        def constant(was: Operation, now: list) -> Array:
             return was.output
 
         for number, operation in enumerate(self.operations):

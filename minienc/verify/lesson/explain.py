@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from minienc.verify.examine import DIRECTIONS
 from minienc.verify.findings import FAIL, Element, Findings, TensorResult
 from minienc.verify.judge import is_wrong
-from minienc.verify.lesson.curves import taylor_remainder, v_curve
+from minienc.verify.lesson.curves import Taylor, taylor_remainder, v_curve
 from minienc.verify.lesson.diagnosis import diagnose
 from minienc.verify.lesson.evidence import Evidence
 from minienc.verify.lesson.mutants import plant
@@ -97,7 +96,7 @@ def _is_noticed(name: str, mistake: str, gradient: np.ndarray, meter: Meter) -> 
     return any(is_wrong(direction.slope(gradient), d) for direction, d in meter.measured[name])
 
 
-def _taylor(name: str, meter: Meter) -> Any:
+def _taylor(name: str, meter: Meter) -> Taylor:
     direction, trial = meter.draw(name), meter.trial
     slope = direction.slope(np.asarray(trial.gradients[name]))
     # half the argument's size along the direction, which has length 1 in each element

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import to_device_of, to_numpy
+from minienc.arrays import Scalar, to_device_of, to_numpy
 
 
-def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 1.0) -> np.ndarray:
+def numerical_gradient(
+    f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Scalar = 1.0
+) -> np.ndarray:
     """The gradient of sum(dy * f(x)) by central differences, element by element.
 
         dx_i = [ F(x + h e_i) - F(x - h e_i) ] / 2h     with F(x) = sum(dy * f(x))
@@ -53,7 +55,7 @@ def numerical_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, dy: Any = 
     return to_device_of(dx, x)
 
 
-def _inner(dy: Any, y: Any) -> float:
+def _inner(dy: Scalar, y: Scalar) -> float:
     """sum(dy * y), over all parts of a tuple."""
     if isinstance(y, tuple):
         return sum(_inner(d, part) for d, part in zip(dy, y, strict=True))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.verify.lesson.evidence import Changes
 from minienc.verify.lesson.factors import constants
 from minienc.verify.lesson.operations import Place, places, sites
@@ -35,7 +36,7 @@ def wrong_signs(operations: list[Operation]) -> Iterator[tuple[str, Changes]]:
 
 
 def _mirrored(operands: tuple[int, ...]) -> Change:
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held = was.call([was.operands[k] if k in operands else a for k, a in enumerate(now)])
         return held - (was.call(now) - held)
 
@@ -92,7 +93,7 @@ def _transposed(k: int, j: int, place: Place) -> np.ndarray:
 def _turned_output(i: int) -> Change:
     """What one operand moves, in the transpose of the output."""
 
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held, moved = (
             [was.operands[k] if (k == i) == one else a for k, a in enumerate(now)]
             for one in (True, False)
@@ -103,7 +104,7 @@ def _turned_output(i: int) -> Change:
 
 
 def _unmasked(i: int) -> Change:
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held = [was.operands[k] if k == i else a for k, a in enumerate(now)]
         return was.call(held) + (now[i] - was.operands[i])
 
@@ -113,7 +114,7 @@ def _unmasked(i: int) -> Change:
 def _rolled(step: int) -> Change:
     """The padded array a place further, along the axes that are padded."""
 
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         grown = [k for k, n in enumerate(now[0].shape) if n != was.output.shape[k]]
         moved = was.call(now) - was.output
         return was.output + np.roll(moved, [step] * len(grown), grown)
@@ -121,7 +122,7 @@ def _rolled(step: int) -> Change:
     return change
 
 
-def _turned_round(was: Operation, now: list) -> Any:
+def _turned_round(was: Operation, now: list) -> Array:
     mask = np.logical_not(was.operands[0])
     moved, before = was.call([mask, *now[1:]]), was.call([mask, *was.operands[1:]])
     return was.output + moved - before
@@ -130,7 +131,7 @@ def _turned_round(was: Operation, now: list) -> Any:
 def _with_partner(i: int, j: int, partner: np.ndarray) -> Change:
     """The operand i times another factor in the place of j; all else as it is."""
 
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held = [was.operands[k] if k == i else a for k, a in enumerate(now)]
         moved = list(was.operands)
         moved[i], moved[j] = now[i] - was.operands[i], partner
@@ -167,14 +168,14 @@ def _wrong_quotients(place: Place, told: str) -> Iterator[tuple[str, Changes]]:
         )
 
 
-def _own_part(was: Operation, now: list) -> Any:
+def _own_part(was: Operation, now: list) -> Array:
     """a / sum(a), where each number moves its own quotient alone."""
     a, b = was.operands
     return now[0] / b - a / b**2 * (now[0] - a)
 
 
 def _with_slope(i: int, slope: Callable) -> Change:
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held = [was.operands[k] if k == i else a for k, a in enumerate(now)]
         return was.call(held) + slope(*was.operands) * (now[i] - was.operands[i])
 
@@ -241,7 +242,7 @@ def _wrong_axis(place: Place) -> Iterator[tuple[str, Changes]]:
     if first.name not in ("add", "subtract", "multiply"):
         return
 
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         held = [was.operands[k] if k == i else a for k, a in enumerate(now)]
         before, after = list(was.operands), list(was.operands)
         before[i], after[i] = was.operands[i][:, None], now[i][:, None]

@@ -35,5 +35,5 @@ class Report(Findings):
         return json.dumps({"verdict": self.verdict, **asdict(self)}, indent=2, default=_plain)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value.item() if hasattr(value, "item") else str(value)

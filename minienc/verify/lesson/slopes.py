@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minienc.arrays import Array
 from minienc.verify.lesson.evidence import Changes
 from minienc.verify.lesson.tape import Operation
 
@@ -122,7 +123,7 @@ def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
     return key, first, operand, tuple(sorted(inside))
 
 
-def _is_moving(a: Any) -> bool:
+def _is_moving(a: object) -> bool:
     """Whether it is an array of numbers: not a number of Python's, and not a mask."""
     return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
@@ -207,7 +208,7 @@ def _with_slopes(slopes: Any) -> Changes:
 
 
 def _keeping(kept: list, chain: Chain, other: Any) -> Callable:
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         kept[:] = [now[chain.operand]]
         return other(was, now) if other else was.call(now)
 
@@ -215,7 +216,7 @@ def _keeping(kept: list, chain: Chain, other: Any) -> Callable:
 
 
 def _line(kept: list, chain: Chain, slope: np.ndarray) -> Callable:
-    def change(was: Operation, now: list) -> Any:
+    def change(was: Operation, now: list) -> Array:
         u = now[chain.operand] if chain.first == chain.last else kept[0]
         return chain.w + slope * (u - chain.u)
 

@@ -13,6 +13,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ class Tape:
         self.changes: dict[int, Change] = {}  # by the number of the operation
         self.now: list[list] = []  # operands, of a run with changes
 
-    def watch(self, a: Any, name: str = "", source: int | None = None) -> Any:
+    def watch(self, a: object, name: str = "", source: int | None = None) -> Any:
         """An array whose operations are told to this tape."""
         if np.asarray(a).dtype.kind != "f":
             return a
@@ -115,17 +116,17 @@ class Watched(np.ndarray):
     name: str
     source: int | None
 
-    def __array_finalize__(self, obj: Any) -> None:
+    def __array_finalize__(self, obj: object) -> None:
         self.tape = getattr(obj, "tape", None)  # type: ignore[assignment]
         self.name, self.source = getattr(obj, "name", ""), getattr(obj, "source", None)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         part = super().__getitem__(plain(key))
         if isinstance(part, np.ndarray):
             return part
         return self.tape.watch(part, self.name, self.source)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         """A mask that is written through is an operation, as in ``out[x < 0] = 0``."""
         if getattr(getattr(key, "dtype", None), "kind", "") != "b" or self.tape is None:
             super().__setitem__(plain(key), plain(value))
@@ -158,7 +159,7 @@ class Watched(np.ndarray):
             out[0].name, out[0].source = "", getattr(result, "source", None)
         return out[0]
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kw: Any) -> Any:
+    def __array_function__(self, function: Callable, types: Any, args: Any, kw: Any) -> Any:
         if function.__name__ in MOVES:
             return super().__array_function__(function, types, args, kw)
         leaves: list[Any] = []
@@ -179,7 +180,7 @@ for _name in ("dot", "sum", "mean", "var", "std", "max", "min", "prod", "clip"):
     setattr(Watched, _name, _method(_name))
 
 
-def plain(a: Any) -> Any:
+def plain(a: object) -> Any:
     """An array as it was before it was watched."""
     if isinstance(a, tuple):
         return tuple(map(plain, a))
@@ -194,7 +195,7 @@ class _Leaf:
     """Where an operand stood among the arguments."""
 
 
-def _take_out(x: Any, leaves: list) -> Any:
+def _take_out(x: object, leaves: list) -> Any:
     """The arguments of a call without their arrays, which go to ``leaves``."""
     if isinstance(x, np.ndarray):
         leaves.append(x)
@@ -204,7 +205,7 @@ def _take_out(x: Any, leaves: list) -> Any:
     return {k: _take_out(v, leaves) for k, v in x.items()} if isinstance(x, dict) else x
 
 
-def _put_back(form: Any, operands: Iterator) -> Any:
+def _put_back(form: object, operands: Iterator) -> Any:
     if form is _Leaf:
         return next(operands)
     if isinstance(form, (tuple, list)):
@@ -227,7 +228,7 @@ def _site(name: str) -> tuple:
     return (*(site or [(None, 0)]), name)
 
 
-def _source(code: Any, at: int) -> str:
+def _source(code: CodeType, at: int) -> str:
     """The expression at a place of a function's code; "" where its source is not to be had."""
     if code is None:
         return ""
