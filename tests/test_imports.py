@@ -24,7 +24,7 @@ FLOORS = [
     {"models", "verify"},
     {"pretraining", "plots"},
     {"language", "page"},
-    {"finetuning", "gallery", "report", "report_text"},
+    {"finetuning", "gallery", "report", "report_text", "stepper"},
     {"runs"},
     {"cli"},
     {"__main__"},

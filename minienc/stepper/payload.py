@@ -10,8 +10,8 @@
                  "frames": [from, to], "visits": [from, to]}],
      "verdicts": [{"visit", "name", "of", "verdict", "index", "yours", "numeric", "uncertainty",
                    "shape", "because"}],
-     "graph": [{"path", "kind", "inputs"}], "parameters": [{"name", "offset", "shape", "value",
-     "gradient"}], "loss": {...}, "differing": n, "numbers": n}
+     "graph": [{"path", "kind", "inputs"}], "parameters": [{"name", "update", "offset",
+     "shape"}], "loss": {...}, "differing": n, "numbers": n}
 
 Within arguments, ``{"v": 3}`` is value 3, ``{"s": [0, 5, null]}`` a slice, ``{"d": "float32"}`` a
 dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, a list a

@@ -120,7 +120,9 @@ class Listener:
                 self._copies[key] = x.copy()
                 self._held.append(x)
             return self._copies[key]
-        return x if isinstance(x, np.random.Generator) else mapped(self.copied, x)
+        if isinstance(x, np.random.Generator):
+            return copy.deepcopy(x)  # what it draws next, it will draw again
+        return mapped(self.copied, x)
 
 
 def listen(run: Callable[[], Any]) -> list[Heard]:
@@ -161,7 +163,7 @@ class Recorder:
         phase = phase or phase_of(primitive)
         if phase in (FORWARD, LOSS):
             self._forwards.append((call, call.result[1]))
-        args, kwargs = self.tape.watch(call.args), self.tape.watch(call.kwargs)
+        args, kwargs = self.tape.watch(again(call.args)), self.tape.watch(again(call.kwargs))
         start = len(self.tracer.frames), len(self.tracer.visits)
         bound = inspect.signature(primitive.definition).bind(*args, **kwargs).arguments
         arguments = {name: referred(value) for name, value in bound.items()}
@@ -204,13 +206,13 @@ class Recorder:
         """Find the verdict of each line of a backward, by the forward whose cache it was given."""
         cache = call.args[1]
         forward = next((f for f, c in reversed(self._forwards) if _same(c, cache)), None)
-        if forward is None or _draws(forward):
+        if forward is None:
             return
         checked = check_lines(
             forward.primitive.definition,
             call.primitive.definition,
-            forward.args,
-            forward.kwargs,
+            again(forward.args),
+            again(forward.kwargs),
             forward.primitive.constants,
             self.tracer.wanted,
             dy=call.args[0],
@@ -221,9 +223,9 @@ class Recorder:
             self.verdicts.append(Verdict(first + claim.visit, claim, because))
 
 
-def _draws(call: Heard) -> bool:
-    """Whether a call draws numbers, which would be others the next time."""
-    return any(isinstance(a, np.random.Generator) for a in (*call.args, *call.kwargs.values()))
+def again(x: Any) -> Any:
+    """Arguments, with generators that draw what those drew."""
+    return copy.deepcopy(x) if isinstance(x, np.random.Generator) else mapped(again, x)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -307,7 +309,8 @@ def record_method(method: Any, X: Any, title: str = "", seed: int = 0) -> Record
 def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int) -> Record:
     """Record a step of each learner on one batch; what they learn is taken back."""
     befores = [copy.deepcopy(learner.state()) for learner in learners]
-    rng, losses = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    losses: list[dict[str, Any]] = []
 
     def run() -> None:
         losses.extend(learner.step(batch, rng) for learner in learners)
@@ -320,7 +323,9 @@ def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int
         for learner, before in zip(learners, befores, strict=True):
             learner.load_state("", before)
     made.loss = {"before": float(next(iter(losses[0].values()))), "after": float(numbers[0])}
-    made.parameters = [p for learner in learners for p in layout_of(learner.network)]
+    for learner in learners:
+        updates = {p["update"] for p in made.parameters} - {-1}
+        made.parameters += layout_of(learner.network, len(updates))
     made.about |= {"seed": seed, "numpy": np.__version__}
     return made
 
@@ -335,9 +340,14 @@ def graph_of(graph: Any) -> Iterator[dict[str, Any]]:
         yield {"path": step.path, "kind": type(step.layer).__name__, "inputs": inputs}
 
 
-def layout_of(network: Any) -> Iterator[dict[str, Any]]:
-    """Where each parameter lies in the flat vector."""
-    offset = 0
+def layout_of(network: Any, first: int = 0) -> Iterator[dict[str, Any]]:
+    """Where each parameter lies in the vectors that the updates move: the number of the update,
+    from ``first`` on, and an offset. What is not trained has the number -1."""
+    segments, offset = [part for part, _ in network.parameters.segments()], 0
     for name, view in network.parameters.items():
-        yield {"name": name, "offset": offset, "shape": list(view.shape)}
+        found = {"name": name, "update": -1, "offset": 0, "shape": list(view.shape)}
+        for number, part in enumerate(segments):
+            if part.start <= offset < part.stop:
+                found |= {"update": first + number, "offset": offset - part.start}
         offset += view.size
+        yield found

@@ -1,7 +1,7 @@
 """The ways in: a model and a batch, a method of pretraining, or somebody's forward and backward.
 
-    minienc.step(model, x, y).save("step.html")
-    minienc.step(forward, backward, x, W, b)          # homework; each line of backward is judged
+minienc.step(model, x, y).save("step.html")
+minienc.step(forward, backward, x, W, b)          # homework; each line of backward is judged
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: 
         return Stepped(record_pair(what, backward, tuple(arrays), options, title=title, seed=seed))
     if options:
         raise TypeError(f"step: {', '.join(options)}: only a forward has options")
+    take: Callable[..., Record]
     if hasattr(what, "learners_"):
         take = record_method
     elif hasattr(what, "objective") and hasattr(what, "optimizer"):
@@ -132,7 +133,7 @@ def _small_enough(
     return made
 
 
-# ------------------------------------------------------------------------------- somebody's own pair
+# ------------------------------------------------------------------------------ somebody's own pair
 
 
 class Written:

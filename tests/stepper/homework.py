@@ -42,11 +42,11 @@ def two_layers_forward(x, W, V):
     z = x @ W
     h = np.maximum(z, 0)
     y = h @ V
-    return y, (x, W, V, z, h)
+    return y, (x, W, V, h)
 
 
 def two_layers_backward(dy, cache):
-    x, W, V, z, h = cache
+    x, W, V, h = cache
     dV = h.T @ dy
     dh = dy @ V.T
     dz = dh * (h > 1)
