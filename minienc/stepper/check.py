@@ -48,6 +48,14 @@ class Claim:
     shape: tuple = ()  # what it has and what is expected, where these differ
     because: int | None = None  # the visit of the wrong line that it was computed from
 
+    @property
+    def told(self) -> str:
+        """What is wrong with it, in words."""
+        if self.shape:
+            return f"{self.name} is {self.shape[0]}, expected {self.shape[1]}"
+        at = ", ".join(map(str, self.index))
+        return f"{self.name}[{at}] is {self.yours:.6g}, expected {self.numeric:.6g}"
+
 
 @dataclass
 class Checked:
@@ -76,11 +84,8 @@ class Checked:
             if c.because is not None:
                 label = comment_of(self._text(c.because)).split(" was")[0] or "an earlier line"
                 why = f", because of {label}"
-            elif c.shape:
-                why = f": {c.name} is {c.shape[0]}, expected {c.shape[1]}"
             elif c.verdict == FAIL:
-                why = f": {c.name}[{', '.join(map(str, c.index))}] is {c.yours:.6g}, expected "
-                why += f"{c.numeric:.6g}"
+                why = f": {c.told}"
             said.append(f"{c.verdict:12} {text}{why}")
         return "\n".join(said)
 

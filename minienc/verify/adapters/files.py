@@ -117,6 +117,21 @@ def check_file(
         return _check_sizes(what, shapes, seed, dtype, options)
 
 
+def read_pair(
+    where: str, shapes: str | None, *, seed: int = 0, dtype: str = "float64"
+) -> tuple[tuple, tuple]:
+    """(what ``path/to/file.py:name`` stands for, arguments to call it with), as ``check_file`` has
+    them for its first sizes."""
+    path, name = _split(where)
+    with _crashes_of(path):
+        module = _load(Path(path))
+        what = _find(module, name, path)
+        if shapes is None:
+            return what, _example(module, name, path)
+        rng = np.random.default_rng(seed)
+        return what, draw_arguments(shapes, rng, dtype, _size_sets(shapes)[0])
+
+
 def _check_sizes(
     what: tuple, shapes: str, seed: int, dtype: str, options: dict[str, Any]
 ) -> Report:

@@ -1,0 +1,87 @@
+"""``minienc step``: the page of a step of a run's model, of the embedded digits, or of homework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from minienc.stepper.step_through import Stepped, step
+from minienc.verify.adapters.files import read_pair
+
+BATCH = 8  # samples that a page shows
+
+
+def run(
+    what: str | None,
+    shapes: str | None,
+    out: str | None,
+    batch: int,
+    seed: int,
+    quiet: bool,
+) -> int:
+    """Write the page, and say what was found of each line of the backwards."""
+    if batch < 1 or seed < 0:
+        raise ValueError("step: --batch must be at least 1, and --seed at least 0")
+    path = Path(out or "step.html")
+    if what is not None and ".py:" in what:
+        made = _of_file(what, shapes, seed)
+    elif shapes is not None:
+        raise ValueError("step: --shapes is for FILE.py:NAME")
+    else:
+        made = _of_digits(batch, seed) if what is None else _of_run(Path(what), batch, seed)
+    made.save(path)
+    if not quiet:
+        for verdict in made.record.verdicts:
+            claim = verdict.claim
+            if claim.verdict == "fail" and verdict.because is None:
+                print(f"{claim.name} is wrong: {claim.told}")
+        if "left out" in made.record.about:
+            print(f"shown is {made.record.about['left out']}")
+        print(f"{path}: {made.record.title}, {len(made.record.steps)} calls")
+    failed = any(verdict.claim.verdict == "fail" for verdict in made.record.verdicts)
+    return 1 if failed else 0
+
+
+def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
+    pair, arguments = read_pair(where, shapes, seed=seed)
+    if len(pair) != 2:
+        raise ValueError(
+            f"step: {where} is no pair NAME_forward, NAME_backward; name two with a comma, "
+            f"FILE.py:forward,backward"
+        )
+    return step(*pair, *arguments, seed=seed, title=where)
+
+
+def _of_digits(batch: int, seed: int) -> Stepped:
+    """An autoencoder 64-16-64 of the embedded digits, at its first step."""
+    from minienc.data import load_dataset
+    from minienc.layers import Dense, Input
+    from minienc.models import Model
+
+    x = np.asarray(load_dataset("digits").x)[:batch]
+    pixels = Input((64,))
+    model = Model(pixels, Dense(64, "sigmoid")(Dense(16, "relu", name="encoder")(pixels)))
+    model.initialize(np.random.default_rng(seed))
+    model.compile("adam", "binary_crossentropy")
+    title = f"an autoencoder 64-16-64, {len(x)} digits, its first step"
+    return step(model, x.reshape(len(x), -1), seed=seed, title=title)
+
+
+def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
+    """The model that a run left, on the first samples that it is tested on."""
+    from minienc.models import load_model
+    from minienc.runs.config import read_whole_config
+    from minienc.runs.inputs import load_data
+
+    settings = read_whole_config(folder)["settings"]
+    model = load_model(folder / "model.npz")
+    if not hasattr(model, "objective"):
+        raise ValueError(
+            f"step: {settings['method']} makes steps of its own, not by compile and fit; in Python, "
+            f"minienc.step(method, X) of a fitted one shows them"
+        )
+    x = np.asarray(load_data(settings).test_x[:batch], model.dtype)
+    shape = model.inputs[0].sample_shape
+    title = f"{settings['method']} of {folder.name}, {len(x)} samples, the step after its last"
+    return step(model, x.reshape(len(x), *shape), seed=seed, title=title)
