@@ -145,9 +145,9 @@ def _add_pretrain(commands: Any) -> None:
         "data",
         nargs="?",
         metavar="DATA",
-        help="digits (embedded, the default), mnist, fashion-mnist, or a file or folder: IDX, "
-        ".npy, .npz, CSV, images; for methods of text shakespeare (embedded), a text, a folder of "
-        "texts",
+        help="digits (embedded, the default), vowels (made), mnist, fashion-mnist, fsdd, or a file "
+        "or folder: IDX, .npy, .npz, CSV, images, sounds; for methods of text shakespeare "
+        "(embedded), a text, a folder of texts",
     )
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
@@ -218,6 +218,9 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("data", metavar="DATA", help="as for pretrain; read and scaled as the run's")
     p.add_argument("--data-dir", metavar="DIR")
     p.add_argument("--scale", type=float, help="what DATA are multiplied by (as the run's)")
+    p.add_argument(
+        "--resample", action="store_true", help="bring sounds of another rate to the run's"
+    )
     _add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
@@ -314,6 +317,14 @@ def _add_reading(p: Any) -> None:
         **yes,
         help="make each feature's mean 0 and deviation 1 (encode does the same to its data)",
     )
+    p.add_argument(
+        "--pattern", help="what the names of sounds say, such as '{label}_{speaker}_{index}'"
+    )
+    p.add_argument(
+        "--held-out-speakers", type=_names, metavar="NAME,...", help="whose sounds are to test on"
+    )
+    p.add_argument("--resample", type=int, metavar="HZ", help="bring all sounds to this rate")
+    p.add_argument("--frames", type=int, help="of a sound; longer ones are cut (what 95 %% have)")
 
 
 def _names(text: str) -> tuple[str, ...]:

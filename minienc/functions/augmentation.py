@@ -111,7 +111,7 @@ def random_stretch_backward(dy, cache: RandomStretchCache):
     """dx = A' dy B': each x has gone to the few places of y that lie near it."""
     A, B, y = cache
     check_shapes("random_stretch_backward", "y: ..., dy: ...", y, dy)
-    if A is None:
+    if A is None or B is None:
         return dy.copy()
     dz = dy @ B.transpose((0, 2, 1))  # (2) was y = z B
     dx = A.transpose((0, 2, 1)) @ dz  # (1) was z = A x

@@ -30,6 +30,10 @@ OF_SAMPLES: dict[str, Any] = {
     "label_column": _WORD,
     "drop": list,
     "standardise": bool,
+    "pattern": _WORD,
+    "held_out_speakers": list,
+    "resample": (int, type(None)),
+    "frames": (int, type(None)),
 }
 
 
@@ -76,7 +80,8 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
             raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
         if settings["seeds"] < 1:
             raise ValueError("settings: 'seeds' must be at least 1")
-        take_all(settings, "drop", str, "settings")
+        for name in ("drop", "held_out_speakers"):
+            take_all(settings, name, str, "settings")
     for name, default in method_parameters(method).items():
         take(settings, name, _kinds(default), "settings")
         if isinstance(settings[name], list):

@@ -116,6 +116,7 @@ def encode_run(
     data: str,
     data_dir: str | None,
     scale: float | None,
+    resample: bool,
     device: str | None,
     out: str,
     force: bool,
@@ -126,7 +127,7 @@ def encode_run(
     refuse_existing(path, force)
     encoder = read_encoder(Path(run_folder)).to(device or "cpu")
     config = read_whole_config(Path(run_folder))
-    dataset, odd = load_more(data, data_dir, encoder.dtype, scale, config, run_folder)
+    dataset, odd = load_more(data, data_dir, encoder.dtype, scale, config, run_folder, resample)
     X = samples_for(encoder, dataset.x)
     expected = encoder.inputs[0].sample_shape
     if X.shape[1:] != expected:
