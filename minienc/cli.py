@@ -105,9 +105,10 @@ class _Methods:
         return True  # an unknown one is refused by ``runs.method_class``
 
     def __iter__(self) -> Iterator[str]:
-        from minienc import language, pretraining
+        from minienc import audio, language, pretraining
 
-        return iter([*sorted(pretraining.METHODS), *sorted(language.METHODS)])
+        rooms = pretraining, language, audio
+        return iter([name for room in rooms for name in sorted(room.METHODS)])
 
 
 def _parser() -> argparse.ArgumentParser:

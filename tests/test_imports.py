@@ -23,7 +23,7 @@ FLOORS = [
     {"saving", "summary", "verdicts"},
     {"models", "verify"},
     {"pretraining", "plots"},
-    {"language", "page"},
+    {"language", "audio", "page"},
     {"finetuning", "gallery", "report", "report_text"},
     {"runs"},
     {"cli"},
