@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minienc.arrays import Array, get_array_module
 from minienc.audio.base import Question, SoundPretrainer
 from minienc.audio.encoder import FramesEncoder
@@ -53,6 +55,11 @@ class PredictiveCoding(SoundPretrainer):
         later = Dense(width, name="later")(frames.there)
         before = Dense(width, name="before")(frames.back)
         return Model([x], [later, before], name=self.method)
+
+    def found(self, X: Any) -> np.ndarray:
+        """What was expected of each frame k steps before; 0 of the first ones."""
+        y, n = super().found(X), self.ahead * self.stride_
+        return np.concatenate([np.zeros_like(y[:, :n]), y[:, :-n]], axis=1)
 
     def ask(self, x: Array, rng: Any) -> Question:
         k, xp = self.ahead, get_array_module(x)
