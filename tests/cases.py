@@ -326,6 +326,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "salt_and_pepper_noise_forward": _noise(0.4),
     "gaussian_noise_forward": _noise(0.5),
     "spec_augment_forward": _augmentation,
+    "random_equalizer_forward": _augmentation,
     "random_stretch_forward": _augmentation,
     "add_forward": _several,
     "weighted_sum_forward": _weighted,

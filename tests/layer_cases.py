@@ -81,6 +81,7 @@ OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
         3, 2, 1, 4, use_bias=False, seed=1
     )([x, L.GRU(4, return_sequences=True, seed=2)(x)]),
     "PositionEmbedding": lambda x: L.PositionEmbedding(seed=1)(x),
+    "RandomEqualizer": lambda x: L.RandomEqualizer(0.5)(x),
     "RandomStretch": lambda x: L.RandomStretch(0.3, 0.2)(x),
     "Reverse": lambda x: L.Reverse()(x),
     "SimpleRNN": lambda x: L.SimpleRNN(4, "softplus", seed=1)(x),

@@ -26,7 +26,7 @@ FLOORS = [
     {"language", "audio", "page"},
     {"finetuning", "gallery", "report", "report_text"},
     {"runs"},
-    {"cli"},
+    {"cli", "options"},
     {"__main__"},
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

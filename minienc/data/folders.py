@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from minienc.data.foreign import foreign
 from minienc.data.idx import IdxHeader, is_idx, read_idx, read_idx_header
-from minienc.data.images import holds_images, is_image, read_images
+from minienc.data.images import holds_images, is_image, read_image, read_images
 from minienc.data.npy import (
     NPY_MAGIC,
     ZIP_MAGIC,
@@ -52,6 +52,8 @@ def read_path(
         return _read_table(path, dtype, how)
     if kind == "sound" and how.sound is not None:
         return read_recordings(path, how, dtype)
+    if kind == "image" and how.may_lack:
+        return read_image(path, how)
     if kind in ("image", "sound"):
         raise ValueError(f"load_dataset: {path} is one {kind}, expected a folder of {kind}s")
     if kind not in ("npz", *_READ_ARRAY):
@@ -70,7 +72,8 @@ def _check_choices(path: Path, how: Choices, what: str) -> None:
     of_images: dict[str, Any] = {"resize": how.resize, "crop": how.crop}
     of_tables: dict[str, Any] = {"label_column": how.label_column, "drop": how.drop}
     of_sounds: dict[str, Any] = {
-        name: getattr(how, name) for name in ("pattern", "held_out_speakers", "resample", "frames")
+        name: getattr(how, name)
+        for name in ("pattern", "held_out_speakers", "resample", "frames", "mels")
     }
     if what == "sounds":
         of_tables.pop("label_column")  # of the CSV that lists them

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minienc.data.downloads import check_fetched
 from minienc.data.raw import RawData
 from minienc.files import ensure_writable_folder
 
@@ -33,7 +34,7 @@ _MEMBER = re.compile(r"\w[\w.-]*/recordings/(\d_[a-z]+_\d+\.wav)")
 _MOST, _LARGEST = 10_000, 1 << 20  # files of the archive, and bytes of one
 
 
-def find_fsdd(data_dir: str | os.PathLike | None) -> Path:
+def find_fsdd(data_dir: str | os.PathLike | None, fetch: bool = True) -> Path:
     """The folder of the recordings; fetched where ``data_dir`` (or $MINIENC_DATA) has none.
 
     Raises
@@ -50,6 +51,8 @@ def find_fsdd(data_dir: str | os.PathLike | None) -> Path:
         for folder in (root / sub for sub in _FOLDERS):
             if folder.is_dir() and next(folder.glob("[0-9]_*_[0-9]*.wav"), None):
                 return folder
+    if not fetch:
+        check_fetched("fsdd", root)
     return download(root)
 
 

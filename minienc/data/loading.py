@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def load_dataset(
     held_out_speakers: str | Sequence[str] = (),
     resample: int | None = None,
     frames: int | None = None,
+    mels: int | None = None,
     sound: LogMel | None = None,
 ) -> Dataset:
     """Load a data set by its name or from a path.
@@ -83,8 +85,8 @@ def load_dataset(
         Of sounds, as at the top of ``recordings.py``.
     resample : int, optional
         Of sounds: the rate in Hz that all are brought to; nothing is resampled without it.
-    frames : int, optional
-        Of sounds: T of a sample.
+    frames, mels : int, optional
+        Of sounds: T of a sample, and bands of a frame.
     sound : LogMel, optional
         Of sounds: how those were read that an encoder has learned from, for more of the same kind;
         one file will then do, and nothing is kept for testing.
@@ -106,12 +108,11 @@ def load_dataset(
             raise ValueError(f"load_dataset: {name} is {factor}, expected a positive number")
     how = as_choices(label_column, drop)
     how = how._replace(grey=grey, resize=as_size(resize), crop=crop, may_lack=may_lack)
-    check_sound_choices(resample, frames)
+    check_sound_choices(resample, frames=frames, mels=mels)
     out = (held_out_speakers,) if isinstance(held_out_speakers, str) else tuple(held_out_speakers)
     said_of_others = how != Choices(may_lack=may_lack)
-    how = how._replace(
-        pattern=pattern, held_out_speakers=out, resample=resample, frames=frames, sound=sound
-    )
+    how = how._replace(pattern=pattern, held_out_speakers=out, resample=resample, sound=sound)
+    how = how._replace(frames=frames, mels=mels)
     if source in NAMED_SOUNDS:
         if said_of_others and not may_lack:
             raise ValueError(
@@ -157,6 +158,24 @@ def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike)
     )
 
 
+def find_data(name: str, data_dir: str | os.PathLike | None, download: bool) -> str:
+    """Where a named data set lies, and what it holds, in a line; with ``download`` it is fetched.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there and is not to be fetched.
+    """
+    root = None if data_dir is None else Path(data_dir)
+    find = fsdd.find_fsdd if name == "fsdd" else partial(find_named, name)
+    where = find(root, fetch=download)
+    dataset = load_dataset(name, data_dir)
+    return (
+        f"{where}: {len(dataset.x):,} samples to train on, {len(dataset.test_x):,} to test; "
+        f"{dataset.source}"
+    )
+
+
 def _load_sounds(
     name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike, how: Choices
 ) -> Dataset:
@@ -176,14 +195,15 @@ def _of_sounds(name: str, raw: RawData, source: str) -> Dataset:
     return Dataset(name, *parts, raw.class_names, source, sound=raw.sound)
 
 
-def check_sound_choices(resample: int | None, frames: int | None) -> None:
-    """Refuse what is no rate, or no number of frames."""
+def check_sound_choices(resample: int | None, **counts: int | None) -> None:
+    """Refuse what is no rate, or no number of frames or bands."""
     if resample is not None and not (is_whole(resample, 1) and resample <= MOST_RATE):
         raise ValueError(
             f"load_dataset: resample is {resample!r}, expected a rate in Hz, 1 to {MOST_RATE:,}"
         )
-    if frames is not None and not is_whole(frames, 1):
-        raise ValueError(f"load_dataset: frames is {frames!r}, expected a whole number from 1")
+    for name, n in counts.items():
+        if n is not None and not is_whole(n, 1):
+            raise ValueError(f"load_dataset: {name} is {n!r}, expected a whole number from 1")
 
 
 def _check_named(name: str, raw: RawData, folder: Path) -> None:

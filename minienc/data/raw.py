@@ -39,6 +39,7 @@ class Choices(NamedTuple):
     held_out_speakers: Sequence[str] = ()  # sounds: who is kept for testing
     resample: int | None = None  # sounds: Hz that all are brought to
     frames: int | None = None  # sounds: of a sample
+    mels: int | None = None  # sounds: bands of a frame
     sound: Any = None  # sounds: ``sequences.LogMel`` of a run, for more of the same kind
 
 

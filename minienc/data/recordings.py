@@ -270,7 +270,7 @@ def _sequences(
     for i, name in enumerate(recordings.names):
         sound, rate = recordings.read(i)
         if settings is None:
-            settings = log_mel_for(how.resample or rate, how.frames)
+            settings = log_mel_for(how.resample or rate, how.frames, how.mels)
         if rate != settings.rate:
             if how.resample is None:
                 as_what = "the run's" if how.sound else f"as the first, {recordings.names[0]}"

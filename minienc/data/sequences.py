@@ -3,8 +3,10 @@
 What is done with a sound, and undone to hear what a model has made:
 
 mono         the mean of its channels
-frames       of 32 ms (the nearest power of two), every 10 ms, 40 mel bands (HTK's scale, triangles
-             of height 1) from 50 Hz to half the rate, at most 8 kHz: ``mel.log_mel``
+frames       of 32 ms (the nearest power of two), every 10 ms: ``mel.log_mel``, HTK's scale,
+             triangles of height 1, from 50 Hz to half the rate, at most 8 kHz
+bands        4 to each 500 mel: 16 at 8 kHz, 24 at 16 kHz and above. They are wider than the
+             harmonics of most voices are apart, and so say what is spoken and less of who speaks
 ends         frames at both ends that are quieter than the loudest by more than 30 dB are left out
 floor        what lies more than 40 dB below the loudest number is raised to that
 level        the mean over frames and bands becomes 0, the standard deviation 1
@@ -23,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minienc.data.limits import check_memory
-from minienc.data.mel import log_mel, magnitude_from_log_mel, mel_filters
+from minienc.data.mel import hz_to_mel, log_mel, magnitude_from_log_mel, mel_filters
 from minienc.data.spectra import griffin_lim
 
 _DECIBEL = math.log(10) / 10  # in the natural logarithm of a power
@@ -56,12 +58,20 @@ class Level(NamedTuple):
     deviation: float
 
 
-def log_mel_for(rate: int, frames: int | None = None) -> LogMel:
-    """The settings for sounds of this rate, as the top of the file says."""
+def log_mel_for(rate: int, frames: int | None = None, mels: int | None = None) -> LogMel:
+    """The settings for sounds of this rate, as the top of the file says.
+
+    Raises
+    ------
+    ValueError
+        If so many bands are too narrow for the frequencies of the frames.
+    """
     n_fft = max(2 ** round(math.log2(0.032 * rate)), 16)
-    n_mels = 40 if n_fft >= 256 else 20
     f_max = min(rate / 2, 8000.0)
     f_min = min(50.0, f_max / 4)
+    width = float(hz_to_mel(f_max, _SCALE) - hz_to_mel(f_min, _SCALE))
+    n_mels = max(4 * round(width / 500), 4) if mels is None else mels
+    mel_filters(rate, n_fft, n_mels, f_min, f_max, _SCALE, _NORM)
     return LogMel(rate, n_fft, max(round(0.01 * rate), 1), n_mels, f_min, f_max, frames=frames or 0)
 
 

@@ -1,4 +1,4 @@
-"""Other recordings of the same words, made of one spectrogram: parts hidden, axes stretched.
+"""Other recordings of the same words, made of one spectrogram.
 
 ``y, cache = X_forward(x, ..., rng=generator)`` and ``dx = X_backward(dy, cache)``, as in ``noise``:
 without a generator y is a copy of x, what was drawn is in the cache, and one seed makes one change
@@ -66,6 +66,49 @@ def _outside(rng, x, N, length, n_masks, width):
     start = u[1] * (length - wide)
     places = xp.arange(length) + 0.5
     return ((places < start) | (places >= start + wide)).all(axis=1)
+
+
+# ------------------------------------------------------------------------------ another microphone
+
+
+class RandomEqualizerCache(NamedTuple):
+    y: Form  # (N, T, F)
+
+
+@primitive
+def random_equalizer_forward(x, amount=0.3, rng=None):
+    """y_ntf = x_ntf + e_nf in the frames that count: some bands louder, others softer.
+
+        e_nf = amount sum_k a_nk cos(pi k (f + 1/2) / F) / sqrt(k),    k = 1 ... 4,   a normal
+
+    A microphone, a room, a mouth each multiply the spectrum by a smooth curve of their own, which
+    in the logarithm is added. Frames that are 0 throughout are padding and stay 0.
+
+    Source: Nam, Kim and Park 2022, "FilterAugment: an acoustic environmental data augmentation
+    method" (there with pieces of lines for the curve).
+    """
+    check_shapes("random_equalizer_forward", "x: N T F", x)
+    if not amount >= 0:
+        raise ValueError(f"random_equalizer_forward: amount is {amount}, expected a number >= 0")
+    if rng is None:
+        return x.copy(), RandomEqualizerCache(Form(x.shape, x.dtype))
+    xp, (N, _, F) = get_array_module(x), x.shape
+    _check_rng("random_equalizer_forward", rng)
+    a = xp.asarray(rng.standard_normal((N, 4), dtype="float32")).astype(x.dtype)
+    k = xp.arange(1, 5).reshape((4, 1)).astype(x.dtype)
+    waves = xp.cos(k * ((xp.arange(F) + 0.5) * (xp.pi / F)).astype(x.dtype)) / xp.sqrt(k)
+    e = float(amount) * (a @ waves)
+    counts = (x != 0).any(axis=2).astype(x.dtype)
+    y = x + counts[:, :, None] * e[:, None]  # (1)
+    return y, RandomEqualizerCache(Form(y.shape, y.dtype))
+
+
+@primitive
+def random_equalizer_backward(dy, cache: RandomEqualizerCache):
+    """dx = dy: e does not depend on x."""
+    check_shapes("random_equalizer_backward", "y: ..., dy: ...", cache.y, dy)
+    dx = dy.copy()  # (1) was y = x + e
+    return dx
 
 
 # --------------------------------------------------------------------------------- axes stretched

@@ -1,13 +1,18 @@
 """Layers that make other recordings of spectrograms (T, F), in training alone: ``SpecAugment``,
-``RandomStretch``. As the noises, they pass x on unchanged without a generator."""
+``RandomEqualizer``, ``RandomStretch``. As the noises, they pass x on unchanged
+without a generator."""
 
 from __future__ import annotations
 
-from minienc.functions.augmentation import random_stretch_forward, spec_augment_forward
+from minienc.functions.augmentation import (
+    random_equalizer_forward,
+    random_stretch_forward,
+    spec_augment_forward,
+)
 from minienc.layers.base import Layer
 from minienc.shapes import is_whole
 
-__all__ = ["RandomStretch", "SpecAugment"]
+__all__ = ["RandomEqualizer", "RandomStretch", "SpecAugment"]
 
 
 class SpecAugment(Layer):
@@ -44,6 +49,27 @@ class SpecAugment(Layer):
         self.time_masks, self.time_width = int(time_masks), float(time_width)
         self.frequency_masks = int(frequency_masks)
         self.frequency_width = float(frequency_width)
+
+
+class RandomEqualizer(Layer):
+    """In training, some bands are louder and others softer, along a smooth curve.
+
+    Parameters
+    ----------
+    amount : float
+        The standard deviation of the slowest wave of the curve.
+    name : str or None
+    """
+
+    pair = random_equalizer_forward
+    options = ("amount",)
+    uses_rng = True
+
+    def __init__(self, amount: float = 0.3, name: str | None = None) -> None:
+        super().__init__(name)
+        if not amount >= 0:
+            raise ValueError(f"RandomEqualizer: amount is {amount}, expected a number >= 0")
+        self.amount = float(amount)
 
 
 class RandomStretch(Layer):

@@ -17,7 +17,7 @@ from minienc.saving import (
     restore_optimizer,
 )
 from minienc.training.advice import advice_for, warn_the_caller
-from minienc.training.archives import damage_is_told, take
+from minienc.training.archives import damage_is_told, take, take_all
 from minienc.training.batches import Batches
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_weights, read_archive, write_archive
@@ -40,6 +40,7 @@ class Model(Network):
     """
 
     history: History | None = None  # of the last run
+    class_names: tuple[str, ...] | None = None  # of a classifier's outputs; saved with it
 
     # -- training
 
@@ -276,6 +277,8 @@ def _described(header: dict[str, Any], n_numbers: int) -> Model:
     """The model that ``model_header`` described, its weights drawn at random."""
     model = Model(*graph_from_header(header, n_numbers))
     model.name = take(header, "name", (str, type(None)), "the model")
+    if header.get("class_names") is not None:
+        model.class_names = tuple(take_all(header, "class_names", str, "the model"))
     if take(header, "compiled", (dict, type(None)), "the model") is not None:
         model.compile(**compile_arguments(header["compiled"]))
     return model

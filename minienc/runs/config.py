@@ -34,6 +34,7 @@ OF_SAMPLES: dict[str, Any] = {
     "held_out_speakers": list,
     "resample": (int, type(None)),
     "frames": (int, type(None)),
+    "mels": (int, type(None)),
 }
 
 

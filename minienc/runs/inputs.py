@@ -31,6 +31,7 @@ READING: dict[str, Any] = {
     "held_out_speakers": (),
     "resample": None,
     "frames": None,
+    "mels": None,
 }
 _LARGE = 128 * 128 * 3  # numbers of an image, beyond which its network takes gigabytes
 
@@ -88,7 +89,9 @@ def load_more(
         how["sound"] = log_mel_from(found["sound"], f"{run}/config.json: preprocessing: sound")
         how["resample"] = how["sound"].rate if resample or settings.get("resample") else None
         # of the run's own files; others may be named otherwise
-        how |= {"pattern": None, "frames": None} if data != settings.get("data") else {}
+        how |= (
+            {"pattern": None, "frames": None, "mels": None} if data != settings.get("data") else {}
+        )
     dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
     odd = []

@@ -56,7 +56,7 @@ PATTERN = "{label}_{speaker}_{index}"
 def test_sub_folders_are_classes(tmp_path):
     fill(tmp_path, *[f"{label}/{i}.wav" for label in ("dog", "cat") for i in range(5)])
     d = load_dataset(tmp_path)
-    assert d.class_names == ("cat", "dog") and d.x.shape == (8, 24, 40) == (8, *d.sample_shape)
+    assert d.class_names == ("cat", "dog") and d.x.shape == (8, 24, 16) == (8, *d.sample_shape)
     assert d.x.dtype == np.float32 and sorted(d.test_y) == [0, 1]  # of each class its share
     assert load_dataset(tmp_path, dtype="float64").x.dtype == np.float64
     assert d.sound.how == HOW and d.sound.speakers is None
@@ -167,7 +167,7 @@ def test_frames_are_standardised_cut_and_padded(tmp_path):
         d = load_dataset(tmp_path, frames=frames)
         x = np.concatenate([d.x, d.test_x])
         T = 104 if frames is None else frames
-        assert x.shape == (11, T, 40)
+        assert x.shape == (11, T, 16)
         for row in x:
             n = length_of(row)
             assert n <= T and not row[n:].any() and row[:n].any(axis=1).all()
@@ -202,7 +202,7 @@ def test_a_sample_can_be_heard_again():
     back = sound_of(x, HOW, level, np.random.default_rng(0))
     assert back.dtype == np.float32 and abs(back).max() <= 1
     spectrum = abs(np.fft.rfft(back))
-    assert abs(spectrum.argmax() * 8000 / len(back) - 1000) < 60
+    assert abs(spectrum.argmax() * 8000 / len(back) - 1000) < 130  # a band
     again, _ = sequence_of(back, HOW, "back")
     n = min(len(again), len(x))
     assert np.corrcoef(again[:n].ravel(), x[:n].ravel())[0, 1] > 0.9
@@ -232,13 +232,13 @@ def test_more_of_the_same_kind_is_read_alike(tmp_path):
     d = load_dataset(tmp_path, pattern=PATTERN, frames=16)
     path = tmp_path / SAID[0]
     one = load_dataset(path, sound=d.sound.how, may_lack=True)
-    assert one.test_x is None and one.y is None and one.x.shape == (1, 16, 40)
+    assert one.test_x is None and one.y is None and one.x.shape == (1, 16, 16)
     np.testing.assert_array_equal(one.x[0], d.x[0])
     whole = load_dataset(tmp_path, sound=d.sound.how, may_lack=True)
     assert len(whole.x) == 12
     write_wav(path, sound(rate=16000), 16000)
     refused(r"16,000 Hz, expected 8,000, the run's; --resample 8000", path, sound=d.sound.how)
-    assert load_dataset(path, sound=d.sound.how, resample=8000).x.shape == (1, 16, 40)
+    assert load_dataset(path, sound=d.sound.how, resample=8000).x.shape == (1, 16, 16)
 
 
 # -------------------------------------------------------------------------------- known by name
