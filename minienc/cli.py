@@ -1,4 +1,4 @@
-"""The command line: ``minienc pretrain | finetune | encode | generate | gradcheck | info``.
+"""The command line: ``minienc pretrain | finetune | encode | classify | generate | ...``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
 2 refused, with one line that says what came and what was expected; 3 the code that was to be
@@ -12,6 +12,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minienc.options import (
+    add_classify,
+    add_data,
+    add_device,
+    add_later_data,
+    add_reading,
+    add_regularisation,
+    integers,
+)
 from minienc.terminal import patient_streams
 
 EPILOG = """examples:
@@ -20,6 +29,7 @@ EPILOG = """examples:
   minienc pretrain photos/ --method denoising --noise masking:0.3
   minienc finetune runs/autoencoder-digits-1 --labels 100
   minienc encode runs/autoencoder-digits-1 new.npy --out codes.npy
+  minienc classify runs/masked_frames-fsdd-1 clip.wav
   minienc pretrain shakespeare                        a language model, 10 minutes
   minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
 """
@@ -105,9 +115,10 @@ class _Methods:
         return True  # an unknown one is refused by ``runs.method_class``
 
     def __iter__(self) -> Iterator[str]:
-        from minienc import language, pretraining
+        from minienc import audio, language, pretraining
 
-        return iter([*sorted(pretraining.METHODS), *sorted(language.METHODS)])
+        rooms = pretraining, language, audio
+        return iter([name for room in rooms for name in sorted(room.METHODS)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,8 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_finetune(commands)
     _add_encode(commands)
+    add_classify(commands)
     _add_generate(commands)
     _add_gradcheck(commands)
+    add_data(commands)
     _add_info(commands)
     return parser
 
@@ -145,21 +158,21 @@ def _add_pretrain(commands: argparse._SubParsersAction) -> None:
         "data",
         nargs="?",
         metavar="DATA",
-        help="digits (embedded, the default), mnist, fashion-mnist, or a file or folder: IDX, "
-        ".npy, .npz, CSV, images; for methods of text shakespeare (embedded), a text, a folder of "
-        "texts",
+        help="digits (embedded, the default), vowels (made), mnist, fashion-mnist, fsdd, or a file "
+        "or folder: IDX, .npy, .npz, CSV, images, sounds; for methods of text shakespeare "
+        "(embedded), a text, a folder of texts",
     )
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"
     )
-    _add_reading(p)
+    add_reading(p)
     p.add_argument("--encoding", help="what a text is written in (utf-8)")
     p.add_argument("--held-out", type=float, help="the last part of a text, to test on (0.1)")
     p.add_argument(
         "--method", metavar="METHOD", choices=_Methods(), help="%(choices)s (default: autoencoder)"
     )
     p.add_argument(
-        "--hidden", type=_integers, metavar="N,N,...", help="widths of the encoder, the code last"
+        "--hidden", type=integers, metavar="N,N,...", help="widths of the encoder, the code last"
     )
     p.add_argument("--activation", help="of the hidden layers (relu)")
     p.add_argument("--tied", action="store_true", default=None, help="tie the decoder's weights")
@@ -172,12 +185,12 @@ def _add_pretrain(commands: argparse._SubParsersAction) -> None:
         "--noise", metavar="KIND[:LEVEL]", help="masking:0.3, salt_and_pepper:0.2, gaussian:0.1"
     )
     p.add_argument(
-        "--labels", type=_integers, metavar="N,N,...", help="numbers of labels to fine-tune with"
+        "--labels", type=integers, metavar="N,N,...", help="numbers of labels to fine-tune with"
     )
     p.add_argument("--seeds", type=int, help="repetitions of each few-label run (5)")
     p.add_argument("--seed", type=int, help="fixes everything (0)")
     p.add_argument("--dtype", choices=("float32", "float64"))
-    _add_device(p)
+    add_device(p)
     p.add_argument("--out", metavar="DIR", help="the run folder (runs/METHOD-DATA-1, -2, ...)")
     p.add_argument("--force", action="store_true", help="replace the run in --out")
     p.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -201,7 +214,8 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--seed", type=int, default=0, help="the first of the seeds (0)")
-    _add_device(p)
+    add_regularisation(p)
+    add_device(p)
     p.add_argument("--out", metavar="FILE", help="the classifier (RUN/classifier.npz)")
     p.add_argument("--force", action="store_true", help="replace FILE")
     p.add_argument("--quiet", action="store_true")
@@ -216,9 +230,8 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
     p.set_defaults(run=_encode)
     p.add_argument("run_folder", metavar="RUN")
     p.add_argument("data", metavar="DATA", help="as for pretrain; read and scaled as the run's")
-    p.add_argument("--data-dir", metavar="DIR")
-    p.add_argument("--scale", type=float, help="what DATA are multiplied by (as the run's)")
-    _add_device(p)
+    add_later_data(p)
+    add_device(p)
     p.add_argument("--out", metavar="FILE", required=True)
     p.add_argument("--force", action="store_true", help="replace FILE")
 
@@ -294,41 +307,6 @@ def _add_gradcheck(commands: argparse._SubParsersAction) -> None:
 def _add_info(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
-
-
-def _add_reading(p: argparse.ArgumentParser) -> None:
-    yes: dict[str, Any] = {"action": "store_true", "default": None}
-    p.add_argument(
-        "--resize", metavar="N", help="make all images N x N, or such as 640x480 (width x height)"
-    )
-    p.add_argument("--crop", **yes, help="cut images to that shape rather than squeeze them")
-    p.add_argument("--grey", **yes, help="make colour images grey")
-    p.add_argument(
-        "--label-column", metavar="NAME", help="the column of labels of a CSV (label, class, y)"
-    )
-    p.add_argument("--drop", type=_names, metavar="NAME,...", help="columns that are no features")
-    p.add_argument("--scale", type=float, help="what the data are multiplied by (bytes: 1/255)")
-    p.add_argument(
-        "--standardise",
-        "--standardize",
-        **yes,
-        help="make each feature's mean 0 and deviation 1 (encode does the same to its data)",
-    )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
-
-
-def _add_device(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected numbers such as 512,128,30") from None
 
 
 # -- what the commands do

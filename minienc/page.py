@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from minienc import plots
+from minienc.data.wav import wav_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,6 +81,15 @@ def pictures(shown: Sequence[Any]) -> str:
 
 def _same(figure: Figure) -> Figure:
     return figure
+
+
+def audio(samples: np.ndarray, rate: int, what: str) -> str:
+    """A sound (L,) to be played; it is in the page itself."""
+    data = base64.b64encode(wav_bytes(samples, rate)).decode()
+    return (
+        f'<figure><figcaption>{escape(what)}</figcaption><audio controls preload="none" '
+        f'aria-label="{escape(what)}" src="data:audio/wav;base64,{data}"></audio></figure>'
+    )
 
 
 def missing_parts(sentences: Sequence[str]) -> str:
@@ -154,6 +164,8 @@ td.bar { width: 45%; text-align: left; }
 td.bar span { display: block; height: .8rem; background: #0072b2; min-width: 2px; }
 figure { margin: 1rem 0; overflow-x: auto; }
 figure img, figure svg { width: 30rem; max-width: 100%; height: auto; }
+figure audio { width: 20rem; max-width: 100%; height: 2.2rem; }
+.heard { display: flex; flex-wrap: wrap; gap: 0 1rem; }
 ul.classes { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem 1rem; }
 ul.classes span { display: inline-block; width: .8em; height: .8em; margin-right: .35em; }
 pre { background: #f6f6f6; padding: .8rem 1rem; overflow-x: auto; font-size: .82rem; }

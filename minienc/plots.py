@@ -120,6 +120,22 @@ def image_grid(rows: Sequence[tuple[str, np.ndarray]], image_shape: Sequence[int
 
 
 @drawn
+def spectrograms(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Rows of spectrograms (T, F), each row with its name: time to the right, frequency upwards,
+    bright is loud; grey where a number is NaN. One scale for all."""
+    n = len(rows[0][1])
+    figure = _figure(0.95 * len(rows) + 0.1)
+    axes = figure.subplots(len(rows), n, squeeze=False)
+    low, high = np.nanpercentile(np.concatenate([np.ravel(x) for _, x in rows]), (1, 99))
+    for i, (name, xs) in enumerate(rows):
+        for ax, x in zip(axes[i], xs, strict=True):
+            ax.imshow(x.T, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high)
+            ax.set(xticks=[], yticks=[], facecolor="0.6")
+        axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+@drawn
 def filters(W: np.ndarray, image_shape: Sequence[int], most: int = 64) -> Figure:
     """First-layer weights W (D, M) as images, the strongest units first: blue negative, red
     positive, each scaled by its largest weight."""

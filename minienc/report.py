@@ -21,7 +21,18 @@ import numpy as np
 from minienc import plots
 from minienc.files import write_text
 from minienc.finetuning.curve import FewLabelCurve
-from minienc.page import bars, curves, missing_parts, page, pictures, png, repeat, svg, verdict
+from minienc.page import (
+    audio,
+    bars,
+    curves,
+    missing_parts,
+    page,
+    pictures,
+    png,
+    repeat,
+    svg,
+    verdict,
+)
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
 
 
@@ -35,6 +46,8 @@ class RunReport:
         empty for a method that restores nothing
     pictures : list of Picture, measures : dict of numbers
         What the method alone has to show.
+    sounds : list of gallery.sounds.Sound
+        Of recordings: to be heard.
     originals, restored, noisy : arrays (n, ...) or None
     filters : array (D, M) or None
         Weights of the first layer.
@@ -62,6 +75,7 @@ class RunReport:
     noisy: np.ndarray | None = None
     filters: np.ndarray | None = None
     pictures: Sequence[Any] = ()
+    sounds: Sequence[Any] = ()
     measures: dict[str, float] = field(default_factory=dict)
     codes_2d: np.ndarray | None = None
     labels: np.ndarray | None = None
@@ -91,7 +105,7 @@ def render(run: RunReport) -> str:
     """The page as text."""
     sections = [
         ("What the numbers say", _verdicts(run)),
-        ("Reconstruction", _errors(run) + _images(run)),
+        ("Reconstruction", _errors(run) + _images(run) + _sounds(run)),
         ("With a few labels", _few_labels(run)),
         ("What was learned", _learned(run)),
         ("How it was learned", curves(run.history, run.course, run.summary_text)),
@@ -151,6 +165,8 @@ def _measures(run: RunReport) -> str:
 def _images(run: RunReport) -> str:
     if not run.errors and run.restored is None:
         return ""
+    if run.sounds:
+        return ""
     if run.image_shape is None or run.originals is None or run.restored is None:
         return "<p>The samples are not images, so none are shown.</p>"
     rows = [("original", run.originals), ("restored", run.restored)]
@@ -161,6 +177,20 @@ def _images(run: RunReport) -> str:
     shape = run.image_shape
     caption = f"Test images, above;{between} what the model made of them, below."
     return f"<p>{caption}</p>" + png(lambda: plots.image_grid(rows, shape), caption)
+
+
+def _sounds(run: RunReport) -> str:
+    if not run.sounds:
+        return ""
+    parts = [
+        "<p>Test sounds. Frames hold how loud each band is, not the phases of its waves: those are "
+        "made up when frames become a sound again, which is why even a sound's own frames sound "
+        "hollow.</p>"
+    ]
+    for sound in run.sounds:
+        players = "".join(audio(samples, sound.rate, what) for what, samples in sound.parts)
+        parts.append(f'<p>{escape(sound.name)}:</p><div class="heard">{players}</div>')
+    return "".join(parts)
 
 
 def _few_labels(run: RunReport) -> str:

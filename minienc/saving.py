@@ -43,6 +43,7 @@ def model_header(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": model.name,
+        **({} if model.class_names is None else {"class_names": list(model.class_names)}),
         "inputs": [
             {"shape": list(t.sample_shape), "dtype": str(t.dtype), "name": t.name or None}
             for t in model.inputs

@@ -104,6 +104,11 @@ def _noise(strength: float) -> Callable[[np.random.Generator], Iterator[Case]]:
     return cases
 
 
+def _augmentation(rng: np.random.Generator) -> Iterator[Case]:
+    yield (_normal(rng, 3, 5, 4),), {}
+    yield (_normal(rng, 3, 5, 4),), {"rng": 5}
+
+
 def _several(rng: np.random.Generator) -> Iterator[Case]:
     yield (_normal(rng, 2, 3), _normal(rng, 2, 3), _normal(rng, 2, 3)), {}
     yield (_normal(rng, 2, 3),), {}
@@ -320,6 +325,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "masking_noise_forward": _noise(0.4),
     "salt_and_pepper_noise_forward": _noise(0.4),
     "gaussian_noise_forward": _noise(0.5),
+    "spec_augment_forward": _augmentation,
+    "random_equalizer_forward": _augmentation,
+    "random_stretch_forward": _augmentation,
     "add_forward": _several,
     "weighted_sum_forward": _weighted,
     "concatenate_forward": _concatenate,
@@ -399,6 +407,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
         [((_normal(rng, *lead, 3, 4),), {"start": len(lead)}) for lead in [(2,), (), (2, 3), (0,)]]
     ),
     "reverse_forward": _pooling1d,
+    "mask_steps_forward": _pooling1d,
     "rms_normalization_forward": _rms_normalization,
     "swiglu_forward": lambda rng: iter(
         [((_normal(rng, *lead, 4),), {}) for lead in [(3,), (), (0,), (2, 3)]]

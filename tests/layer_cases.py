@@ -75,20 +75,24 @@ OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "GRU all": lambda x: L.GRU(4, return_sequences=True, use_bias=False, seed=1)(x),
     "LSTM": lambda x: L.LSTM(4, seed=1, kernel_regularizer="l2")(x),
     "LSTM all": lambda x: L.LSTM(4, return_sequences=True, seed=1)(x),
+    "MaskSteps": lambda x: L.MaskSteps()(x),
     "MultiHeadAttention": lambda x: L.MultiHeadAttention(2, 4, causal=True, rotary=True, seed=1)(x),
     "MultiHeadAttention of a context": lambda x: L.MultiHeadAttention(
         3, 2, 1, 4, use_bias=False, seed=1
     )([x, L.GRU(4, return_sequences=True, seed=2)(x)]),
     "PositionEmbedding": lambda x: L.PositionEmbedding(seed=1)(x),
+    "RandomEqualizer": lambda x: L.RandomEqualizer(0.5)(x),
+    "RandomStretch": lambda x: L.RandomStretch(0.3, 0.2)(x),
     "Reverse": lambda x: L.Reverse()(x),
     "SimpleRNN": lambda x: L.SimpleRNN(4, "softplus", seed=1)(x),
     "SimpleRNN state": lambda x: L.SimpleRNN(4, seed=1)(x, L.GRU(4, seed=2)(x)),
     "SinusoidalPositions": lambda x: L.SinusoidalPositions()(x),
+    "SpecAugment": lambda x: L.SpecAugment(1, 2.0, 1, 1.5)(x),
     "TimeDistributed": lambda x: L.TimeDistributed(Dense(4, "tanh", seed=1))(x),
     "TimeDistributed of state": lambda x: L.TimeDistributed(L.BatchNormalization())(x),
     "TimeDistributed of noise": lambda x: L.TimeDistributed(L.Dropout(0.4))(x),
 }
-OF_INTEGERS = {"Embedding"}  # which have no gradient: tests/layers/test_sequences.py
+OF_INTEGERS = {"Embedding", "Lengths"}  # which have no gradient: tests/layers/test_sequences.py
 LAYERS = OF_ROWS | OF_IMAGES | OF_SEQUENCES
 # ``VectorQuantizer`` says that its gradient is not the true one: tests/layers/test_quantization.py
 STRAIGHT_THROUGH = {"VectorQuantizer"}

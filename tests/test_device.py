@@ -14,6 +14,7 @@ import pytest
 import minienc.layers
 from minienc import devices
 from minienc.arrays import get_array_module, to_numpy
+from minienc.audio import METHODS as SOUND_METHODS
 from minienc.data import load_digits
 from minienc.devices import Pipeline
 from minienc.fast.replayable import ReplayableStep
@@ -27,6 +28,8 @@ from minienc.training.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from minienc.training.losses import LOSSES
 from minienc.training.optimizers import OPTIMIZERS, get_optimizer
 from minienc.training.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDecay
+from tests.audio.test_methods import make as make_sound
+from tests.audio.test_methods import sounds
 from tests.cases import FORWARDS, all_cases, call, parts
 from tests.functions.test_gradients import cotangent
 from tests.guard_array import GuardArray, counting, to_guard
@@ -170,11 +173,25 @@ def test_every_method_of_text(name):
         assert there.generate("the", 9, temperature=0) == here.generate("the", 9, temperature=0)
 
 
+@pytest.mark.parametrize("name", sorted(SOUND_METHODS))
+def test_every_method_of_sound(name):
+    x = sounds(12, dtype="float64")
+    here, there = (
+        make_sound(name, dtype="float64", device=device).fit(x, validation_data=x[:4])
+        for device in ("cpu", "guard")
+    )
+    assert isinstance(there.model_.parameters.vector, GuardArray)
+    same(there.model_.parameters.vector, here.model_.parameters.vector, 1e-7)
+    np.testing.assert_allclose(there.score(x), here.score(x), rtol=1e-7)
+    np.testing.assert_allclose(there.transform(x), here.transform(x), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(there.found(x), here.found(x), rtol=1e-5, atol=1e-7)
+
+
 # -- np. planted in the place of xp.
 
 
 FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
-ROOMS = ("fast", "functions", "layers", "training", "pretraining", "verify")
+ROOMS = ("fast", "functions", "layers", "training", "pretraining", "audio", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
 
@@ -217,6 +234,10 @@ def everything(place):
         test_centroids_of_nobody_move()
         for way in sorted(WAYS, key=lambda way: METHODS[way[0]].__module__ != place.module):
             test_every_method_of_pretraining(*way)
+        return
+    if place.module.startswith(("minienc.audio.", "minienc.layers.masking")):
+        for name in SOUND_METHODS:
+            test_every_method_of_sound(name)
         return
     if place.module.startswith("minienc.verify."):
         test_devices.test_the_laws_hold_for_the_arrays_of_the_device()

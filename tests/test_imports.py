@@ -23,10 +23,10 @@ FLOORS = [
     {"saving", "summary", "verdicts"},
     {"models", "verify"},
     {"pretraining", "plots"},
-    {"language", "page"},
+    {"language", "audio", "page"},
     {"finetuning", "gallery", "report", "report_text", "stepper"},
     {"runs"},
-    {"cli"},
+    {"cli", "options"},
     {"__main__"},
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -21,7 +21,7 @@ class Dataset:
     ----------
     name : str
     x : ndarray or Pixels, (N, ...)
-        Images are (N, H, W) or (N, H, W, C), tables (N, D).
+        Images are (N, H, W) or (N, H, W, C), tables (N, D), sounds (N, T, F).
     y : ndarray of int64, (N,), or None
         Labels; pretraining never sees them.
     test_x, test_y
@@ -32,6 +32,9 @@ class Dataset:
         Where it comes from: whom to credit, or a path.
     columns : tuple of str, or None
         The names of the features, of a table.
+    sound : recordings.Heard, or None
+        Of recordings: how they became frames, some of them to be heard, and the speakers. Samples
+        are then (T, F), frames of mel bands, with 0 behind the end of a sound.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Dataset:
     class_names: tuple[str, ...] | None = None
     source: str = ""
     columns: tuple[str, ...] | None = None
+    sound: Any = None  # Heard, or None
 
     def __post_init__(self) -> None:
         _check_part(self.name, "x", self.x, "y", self.y, self.class_names)
@@ -87,15 +91,7 @@ class Dataset:
         """
         if self.test_x is not None:
             return self
-        n = len(self.x)
-        n_test = round(n * test_fraction) if 0 < test_fraction < 1 else 0
-        if not 0 < n_test < n:
-            raise ValueError(
-                f"split: test_fraction is {test_fraction} of {n} samples, expected a number "
-                f"between 0 and 1 that leaves a sample for each part"
-            )
-        test = np.zeros(n, bool)
-        test[_places_in_class(self.y, n, seed).argsort(kind="stable")[:n_test]] = True
+        test = test_rows(self.y, len(self.x), test_fraction, seed)
         return dataclasses.replace(
             self,
             x=_choose(self.x, ~test),
@@ -103,6 +99,25 @@ class Dataset:
             test_x=_choose(self.x, test),
             test_y=None if self.y is None else self.y[test],
         )
+
+
+def test_rows(y: np.ndarray | None, n: int, test_fraction: float, seed: int) -> np.ndarray:
+    """(n,) booleans: which samples ``split`` sets apart.
+
+    Raises
+    ------
+    ValueError
+        If ``test_fraction`` leaves one of the parts without a sample.
+    """
+    n_test = round(n * test_fraction) if 0 < test_fraction < 1 else 0
+    if not 0 < n_test < n:
+        raise ValueError(
+            f"split: test_fraction is {test_fraction} of {n} samples, expected a number "
+            f"between 0 and 1 that leaves a sample for each part"
+        )
+    test = np.zeros(n, bool)
+    test[_places_in_class(y, n, seed).argsort(kind="stable")[:n_test]] = True
+    return test
 
 
 def _places_in_class(y: np.ndarray | None, n: int, seed: int) -> np.ndarray:

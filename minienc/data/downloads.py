@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ MNIST_SHA256 = (
 )
 
 
-def find_named(name: str, data_dir: str | Path | None) -> Path:
+def find_named(name: str, data_dir: str | Path | None, fetch: bool = True) -> Path:
     """Return the folder that holds the files of a named data set; download them if necessary.
 
     They are looked for in ``data_dir``, or else in ``$MINIENC_DATA``: in a sub-folder of the data
@@ -87,7 +88,8 @@ def find_named(name: str, data_dir: str | Path | None) -> Path:
     Raises
     ------
     FileNotFoundError
-        If ``data_dir`` or ``$MINIENC_DATA`` does not exist.
+        If ``data_dir`` or ``$MINIENC_DATA`` does not exist, or, without ``fetch``, if they are
+        neither there nor fetched already.
     ImportError, ConnectionError
         If they have to be downloaded, and pooch or the network is missing.
     """
@@ -100,7 +102,22 @@ def find_named(name: str, data_dir: str | Path | None) -> Path:
         for folder in (*(root / sub for sub in NAMED[name].folders), root):
             if _has_files(folder):
                 return folder
+    if not fetch:
+        check_fetched(name, root)
     return _download(name, root)
+
+
+def check_fetched(name: str, looked_in: Path | None) -> None:
+    """Raise FileNotFoundError if a data set has not been fetched into the user's cache."""
+    with suppress(ImportError):
+        import pooch
+
+        if any((Path(pooch.os_cache("minienc")) / name).glob("*")):
+            return
+    where = (
+        "--data-dir (or MINIENC_DATA) was not said" if looked_in is None else f"not in {looked_in}"
+    )
+    raise FileNotFoundError(f"{name} is not here: {where}; --download fetches it")
 
 
 def _has_files(folder: Path) -> bool:

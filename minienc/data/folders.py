@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from minienc.data.foreign import foreign
 from minienc.data.idx import IdxHeader, is_idx, read_idx, read_idx_header
-from minienc.data.images import holds_images, is_image, read_images
+from minienc.data.images import holds_images, is_image, read_image, read_images
 from minienc.data.npy import (
     NPY_MAGIC,
     ZIP_MAGIC,
@@ -22,7 +22,9 @@ from minienc.data.npy import (
     read_npz,
 )
 from minienc.data.raw import Choices, RawData, as_labels, check_exists, check_file
+from minienc.data.recordings import holds_sounds, read_recordings
 from minienc.data.tables import is_table, read_table
+from minienc.data.wav import is_sound
 
 
 def read_path(
@@ -30,7 +32,7 @@ def read_path(
     dtype: DTypeLike = "float32",
     how: Choices = Choices(),  # noqa: B008
 ) -> RawData:
-    """Read whatever ``path`` holds: a file of arrays, a table, or a folder of arrays or images.
+    """Read what ``path`` holds: a file of arrays, a table, a folder of arrays, images or sounds.
 
     Raises
     ------
@@ -48,8 +50,12 @@ def read_path(
         raise ValueError(f"load_dataset: {path} {told}")
     if kind == "text":
         return _read_table(path, dtype, how)
-    if kind == "image":
-        raise ValueError(f"load_dataset: {path} is one image, expected a folder of images")
+    if kind == "sound" and how.sound is not None:
+        return read_recordings(path, how, dtype)
+    if kind == "image" and how.may_lack:
+        return read_image(path, how)
+    if kind in ("image", "sound"):
+        raise ValueError(f"load_dataset: {path} is one {kind}, expected a folder of {kind}s")
     if kind not in ("npz", *_READ_ARRAY):
         raise ValueError(_not_recognised(path, kind))
     _check_choices(path, how, "arrays")
@@ -65,13 +71,20 @@ def _check_choices(path: Path, how: Choices, what: str) -> None:
     """Refuse what was said of images where there are none, and of tables where there is none."""
     of_images: dict[str, Any] = {"resize": how.resize, "crop": how.crop}
     of_tables: dict[str, Any] = {"label_column": how.label_column, "drop": how.drop}
+    of_sounds: dict[str, Any] = {
+        name: getattr(how, name)
+        for name in ("pattern", "held_out_speakers", "resample", "frames", "mels")
+    }
+    if what == "sounds":
+        of_tables.pop("label_column")  # of the CSV that lists them
     if how.may_lack:
         return
-    lacking = {} if what == "images" else of_images
-    lacking = lacking | ({} if what == "a table" else of_tables)
-    for name, value in lacking.items():
-        if value:
-            kind = "folders of images" if name in of_images else "tables"
+    kinds = {"folders of images": of_images, "tables": of_tables, "folders of sounds": of_sounds}
+    own = {"images": "folders of images", "a table": "tables", "sounds": "folders of sounds"}
+    for kind, named in kinds.items():
+        for name, value in named.items() if kind != own.get(what) else ():
+            if not value:
+                continue
             raise ValueError(
                 f"load_dataset: {name} is {value!r} (--{name.replace('_', '-')}), which is for "
                 f"{kind}; {path} holds {what}"
@@ -79,7 +92,7 @@ def _check_choices(path: Path, how: Choices, what: str) -> None:
 
 
 def find_kind(path: Path) -> str:
-    """Return "idx", "npy", "npz", "image", "text", "empty", "gzip" or "unknown".
+    """Return "idx", "npy", "npz", "image", "sound", "text", "empty", "gzip" or "unknown".
 
     Compressed with gzip, an IDX file or a table is what it is; everything else is "gzip".
     """
@@ -96,6 +109,8 @@ def find_kind(path: Path) -> str:
         return "npz"
     if is_image(start):
         return "image"
+    if is_sound(start):
+        return "sound"
     return "text" if _is_text(start) else "unknown"
 
 
@@ -126,7 +141,7 @@ def _is_text(start: bytes) -> bool:
 
 
 def _not_recognised(path: Path, kind: str) -> str:
-    readable = "IDX or CSV (plain or gz), .npy, .npz, or a folder of these or of images"
+    readable = "IDX or CSV (plain or gz), .npy, .npz, or a folder of these, of images or sounds"
     if kind == "empty":
         return f"load_dataset: {path} is empty, expected {readable}"
     if kind == "gzip":
@@ -149,7 +164,9 @@ def _read_folder(folder: Path, dtype: DTypeLike, how: Choices) -> RawData:
     arrays = [*files.get("idx", []), *files.get("npy", [])]
     archives = files.get("npz", [])
     images = bool(files.get("image")) or holds_images(folder)
+    sounds = bool(files.get("sound")) or holds_sounds(folder)
     kinds = {"arrays (IDX, .npy)": bool(arrays), ".npz": bool(archives), "images": images}
+    kinds["sounds"] = sounds
     found = [kind for kind, there in kinds.items() if there]
     if len(found) > 1:
         raise ValueError(
@@ -164,12 +181,16 @@ def _read_folder(folder: Path, dtype: DTypeLike, how: Choices) -> RawData:
     if images:
         _check_choices(folder, how, "images")
         return read_images(folder, how)
+    if sounds:
+        _check_choices(folder, how, "sounds")
+        return read_recordings(folder, how, dtype)
     if tables := [file for file in files.get("text", []) if is_table(file)]:
         return _read_table(_the_one(tables, folder), dtype, how)
     inside = [file.name for group in files.values() for file in group]
     came = f"only {', '.join(inside[:5])}" if inside else "no files"
     raise ValueError(
-        f"load_dataset: {folder} holds {came}, expected IDX files, .npy, .npz, a CSV, or images"
+        f"load_dataset: {folder} holds {came}, expected IDX files, .npy, .npz, a CSV, images, or "
+        f"sounds"
     )
 
 

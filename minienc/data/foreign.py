@@ -30,7 +30,6 @@ _BEGINNINGS = {
         "in the format of LIBSVM",
         f"open it with sklearn.datasets.load_svmlight_file, and {_NUMPY}",
     ),
-    b"RIFF.{4}WAVE|ID3|fLaC|OggS": ("sound", f"read it into an array, and {_NUMPY}"),
     b"7z\xbc\xaf\x27\x1c|Rar!|BZh|\xfd7zXZ\0|\\(\xb5/\xfd": ("an archive", "unpack it first"),
 }
 _KNOWN = [

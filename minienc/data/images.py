@@ -127,6 +127,11 @@ def read_images(path: str | Path, how: Choices) -> RawData:
     return _read_part(folder, how)
 
 
+def read_image(path: Path, how: Choices) -> RawData:
+    """One image, as those of a folder are read."""
+    return RawData(_read_files([str(path)], how))
+
+
 def holds_images(folder: Path) -> bool:
     """Whether images stand in this folder, or one or two folders below."""
     return bool(_image_files(folder)) or any(

@@ -6,11 +6,13 @@ import hashlib
 import os
 import struct
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minienc.data import fsdd
 from minienc.data.checks import check_data
 from minienc.data.datasets import Dataset
 from minienc.data.digits import load_digits
@@ -20,7 +22,14 @@ from minienc.data.images import as_size
 from minienc.data.limits import check_memory
 from minienc.data.pixels import Pixels, Samples, check_float_dtype
 from minienc.data.raw import Choices, RawData
+from minienc.data.recordings import as_raw_data, of_clips, read_recordings
+from minienc.data.sequences import LogMel
+from minienc.data.sounds import make_vowels
 from minienc.data.tables import as_choices
+from minienc.data.wav import MOST_RATE
+from minienc.shapes import is_whole
+
+NAMED_SOUNDS = ("vowels", "fsdd")
 
 
 def load_dataset(
@@ -36,16 +45,23 @@ def load_dataset(
     label_column: str | int | None = None,
     drop: str | int | Sequence[str | int] = (),
     may_lack: bool = False,
+    pattern: str | None = None,
+    held_out_speakers: str | Sequence[str] = (),
+    resample: int | None = None,
+    frames: int | None = None,
+    mels: int | None = None,
+    sound: LogMel | None = None,
 ) -> Dataset:
     """Load a data set by its name or from a path.
 
     Parameters
     ----------
     source : str or path, optional
-        None or ``"digits"``: the digits that come with the package. ``"mnist"`` or
-        ``"fashion-mnist"``: read from ``data_dir`` or ``$MINIENC_DATA``, else downloaded. Anything
-        else is the path of a file (IDX, .npy, .npz, CSV) or folder (of those, or of images),
-        recognised by what it holds; a folder that is called mnist is ``"./mnist"``.
+        None or ``"digits"``: the digits that come with the package. ``"vowels"``: sounds that are
+        made (``sounds.py``). ``"mnist"``, ``"fashion-mnist"`` or ``"fsdd"``: read from ``data_dir``
+        or ``$MINIENC_DATA``, else downloaded. Anything else is the path of a file (IDX, .npy, .npz,
+        CSV) or folder (of those, of images, or of sounds), recognised by what it holds; a folder
+        that is called mnist is ``"./mnist"``.
     data_dir : str or path, optional
         Folder of the named data sets, itself or in sub-folders of their names.
     dtype : {"float32", "float64"}
@@ -65,6 +81,15 @@ def load_dataset(
     may_lack : bool
         ``label_column`` and ``drop`` may name columns that are not there, as labels are not in
         what is encoded later.
+    pattern, held_out_speakers : str, names
+        Of sounds, as at the top of ``recordings.py``.
+    resample : int, optional
+        Of sounds: the rate in Hz that all are brought to; nothing is resampled without it.
+    frames, mels : int, optional
+        Of sounds: T of a sample, and bands of a frame.
+    sound : LogMel, optional
+        Of sounds: how those were read that an encoder has learned from, for more of the same kind;
+        one file will then do, and nothing is kept for testing.
 
     Raises
     ------
@@ -83,6 +108,18 @@ def load_dataset(
             raise ValueError(f"load_dataset: {name} is {factor}, expected a positive number")
     how = as_choices(label_column, drop)
     how = how._replace(grey=grey, resize=as_size(resize), crop=crop, may_lack=may_lack)
+    check_sound_choices(resample, frames=frames, mels=mels)
+    out = (held_out_speakers,) if isinstance(held_out_speakers, str) else tuple(held_out_speakers)
+    said_of_others = how != Choices(may_lack=may_lack)
+    how = how._replace(pattern=pattern, held_out_speakers=out, resample=resample, sound=sound)
+    how = how._replace(frames=frames, mels=mels)
+    if source in NAMED_SOUNDS:
+        if said_of_others and not may_lack:
+            raise ValueError(
+                f"load_dataset: grey, resize, crop, label_column and drop are for images and "
+                f"tables, not for {source}"
+            )
+        return _load_sounds(str(source), data_dir, dtype, how)
     if source is None or source == "digits" or source in NAMED:
         if not may_lack and (scale is not None or how != Choices(grey)):
             raise ValueError(
@@ -94,7 +131,7 @@ def load_dataset(
     if not Path(source).exists():
         raise FileNotFoundError(
             f"load_dataset: there is no {source}; expected a file, a folder, or one of "
-            f"{', '.join(['digits', *NAMED])}"
+            f"{', '.join(['digits', *NAMED, *NAMED_SOUNDS])}"
         )
     raw = read_path(Path(source), dtype, how)
     return _as_dataset(Path(source), raw, np.dtype(dtype), scale, pixel_scale)
@@ -119,6 +156,54 @@ def _load_named(name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike)
         named.class_names,
         named.source,
     )
+
+
+def find_data(name: str, data_dir: str | os.PathLike | None, download: bool) -> str:
+    """Where a named data set lies, and what it holds, in a line; with ``download`` it is fetched.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there and is not to be fetched.
+    """
+    root = None if data_dir is None else Path(data_dir)
+    find = fsdd.find_fsdd if name == "fsdd" else partial(find_named, name)
+    where = find(root, fetch=download)
+    dataset = load_dataset(name, data_dir)
+    return (
+        f"{where}: {len(dataset.x):,} samples to train on, {len(dataset.test_x):,} to test; "
+        f"{dataset.source}"
+    )
+
+
+def _load_sounds(
+    name: str, data_dir: str | os.PathLike | None, dtype: DTypeLike, how: Choices
+) -> Dataset:
+    """Sounds that are known by a name: made, or found in a folder."""
+    if name == "vowels":
+        raw = as_raw_data(of_clips(make_vowels()), how, dtype, "load_dataset: vowels")
+        return _of_sounds(name, raw, "made, with the formants of Peterson and Barney 1952")
+    folder = fsdd.find_fsdd(data_dir)
+    raw = read_recordings(folder, how._replace(pattern=fsdd.PATTERN), dtype)
+    if how.sound is None:
+        fsdd.check_is_fsdd(raw, folder)
+    return _of_sounds(name, raw, fsdd.SOURCE)
+
+
+def _of_sounds(name: str, raw: RawData, source: str) -> Dataset:
+    parts = raw.x, raw.y, raw.test_x, raw.test_y
+    return Dataset(name, *parts, raw.class_names, source, sound=raw.sound)
+
+
+def check_sound_choices(resample: int | None, **counts: int | None) -> None:
+    """Refuse what is no rate, or no number of frames or bands."""
+    if resample is not None and not (is_whole(resample, 1) and resample <= MOST_RATE):
+        raise ValueError(
+            f"load_dataset: resample is {resample!r}, expected a rate in Hz, 1 to {MOST_RATE:,}"
+        )
+    for name, n in counts.items():
+        if n is not None and not is_whole(n, 1):
+            raise ValueError(f"load_dataset: {name} is {n!r}, expected a whole number from 1")
 
 
 def _check_named(name: str, raw: RawData, folder: Path) -> None:
@@ -185,6 +270,7 @@ def _as_dataset(
         class_names=raw.class_names,
         source=str(path),
         columns=raw.columns,
+        sound=raw.sound,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,10 +23,11 @@ class RawData(NamedTuple):
     test_y: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None  # of a table: the names of the features
+    sound: Any = None  # of recordings: ``recordings.Heard``
 
 
 class Choices(NamedTuple):
-    """What may be said of how images and tables are read; the rest is seen from the file."""
+    """What may be said of how images, tables and sounds are read; the rest is seen."""
 
     grey: bool = False  # images: colour becomes grey
     resize: tuple[int, int] | None = None  # images: all become (height, width)
@@ -34,6 +35,12 @@ class Choices(NamedTuple):
     label_column: str | None = None  # tables: the name of the column of labels, or its number
     drop: Sequence[str] = ()  # tables: columns that are left out
     may_lack: bool = False  # tables: label_column and drop may name columns that are not there
+    pattern: str | None = None  # sounds: what the files' names say, "{label}_{speaker}_{index}"
+    held_out_speakers: Sequence[str] = ()  # sounds: who is kept for testing
+    resample: int | None = None  # sounds: Hz that all are brought to
+    frames: int | None = None  # sounds: of a sample
+    mels: int | None = None  # sounds: bands of a frame
+    sound: Any = None  # sounds: ``sequences.LogMel`` of a run, for more of the same kind
 
 
 def as_labels(values: ArrayLike, where: str) -> np.ndarray:

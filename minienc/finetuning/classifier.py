@@ -23,17 +23,19 @@ import numpy as np
 
 from minienc.data.labels import as_labels
 from minienc.data.plain import DataLike
-from minienc.layers import Dense, Flatten, Input
+from minienc.layers import Dense, Dropout, Flatten, Input
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
 from minienc.pretraining.base import Pretrainer, samples_for
 from minienc.shapes import kind_of
 from minienc.training.batches import ClassWeight
 from minienc.training.callbacks import Callback, History
+from minienc.training.losses import SparseCategoricalCrossentropy
 from minienc.training.optimizers import OptimizerLike, get_optimizer
-from minienc.training.schedules import LearningRate
+from minienc.training.schedules import CosineDecay, LearningRate
 
 MODES = ("full", "frozen", "gradual")
+SCHEDULES = ("constant", "cosine")
 
 
 def finetune(
@@ -53,6 +55,11 @@ def finetune(
     callbacks: Sequence[Callback] = (),
     sample_weight: DataLike | None = None,
     class_weight: ClassWeight | None = None,
+    schedule: str = "constant",
+    weight_decay: float = 0.0,
+    dropout: float = 0.0,
+    label_smoothing: float = 0.0,
+    augment: Sequence[Layer] = (),
     copy: bool = True,
     random_state: int | None = None,
     verbose: int = 0,
@@ -73,6 +80,17 @@ def finetune(
         Each layer further down learns at this multiple of the rate of the one above.
     head_initializer : str
         How the new layer's weights begin.
+    schedule : {"constant", "cosine"}
+        "cosine": the learning rate rises over the first tenth of the steps and then falls to 0.
+    weight_decay : float
+        Of all weights; then the optimiser is "adamw" in the place of "adam".
+    dropout : float
+        The part of a code's numbers that is hidden from the new layer in each step.
+    label_smoothing : float
+        The part of the targets that goes to all classes alike.
+    augment : layers
+        Put before the encoder: what disturbs samples in training alone, such as
+        ``RandomEqualizer``. They stay in the classifier, where they pass samples on unchanged.
     copy : bool
         False trains the encoder that was given, instead of a copy.
     epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose,
@@ -99,7 +117,8 @@ def finetune(
         raise ValueError(f"layer_decay is {layer_decay}, expected a number in (0, 1]")
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     rng = np.random.default_rng(random_state)
-    model = classifier(clone_model(encoder) if copy else encoder, n_classes, head_initializer, rng)
+    encoder = clone_model(encoder) if copy else encoder
+    model = classifier(encoder, n_classes, head_initializer, rng, augment, dropout)
     _set_rates(model, layer_decay)
     settings: dict[str, Any] = dict(
         batch_size=min(batch_size, len(X)),
@@ -110,14 +129,17 @@ def finetune(
         verbose=verbose,
         seed=int(rng.integers(2**63)),
     )
-    opt = get_optimizer(optimizer)
-    opt.learning_rate = learning_rate
-    model.compile(opt, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    opt = _optimizer(optimizer, weight_decay)
+    rate = _rate(learning_rate, schedule, epochs * -(-len(X) // settings["batch_size"]))
+    loss: Any = "sparse_categorical_crossentropy"
+    if label_smoothing:
+        loss = SparseCategoricalCrossentropy(label_smoothing=label_smoothing)
+    model.compile(opt, loss, metrics=["accuracy"])
     done, whole = 0, History()
     for layers, until in _stages(model, mode, epochs):
         for layer in model.layers:
             layer.trainable = layer in layers
-        opt.learning_rate = learning_rate
+        opt.learning_rate = rate
         history = model.fit(X, y, initial_epoch=done, epochs=until, **settings)
         whole.epoch += history.epoch
         for name, values in history.history.items():
@@ -125,6 +147,29 @@ def finetune(
         done = until
     model.history = whole
     return model
+
+
+def _optimizer(name: Any, weight_decay: float) -> Any:
+    if weight_decay == 0:
+        return get_optimizer(name)
+    optimizer = get_optimizer("adamw" if name == "adam" else name)
+    if not hasattr(optimizer, "weight_decay") or not weight_decay > 0:
+        raise ValueError(
+            f"weight_decay is {weight_decay}, expected a number from 0, and an optimizer that has "
+            f"it: adamw, lion or muon"
+        )
+    optimizer.weight_decay = float(weight_decay)
+    return optimizer
+
+
+def _rate(learning_rate: Any, schedule: str, n_steps: int) -> Any:
+    """The learning rate of so many steps."""
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule is {schedule!r}, expected one of {', '.join(SCHEDULES)}")
+    if schedule == "constant" or callable(learning_rate):
+        return learning_rate
+    warmup = n_steps // 10
+    return CosineDecay(0.0, max(n_steps - warmup, 1), 0.0, learning_rate, warmup)
 
 
 def encoder_of(given: Any) -> Model:
@@ -139,13 +184,21 @@ def encoder_of(given: Any) -> Model:
 
 
 def classifier(
-    encoder: Model, n_classes: int, head_initializer: str, rng: np.random.Generator
+    encoder: Model,
+    n_classes: int,
+    head_initializer: str,
+    rng: np.random.Generator,
+    augment: Sequence[Layer] = (),
+    dropout: float = 0.0,
 ) -> Model:
-    """The encoder with a softmax layer behind it."""
-    x = Input(encoder.inputs[0].sample_shape, dtype=encoder.inputs[0].dtype)
-    code = encoder(x)
+    """The encoder with a softmax layer behind it, and what disturbs samples before it."""
+    x = disturbed = Input(encoder.inputs[0].sample_shape, dtype=encoder.inputs[0].dtype)
+    for layer in augment:
+        disturbed = layer(disturbed)
+    code = encoder(disturbed)
     if len(code.sample_shape) > 1:
         code = Flatten()(code)
+    code = Dropout(dropout)(code) if dropout else code
     head = Dense(n_classes, "softmax", kernel_initializer=head_initializer, name="classes")
     model = Model(x, head(code), name="classifier")
     head.initialize(rng)

@@ -9,6 +9,7 @@ Here stand the files; public is every primitive in them.
 
 from minienc.functions.activations import *
 from minienc.functions.attention import *
+from minienc.functions.augmentation import *
 from minienc.functions.clustering import *
 from minienc.functions.contraction import *
 from minienc.functions.conv1d import *
@@ -20,6 +21,7 @@ from minienc.functions.gated import *
 from minienc.functions.gru import *
 from minienc.functions.losses import *
 from minienc.functions.lstm import *
+from minienc.functions.masking import *
 from minienc.functions.merging import *
 from minienc.functions.multi_head_attention import *
 from minienc.functions.negative_sampling import *

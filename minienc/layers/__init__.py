@@ -4,11 +4,13 @@ Each file says what of it is public; here stand the files.
 """
 
 from minienc.layers.attention import *
+from minienc.layers.augmentation import *
 from minienc.layers.base import *
 from minienc.layers.centroids import *
 from minienc.layers.convolution import *
 from minienc.layers.dense import *
 from minienc.layers.embedding import *
+from minienc.layers.masking import *
 from minienc.layers.noise import *
 from minienc.layers.normalization import *
 from minienc.layers.parameters import *

@@ -18,7 +18,7 @@ from minienc.saving import (
     restore_optimizer,
 )
 from minienc.training.advice import advice_for, warn_the_caller
-from minienc.training.archives import damage_is_told, take
+from minienc.training.archives import damage_is_told, take, take_all
 from minienc.training.batches import Batches, ClassWeight
 from minienc.training.callbacks import Callback, History
 from minienc.training.checkpoints import check_weights, read_archive, write_archive
@@ -43,6 +43,7 @@ class Model(Network):
     """
 
     history: History | None = None  # of the last run
+    class_names: tuple[str, ...] | None = None  # of a classifier's outputs; saved with it
 
     # -- training
 
@@ -281,6 +282,8 @@ def _described(header: dict[str, Any], n_numbers: int) -> Model:
     """The model that ``model_header`` described, its weights drawn at random."""
     model = Model(*graph_from_header(header, n_numbers))
     model.name = take(header, "name", (str, type(None)), "the model")
+    if header.get("class_names") is not None:
+        model.class_names = tuple(take_all(header, "class_names", str, "the model"))
     if take(header, "compiled", (dict, type(None)), "the model") is not None:
         model.compile(**compile_arguments(header["compiled"]))
     return model

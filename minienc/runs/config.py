@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from minienc import language
-from minienc.pretraining import METHODS, Pretrainer
-from minienc.runs.settings import make_method, method_parameters
+from minienc.pretraining import Pretrainer
+from minienc.runs.settings import make_method, method_parameters, methods_of_samples
 from minienc.training.archives import damage_is_told, parse_json, short, take, take_all
 
 _MOST = 1 << 20  # bytes: a config.json has a few thousand
@@ -30,6 +30,11 @@ OF_SAMPLES: dict[str, Any] = {
     "label_column": _WORD,
     "drop": list,
     "standardise": bool,
+    "pattern": _WORD,
+    "held_out_speakers": list,
+    "resample": (int, type(None)),
+    "frames": (int, type(None)),
+    "mels": (int, type(None)),
 }
 
 
@@ -62,7 +67,7 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
     for name, kinds in ALWAYS.items():
         take(settings, name, kinds, "settings")
     method = settings["method"]
-    known = [*METHODS, *language.METHODS]
+    known = [*methods_of_samples(), *language.METHODS]
     if method not in known:
         raise ValueError(f"settings: 'method' is {short(method)}, expected {', '.join(known)}")
     if settings["dtype"] not in ("float32", "float64"):
@@ -71,12 +76,13 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
         raise ValueError("settings: 'seed' must be at least 0")
     for name, kinds in (OF_TEXT if method in language.METHODS else OF_SAMPLES).items():
         take(settings, name, kinds, "settings")
-    if method in METHODS:
+    if method not in language.METHODS:
         if any(k < 1 for k in take_all(settings, "labels", int, "settings")):
             raise ValueError(f"settings: 'labels' is {settings['labels']}, expected numbers from 1")
         if settings["seeds"] < 1:
             raise ValueError("settings: 'seeds' must be at least 1")
-        take_all(settings, "drop", str, "settings")
+        for name in ("drop", "held_out_speakers"):
+            take_all(settings, name, str, "settings")
     for name, default in method_parameters(method).items():
         take(settings, name, _kinds(default), "settings")
         if isinstance(settings[name], list):

@@ -17,6 +17,7 @@ import numpy as np
 from minienc.arrays import to_numpy
 from minienc.data import Dataset
 from minienc.data.downloads import NAMED
+from minienc.data.loading import NAMED_SOUNDS
 from minienc.files import ensure_writable_folder, write_text
 from minienc.models import Model, load_model
 from minienc.runs.config import read_config
@@ -37,9 +38,9 @@ FILES = (
 def where_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that say where the data lie, good from any folder."""
     data, data_dir = settings["data"], settings["data_dir"]
-    if data in NAMED:
+    if data in (*NAMED, "fsdd"):
         data_dir = data_dir or os.environ.get("MINIENC_DATA") or None
-    elif data != "digits":
+    elif data not in ("digits", *NAMED_SOUNDS):
         data = os.path.abspath(data)
     return {"data": data, "data_dir": data_dir and os.path.abspath(data_dir)}
 

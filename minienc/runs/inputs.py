@@ -1,8 +1,8 @@
 """From files to the numbers that a run's method sees: once for the run, the same for later data.
 
 What the run has found out from its own data (the scale of pixels, the columns of a table, their
-means and deviations) stands in ``config.json`` under "preprocessing": a sample that comes later is
-the same numbers whatever else is in its file.
+means and deviations, how sounds became frames) stands in ``config.json`` under "preprocessing": a
+sample that comes later is the same numbers whatever else is in its file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from minienc.arrays import DTypeLike
 from minienc.data import Dataset, Pixels, load_dataset
 from minienc.data.pixels import Samples
+from minienc.data.sequences import log_mel_from
 from minienc.pretraining.base import iterate_samples
 
 # settings of every method, with their defaults: how the data are read
@@ -28,6 +29,11 @@ READING: dict[str, Any] = {
     "label_column": None,
     "drop": (),
     "standardise": False,
+    "pattern": None,
+    "held_out_speakers": (),
+    "resample": None,
+    "frames": None,
+    "mels": None,
 }
 _LARGE = 128 * 128 * 3  # numbers of an image, beyond which its network takes gigabytes
 
@@ -44,6 +50,7 @@ def prepare(settings: dict[str, Any]) -> tuple[Dataset, dict[str, Any]]:
         "pixel_scale": x.scale if isinstance(x, Pixels) and not settings.get("scale") else None,
         "columns": dataset.columns,
         "range": _range(x),
+        "sound": None if dataset.sound is None else dataset.sound.how.as_dict(),
     }
     if settings.get("standardise"):
         rows = np.asarray(x).reshape(len(x), -1).astype(np.float64)
@@ -67,8 +74,12 @@ def load_more(
     scale: float | None,
     config: dict[str, Any],
     run: str,
+    resample: bool = False,
 ) -> tuple[Dataset, list[str]]:
-    """Return other data than the run's, treated as those were, and what is odd about them."""
+    """Return other data than the run's, treated as those were, and what is odd about them.
+
+    ``resample`` brings sounds of another rate to the run's.
+    """
     settings, found = config["settings"], config.get("preprocessing", {})
     _check_found(found, f"{run}/config.json: preprocessing")
     scale = settings.get("scale") if scale is None else scale
@@ -76,6 +87,13 @@ def load_more(
     if scale is None and pixel_scale is None and found:
         scale = 1.0  # the run's data were floats: nothing is guessed of these
     how = _reading(settings) | {"pixel_scale": pixel_scale, "may_lack": True}
+    if found.get("sound") is not None:
+        how["sound"] = log_mel_from(found["sound"], f"{run}/config.json: preprocessing: sound")
+        how["resample"] = how["sound"].rate if resample or settings.get("resample") else None
+        # of the run's own files; others may be named otherwise
+        how |= (
+            {"pattern": None, "frames": None, "mels": None} if data != settings.get("data") else {}
+        )
     dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
     odd = []
@@ -113,6 +131,7 @@ def _check_found(found: object, where: str) -> None:
 def _reading(settings: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``load_dataset`` that are settings of a run."""
     how = {name: settings.get(name, READING[name]) for name in READING}
+    how["held_out_speakers"] = tuple(how["held_out_speakers"])
     del how["scale"], how["standardise"]
     return how | {"resize": _size(how["resize"])}
 

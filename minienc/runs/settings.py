@@ -10,13 +10,16 @@ import re
 import shlex
 from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minienc import language
+from minienc import audio, language
 from minienc.data import Dataset
+from minienc.data.loading import NAMED_SOUNDS
 from minienc.data.pixels import Samples
+from minienc.data.recordings import holds_sounds
 from minienc.data.text import NAMED_TEXTS
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
@@ -30,12 +33,20 @@ OWN = ("random_state", "verbose", "dtype", "device")  # parameters that the run 
 
 def default_method(data: str | None) -> str:
     """The method for such data where none was said."""
-    return "rnn_lm" if data in NAMED_TEXTS else "autoencoder"
+    if data in NAMED_TEXTS:
+        return "rnn_lm"
+    is_sound = data in NAMED_SOUNDS or (data and Path(data).is_dir() and holds_sounds(Path(data)))
+    return "masked_frames" if is_sound else "autoencoder"
+
+
+def methods_of_samples() -> dict[str, type[Pretrainer]]:
+    """The methods whose samples are arrays: all but those of text."""
+    return {**METHODS, **audio.METHODS}
 
 
 def method_class(name: str) -> type[Pretrainer]:
     """The method of this name on the command line."""
-    known: dict[str, type[Pretrainer]] = {**METHODS, **language.METHODS}
+    known: dict[str, type[Pretrainer]] = {**methods_of_samples(), **language.METHODS}
     if name not in known:
         raise ValueError(f"--method is {name!r}, expected one of {', '.join(sorted(known))}")
     return known[name]

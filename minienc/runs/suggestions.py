@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from minienc import audio
 from minienc.pretraining import Pretrainer
 
 
@@ -74,6 +75,7 @@ def suggest(
             "stride": 2 if wide else 1,
             "n_centroids": 100 if wide else 64,
         },
+        **{name: {"batch_size": min(32, n_samples)} for name in audio.METHODS},
         "dec": {}
         if wide
         else {

@@ -13,6 +13,7 @@ from minienc.arrays import check_device
 from minienc.data import Dataset
 from minienc.data.pixels import Samples
 from minienc.files import write_json
+from minienc.gallery import sounds
 from minienc.pretraining import PCA, Pretrainer
 from minienc.pretraining.base import as_rows
 from minienc.report import RunReport, write_report
@@ -169,6 +170,7 @@ def _write_report(
         pictures=attempt(
             missing, "The pictures of this method", lambda: gallery.pictures(method, test), []
         ),
+        sounds=attempt(missing, "The sounds", lambda: sounds.heard(method, dataset), []),
         codes_2d=attempt(missing, "The map of the codes", lambda: _codes_2d(method, test)),
         labels=None if dataset.test_y is None else dataset.test_y[:N_SHOWN],
         class_names=dataset.class_names,

@@ -12,6 +12,7 @@ import numpy as np
 from minienc.arrays import check_device
 from minienc.data import Dataset
 from minienc.files import atomic_write
+from minienc.finetuning.augment import augmentation
 from minienc.finetuning.classifier import MODES
 from minienc.finetuning.curve import (
     PRETRAINED,
@@ -43,6 +44,11 @@ def finetune_run(
     batch_size: int,
     lr: float,
     seed: int,
+    schedule: str,
+    weight_decay: float,
+    dropout: float,
+    label_smoothing: float,
+    augment: tuple[str, ...],
     device: str | None,
     out: str | None,
     force: bool,
@@ -78,6 +84,11 @@ def finetune_run(
         learning_rate=lr,
         mode=mode,
         layer_decay=layer_decay,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        label_smoothing=label_smoothing,
+        augment=augmentation(augment),
     )
     curve = _curve(encoder, dataset, n, range(seed, seed + repetitions), budget, path, quiet)
     print(f"{curve.measure}:\n{curve.table()}\n")
@@ -105,6 +116,7 @@ def _curve(
         for name, model in fine_tuned(encoder, few, few_y, seed, **budget):
             arms[name][0, j] = accuracy(model, X_test, y_test)
             if name == PRETRAINED and j == 0:
+                model.class_names = dataset.class_names
                 model.save(path)
         if not quiet:
             print(progress_line(n, seed, {name: a[0, j] for name, a in arms.items()}), flush=True)
@@ -116,6 +128,7 @@ def encode_run(
     data: str,
     data_dir: str | None,
     scale: float | None,
+    resample: bool,
     device: str | None,
     out: str,
     force: bool,
@@ -126,14 +139,7 @@ def encode_run(
     refuse_existing(path, force)
     encoder = read_encoder(Path(run_folder)).to(device or "cpu")
     config = read_whole_config(Path(run_folder))
-    dataset, odd = load_more(data, data_dir, encoder.dtype, scale, config, run_folder)
-    X = samples_for(encoder, dataset.x)
-    expected = encoder.inputs[0].sample_shape
-    if X.shape[1:] != expected:
-        raise ValueError(
-            f"{dataset.name} has samples of {' x '.join(map(str, X.shape[1:]))} numbers, the "
-            f"encoder of {run_folder} takes {' x '.join(map(str, expected))}"
-        )
+    X, odd = later_samples(encoder, data, data_dir, scale, resample, config, run_folder)
     for line in odd:
         print(f"note: {line}", file=sys.stderr)
     codes = encoder.predict(X, batch_size=1000)
@@ -141,3 +147,24 @@ def encode_run(
         np.save(file, codes, allow_pickle=False)
     width = math.prod(codes.shape[1:])
     print(f"{path}: {len(codes):,} codes of {width} numbers, {codes.dtype}")
+
+
+def later_samples(
+    model: Model,
+    data: str,
+    data_dir: str | None,
+    scale: float | None,
+    resample: bool,
+    config: dict[str, Any],
+    run: str,
+) -> tuple[Any, list[str]]:
+    """Other data than the run's, as its encoder or classifier takes them, and what is odd."""
+    dataset, odd = load_more(data, data_dir, model.dtype, scale, config, run, resample)
+    X = samples_for(model, dataset.x)
+    expected = model.inputs[0].sample_shape
+    if X.shape[1:] != expected:
+        raise ValueError(
+            f"{dataset.name} has samples of {' x '.join(map(str, X.shape[1:]))} numbers, the "
+            f"encoder of {run} takes {' x '.join(map(str, expected))}"
+        )
+    return X, odd

@@ -78,8 +78,8 @@ def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
     model = load_model(folder / "model.npz")
     if not hasattr(model, "objective"):
         raise ValueError(
-            f"step: {settings['method']} makes steps of its own, not by compile and fit; in Python, "
-            f"minienc.step(method, X) of a fitted one shows them"
+            f"step: {settings['method']} makes steps of its own, without compile and fit; in "
+            f"Python, minienc.step(method, X) of a fitted one shows them"
         )
     x = np.asarray(load_data(settings).test_x[:batch], model.dtype)
     shape = model.inputs[0].sample_shape

@@ -147,7 +147,7 @@ FOREIGN = {
     "in the format of LIBSVM": b"1 1:0.5 2:1e-3\n-1 2:4\n",
     "a web page": b"<!DOCTYPE html><html><body>404</body></html>",
     "a PDF": b"%PDF-1.7\n%\xe2\xe3\n",
-    "sound": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "one sound, expected a folder of sounds": b"RIFF\x24\x00\x00\x00WAVEfmt ",
     "an archive; unpack it first": b"\x28\xb5\x2f\xfd\x04\x00",
 }
 

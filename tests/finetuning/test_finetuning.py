@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from minienc.data import load_digits
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
 from minienc.finetuning.curve import PRETRAINED, RANDOM, draw_labelled
 from minienc.language import RNNLanguageModel
-from minienc.layers import Dense, Input
-from minienc.models import Model
+from minienc.layers import Dense, GaussianNoise, Input
+from minienc.models import Model, load_model
 from minienc.pretraining import METHODS, Autoencoder
+from minienc.training.callbacks import Callback
 from tests.pretraining.test_methods import make
 
 RNG = np.random.default_rng(0)
@@ -248,3 +251,66 @@ def test_an_encoder_of_text_is_fine_tuned_on_windows_of_ids():
     y = np.repeat([0, 1], len(X) // 2)
     curve = few_label_curve(reader, X[::2], y[::2], X[1::2], y[1::2], labels=(20,), seeds=range(2))
     assert curve.arms[PRETRAINED].mean() > 0.9
+
+
+# -- what keeps a classifier from learning its few samples by heart
+
+
+def test_a_cosine_schedule_rises_and_ends_at_zero():
+    X, y = blobs()
+    rates = []
+
+    class Note(Callback):
+        def on_train_batch_end(self, batch, logs):
+            rates.append(self.trainer.model.optimizer.current_learning_rate)
+
+    finetune(encoder(), X, y, epochs=10, batch_size=30, schedule="cosine", callbacks=[Note()])
+    assert len(rates) == 30 and max(rates) == pytest.approx(1e-3) == rates[2]
+    assert rates[0] < rates[1] < rates[2] and rates[-1] == pytest.approx(0, abs=1e-12)
+    assert all(a >= b for a, b in itertools.pairwise(rates[2:]))
+
+
+def test_weights_that_decay_end_smaller():
+    X, y = blobs()
+    how = dict(epochs=20, random_state=0, learning_rate=0.01)
+    norms = []
+    for decay in (0.0, 1.0):
+        model = finetune(encoder(), X, y, optimizer="adamw", **how, weight_decay=decay or 1e-9)
+        norms.append(np.linalg.norm(model.get_layer("classes").W.value))
+    assert norms[1] < norms[0]
+    with pytest.raises(ValueError, match=r"weight_decay is 0\.1, .* adamw, lion or muon"):
+        finetune(encoder(), X, y, optimizer="sgd", weight_decay=0.1)
+    with pytest.raises(ValueError, match="schedule is 'linear', expected one of constant, cosine"):
+        finetune(encoder(), X, y, schedule="linear")
+
+
+def test_smoothed_labels_make_it_less_sure():
+    X, y = blobs()
+    X = X / 5  # that no tanh is saturated
+    how = dict(epochs=60, learning_rate=0.02, random_state=0)
+    models = [finetune(encoder(), X, y, label_smoothing=s, **how) for s in (0.0, 0.3)]
+    sure, smoothed = (model.predict(X).max(axis=1).mean() for model in models)
+    assert sure > 0.95 > 0.85 > smoothed
+    assert all((model.predict(X).argmax(axis=1) == y).mean() > 0.9 for model in models)
+    with pytest.raises(ValueError, match=r"label_smoothing is 1\.5"):
+        finetune(encoder(), X, y, label_smoothing=1.5)
+
+
+def test_what_disturbs_is_in_training_alone_and_is_saved(tmp_path):
+    X, y = blobs()
+    model = finetune(
+        encoder(), X, y, epochs=3, dropout=0.5, augment=[GaussianNoise(0.5)], random_state=0
+    )
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["GaussianNoise", "Dense", "Dense", "Dropout", "Dense"]
+    model.class_names = ("a", "b", "c")
+    model.save(tmp_path / "c.npz")
+    loaded = load_model(tmp_path / "c.npz")
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.class_names == ("a", "b", "c")
+    assert load_model(_saved(encoder(), tmp_path)).class_names is None
+
+
+def _saved(model, folder):
+    model.save(folder / "plain.npz")
+    return folder / "plain.npz"

@@ -23,6 +23,7 @@ from minienc.data.tokenizers import (
     WordTokenizer,
     load_tokenizer,
 )
+from minienc.data.wav import read_wav, wav_bytes
 from tests.fuzz import archives
 from tests.fuzz.frame import Target
 
@@ -86,6 +87,16 @@ def _texts() -> list[bytes]:
     return [text.encode(code) for code in ("utf-8", "utf-8-sig", "utf-16", "utf-32")]
 
 
+def _sounds() -> list[bytes]:
+    x = np.sin(np.arange(60) / 3).reshape(30, 2)
+    wide = np.zeros(40, "<f4").tobytes()
+    head = struct.pack("<HHIIHH", 3, 1, 8000, 32000, 4, 32)
+    parts = b"LIST" + struct.pack("<I", 3) + b"abc\0fmt " + struct.pack("<I", 16) + head
+    parts += b"data" + struct.pack("<I", len(wide)) + wide
+    floats = b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WAVE" + parts
+    return [wav_bytes(x, 8000), wav_bytes(x[:, 0], 44100), floats]
+
+
 def _tokenizers() -> list[bytes]:
     text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
     kinds = (
@@ -130,6 +141,7 @@ TARGETS = {
     "images": Target(_images, lambda path: read_image_folder(path.parent), name="a.png"),
     "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
     "load_dataset": Target(_all, _loaded),
+    "wav": Target(_sounds, read_wav, "a.wav"),
     "text": Target(_texts, read_text, "a.txt"),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }

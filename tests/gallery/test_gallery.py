@@ -7,7 +7,7 @@ import pkgutil
 import numpy as np
 import pytest
 
-from minienc import gallery, plots
+from minienc import audio, gallery, plots
 from minienc.gallery.common import Picture
 from minienc.pretraining import METHODS, Autoencoder
 from tests.pretraining.test_methods import make
@@ -17,7 +17,7 @@ X = np.random.default_rng(0).random((60, 8)).astype("float32")
 
 def test_every_file_is_of_a_method():
     files = {file.name for file in pkgutil.iter_modules(gallery.__path__)}
-    assert files - {"common", "text"} <= set(METHODS)
+    assert files - {"common", "text", "sounds"} <= {*METHODS, *audio.METHODS}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,287 @@
+"""Spoken digits of a speaker that nobody has heard: what labels, and pretraining, are worth.
+
+    python -m benchmarks.digits_spoken --data-dir DIR [--speakers george ...] [--seeds 0 1 2 3 4]
+        [--labels 1 5 20 all] [--arms dtw logistic random masked_frames ...] [--save]
+
+Each speaker of fsdd is left out in turn: pretraining hears the others without labels, fine-tuning
+has so many labels a digit of theirs, and the accuracy is that on all sounds of the one left out. A
+seed draws which sounds are labelled, all weights, and the order. Every arm sees the same ones:
+
+dtw          the nearest neighbour by dynamic time warping, of 13 MFCC and their deltas: no training
+logistic     multinomial logistic regression on the mean frame of each sound
+random       two convolutions and a GRU in both directions, in one graph, from random weights
+NAME         the same, pretrained by ``minienc.audio`` before
+
+Each result is written to --records as it comes: what is there is not measured again, so the command
+may be stopped at any moment and begun anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.command import RESULTS, say, table, without_kernel
+from minienc.audio import METHODS
+from minienc.data import Dataset, load_dataset
+from minienc.data.mel import deltas, mfcc
+from minienc.data.recordings import leave_one_speaker_out
+from minienc.data.sequences import length_of
+from minienc.files import write_json, write_text
+from minienc.finetuning import finetune, linear_probe
+from minienc.finetuning.curve import FROM_RANDOM, accuracy, draw_labelled, epochs_of
+from minienc.layers import RandomEqualizer
+from minienc.models import Model
+
+ALL = 0  # labels a digit: as many as there are
+STEPS, STEPS_OF_ALL, BATCH = 500, 900, 32
+# how every network is fine-tuned, whatever it begins with
+FINE_TUNING: dict[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "weight_decay": 1e-4,
+    "dropout": 0.5,
+    "label_smoothing": 0.1,
+    "batch_size": BATCH,
+}
+EQUALIZER = 0.5
+ARMS = ("dtw", "logistic", "random", *sorted(METHODS))
+TITLES = {
+    "dtw": "DTW, nearest neighbour, MFCC and deltas",
+    "logistic": "logistic regression, mean frame",
+    "random": "CNN + GRU, random weights",
+}
+
+
+class Task(NamedTuple):
+    """One speaker left out, one seed: pretraining and the labelled sounds are drawn by it."""
+
+    speaker: str
+    seed: int
+    data: Dataset
+
+
+# --------------------------------------------------------------------------- dynamic time warping
+
+
+def dtw_distances(a: np.ndarray, B: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """How far a sequence is from several, when each may run faster and slower: (P,).
+
+        D_ij = d_ij + min(D_(i-1)j, D_i(j-1), D_(i-1)(j-1)),    the distance is D_IJ / (I + J)
+
+    d is Euclidean. Along a row D_ij = min_k<=j (best_k + d_ik + ... + d_ij), with best_k the
+    smaller of the two above, so a row of all templates is a cumulative sum and a running minimum.
+
+    Parameters
+    ----------
+    a : array (I, D)
+    B : array (P, J, D)
+        Templates, padded.
+    lengths : integers (P,)
+
+    Notes
+    -----
+    Source: Sakoe and Chiba 1978, "Dynamic programming algorithm optimization for spoken word
+    recognition" (their symmetric form, without weights).
+    """
+    squares = (a * a).sum(axis=1)[:, None] + (B * B).sum(axis=2)[:, None, :]
+    d = np.sqrt(np.maximum(squares - 2 * np.einsum("id,pjd->pij", a, B, optimize=True), 0))
+    D = d[:, 0].cumsum(axis=1)
+    for row in d[:, 1:].transpose(1, 0, 2):
+        diagonal = np.concatenate([np.full((len(D), 1), np.inf), D[:, :-1]], axis=1)
+        before = row.cumsum(axis=1)
+        best = np.minimum(D, diagonal) - (before - row)
+        D = before + np.minimum.accumulate(best, axis=1)
+    return D[np.arange(len(B)), lengths - 1] / (len(a) + lengths)
+
+
+def cepstra(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(MFCC and deltas of each sound (N, T, 26), how many frames count (N,))."""
+    lengths = np.array([length_of(x) for x in X])
+    c = np.zeros((*X.shape[:2], 26))
+    for row, x, n in zip(c, X.astype(np.float64), lengths, strict=True):
+        own = mfcc(x[:n], 13)
+        row[:n] = np.concatenate([own, deltas(own)], axis=1)
+    return c, lengths
+
+
+def dtw_accuracy(few: np.ndarray, few_y: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
+    B, lengths = cepstra(few)
+    scale = B.std(axis=(0, 1), keepdims=True)
+    A, n = cepstra(X)
+    found = [
+        few_y[dtw_distances(a[:k], B / scale, lengths).argmin()]
+        for a, k in zip(A / scale, n, strict=True)
+    ]
+    return float((np.array(found) == y).mean())
+
+
+# -------------------------------------------------------------------------------------- the arms
+
+
+def mean_frames(X: np.ndarray) -> np.ndarray:
+    """(N, F) the mean of the frames that count."""
+    return X.sum(axis=1) / np.maximum(X.any(axis=2).sum(axis=1, keepdims=True), 1)
+
+
+def encoder_for(arm: str, task: Task, epochs: int) -> Model:
+    """The encoder that an arm begins with."""
+    method: Any = METHODS["masked_frames" if arm == "random" else arm]
+    method = method(epochs=epochs, random_state=task.seed)
+    if arm == "random":
+        method.build(task.data.sample_shape, np.random.default_rng([task.seed, 1]))
+    else:
+        method.fit(task.data.x)
+    return method.encoder_
+
+
+def fine_tuned_accuracy(
+    arm: str, encoder: Model, few: np.ndarray, few_y: np.ndarray, task: Task, steps: int
+) -> float:
+    how = FINE_TUNING | (FROM_RANDOM if arm == "random" else {})
+    classifier = finetune(
+        encoder,
+        few,
+        few_y,
+        n_classes=10,
+        epochs=epochs_of(steps, BATCH, len(few)),
+        augment=[RandomEqualizer(EQUALIZER)],
+        random_state=task.seed,
+        **how,
+    )
+    return accuracy(classifier, task.data.test_x, task.data.test_y)
+
+
+def measured(arm: str, task: Task, labels: list[int], epochs: int) -> Iterator[tuple[int, float]]:
+    """(labels a digit, accuracy) of one arm, one after the other."""
+    d, encoder = task.data, None
+    for n in labels:
+        chosen = np.arange(len(d.y))
+        if n != ALL:
+            chosen = draw_labelled(d.y, 10 * n, np.random.default_rng([task.seed, 10 * n]))
+        few, few_y = d.x[chosen], d.y[chosen]
+        if arm == "dtw":
+            yield n, dtw_accuracy(few, few_y, d.test_x, d.test_y)
+        elif arm == "logistic":
+            means = mean_frames(few), few_y, mean_frames(d.test_x), d.test_y
+            yield n, linear_probe(None, *means, random_state=task.seed)
+        else:
+            encoder = encoder or encoder_for(arm, task, epochs)
+            steps = STEPS_OF_ALL if n == ALL else STEPS
+            yield n, fine_tuned_accuracy(arm, encoder, few, few_y, task, steps)
+
+
+# ------------------------------------------------------------------------------------- the table
+
+
+class Records:
+    """Results in a file, each written as it comes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
+
+    def lacks(self, arm: str, task: Task, labels: list[int]) -> list[int]:
+        there = {(r["arm"], r["speaker"], r["seed"], r["labels"]) for r in self.found}
+        return [n for n in labels if (arm, task.speaker, task.seed, n) not in there]
+
+    def add(self, **record: Any) -> None:
+        self.found.append(record)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, self.found)
+
+
+def measure_all(given: argparse.Namespace, records: Records) -> None:
+    dataset = load_dataset("fsdd", given.data_dir)
+    for speaker, data in leave_one_speaker_out(dataset):
+        if given.speakers and speaker not in given.speakers:
+            continue
+        for seed in given.seeds:
+            task = Task(speaker, seed, data)
+            for arm in given.arms:
+                missing = records.lacks(arm, task, given.labels)
+                if arm == "dtw" and seed != given.seeds[0]:  # of all labels nothing is drawn
+                    missing = [n for n in missing if n != ALL]
+                started = time.process_time()
+                for n, value in measured(arm, task, missing, given.epochs):
+                    seconds, started = time.process_time() - started, time.process_time()
+                    records.add(
+                        arm=arm, speaker=speaker, seed=seed, labels=n, accuracy=round(value, 4),
+                        cpu_seconds=round(seconds, 1), pretraining_epochs=given.epochs,
+                    )  # fmt: skip
+                    told = "all" if n == ALL else n
+                    say(f"{speaker}, seed {seed}, {arm}, {told} labels a digit: {value:.3f}")
+
+
+def render(records: list[dict[str, Any]]) -> str:
+    """The tables: means over speakers, with the spread over seeds; and each speaker by itself."""
+    labels = sorted({r["labels"] for r in records}, key=lambda n: n or 10**9)
+    speakers = sorted({r["speaker"] for r in records})
+    arms = [arm for arm in ARMS if any(r["arm"] == arm for r in records)]
+    head = ["labels a digit", *["all" if n == ALL else str(n) for n in labels]]
+    rows, rows_of_all = [], []
+    for arm in arms:
+        own = [r for r in records if r["arm"] == arm]
+        title = TITLES.get(arm, f"CNN + GRU, pretrained: {arm}")
+        rows.append([title, *[_cell([r for r in own if r["labels"] == n]) for n in labels]])
+        of_all = [r for r in own if r["labels"] == labels[-1]]
+        cells = [_cell([r for r in of_all if r["speaker"] == s]) for s in speakers]
+        rows_of_all.append([title, *cells])
+    last = "all labels" if labels[-1] == ALL else f"{labels[-1]} labels a digit"
+    return (
+        f"{table(head, rows)}\n\nMean over the speakers left out, and its standard deviation over "
+        f"seeds.\n\n{table([f'{last}, left out:', *speakers], rows_of_all)}"
+    )
+
+
+def _cell(records: list[dict[str, Any]]) -> str:
+    """The mean over speakers of each seed that has them all, and how seeds differ."""
+    by_seed: dict[int, list[float]] = {}
+    for r in records:
+        by_seed.setdefault(r["seed"], []).append(r["accuracy"])
+    whole = max(map(len, by_seed.values()), default=0)
+    means = [statistics.mean(values) for values in by_seed.values() if len(values) == whole]
+    if not means:
+        return ""
+    spread = f" ± {statistics.stdev(means):.3f}" if len(means) > 1 else ""
+    return f"{statistics.mean(means):.3f}{spread}"
+
+
+def _labels(text: str) -> int:
+    return ALL if text == "all" else int(text)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    form = argparse.RawDescriptionHelpFormatter
+    name = "python -m benchmarks.digits_spoken"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__, formatter_class=form)
+    parser.add_argument("--data-dir", type=Path, metavar="DIR")
+    parser.add_argument("--speakers", nargs="+", metavar="NAME", help="to leave out (all)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--labels", nargs="+", type=_labels, default=[1, 5, 20, ALL])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--epochs", type=int, default=20, help="of pretraining (20)")
+    parser.add_argument("--records", type=Path, default=Path("runs/digits_spoken.json"))
+    parser.add_argument("--done", action="store_true", help="only what is there: measure nothing")
+    parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")
+    given = parser.parse_args(arguments)
+    print(without_kernel(), end="", flush=True)
+    records = Records(given.records)
+    if not given.done:
+        measure_all(given, records)
+    print(text := render(records.found))
+    if given.save:
+        write_json(RESULTS / "digits_spoken.json", records.found)
+        write_text(RESULTS / "digits_spoken.md", text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""``minienc classify``: what the classifier of a run says of files, by the names of its classes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minienc.arrays import check_device, to_numpy
+from minienc.models import Model, load_model
+from minienc.runs.config import read_whole_config
+from minienc.runs.uses import later_samples
+
+
+def classify_run(
+    run_folder: str,
+    data: list[str],
+    data_dir: str | None,
+    scale: float | None,
+    resample: bool,
+    classifier: str | None,
+    top: int,
+    device: str | None,
+) -> None:
+    """``minienc classify RUN FILE ...``: each is read as the run's own data were."""
+    check_device(device or "cpu")
+    if top < 1:
+        raise ValueError(f"--top is {top}, expected at least 1")
+    config = read_whole_config(Path(run_folder))
+    model = read_classifier(Path(run_folder), classifier).to(device or "cpu")
+    for path in data:
+        X, odd = later_samples(model, path, data_dir, scale, resample, config, run_folder)
+        for line in odd:
+            print(f"note: {line}", file=sys.stderr)
+        p = to_numpy(model.predict(X, batch_size=1000))
+        for i, row in enumerate(p):
+            which = path if len(p) == 1 else f"{path} [{i}]"
+            print(f"{which}: {named(row, model.class_names, top)}")
+
+
+def read_classifier(folder: Path, said: str | None) -> Model:
+    """The classifier that ``minienc finetune`` has left in a run, or another file."""
+    path = folder / "classifier.npz" if said is None else Path(said)
+    if not (path.is_file() and path.stat().st_size):
+        raise ValueError(f"{path} is not there: make it with minienc finetune {folder}")
+    model = load_model(path)
+    if len(model.outputs) != 1 or len(model.outputs[0].sample_shape) != 1:
+        raise ValueError(f"{path} is no classifier: its output is no row with a number a class")
+    names = model.class_names
+    if names is not None and len(names) != model.outputs[0].sample_shape[0]:
+        raise ValueError(
+            f"{path} names {len(names)} classes, and its output has "
+            f"{model.outputs[0].sample_shape[0]}"
+        )
+    return model
+
+
+def named(p: np.ndarray, names: Any, top: int) -> str:
+    """The likeliest classes of probabilities p (K,), each with its name."""
+    best = np.argsort(-p, kind="stable")[:top]
+    told = [f"{k if names is None else names[k]} {100 * p[k]:.1f} %" for k in best]
+    return ", ".join(told)
