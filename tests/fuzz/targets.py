@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data import load_dataset, read_csv, read_idx, read_image_folder, read_npy, read_npz
+from minienc.data.pairs import load_pairs, read_sides
 from minienc.data.text import read_text
 from minienc.data.tokenizers import (
     BytePairTokenizer,
@@ -86,6 +87,19 @@ def _texts() -> list[bytes]:
     return [text.encode(code) for code in ("utf-8", "utf-8-sig", "utf-16", "utf-32")]
 
 
+def _pairs() -> list[bytes]:
+    rows = [{"text": f"long text {i}", "short": f"text {i}", "family": f"f{i}"} for i in range(50)]
+    lines = [json.dumps(row) for row in rows]
+    return ["\n".join(lines).encode(), ("\n".join(lines[:9]) + "\r\n").encode("utf-8-sig")]
+
+
+def _paired(path: Path) -> None:
+    """What was accepted has a text on each side."""
+    read_sides(path)
+    data = load_pairs(path, "text", "short")
+    assert all(s.strip() and t.strip() for s, t in (*data.train, *data.valid))
+
+
 def _tokenizers() -> list[bytes]:
     text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
     kinds = (
@@ -131,6 +145,11 @@ TARGETS = {
     "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
     "load_dataset": Target(_all, _loaded),
     "text": Target(_texts, read_text, "a.txt"),
+    "pairs": Target(_pairs, _paired, "a.jsonl"),
+    "pairs-in-gz": Target(_pairs, _paired, "a.jsonl.gz", wrap=gzip.compress),
+    "pairs-tsv": Target(
+        lambda: [b"a man\tun homme\nb\tc\nd e\tf\n"], lambda path: load_pairs(path), "a.tsv"
+    ),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }
 
