@@ -52,6 +52,23 @@ class TextPairs(NamedTuple):
     valid: list[Pair]
 
 
+class TextOfSides(str):
+    """A text that knows which of its lines are of which side: a language, or a field.
+
+    Attributes
+    ----------
+    sides : dict of str to list of str
+        The texts of each, none of them empty.
+    """
+
+    sides: dict[str, list[str]]
+
+    def __new__(cls, sides: dict[str, list[str]]) -> TextOfSides:
+        text = super().__new__(cls, "\n".join("\n".join(lines) for lines in sides.values()))
+        text.sides = sides
+        return text
+
+
 def load_pairs(
     path: str | Path | Sequence[str | Path], source: str | None = None, target: str | None = None
 ) -> TextPairs:
@@ -99,9 +116,9 @@ def load_pairs(
     return TextPairs(name, str(where), source, target, *both)
 
 
-def read_sides(path: str | Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """({side: its texts to learn from}, {side: those held out}): each by itself, all that there
-    are, for methods that need no pairs."""
+def read_sides(path: str | Path) -> tuple[TextOfSides, TextOfSides]:
+    """(what is learned from, what is held out): each side by itself, for methods that need no
+    pairs. Without a part that is held out, the second is empty."""
     where = check_exists(path, "pairs")
     parts = _parts_of(where) if where.is_dir() else {"train": where}
     found: list[dict[str, list[str]]] = []
@@ -111,7 +128,8 @@ def read_sides(path: str | Path) -> tuple[dict[str, list[str]], dict[str, list[s
             found.append(_fields_of(files))
         else:
             found.append({k: [t for t in read_lines(f) if t.strip()] for k, f in files.items()})
-    return found[0], {side: found[1].get(side, []) for side in found[0]}
+    held_out = {side: found[1].get(side, []) for side in found[0]}
+    return TextOfSides(found[0]), TextOfSides(held_out if any(held_out.values()) else {})
 
 
 def has_sides(path: str | Path) -> bool:

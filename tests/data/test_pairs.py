@@ -88,9 +88,11 @@ def test_families_are_held_out_whole(tmp_path):
 
 def test_each_side_by_itself(folder):
     train, valid = read_sides(folder)
-    assert train == {"en": SOURCES, "fr": TARGETS} and valid["fr"] == TARGETS[:3]
+    assert train.sides == {"en": SOURCES, "fr": TARGETS} and valid.sides["fr"] == TARGETS[:3]
+    assert train.split("\n") == SOURCES + TARGETS
     other = write(folder / "a.jsonl", records())
-    assert len(read_sides(other)[0]["text"]) == 60
+    train, valid = read_sides(other)
+    assert len(train.sides["text"]) == 60 and not valid
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path):
