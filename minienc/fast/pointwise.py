@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minienc import _kernels
+from minienc.fast import smoothed
 from minienc.fast.fused import register_activations
 from minienc.functions import activations as f
 from minienc.functions.losses import (
@@ -201,7 +202,11 @@ def sparse_categorical_crossentropy_forward(
     label_smoothing=0.0,
 ):
     if ignore_class is not None or label_smoothing:
-        return NotImplemented
+        if not from_logits:
+            return NotImplemented
+        return smoothed.crossentropy_forward(
+            y, labels, sample_weight, reduction, ignore_class, label_smoothing
+        )
     name, operation = "sparse_categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
     result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction)
     if result is None:
@@ -217,7 +222,9 @@ def sparse_categorical_crossentropy_forward(
 def sparse_categorical_crossentropy_backward(dloss, cache: SparseCategoricalCrossentropyCache):
     y, labels, factor, loss, from_logits, label_smoothing = cache
     if label_smoothing:
-        return NotImplemented
+        if not from_logits:
+            return NotImplemented
+        return smoothed.crossentropy_backward(dloss, y, labels, factor, loss, label_smoothing)
     operation, labels = _CATEGORICAL[bool(from_logits)][1], _as_labels(labels)
     return _backward(dloss, y, labels, operation, factor, loss, cache)
 
