@@ -215,11 +215,11 @@ class TextPretrainer(SteppedPretrainer):
         raise NotImplementedError
 
 
-def make_small(table: Embedding) -> None:
+def make_small(table: Embedding, deviation: float = 0.02) -> None:
     """Vectors of small numbers, where they are the logits' weights, too: so all tokens begin as
     likely. As GPT-2 has them, of a standard deviation of 0.02."""
     W = table.W
-    W.value = 0.02 / max(float(abs(W.value).std()), 1e-9) * W.value
+    W.value = deviation / max(float(abs(W.value).std()), 1e-9) * W.value
 
 
 def check_heads(name: str, embedding: int, num_heads: int) -> None:
