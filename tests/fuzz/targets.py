@@ -24,6 +24,8 @@ from minienc.data.tokenizers import (
     WordTokenizer,
     load_tokenizer,
 )
+from minienc.tasks import Summarizer, Translator
+from minienc.tasks.folder import read_description
 from tests.fuzz import archives
 from tests.fuzz.frame import Target
 
@@ -100,6 +102,16 @@ def _paired(path: Path) -> None:
     assert all(s.strip() and t.strip() for s, t in (*data.train, *data.valid))
 
 
+def _tasks() -> list[bytes]:
+    models = [Translator(source="en", target="fr"), Summarizer(width=8, network="transformer")]
+    return [
+        json.dumps(
+            {"format": "minienc task", "task": m.task, "settings": m.get_params() | {"width": 8}}
+        ).encode()
+        for m in models
+    ]
+
+
 def _tokenizers() -> list[bytes]:
     text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
     kinds = (
@@ -150,6 +162,7 @@ TARGETS = {
     "pairs-tsv": Target(
         lambda: [b"a man\tun homme\nb\tc\nd e\tf\n"], lambda path: load_pairs(path), "a.tsv"
     ),
+    "task": Target(_tasks, read_description, "task.json"),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }
 
