@@ -27,7 +27,11 @@ def add_task_options(p: Any) -> None:
     add("--source", metavar="SIDE", help="what is read: a language, or fields: name,text")
     add("--target", metavar="SIDE", help="what is written")
     add("--network", help="gru (default), gru_no_attention, transformer")
-    add("--parts", choices=("all", "encoder"), help="what of RUN is gone on with (all)")
+    add(
+        "--parts",
+        choices=("all", "encoder", "vocabulary"),
+        help="what of RUN is gone on with (all); with vocabulary the weights are random",
+    )
     add("--limit", type=int, metavar="N", help="learn from N pairs, drawn by the seed (all)")
     add(
         "--set",

@@ -269,7 +269,7 @@ def measure(
         "beam": settings["beam"],
         "start": settings["run"],
         "taken_over": len(model.taken_over_),
-        "valid_nats_per_token": model.history_["val_loss"][-1],
+        "valid_nats_per_token": model.nats([e.source for e in examples], references),
     }
     if settings["task"] == "translate":
         scores = {"chrF": chrf(written, references)}

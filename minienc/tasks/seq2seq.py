@@ -39,7 +39,7 @@ from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 from minienc.training.step import Learner
 
-N_LOOKED_AT = 200  # held-out pairs that are written anew after each epoch, to be scored
+N_LOOKED_AT = 200  # held-out pairs, the first of them, that are looked at after each epoch
 
 
 class PairLoss(Writing):
@@ -154,7 +154,8 @@ class PairsModel(SteppedPretrainer):
         X, y : lists of str
             Sources and targets.
         validation_data : (list of str, list of str), optional
-            Pairs whose loss, and whose score written greedily, are logged after each epoch.
+            Pairs whose loss, and whose score written greedily, are logged after each epoch: of the
+            first 200, which must do along the way.
         tokenizer : Tokenizer, optional
             Made from the texts, or taken from ``start``, unless it is given.
         start : Start, optional
@@ -271,9 +272,8 @@ class PairsModel(SteppedPretrainer):
         return self.learners_["model"].step((rows,), rng)
 
     def _validate(self, trainer: Any) -> dict[str, float]:
-        sources, targets = self._run.validation
-        written = self.predict(sources[:N_LOOKED_AT], beam=1)
-        value = self._score(written, targets[:N_LOOKED_AT])
+        sources, targets = (texts[:N_LOOKED_AT] for texts in self._run.validation)
+        value = self._score(self.predict(sources, beam=1), targets)
         return {"loss": self.nats(sources, targets), self.score_name: value}
 
     # -- what it is for
@@ -385,6 +385,7 @@ class Summarizer(PairsModel):
     target = "summary"
     copying = True
     vocab_size = 3000
+    batch_tokens = 1000
     most_source = 100
     most_target = 40
 

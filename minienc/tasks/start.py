@@ -18,7 +18,7 @@ from minienc.data.tokenizers import Tokenizer, WordTokenizer, tokenizer_from_dic
 from minienc.language.seq2seq import Seq2Seq
 
 GROWING = ("embedding/W", "head/b")  # a row for each token: those of new tokens are new
-PARTS = ("all", "encoder")
+PARTS = ("all", "encoder", "vocabulary")
 
 
 class Start(NamedTuple):
@@ -29,8 +29,8 @@ class Start(NamedTuple):
     name : str
         For messages.
     weights : dict of arrays, by the parameters' names
-    parts : {"all", "encoder"}
-        Whether the decoder is taken over, too.
+    parts : {"all", "encoder", "vocabulary"}
+        What is taken over: with "vocabulary" no weights, for a comparison with random ones.
     """
 
     name: str
@@ -60,7 +60,9 @@ def take_over(parts: Seq2Seq, start: Start, name: str) -> list[str]:
         If none fits but the table of vectors, or ``parts`` is unknown.
     """
     if start.parts not in PARTS:
-        raise ValueError(f"{name}: parts is {start.parts!r}, expected {' or '.join(PARTS)}")
+        raise ValueError(f"{name}: parts is {start.parts!r}, expected one of {', '.join(PARTS)}")
+    if start.parts == "vocabulary":
+        return []
     network = parts.whole if start.parts == "all" else parts.encoder
     known, taken = dict(parts.whole.named_parameters()), []
     wanted = {id(p) for p in network.parameters_used()}

@@ -219,6 +219,9 @@ def test_all_of_a_pretrained_network_is_gone_on_with(network):
     part = small(network=network, epochs=1).fit(X, Y, start=start_of(method, "encoder"))
     assert 0 < len(part.taken_over_) < len(model.taken_over_)
     assert not any("writer" in name for name in part.taken_over_)
+    words = small(network=network, epochs=1).fit(X, Y, start=start_of(method, "vocabulary"))
+    assert words.taken_over_ == []
+    assert words.tokenizer_.to_dict() == model.tokenizer_.to_dict()
 
 
 def test_encoders_of_other_methods_fit_where_shapes_do():
@@ -238,5 +241,5 @@ def test_what_does_not_fit_is_told():
         small(epochs=1).fit(X, Y, start=start_of(pretrained(width=6)))
     with pytest.raises(ValueError, match="cut its text into words"):
         small().fit(X, Y, start=start_of(pretrained("word_vectors", tokens="words", context=4)))
-    with pytest.raises(ValueError, match="parts is 'half', expected all or encoder"):
+    with pytest.raises(ValueError, match="parts is 'half', expected one of all"):
         small().fit(X, Y, start=start_of(pretrained(width=8), "half"))
