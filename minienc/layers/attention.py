@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import get_array_module
 from minienc.functions.attention import attention_forward, attention_with_weights_forward
 from minienc.functions.multi_head_attention import (
     multi_head_attention_forward,
@@ -88,9 +87,8 @@ class Attention(Layer):
     def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
         """(dx, dcontext): the context is key and value at once."""
         q, _, _, p = self.check_stamp(cache)
-        if self.return_attention_scores:  # either may be missing: nothing depends on it
-            zeros = get_array_module(q).zeros_like
-            dy = tuple(zeros(a) if d is None else d for d, a in zip(dy, (q, p), strict=True))
+        if self.return_attention_scores:
+            dy = tuple(0 * a if d is None else d for d, a in zip(dy, (q, p), strict=True))
         dx = super().backward(dy, cache, grads, need_dx)
         if dx is None:
             return None

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import on_device
+from minienc.arrays import on_device, to_numpy
 from minienc.data.batching import token_batches
 from minienc.data.text import pad_sequences
 from minienc.data.tokenizers import BytePairTokenizer, Tokenizer
@@ -268,7 +268,7 @@ class PairsModel(SteppedPretrainer):
             rng_of_epoch = np.random.default_rng([self.random_state_, epoch, 3])
             batches = token_batches(*self._lengths, self.batch_tokens, rng_of_epoch)
             self._partition = (epoch, batches)
-        rows = np.concatenate([self._partition[1][i] for i in batch[0]])
+        rows = np.concatenate([self._partition[1][i] for i in to_numpy(batch[0])])
         return self.learners_["model"].step((rows,), rng)
 
     def _validate(self, trainer: Any) -> dict[str, float]:
