@@ -63,6 +63,15 @@ def _lines(file: str) -> list[str]:
 def _print(model: PairsModel, texts: list[str], beam: int | None, no_repeat: int | None) -> None:
     if not any(text.strip() for text in texts):
         raise ValueError(f"{model.task}: there is no text")
+    if model.task == "translate":  # a summary is of a text's beginning anyway
+        for n, text in enumerate(texts, 1):
+            n_tokens = len(model.tokenizer_.encode(text))
+            if n_tokens > model.most_source:
+                print(
+                    f"note: text {n} has {n_tokens} tokens, of which the first "
+                    f"{model.most_source} are read; give it in sentences",
+                    file=sys.stderr,
+                )
     for text in _written(model, texts, 5 if beam is None else beam, no_repeat or 0):
         print(text, flush=True)
 
