@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. What it prints may get lost on its way, to a reader
     that has gone, say: that ends nothing."""
     with patient_streams():
-        return _main(list(sys.argv[1:] if argv is None else argv))
+        words = list(sys.argv[1:] if argv is None else argv)
+        return _main(cli_pairs.options_first(words))
 
 
 def _main(words: list[str]) -> int:

@@ -83,6 +83,25 @@ def finetune(
     finetune_pairs(run_folder, said, more, given["out"], force=given["force"], quiet=given["quiet"])
 
 
+def options_first(words: list[str]) -> list[str]:
+    """``translate RUN --beam 3 TEXT`` as ``translate --beam 3 RUN TEXT``: argparse takes what may
+    be left out, TEXT, for left out where an option stands in between."""
+    if words[:1] not in (["translate"], ["summarize"]):
+        return words
+    options, others, left = [], [], words[1:]
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [words[0], *options, "--", *others, *left]
+        if not word.startswith("--"):
+            others.append(word)
+            continue
+        options.append(word)
+        if word in ("--file", "--beam", "--no-repeat") and left:
+            options.append(left.pop(0))
+    return [words[0], *options, *others]
+
+
 def add_commands(commands: Any) -> None:
     """``translate`` and ``summarize``."""
     p = commands.add_parser(

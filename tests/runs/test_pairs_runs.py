@@ -68,6 +68,10 @@ def test_a_translation_from_beginning_to_end(toy, capsys):
         file.write("4 7\n\n1\n")
     assert main(["translate", "elsewhere", "--file", "lines.txt"]) == 0
     assert capsys.readouterr().out.split("\n")[:3] == [one, empty, two]
+    assert (
+        main(["translate", "elsewhere", "4 7", "--beam", "5", "", "--no-repeat=0", "--", "1"]) == 0
+    )
+    assert capsys.readouterr().out.split("\n")[:3] == [one, empty, two]
     assert main(["translate", "elsewhere", "4 7 " * 99]) == 0
     assert "of which the first 200 are read" in capsys.readouterr().err
     assert main(["finetune", "--resume", "elsewhere"]) == 0
