@@ -39,7 +39,7 @@ from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 from minienc.training.step import Learner
 
-N_LOOKED_AT = 200  # held-out pairs, the first of them, that are looked at after each epoch
+LOOKS = 5000  # at held-out pairs, over all epochs: from 50 to 200 of them after each
 
 
 class PairLoss(Writing):
@@ -155,7 +155,7 @@ class PairsModel(SteppedPretrainer):
             Sources and targets.
         validation_data : (list of str, list of str), optional
             Pairs whose loss, and whose score written greedily, are logged after each epoch: of the
-            first 200, which must do along the way.
+            first 200 (of many epochs fewer, down to 50), which must do along the way.
         tokenizer : Tokenizer, optional
             Made from the texts, or taken from ``start``, unless it is given.
         start : Start, optional
@@ -272,7 +272,8 @@ class PairsModel(SteppedPretrainer):
         return self.learners_["model"].step((rows,), rng)
 
     def _validate(self, trainer: Any) -> dict[str, float]:
-        sources, targets = (texts[:N_LOOKED_AT] for texts in self._run.validation)
+        n = min(200, max(50, LOOKS // self.epochs))
+        sources, targets = (texts[:n] for texts in self._run.validation)
         value = self._score(self.predict(sources, beam=1), targets)
         return {"loss": self.nats(sources, targets), self.score_name: value}
 
