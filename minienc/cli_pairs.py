@@ -88,7 +88,9 @@ def options_first(words: list[str]) -> list[str]:
     be left out, TEXT, for left out where an option stands in between."""
     if words[:1] not in (["translate"], ["summarize"]):
         return words
-    options, others, left = [], [], words[1:]
+    options: list[str] = []
+    others: list[str] = []
+    left = words[1:]
     while left:
         word = left.pop(0)
         if word == "--":
