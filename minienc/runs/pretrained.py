@@ -46,7 +46,7 @@ def settings_of_start(run: str | Path) -> dict[str, Any]:
     settings = read_config(Path(run))
     method = settings["method"]
     if method == "denoising_seq2seq":
-        names = ("network", "width", "n_layers", "num_heads", "copying")
+        names = ("network", "width", "n_layers", "num_heads")  # whether to copy is the task's
         return {name: settings[name] for name in names}
     if method == "seq_autoencoder":
         return {"network": "gru", "width": settings["embedding"]}
