@@ -72,10 +72,15 @@ def render(run: PairsReport) -> str:
         ("The best and the worst", _extremes(run)),
         ("What it looked at", pictures(run.pictures) + missing_parts(run.missing)),
         ("How it was learned", curves(run.history, course, "") + pictures(run.curve)),
-        ("The network", f"<pre>{escape(run.summary_text)}</pre>" if run.summary_text else ""),
+        ("The network", _network(run.summary_text)),
         ("Repeat it", repeat(run.command, run.config)),
     ]
     return page(run.title, run.said, [(name, content) for name, content in sections if content])
+
+
+def _network(summary: str) -> str:
+    told = "<p>Layer by layer, for texts of 8 tokens on either side; it takes any number.</p>"
+    return f"{told}<pre>{escape(summary)}</pre>" if summary else ""
 
 
 def sentences(results: dict[str, Any]) -> list[str]:
