@@ -77,7 +77,7 @@ OF_IMAGES: dict[str, Callable[[Any], Any]] = {
 }
 OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "Attention": lambda x: L.Attention()(_and_a_context(x)),
-    "Attention with weights": _attention_and_its_weights,
+    "Concatenate of attention and its weights": _attention_and_its_weights,
     "Conv1D": lambda x: L.Conv1D(4, 2, padding="causal", activation="tanh", seed=1)(x),
     "Conv1D dilated": lambda x: L.Conv1D(4, 2, dilation_rate=2, use_bias=False, seed=1)(x),
     "GlobalAveragePooling1D": lambda x: L.GlobalAveragePooling1D()(x),
