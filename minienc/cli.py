@@ -1,4 +1,4 @@
-"""The command line: ``minienc pretrain | finetune | encode | classify | generate | ...``.
+"""The command line: ``minienc pretrain | finetune | encode | classify | generate | translate | ...``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
 2 refused, with one line that says what came and what was expected; 3 the code that was to be
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minienc import cli_pairs
 from minienc.options import (
     add_classify,
     add_data,
@@ -32,6 +33,8 @@ EPILOG = """examples:
   minienc classify runs/masked_frames-fsdd-1 clip.wav
   minienc pretrain shakespeare                        a language model, 10 minutes
   minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
+  minienc finetune --task translate --pairs multi30k --source en --target fr
+  minienc translate runs/translate-multi30k-1 "a man rides a horse"
 """
 
 
@@ -39,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. What it prints may get lost on its way, to a reader
     that has gone, say: that ends nothing."""
     with patient_streams():
-        return _main(list(sys.argv[1:] if argv is None else argv))
+        words = list(sys.argv[1:] if argv is None else argv)
+        return _main(cli_pairs.options_first(words))
 
 
 def _main(words: list[str]) -> int:
@@ -137,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_encode(commands)
     add_classify(commands)
     _add_generate(commands)
+    cli_pairs.add_commands(commands)
     _add_gradcheck(commands)
     add_data(commands)
     _add_info(commands)
@@ -200,19 +205,21 @@ def _add_pretrain(commands: argparse._SubParsersAction) -> None:
 def _add_finetune(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "finetune",
-        help="train a classifier on a run's encoder",
+        help="train a classifier on a run's encoder; or to translate, to summarize",
         description="Train a classifier on the encoder of RUN, and the same from random weights, "
-        "as the report does: with several draws of the labelled samples, compared seed by seed.",
+        "as the report does: with several draws of the labelled samples, compared seed by seed. "
+        "With --task, learn from pairs of texts; without RUN then from random weights.",
     )
     p.set_defaults(run=_finetune)
-    p.add_argument("run_folder", metavar="RUN")
+    p.add_argument("run_folder", metavar="RUN", nargs="?")
+    cli_pairs.add_task_options(p)
     p.add_argument("--labels", type=int, metavar="N", help="labelled samples to use (all)")
     p.add_argument("--mode", default="full", help="full (default), frozen, gradual")
     p.add_argument("--layer-decay", type=float, default=1.0, help="learning rate by depth (1)")
     p.add_argument("--seeds", type=int, help="repetitions (the run's; 1 with all labels)")
     p.add_argument("--epochs", type=int, help="(as many as make 500 steps; 20 with all labels)")
     p.add_argument("--batch-size", type=int, default=32)
-    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--lr", type=float, help="(0.001)")
     p.add_argument("--seed", type=int, default=0, help="the first of the seeds (0)")
     add_regularisation(p)
     add_device(p)
@@ -330,10 +337,16 @@ def _pretrain(
         runs.pretrain(said, out=out, force=force, quiet=quiet)
 
 
-def _finetune(**given: Any) -> None:
+def _finetune(run_folder: str | None, lr: float | None, **given: Any) -> None:
     from minienc import runs
 
-    runs.finetune_run(**given)
+    of_task = cli_pairs.take_task_options(given)
+    if of_task["task"] or of_task["resume"]:
+        return cli_pairs.finetune(run_folder, lr, of_task, given)
+    cli_pairs.refuse_task_options(of_task)
+    if run_folder is None:
+        raise ValueError("finetune needs RUN, the folder of a run; or --task, and --pairs")
+    runs.finetune_run(run_folder, lr=1e-3 if lr is None else lr, **given)
 
 
 def _encode(**given: Any) -> None:

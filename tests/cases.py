@@ -257,6 +257,39 @@ def _attention(rng: np.random.Generator) -> Iterator[Case]:
     yield (q[:0], k[:0], v[:0]), {"causal": True}
 
 
+def _attention_with_weights(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(2,), (2, 3), ()]:
+        yield (_normal(rng, *lead, 3, 4), _normal(rng, *lead, 5, 4), _normal(rng, *lead, 5, 2)), {}
+    q, k, v = _normal(rng, 2, 4, 3), _normal(rng, 2, 5, 3), _normal(rng, 2, 5, 2)
+    yield (q, k, v, np.array([5, 2])), {}
+    yield (q, k, v, np.array([0, 1])), {}
+    yield (q[:0], k[:0], v[:0]), {}
+
+
+def _copied(rng: np.random.Generator, N: int) -> tuple[np.ndarray, np.ndarray]:
+    """Attention (N, 3, 4) and what its words: one stands twice, one behind the end."""
+    a = _probabilities(rng, N, 3, 4)
+    a[:, :, 3] = 0
+    return a, np.array([[1, 4, 1, 0], [0, 2, 2, 3]])[:N]
+
+
+def _copying(rng: np.random.Generator) -> Iterator[Case]:
+    for N in (2, 1, 0):
+        yield (_probabilities(rng, N, 3, 5), rng.uniform(0.1, 0.9, (N, 3)), *_copied(rng, N)), {}
+
+
+def _copying_crossentropy(rng: np.random.Generator) -> Iterator[Case]:
+    """Labels that the source holds, once and twice, that it lacks, and that do not count."""
+    labels = np.array([[1, 4, 3], [2, -1, 1]])
+    for N in (2, 1, 0):
+        arrays = (_normal(rng, N, 3, 5), _normal(rng, N, 3), *_copied(rng, N))
+        yield (*arrays, np.maximum(labels[:N], 0)), {"reduction": "none"}
+        for smoothing in (0.0, 0.2):
+            for reduction in ("mean", "sum", "none"):
+                options = {"ignore_class": -1, "label_smoothing": smoothing}
+                yield (*arrays, labels[:N]), {**options, "reduction": reduction}
+
+
 def _multi_head_attention(rng: np.random.Generator) -> Iterator[Case]:
     x, c = _normal(rng, 2, 3, 4), _normal(rng, 2, 5, 3)
     own = [_normal(rng, 4, 4), _normal(rng, 4, 4), _normal(rng, 4, 6), _normal(rng, 6, 3)]
@@ -398,6 +431,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "gru_step_forward": _recurrent_step(3, 2, 1),
     "gru_forward": _recurrent(3, 2, 1),
     "attention_forward": _attention,
+    "attention_with_weights_forward": _attention_with_weights,
+    "copying_forward": _copying,
+    "copying_crossentropy_forward": _copying_crossentropy,
     "add_positions_forward": _positions,
     "multi_head_attention_forward": _multi_head_attention,
     "negative_sampling_forward": lambda rng: iter(

@@ -31,6 +31,15 @@ def _of_a_context(x: Any) -> Any:
     return L.MultiHeadAttention(3, 2, 1, 4, use_bias=False, seed=1)([x, context])
 
 
+def _and_a_context(x: Any) -> list[Any]:
+    return [x, L.GRU(3, return_sequences=True, seed=2)(x)]
+
+
+def _attention_and_its_weights(x: Any) -> Any:
+    y, p = L.Attention(scaled=True, return_attention_scores=True)(_and_a_context(x))
+    return L.Concatenate()([y, p])
+
+
 # Each is called anew for each model, with a tensor of samples of this shape.
 OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "Activation": lambda x: L.Activation("gelu")(x),
@@ -67,6 +76,8 @@ OF_IMAGES: dict[str, Callable[[Any], Any]] = {
     "UpSampling2D": lambda x: L.UpSampling2D((2, 3))(x),
 }
 OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
+    "Attention": lambda x: L.Attention()(_and_a_context(x)),
+    "Concatenate of attention and its weights": _attention_and_its_weights,
     "Conv1D": lambda x: L.Conv1D(4, 2, padding="causal", activation="tanh", seed=1)(x),
     "Conv1D dilated": lambda x: L.Conv1D(4, 2, dilation_rate=2, use_bias=False, seed=1)(x),
     "GlobalAveragePooling1D": lambda x: L.GlobalAveragePooling1D()(x),

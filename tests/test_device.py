@@ -20,9 +20,11 @@ from minienc.devices import Pipeline
 from minienc.fast.replayable import ReplayableStep
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
 from minienc.language import METHODS as TEXT_METHODS
+from minienc.language.seq2seq import NETWORKS
 from minienc.layers import Dense, Input
 from minienc.models import Model, clone_model
 from minienc.primitive import REGISTRY
+from minienc.tasks import Summarizer
 from minienc.training import optimizers
 from minienc.training.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint
 from minienc.training.losses import LOSSES
@@ -39,6 +41,9 @@ from tests.layer_cases import LAYERS, model_with, shape_for
 from tests.layers.test_sequences import DECODERS
 from tests.planting import places, planted
 from tests.pretraining.test_methods import METHODS, make
+from tests.tasks.test_pairs_models import X as SOURCES
+from tests.tasks.test_pairs_models import Y as TARGETS
+from tests.tasks.test_pairs_models import small as small_task
 from tests.verify.adapters import test_devices
 
 RNG = np.random.default_rng(0)
@@ -185,6 +190,20 @@ def test_every_method_of_sound(name):
     np.testing.assert_allclose(there.score(x), here.score(x), rtol=1e-7)
     np.testing.assert_allclose(there.transform(x), here.transform(x), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(there.found(x), here.found(x), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_pairs_of_texts(network):
+    here, there = (
+        small_task(Summarizer, network=network, dtype="float64", device=device, epochs=2).fit(
+            SOURCES, TARGETS, validation_data=(SOURCES[:5], TARGETS[:5])
+        )
+        for device in ("cpu", "guard")
+    )
+    assert isinstance(there.model_.parameters.vector, GuardArray)
+    same(there.model_.parameters.vector, here.model_.parameters.vector, 1e-7)
+    for beam in (1, 3):
+        assert there.predict(SOURCES[:4], beam=beam) == here.predict(SOURCES[:4], beam=beam)
 
 
 # -- np. planted in the place of xp.

@@ -292,7 +292,36 @@ def test_a_loss_is_its_definition(name, dtype, isa):
         assert_pair_is_its_definition(name.split()[0], dtype, rng, y, target, **options)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_copying_is_its_definition(dtype, isa):
+    kernels._use_isa(isa)
+    rng = np.random.default_rng(4)
+    for i in range(40):
+        N, T, S, V = rng.integers(1, 7, 4)
+        V = int(V * rng.choice([1, 40]))
+        z, s = (draw("numbers", rng, shape, dtype) for shape in ((N, T, V), (N, T)))
+        a = rng.dirichlet(np.full(S, 0.5), (N, T)).astype(dtype)
+        source, labels = draw("labels", rng, (N, S, V), dtype), draw("labels", rng, (N, T, V), "i8")
+        options = {"reduction": ("mean", "sum", "none")[i % 3]}
+        options |= {"ignore_class": [None, 1][i % 2], "label_smoothing": [0.0, 0.2][i % 4 // 2]}
+        arguments = z, s, a, source, labels
+        forward = REGISTRY["copying_crossentropy_forward"]
+        loss, cache = _fast["copying_crossentropy_forward"](*arguments, **options)
+        right, right_cache = forward.definition(*arguments, **options)
+        close = {"rtol": 300 * np.finfo(dtype).eps, "atol": 64 * np.finfo(dtype).eps}
+        np.testing.assert_allclose(loss, right, **close)
+        dloss = np.asarray(rng.standard_normal(right.shape), dtype)[()]
+        gradients = forward.backward.definition(dloss, right_cache)
+        for one in (cache, right_cache):
+            for backward in (forward.backward.definition, _fast["copying_crossentropy_backward"]):
+                for d, right_d in zip(backward(dloss, one), gradients, strict=True):
+                    assert d.dtype == dtype
+                    np.testing.assert_allclose(d, right_d, **close)
+
+
+# around the kernel's, others decline what is not finite
+@pytest.mark.parametrize("name", [name for name in LOSSES if "ignore_class" not in LOSSES[name][2]])
 def test_a_loss_of_nan_is_nan(name):
     y_kind, target_kind, options = LOSSES[name]
     rng = np.random.default_rng(3)

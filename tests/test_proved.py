@@ -156,7 +156,7 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     ),
     "a helper is another": (
         ("activations.py", "return xp.where(x >= 0, 1, e) / (1 + e)", "return e / (1 + e)"),
-        f"{PAIR('binary_crossentropy')} {GATED} {PAIR('sigmoid')}",
+        f"{PAIR('binary_crossentropy')} {PAIR('copying_crossentropy')} {GATED} {PAIR('sigmoid')}",
         ["sigmoid", "dense sigmoid", "layer sigmoid", "binary_crossentropy"],
     ),
     "a cache has a field more": (

@@ -12,6 +12,7 @@ from minienc.data.idx import read_idx
 from minienc.data.images import read_image_folder
 from minienc.data.loading import load_dataset
 from minienc.data.npy import read_npy, read_npz
+from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
 from minienc.data.tables import read_csv
@@ -20,10 +21,12 @@ __all__ = [
     "Dataset",
     "Pixels",
     "RawData",
+    "TextPairs",
     "batch_indices",
     "check_data",
     "load_dataset",
     "load_digits",
+    "load_pairs",
     "read_csv",
     "read_idx",
     "read_image_folder",

@@ -29,6 +29,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         from minienc.fast import (  # noqa: F401  (each registers what it has)
             attention,
             conv1d,
+            copying,
             cpu,
             normalization,
             patches,

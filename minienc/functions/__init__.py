@@ -14,6 +14,7 @@ from minienc.functions.clustering import *
 from minienc.functions.contraction import *
 from minienc.functions.conv1d import *
 from minienc.functions.convolution import *
+from minienc.functions.copying import *
 from minienc.functions.dense import *
 from minienc.functions.embedding import *
 from minienc.functions.energy import *

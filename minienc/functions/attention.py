@@ -106,6 +106,48 @@ def attention_backward(dy, cache: AttentionCache):
     return dq, dk, dv
 
 
+@primitive(constants=("lengths",))
+def attention_with_weights_forward(q, k, v, lengths=None):
+    """(y, p) of the attention: for who uses the weights p, too, as copying does (``copying.py``).
+
+    Parameters
+    ----------
+    q, k, v, lengths
+        As of ``attention_forward``.
+
+    Returns
+    -------
+    (y, p) : array (..., T, M), array (..., T, S)
+    cache : AttentionCache
+    """
+    check_shapes("attention_with_weights_forward", "q: ... T D, k: ... S D, v: ... S M", q, k, v)
+    y, cache = attention_forward(q, k, v, lengths)  # (1)
+    p = cache.p + 0  # (2)
+    return (y, p), cache
+
+
+@primitive
+def attention_with_weights_backward(dy, cache: AttentionCache):
+    """That of y, and of p = softmax(s): ds = p (dp - sum_j dp_j p_j).
+
+    Parameters
+    ----------
+    dy : (array (..., T, M), array (..., T, S))
+        Of y and of p.
+    cache : AttentionCache
+
+    Returns
+    -------
+    dq (..., T, D), dk (..., S, D), dv (..., S, M)
+    """
+    (dy, dp), (q, k, _, p) = dy, cache
+    check_shapes("attention_with_weights_backward", "p: ... T S, dp: ... T S", p, dp)
+    ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True))  # (2) was p = softmax(s)
+    ds = ds / math.sqrt(q.shape[-1])
+    dq, dk, dv = attention_backward(dy, cache)  # (1) was y = p v
+    return dq + ds @ k, dk + _turned(ds) @ q, dv  # (2) s = q k' / sqrt(D)
+
+
 def _turned(a):
     """The last two axes exchanged."""
     return a.swapaxes(-1, -2)

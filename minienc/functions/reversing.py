@@ -10,7 +10,7 @@ from minienc.shapes import Form, check_shapes
 
 
 class ReverseCache(NamedTuple):
-    places: Array  # (N, T, 1) integers: which step of x stands at each step of y
+    places: Array  # (N, T) integers: which step of x stands at each step of y
     x: Form  # (N, T, D)
 
 
@@ -37,8 +37,8 @@ def reverse_forward(x, lengths=None):
     xp, (N, T, _) = get_array_module(x), x.shape
     t = xp.arange(T)
     ends = xp.full((N, 1), T) if lengths is None else lengths.reshape((N, 1))
-    places = xp.where(t < ends, ends - 1 - t, t)[:, :, None]
-    y = xp.take_along_axis(x, places, axis=1)  # (1)
+    places = xp.where(t < ends, ends - 1 - t, t)
+    y = x[xp.arange(N)[:, None], places]  # (1)
     return y, ReverseCache(places, Form(x.shape, x.dtype))
 
 
@@ -47,5 +47,6 @@ def reverse_backward(dy, cache: ReverseCache):
     """dx is dy reversed: what is turned round twice is as it was."""
     places, x = cache
     check_shapes("reverse_backward", "x: ..., dy: ...", x, dy)
-    dx = get_array_module(dy).take_along_axis(dy, places, axis=1)  # (1) was y = x at the places
+    rows = get_array_module(dy).arange(len(places))[:, None]
+    dx = dy[rows, places]  # (1) was y = x at the places
     return dx

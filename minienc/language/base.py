@@ -70,6 +70,7 @@ class TextPretrainer(SteppedPretrainer):
     """
 
     special: ClassVar[tuple[str, ...]] = ()  # tokens that stand for something else than text
+    reads_sides: ClassVar[bool] = False  # whether a ``TextOfSides`` is more to it than a text
     choices: ClassVar = {"tokens": tuple(TOKENIZERS)}
     tokens: str = "characters"
     vocab_size: int = 1000
@@ -214,11 +215,11 @@ class TextPretrainer(SteppedPretrainer):
         raise NotImplementedError
 
 
-def make_small(table: Embedding) -> None:
+def make_small(table: Embedding, deviation: float = 0.02) -> None:
     """Vectors of small numbers, where they are the logits' weights, too: so all tokens begin as
     likely. As GPT-2 has them, of a standard deviation of 0.02."""
     W = table.W
-    W.value = 0.02 / max(float(abs(W.value).std()), 1e-9) * W.value
+    W.value = deviation / max(float(abs(W.value).std()), 1e-9) * W.value
 
 
 def check_heads(name: str, embedding: int, num_heads: int) -> None:

@@ -38,14 +38,18 @@ def disturb(
     dropped: float,
     moved: int,
     mask: int,
+    lengths: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(ids (N, T), lengths (N,)): tokens are hidden, left out, and moved by up to so many places.
 
-    What is left of a window stands at its beginning; one token at least is left.
+    What is left of a window stands at its beginning; one token at least is left. Of windows that
+    are padded, ``lengths`` (N,) from 1 says how many tokens are theirs.
     """
     N, T = ids.shape
     places = np.arange(T) + rng.uniform(0, moved + 1e-9, (N, T))
     left_out = rng.random((N, T)) < dropped
+    if lengths is not None:
+        left_out |= np.arange(T) >= lengths[:, None]
     left_out[:, 0] &= ~left_out.all(axis=1)
     order = np.where(left_out, np.inf, places).argsort(axis=1, kind="stable")
     hidden = np.where(rng.random((N, T)) < masked, mask, ids)

@@ -1,12 +1,14 @@
-"""``MultiHeadAttention``, and ``TransformerBlock``: a way to put one into a graph."""
+"""``Attention``, ``MultiHeadAttention``; ``TransformerBlock``, a way to put one into a graph."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import Arrays, Cache, DTypeLike, Rng
+from minienc.functions.attention import attention_forward, attention_with_weights_forward
 from minienc.functions.multi_head_attention import (
     multi_head_attention_forward,
     multi_head_attention_next,
@@ -21,7 +23,80 @@ from minienc.layers.shaping import Add
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.shapes import Shape, is_whole
 
-__all__ = ["MultiHeadAttention", "TransformerBlock"]
+__all__ = ["Attention", "MultiHeadAttention", "TransformerBlock"]
+
+
+class Attention(Layer):
+    """Every step of x takes of the context in proportion to how well the two agree, without weights
+    of its own: ``functions.attention.attention_with_weights_forward``.
+
+        y = Attention()([x, context])                            p context, p = softmax(x context')
+        y = Attention()([x, context, lengths])                   integers: steps that count
+        y, p = Attention(return_attention_scores=True)([x, context])
+
+    Parameters
+    ----------
+    scaled : bool
+        Whether the products are divided by sqrt(D), as in multi-head attention; in Luong's they
+        are not.
+    return_attention_scores : bool
+        Whether p (T, S) is an output, too.
+    name : str or None
+
+    Notes
+    -----
+    Source: Luong, Pham and Manning 2015, "Effective approaches to attention-based neural machine
+    translation", eq. 7 and 8, "dot".
+    """
+
+    pair = attention_forward
+    takes_several = True
+
+    def __init__(
+        self,
+        scaled: bool = False,
+        return_attention_scores: bool = False,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name, trainable)
+        self.scaled, self.return_attention_scores = scaled, return_attention_scores
+        if return_attention_scores:
+            self.pair = attention_with_weights_forward
+
+    def output_shape(self, sample_shape: Any) -> Any:
+        shapes = [tuple(s) for s in sample_shape if len(s) == 2]
+        if len(shapes) != 2 or shapes[0][1] != shapes[1][1]:
+            raise ValueError(
+                f"{self.label}: samples are {', '.join(map(str, sample_shape))}, expected "
+                f"sequences (T, D) and a context (S, D), and lengths ()"
+            )
+        (T, D), (S, _) = shapes
+        return [(T, D), (T, S)] if self.return_attention_scores else (T, D)
+
+    def flops(self, sample_shape: Any) -> int:
+        """Two products of queries and context."""
+        (T, D), (S, _) = sample_shape[:2]
+        return 4 * T * S * D
+
+    def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
+        """``x`` is a tuple of sequences (N, T, D), a context (N, S, D), and lengths or none."""
+        x, context, *others = x
+        if others:
+            given["lengths"] = others[0]
+        q = x if self.scaled else x * math.sqrt(x.shape[-1])
+        return super().forward((q, context, context), **given)
+
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
+        """(dx, dcontext): the context is key and value at once."""
+        q, _, _, p = self.check_stamp(cache)
+        if self.return_attention_scores:
+            dy = tuple(0 * a if d is None else d for d, a in zip(dy, (q, p), strict=True))
+        dx = super().backward(dy, cache, grads, need_dx)
+        if dx is None:
+            return None
+        dq, dk, dv = dx
+        return (dq if self.scaled else dq * math.sqrt(q.shape[-1])), dk + dv
 
 
 class MultiHeadAttention(Layer):
@@ -148,8 +223,11 @@ class MultiHeadAttention(Layer):
         return None if dx is None else dx if dx[1] is not None else dx[:1]
 
     def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
-        """What is remembered are the keys and values of all steps so far."""
+        """What is remembered are the keys and values of all steps so far; of a context nothing, for
+        each step asks it by itself."""
         x, *others = x if isinstance(x, (tuple, list)) else (x,)
+        if others and others[0].ndim == 3 and not (self.causal or self.rotary):
+            return self.forward((x, *others))[0], None
         if others or not self.causal:
             raise ValueError(f"{self.label}: it is not causal, so it does not go on step by step")
         owned = {name: getattr(self, name) for name in self.learned}

@@ -180,11 +180,13 @@ class _Recurrent(Layer):
         return y, RecurrentCache(cache, forms, alone)
 
     def forward_from(self, x: Arrays, past: Past = None) -> tuple[Arrays, Past]:
-        """What is remembered are the last states."""
-        x, *others = x if isinstance(x, (tuple, list)) else (x,)
-        if others:
-            raise ValueError(f"{self.label}: its first states and lengths are given in the graph")
-        outputs, _ = super().forward((x,), **dict(zip(self.states, past or (), strict=False)))
+        """What is remembered are the last states; first ones that the graph gives count at the
+        beginning."""
+        x, *first = x if isinstance(x, (tuple, list)) else (x,)
+        if first and first[-1].dtype.kind in "iu":
+            raise ValueError(f"{self.label}: lengths are given, so it does not go on step by step")
+        states = first if past is None else past
+        outputs, _ = super().forward((x,), **dict(zip(self.states, states, strict=False)))
         y = outputs[0] if self.return_sequences else outputs[1]
         return ((y, *outputs[1:]) if self.return_state else y), outputs[1:]
 

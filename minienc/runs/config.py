@@ -64,6 +64,8 @@ def read_whole_config(folder: Path) -> dict[str, Any]:
 
 def check_settings_kinds(settings: dict[str, Any]) -> None:
     """Refuse settings that lack something, or that hold what no option can be."""
+    if "task" in settings:
+        raise ValueError("it is of a run of minienc finetune --task, which has no encoder alone")
     for name, kinds in ALWAYS.items():
         take(settings, name, kinds, "settings")
     method = settings["method"]

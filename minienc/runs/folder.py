@@ -32,6 +32,9 @@ FILES = (
     "config.json",
     "tokenizer.json",
     "samples.json",
+    "task.json",
+    "weights.npz",
+    "predictions.json",
 )
 
 
@@ -138,12 +141,12 @@ def held(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
+def resumable(folder: Path, again: str = "minienc pretrain --resume") -> Iterator[None]:
     """Whenever Ctrl-C is pressed from here on, it says how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"minienc pretrain --resume {shlex.quote(str(folder))}") from None
+        raise KeyboardInterrupt(f"{again} {shlex.quote(str(folder))}") from None
 
 
 def write_history(path: Path, history: dict[str, list[float]]) -> None:

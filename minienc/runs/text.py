@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc import __version__
+from minienc.data.pairs import has_sides, read_sides
 from minienc.data.text import NAMED_TEXTS, read_text, split_text
 from minienc.data.tokenizers import Tokenizer
 from minienc.files import write_json
@@ -69,6 +70,9 @@ def hint(said: dict[str, Any]) -> str:
 def load_text(settings: dict[str, Any]) -> Text:
     """Read the text that the settings say, and hold out its end."""
     data = settings["data"]
+    if METHODS[settings["method"]].reads_sides and data not in NAMED_TEXTS and has_sides(data):
+        sides, held_out = read_sides(data)
+        return Text(Path(data).stem, f"{data}: {', '.join(sides.sides)}", sides, held_out)
     if data in NAMED_TEXTS:
         whole, source = (
             NAMED_TEXTS[data](),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data import load_dataset, read_csv, read_idx, read_image_folder, read_npy, read_npz
+from minienc.data.pairs import load_pairs, read_sides
 from minienc.data.text import read_text
 from minienc.data.tokenizers import (
     BytePairTokenizer,
@@ -24,6 +25,8 @@ from minienc.data.tokenizers import (
     load_tokenizer,
 )
 from minienc.data.wav import read_wav, wav_bytes
+from minienc.tasks import Summarizer, Translator
+from minienc.tasks.folder import read_description
 from tests.fuzz import archives
 from tests.fuzz.frame import Target
 
@@ -97,6 +100,29 @@ def _sounds() -> list[bytes]:
     return [wav_bytes(x, 8000), wav_bytes(x[:, 0], 44100), floats]
 
 
+def _pairs() -> list[bytes]:
+    rows = [{"text": f"long text {i}", "short": f"text {i}", "family": f"f{i}"} for i in range(50)]
+    lines = [json.dumps(row) for row in rows]
+    return ["\n".join(lines).encode(), ("\n".join(lines[:9]) + "\r\n").encode("utf-8-sig")]
+
+
+def _paired(path: Path) -> None:
+    """What was accepted has a text on each side."""
+    read_sides(path)
+    data = load_pairs(path, "text", "short")
+    assert all(s.strip() and t.strip() for s, t in (*data.train, *data.valid))
+
+
+def _tasks() -> list[bytes]:
+    models = [Translator(source="en", target="fr"), Summarizer(width=8, network="transformer")]
+    return [
+        json.dumps(
+            {"format": "minienc task", "task": m.task, "settings": m.get_params() | {"width": 8}}
+        ).encode()
+        for m in models
+    ]
+
+
 def _tokenizers() -> list[bytes]:
     text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
     kinds = (
@@ -143,6 +169,12 @@ TARGETS = {
     "load_dataset": Target(_all, _loaded),
     "wav": Target(_sounds, read_wav, "a.wav"),
     "text": Target(_texts, read_text, "a.txt"),
+    "pairs": Target(_pairs, _paired, "a.jsonl"),
+    "pairs-in-gz": Target(_pairs, _paired, "a.jsonl.gz", wrap=gzip.compress),
+    "pairs-tsv": Target(
+        lambda: [b"a man\tun homme\nb\tc\nd e\tf\n"], lambda path: load_pairs(path), "a.tsv"
+    ),
+    "task": Target(_tasks, read_description, "task.json"),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }
 

@@ -25,6 +25,12 @@ OWN = {
     "masked_lm": {"embedding": 8, "n_layers": 1, "num_heads": 2},
     "word_vectors": {"embedding": 6, "batch_size": 64, "vocab_size": 20, "context": 4},
     "seq_autoencoder": {"embedding": 6, "units": 7, "code": 5},
+    "denoising_seq2seq": {
+        "width": 6,
+        "vocab_size": 264,
+        "copying": True,
+        "learning_rate": 1e-2,
+    },
 }
 RNG = np.random.default_rng(4)
 

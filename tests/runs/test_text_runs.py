@@ -25,6 +25,7 @@ SMALL = {
     "masked_lm": ["--embedding", "8", "--n-layers", "1", "--num-heads", "2"],
     "word_vectors": ["--embedding", "5", "--vocab-size", "20"],
     "seq_autoencoder": ["--units", "6", "--embedding", "5", "--code", "4"],
+    "denoising_seq2seq": ["--width", "6", "--vocab-size", "264"],
 }
 
 
