@@ -1,4 +1,4 @@
-"""The command line: ``minienc pretrain | finetune | encode | classify | generate | translate | ...``.
+"""The command line: ``minienc pretrain | finetune | encode | classify | generate | ...``.
 
 Exit status: 0 done; 1 training could not go on (the loss became NaN), or a gradient did not pass;
 2 refused, with one line that says what came and what was expected; 3 the code that was to be
