@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minienc import cli_pairs
+from minienc.commands.checks import add_gradcheck, add_step
 from minienc.options import (
     add_classify,
     add_data,
@@ -35,6 +36,8 @@ EPILOG = """examples:
   minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
   minienc finetune --task translate --pairs multi30k --source en --target fr
   minienc translate runs/translate-multi30k-1 "a man rides a horse"
+  minienc step                                        walk through a training step
+  minienc step homework.py:affine --shapes 'x=N,D W=D,M b=M'
 """
 
 
@@ -142,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     add_classify(commands)
     _add_generate(commands)
     cli_pairs.add_commands(commands)
-    _add_gradcheck(commands)
+    add_gradcheck(commands)
+    add_step(commands)
     add_data(commands)
     _add_info(commands)
     return parser
@@ -268,49 +272,6 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def _add_gradcheck(commands: argparse._SubParsersAction) -> None:
-    p = commands.add_parser(
-        "gradcheck",
-        help="check a hand-written gradient",
-        description="Check FILE.py:NAME against differences: a pair NAME_forward, NAME_backward, a "
-        "function that returns (y, backward) or (loss, gradients), a class or an object; "
-        "FILE.py:F,G for any pair, 'FILE.py:Linear(3, 4)' for an object.",
-        epilog="Exit status: 0 pass; 1 fail or inconclusive; 2 refused; 3 the code crashed; 4 out "
-        "of time. What the file prints goes to stderr.",
-    )
-    p.set_defaults(run=_gradcheck)
-    p.add_argument("where", metavar="FILE.py:NAME")
-    p.add_argument(
-        "--shapes",
-        metavar="SPEC",
-        help="what to call it with: 'x=5,3 W=3,4 ids=6:int10 t=5,3:unit rate=0.5'; letters, "
-        "'x=N,D W=D,M', try several sizes (else NAME_example() of the file)",
-    )
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--dtype", choices=("float64", "float32"), default="float64")
-    p.add_argument(
-        "--exhaustive", action="store_true", help="element by element, whatever the size"
-    )
-    p.add_argument(
-        "--oracle", choices=("jax",), help="ask jax.vjp of the same forward, too (needs JAX)"
-    )
-    p.add_argument(
-        "--second-order", action="store_true", help="check that the Hessian is symmetric, too"
-    )
-    p.add_argument(
-        "--against", metavar="FILE.py:NAME", help="a forward that is right, to compare y with"
-    )
-    p.add_argument(
-        "--stop-gradient", metavar="NAME,...", help="arguments that have no gradient: X,y"
-    )
-    p.add_argument("--rtol", type=float, help="relative tolerance of the judgement (1e-6)")
-    p.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="stop after so long (exit status 4)"
-    )
-    p.add_argument("--json", action="store_true", help="print the report as JSON")
-    p.add_argument("--html", metavar="FILE", help="write the report as a page, with its V-curve")
-
-
 def _add_info(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser("info", help="versions, kernel, threads, GPU")
     p.set_defaults(run=_info)
@@ -359,12 +320,6 @@ def _generate(**given: Any) -> None:
     from minienc.runs.generate import generate_run
 
     generate_run(**given)
-
-
-def _gradcheck(**given: Any) -> int:
-    from minienc.verify.adapters.command import run
-
-    return run(**given)
 
 
 def _info() -> None:

@@ -28,7 +28,7 @@ FLOORS = [
     {"tasks"},
     {"gallery", "report", "report_text", "report_pairs"},
     {"runs"},
-    {"cli_pairs", "options"},
+    {"cli_pairs", "options", "commands"},
     {"cli"},
     {"__main__"},
 ]

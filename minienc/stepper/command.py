@@ -9,8 +9,6 @@ import numpy as np
 from minienc.stepper.step_through import Stepped, step
 from minienc.verify.adapters.files import read_pair
 
-BATCH = 8  # samples that a page shows
-
 
 def run(
     what: str | None,
