@@ -276,10 +276,12 @@ def _sequences(
             settings = log_mel_for(how.resample or rate, how.frames, how.mels)
         if rate != settings.rate:
             if how.resample is None:
-                as_what = "the run's" if how.sound else f"as the first, {recordings.names[0]}"
+                of_run = how.sound is not None
+                whose = "the run's" if of_run else f"as the first, {recordings.names[0]}"
+                said = "" if of_run else f" {settings.rate}"
                 raise ValueError(
-                    f"load_dataset: {name} is of {rate:,} Hz, expected {settings.rate:,}, "
-                    f"{as_what}; --resample {settings.rate} brings all to that rate"
+                    f"load_dataset: {name} is of {rate:,} Hz, expected {settings.rate:,}, {whose}; "
+                    f"--resample{said} brings all to that rate"
                 )
             sound = _at_rate(sound, rate, settings.rate)
         sequence, level = sequence_of(sound, settings, f"load_dataset: {name}")
