@@ -97,6 +97,11 @@ def _sounds() -> list[bytes]:
     return [wav_bytes(x, 8000), wav_bytes(x[:, 0], 44100), floats]
 
 
+def _long_sounds() -> list[bytes]:
+    x = np.sin(np.arange(900) ** 1.2 / 9)
+    return [wav_bytes(x, rate) for rate in (8000, 11025)]
+
+
 def _tokenizers() -> list[bytes]:
     text, special = "to be, or not to be: that is\nthe question", ("<pad>", "<end>")
     kinds = (
@@ -142,6 +147,7 @@ TARGETS = {
     "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
     "load_dataset": Target(_all, _loaded),
     "wav": Target(_sounds, read_wav, "a.wav"),
+    "recordings": Target(_long_sounds, lambda path: _loaded(path.parent), "a.wav"),
     "text": Target(_texts, read_text, "a.txt"),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }
