@@ -53,6 +53,7 @@ FINE_TUNING: dict[str, Any] = {
     "batch_size": BATCH,
 }
 EQUALIZER = 0.5
+FILTERS, UNITS = (32, 64), 64  # of the network
 ARMS = ("dtw", "logistic", "random", *sorted(METHODS))
 TITLES = {
     "dtw": "DTW, nearest neighbour, MFCC and deltas",
@@ -135,7 +136,7 @@ def mean_frames(X: np.ndarray) -> np.ndarray:
 def encoder_for(arm: str, task: Task, epochs: int) -> Model:
     """The encoder that an arm begins with."""
     method: Any = METHODS["masked_frames" if arm == "random" else arm]
-    method = method(epochs=epochs, random_state=task.seed)
+    method = method(filters=FILTERS, units=UNITS, epochs=epochs, random_state=task.seed)
     if arm == "random":
         method.build(task.data.sample_shape, np.random.default_rng([task.seed, 1]))
     else:

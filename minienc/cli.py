@@ -31,7 +31,7 @@ EPILOG = """examples:
   minienc pretrain photos/ --method denoising --noise masking:0.3
   minienc finetune runs/autoencoder-digits-1 --labels 100
   minienc encode runs/autoencoder-digits-1 new.npy --out codes.npy
-  minienc classify runs/masked_frames-fsdd-1 clip.wav
+  minienc classify runs/predictive_coding-fsdd-1 clip.wav
   minienc pretrain shakespeare                        a language model, 10 minutes
   minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
   minienc finetune --task translate --pairs multi30k --source en --target fr

@@ -123,8 +123,8 @@ def load_dataset(
     if source is None or source == "digits" or source in NAMED:
         if not may_lack and (scale is not None or how != Choices(grey)):
             raise ValueError(
-                f"load_dataset: scale, resize, crop, label_column and drop are for your own images "
-                f"and tables, not for {source or 'digits'}"
+                f"load_dataset: scale, resize, crop, label_column, drop, pattern, speakers and "
+                f"frames are for your own images, tables and sounds, not for {source or 'digits'}"
             )
         named = source in NAMED
         return _load_named(str(source), data_dir, dtype) if named else load_digits(dtype)

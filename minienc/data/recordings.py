@@ -4,7 +4,8 @@ sounds       WAV files; FLAC, Ogg, MP3 and AIFF with the package soundfile. All 
              all are to be resampled to one.
 classes      by a pattern of the files' names, --pattern '{label}_{speaker}_{index}'; by a CSV that
              lies in the folder and has a column of file names; else by sub-folders. A pattern or a
-             CSV is for all sounds in the folder and below. Without any of them there are none.
+             CSV is for all sounds in the folder and below. Without any of them there are none, as
+             where all sounds are in one sub-folder.
 pattern      {label} and {speaker} are what their names say, any other name is passed over; the
              ending of the file is no part of it.
 CSV          columns file (or filename, path), label (or the --label-column), speaker; every sound
@@ -116,7 +117,9 @@ def _found_in(folder: Path, how: Choices) -> Recordings:
                 f"load_dataset: {folder} holds {len(files)} sounds beside sub-folders of sounds "
                 f"({', '.join(list(classes)[:3])}), expected one or the other"
             )
-        if classes:
+        if len(classes) == 1:  # a folder around the folder: one class says nothing
+            (files,) = classes.values()
+        elif classes:
             labels = [name for name, of_class in classes.items() for _ in of_class]
             files = [file for of_class in classes.values() for file in of_class]
     if not files:
@@ -273,10 +276,12 @@ def _sequences(
             settings = log_mel_for(how.resample or rate, how.frames, how.mels)
         if rate != settings.rate:
             if how.resample is None:
-                as_what = "the run's" if how.sound else f"as the first, {recordings.names[0]}"
+                of_run = how.sound is not None
+                whose = "the run's" if of_run else f"as the first, {recordings.names[0]}"
+                said = "" if of_run else f" {settings.rate}"
                 raise ValueError(
-                    f"load_dataset: {name} is of {rate:,} Hz, expected {settings.rate:,}, "
-                    f"{as_what}; --resample {settings.rate} brings all to that rate"
+                    f"load_dataset: {name} is of {rate:,} Hz, expected {settings.rate:,}, {whose}; "
+                    f"--resample{said} brings all to that rate"
                 )
             sound = _at_rate(sound, rate, settings.rate)
         sequence, level = sequence_of(sound, settings, f"load_dataset: {name}")

@@ -7,6 +7,7 @@ for float32 and float64. x and y are (N, T, F): frames of bands whose mean is ab
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
@@ -96,7 +97,7 @@ def random_equalizer_forward(x, amount=0.3, rng=None):
     _check_rng("random_equalizer_forward", rng)
     a = xp.asarray(rng.standard_normal((N, 4), dtype="float32")).astype(x.dtype)
     k = xp.arange(1, 5).reshape((4, 1)).astype(x.dtype)
-    waves = xp.cos(k * ((xp.arange(F) + 0.5) * (xp.pi / F)).astype(x.dtype)) / xp.sqrt(k)
+    waves = xp.cos(k * ((xp.arange(F) + 0.5) * (math.pi / F)).astype(x.dtype)) / xp.sqrt(k)
     e = float(amount) * (a @ waves)
     counts = (x != 0).any(axis=2).astype(x.dtype)
     y = x + counts[:, :, None] * e[:, None]  # (1)

@@ -90,10 +90,9 @@ def load_more(
     if found.get("sound") is not None:
         how["sound"] = log_mel_from(found["sound"], f"{run}/config.json: preprocessing: sound")
         how["resample"] = how["sound"].rate if resample or settings.get("resample") else None
-        # of the run's own files; others may be named otherwise
-        how |= (
-            {"pattern": None, "frames": None, "mels": None} if data != settings.get("data") else {}
-        )
+        how |= {"frames": None, "mels": None}
+        if data != settings.get("data"):  # other files may be named otherwise
+            how["pattern"] = None
     dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
     odd = []

@@ -36,7 +36,7 @@ def default_method(data: str | None) -> str:
     if data in NAMED_TEXTS:
         return "rnn_lm"
     is_sound = data in NAMED_SOUNDS or (data and Path(data).is_dir() and holds_sounds(Path(data)))
-    return "masked_frames" if is_sound else "autoencoder"
+    return "predictive_coding" if is_sound else "autoencoder"
 
 
 def methods_of_samples() -> dict[str, type[Pretrainer]]:

@@ -128,9 +128,11 @@ def _run(
 def _describe(dataset: Dataset, folder: Path) -> str:
     shape = " x ".join(map(str, dataset.sample_shape))
     labels = "" if dataset.y is None else "; the labels are kept for later"
+    told = getattr(dataset.sound, "test_speakers", None)
+    heard = "" if told is None else f"\nto test on: {', '.join(sorted(set(told.tolist())))}"
     return (
         f"{dataset.name}: {len(dataset.x):,} samples to train on, {len(dataset.test_x):,} to test, "
-        f"each {shape}{labels}\nrun folder: {folder}"
+        f"each {shape}{labels}{heard}\nrun folder: {folder}"
     )
 
 

@@ -67,6 +67,11 @@ def test_sounds_without_classes_will_do(tmp_path):
     assert d.y is None and (len(d.x), len(d.test_x)) == (8, 2)
 
 
+def test_one_sub_folder_is_no_class(tmp_path):
+    fill(tmp_path, *[f"recordings/{i}.wav" for i in range(6)])
+    assert load_dataset(tmp_path).y is None
+
+
 def test_a_pattern_says_class_and_speaker_and_speakers_are_held_out(tmp_path):
     fill(tmp_path, *SAID)
     d = load_dataset(tmp_path, pattern=PATTERN)
@@ -205,7 +210,7 @@ def test_a_sample_can_be_heard_again():
     assert abs(spectrum.argmax() * 8000 / len(back) - 1000) < 130  # a band
     again, _ = sequence_of(back, HOW, "back")
     n = min(len(again), len(x))
-    assert np.corrcoef(again[:n].ravel(), x[:n].ravel())[0, 1] > 0.9
+    assert np.corrcoef(again[:n].ravel(), x[:n].ravel())[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("rate", [1000, 4000, 8000, 11025, 16000, 22050, 44100, 48000, 192000])
@@ -237,7 +242,7 @@ def test_more_of_the_same_kind_is_read_alike(tmp_path):
     whole = load_dataset(tmp_path, sound=d.sound.how, may_lack=True)
     assert len(whole.x) == 12
     write_wav(path, sound(rate=16000), 16000)
-    refused(r"16,000 Hz, expected 8,000, the run's; --resample 8000", path, sound=d.sound.how)
+    refused(r"16,000 Hz, expected 8,000, the run's; --resample brings", path, sound=d.sound.how)
     assert load_dataset(path, sound=d.sound.how, resample=8000).x.shape == (1, 16, 16)
 
 

@@ -100,6 +100,11 @@ def _sounds() -> list[bytes]:
     return [wav_bytes(x, 8000), wav_bytes(x[:, 0], 44100), floats]
 
 
+def _long_sounds() -> list[bytes]:
+    x = np.sin(np.arange(900) ** 1.2 / 9)
+    return [wav_bytes(x, rate) for rate in (8000, 11025)]
+
+
 def _pairs() -> list[bytes]:
     rows = [{"text": f"long text {i}", "short": f"text {i}", "family": f"f{i}"} for i in range(50)]
     lines = [json.dumps(row) for row in rows]
@@ -168,6 +173,7 @@ TARGETS = {
     "photos": Target(_images, lambda path: read_image_folder(path.parent, True, 4, True), "a.png"),
     "load_dataset": Target(_all, _loaded),
     "wav": Target(_sounds, read_wav, "a.wav"),
+    "recordings": Target(_long_sounds, lambda path: _loaded(path.parent), "a.wav"),
     "text": Target(_texts, read_text, "a.txt"),
     "pairs": Target(_pairs, _paired, "a.jsonl"),
     "pairs-in-gz": Target(_pairs, _paired, "a.jsonl.gz", wrap=gzip.compress),

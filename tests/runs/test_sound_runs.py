@@ -80,7 +80,7 @@ def test_how_sounds_were_read_is_in_the_run(run):
     config = json.load(open("run/config.json"))
     sound = config["preprocessing"]["sound"]
     assert (sound["rate"], sound["scale"], sound["n_fft"]) == (8000, "htk", 256)
-    assert config["settings"]["method"] == "masked_frames"  # by itself, for a folder of sounds
+    assert config["settings"]["method"] == "predictive_coding"  # by itself, for a folder of sounds
     assert config["settings"]["pattern"] == PATTERN[1]
 
 
@@ -104,7 +104,7 @@ def test_sounds_that_come_later_are_encoded_alike(run, capsys):
     write_wav("fast.wav", np.sin(np.arange(9000) / 9), 16000)
     capsys.readouterr()
     assert main(["encode", run, "fast.wav", "--out", "no.npy"]) == 2
-    assert "16,000 Hz, expected 8,000, the run's; --resample 8000" in capsys.readouterr().err
+    assert "16,000 Hz, expected 8,000, the run's; --resample brings" in capsys.readouterr().err
     assert main(["encode", run, "fast.wav", "--resample", "--out", "yes.npy"]) == 0
     assert np.load("yes.npy").shape == (1, 10)
 
@@ -159,7 +159,7 @@ def test_what_finetune_refuses(run, capsys, words, said):
         (["--pattern", "{word}"], "pattern is '{word}', expected such as"),
         (["--resample", "-8"], "resample is -8, expected a rate in Hz"),
         (["--resize", "8"], "which is for folders of images"),
-        (["--mask-ratio", "2"], "mask_ratio is 2.0"),
+        (["--ahead", "1"], "ahead is 1, expected a whole number from 2"),
     ],
 )
 def test_what_pretrain_refuses_of_sounds(here, capsys, more, said):
