@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 TASKS = ("translate", "summarize")
@@ -13,7 +14,7 @@ OF_TASK = (
 OF_CLASSIFIER = {"labels": None, "mode": "full", "layer_decay": 1.0, "seeds": None}
 
 
-def add_task_options(p: Any) -> None:
+def add_task_options(p: argparse.ArgumentParser) -> None:
     """The options of ``finetune`` for pairs."""
     add = p.add_argument_group("pairs of texts").add_argument
     add("--task", metavar="TASK", help="translate or summarize")
@@ -43,7 +44,7 @@ def add_task_options(p: Any) -> None:
     _add_search(p)
 
 
-def _add_search(p: Any) -> None:
+def _add_search(p: argparse.ArgumentParser) -> None:
     p.add_argument("--beam", type=int, help="texts side by side; 1 takes the likeliest token (5)")
     p.add_argument(
         "--no-repeat", type=int, metavar="N", help="no N tokens twice in a text (0: off)"
@@ -104,7 +105,7 @@ def options_first(words: list[str]) -> list[str]:
     return [words[0], *options, *others]
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """``translate`` and ``summarize``."""
     p = commands.add_parser(
         "translate",

@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 
-def add_reading(p: Any) -> None:
+def add_reading(p: argparse.ArgumentParser) -> None:
     """How data are read."""
-    yes = {"action": "store_true", "default": None}
+    yes: dict[str, Any] = {"action": "store_true", "default": None}
     p.add_argument(
         "--resize", metavar="N", help="make all images N x N, or such as 640x480 (width x height)"
     )
@@ -36,7 +36,7 @@ def add_reading(p: Any) -> None:
     p.add_argument("--mels", type=int, help="bands of a frame of sound (16 at 8 kHz)")
 
 
-def add_later_data(p: Any) -> None:
+def add_later_data(p: argparse.ArgumentParser) -> None:
     """How data are read that come later: as the run's own."""
     p.add_argument("--data-dir", metavar="DIR")
     p.add_argument("--scale", type=float, help="what DATA are multiplied by (as the run's)")
@@ -45,11 +45,11 @@ def add_later_data(p: Any) -> None:
     )
 
 
-def add_device(p: Any) -> None:
+def add_device(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
 
 
-def add_regularisation(p: Any) -> None:
+def add_regularisation(p: argparse.ArgumentParser) -> None:
     """What keeps a classifier from learning its samples by heart."""
     p.add_argument("--schedule", default="constant", help="of the rate: constant (default), cosine")
     p.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="(0)")
@@ -64,7 +64,7 @@ def add_regularisation(p: Any) -> None:
     )
 
 
-def add_classify(commands: Any) -> None:
+def add_classify(commands: argparse._SubParsersAction) -> None:
     """``minienc classify``."""
     p = commands.add_parser(
         "classify",
@@ -80,7 +80,7 @@ def add_classify(commands: Any) -> None:
     add_device(p)
 
 
-def add_data(commands: Any) -> None:
+def add_data(commands: argparse._SubParsersAction) -> None:
     """``minienc data``."""
     p = commands.add_parser(
         "data",

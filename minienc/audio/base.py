@@ -20,15 +20,29 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module, on_device, rows_at, to_device, to_numpy
+from minienc.arrays import (
+    Array,
+    Cache,
+    Rng,
+    Scalar,
+    get_array_module,
+    on_device,
+    rows_at,
+    to_device,
+    to_numpy,
+)
 from minienc.audio.encoder import FramesEncoder
+from minienc.data.pixels import Samples
+from minienc.data.plain import DataLike
 from minienc.functions.losses import mean_squared_error_backward, mean_squared_error_forward
 from minienc.layers import Input
 from minienc.layers.parameters import Gradients
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.loop import Trainer
 from minienc.training.step import Learner, Objective
 
 
@@ -46,11 +60,11 @@ class RestoredGroups(Objective):
     def __init__(self, network: Model, ask: Callable[..., Question]) -> None:
         self.network, self.ask = network, ask
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
         return self.loss_of(self.ask(x, rng), rng)
 
-    def loss_of(self, question: Question, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def loss_of(self, question: Question, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         """The loss and a cache; without a generator, as after training."""
         ys, cache = self.network.forward(question.inputs, rng)  # (1)
         total, n, caches = 0.0, 0.0, []
@@ -61,13 +75,13 @@ class RestoredGroups(Objective):
         n = get_array_module(n).maximum(n, 1)
         return (total / n,), (cache, caches, n)  # (4)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, caches, n = cache
         dtotal = dloss / n  # (4), (3)
         dys = tuple([mean_squared_error_backward(dtotal, part) for part in caches])  # (2)
         self.network.backward(dys, cache, grads, need_dx=False)  # (1)
 
-    def updates(self, cache: Any) -> Iterable[tuple[Any, Any]]:
+    def updates(self, cache: Cache) -> Iterable[tuple[Any, Any]]:
         return self.network.graph.updates(cache[0].layers)
 
 
@@ -94,7 +108,7 @@ class SoundPretrainer(SteppedPretrainer):
 
     # -- what a method gives
 
-    def network(self, x: Any, encoder: FramesEncoder) -> Model:
+    def network(self, x: SymbolicTensor, encoder: FramesEncoder) -> Model:
         """The network that is asked: its outputs are groups (G, 4 F)."""
         raise NotImplementedError
 
@@ -144,12 +158,12 @@ class SoundPretrainer(SteppedPretrainer):
         ends = (is_there * (1 + xp.arange(G))).max(axis=1, keepdims=True)
         return (xp.arange(G) < ends).astype(x.dtype)
 
-    def loss(self, X: Any, name: str = "X") -> float:
+    def loss(self, X: DataLike, name: str = "X") -> float:
         """L of samples, as after training; what is drawn is the same each time."""
         self.check_fitted()
         return self._loss(self.samples(X, name))
 
-    def _loss(self, X: Any) -> float:
+    def _loss(self, X: Samples) -> float:
         objective: Any = self.learners_["model"].objective
         rng, total, n = np.random.default_rng(0), 0.0, 0.0
         with on_device(self.model_.device):
@@ -161,14 +175,14 @@ class SoundPretrainer(SteppedPretrainer):
                 total, n = total + asked * float(loss), n + asked
         return total / max(n, 1.0)
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self._loss(self._run.validation)}
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: DataLike, y: object = None) -> float:
         """Minus the loss of samples: greater is better."""
         return -self.loss(X)
 
-    def found(self, X: Any) -> np.ndarray:
+    def found(self, X: Samples) -> np.ndarray:
         """What the network says of samples X (N, T, F) that it is shown as in training: (N, T, F),
         by its first output; the same parts are hidden each time."""
         self.check_fitted()

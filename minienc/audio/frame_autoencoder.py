@@ -12,12 +12,14 @@ speech spectrograms using a deep auto-encoder".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 from minienc.arrays import Array
 from minienc.audio.base import Question, SoundPretrainer
 from minienc.audio.encoder import FramesEncoder
 from minienc.layers import Dense
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 
@@ -40,11 +42,11 @@ class FrameAutoencoder(SoundPretrainer):
         super().check_params(sample_shape)
         check_counts(type(self).__name__, code=self.code)
 
-    def network(self, x: Any, encoder: FramesEncoder) -> Model:
+    def network(self, x: SymbolicTensor, encoder: FramesEncoder) -> Model:
         z = Dense(self.code, name="step_code")(encoder(x).h)
         h = Dense(2 * self.units, "relu", name="decoder_1")(z)
         y = Dense(encoder.stride * x.sample_shape[1], name="decoder_2")(h)
         return Model([x], [y], name=self.method)
 
-    def ask(self, x: Array, rng: Any) -> Question:
+    def ask(self, x: Array, rng: np.random.Generator | None) -> Question:
         return Question((x,), (self.groups(x),), (self.counted(x),))

@@ -14,7 +14,6 @@ speech recognition using unsupervised pre-training".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from minienc.arrays import Array, to_device_of, to_numpy
 from minienc.audio.base import Question, SoundPretrainer
 from minienc.audio.encoder import FramesEncoder
 from minienc.layers import Dense, Input
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 
 
@@ -47,7 +47,7 @@ class MaskedFrames(SoundPretrainer):
                 f"groups, between 0 and 1"
             )
 
-    def network(self, x: Any, encoder: FramesEncoder) -> Model:
+    def network(self, x: SymbolicTensor, encoder: FramesEncoder) -> Model:
         seen = Input(x.sample_shape, dtype=self.dtype)
         h = Dense(2 * self.units, "relu", name="head_1")(encoder(seen, whole=x).h)
         y = Dense(encoder.stride * x.sample_shape[1], name="head_2")(h)

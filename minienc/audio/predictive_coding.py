@@ -14,14 +14,15 @@ representation learning", eq. 1 (there in one direction, and |y - x|).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minienc.arrays import Array, get_array_module
 from minienc.audio.base import Question, SoundPretrainer
 from minienc.audio.encoder import FramesEncoder
+from minienc.data.pixels import Samples
 from minienc.layers import Dense
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.shapes import is_whole
 
@@ -50,18 +51,18 @@ class PredictiveCoding(SoundPretrainer):
                 f"but one"
             )
 
-    def network(self, x: Any, encoder: FramesEncoder) -> Model:
+    def network(self, x: SymbolicTensor, encoder: FramesEncoder) -> Model:
         frames, width = encoder(x), encoder.stride * x.sample_shape[1]
         later = Dense(width, name="later")(frames.there)
         before = Dense(width, name="before")(frames.back)
         return Model([x], [later, before], name=self.method)
 
-    def found(self, X: Any) -> np.ndarray:
+    def found(self, X: Samples) -> np.ndarray:
         """What was expected of each frame k steps before; 0 of the first ones."""
         y, n = super().found(X), self.ahead * self.stride_
         return np.concatenate([np.zeros_like(y[:, :n]), y[:, :-n]], axis=1)
 
-    def ask(self, x: Array, rng: Any) -> Question:
+    def ask(self, x: Array, rng: np.random.Generator | None) -> Question:
         k, xp = self.ahead, get_array_module(x)
         groups, counted = self.groups(x), self.counted(x)
         none, nobody = xp.zeros_like(groups[:, :k]), xp.zeros_like(counted[:, :k])

@@ -76,6 +76,6 @@ def _gradcheck(**given: Any) -> int:
 
 
 def _step(**given: Any) -> int:
-    from minienc.stepper.command import run
+    from minienc.runs.step import step_run
 
-    return run(**given)
+    return step_run(**given)

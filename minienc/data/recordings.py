@@ -25,10 +25,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minienc.arrays import DTypeLike
 from minienc.data.datasets import Dataset, test_rows
 from minienc.data.limits import MOST_CLASSES
 from minienc.data.raw import Choices, RawData, check_exists, number_classes
@@ -64,7 +65,7 @@ class Recordings(NamedTuple):
     speakers: Sequence[str] | None
 
 
-def read_recordings(path: str | Path, how: Choices, dtype: Any = "float32") -> RawData:
+def read_recordings(path: str | Path, how: Choices, dtype: DTypeLike = "float32") -> RawData:
     """Read a folder of sounds, or with the settings of a run (``how.sound``) one file.
 
     Returns
@@ -231,7 +232,7 @@ def _start_of(path: str) -> bytes:
 # ------------------------------------------------------------------------- from sounds to samples
 
 
-def as_raw_data(recordings: Recordings, how: Choices, dtype: Any, where: str) -> RawData:
+def as_raw_data(recordings: Recordings, how: Choices, dtype: DTypeLike, where: str) -> RawData:
     """Samples (N, T, F), labels, and the part for testing; later data are not parted."""
     settings, sequences, levels = _sequences(recordings, how)
     x = padded(sequences, settings.frames, dtype, where)

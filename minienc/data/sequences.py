@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minienc.arrays import DTypeLike
 from minienc.data.limits import check_memory
 from minienc.data.mel import hz_to_mel, log_mel, magnitude_from_log_mel, mel_filters
 from minienc.data.spectra import griffin_lim
@@ -135,7 +136,9 @@ def frames_for(lengths: Sequence[int]) -> int:
     return min(-(-longest // 4) * 4, _MOST_FRAMES)
 
 
-def padded(sequences: Sequence[np.ndarray], frames: int, dtype: Any, where: str) -> np.ndarray:
+def padded(
+    sequences: Sequence[np.ndarray], frames: int, dtype: DTypeLike, where: str
+) -> np.ndarray:
     """(N, frames, F): each sequence from its beginning, and 0 behind its end."""
     n_mels = sequences[0].shape[1]
     check_memory(len(sequences) * frames * n_mels * np.dtype(dtype).itemsize, where)

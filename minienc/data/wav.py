@@ -24,10 +24,11 @@ import io
 import os
 import struct
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
+from minienc.arrays import DTypeLike
 from minienc.data.limits import check_memory, read_numbers
 from minienc.data.pixels import check_float_dtype
 from minienc.data.raw import check_file
@@ -80,7 +81,7 @@ def is_wav(start: bytes) -> bool:
     return start[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and start[8:12] == b"WAVE"
 
 
-def read_wav(path: str | Path, dtype: Any = "float32") -> Wav:
+def read_wav(path: str | Path, dtype: DTypeLike = "float32") -> Wav:
     """Read a WAV file.
 
     Parameters
@@ -273,7 +274,7 @@ def is_sound(start: bytes) -> bool:
     return is_wav(start) or start.startswith(_OTHERS) or aiff
 
 
-def read_sound(path: str | Path, dtype: Any = "float32") -> Wav:
+def read_sound(path: str | Path, dtype: DTypeLike = "float32") -> Wav:
     """Read a WAV file, or, with the package soundfile, FLAC, Ogg, MP3, AIFF and what else it reads.
 
     Raises

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from minienc.audio.base import SoundPretrainer
 from minienc.gallery.sounds import pictures
 
 __all__ = ["course", "pictures"]
 
 
-def course(method: Any) -> str:
+def course(method: SoundPretrainer) -> str:
     return (
         "The loss: the squared error of the hidden frames alone, a mean over their numbers, whose "
         "mean is 0 and variance 1 in each sound. Lower is better; 1 is answering with the mean."

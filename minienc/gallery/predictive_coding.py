@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from minienc.audio.predictive_coding import PredictiveCoding
+from minienc.data.pixels import Samples
 from minienc.gallery.common import Picture
 from minienc.gallery.sounds import pictures as of_sounds
 
 
-def pictures(method: Any, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(
+    method: PredictiveCoding, X: Samples, image_shape: Sequence[int] | None
+) -> list[Picture]:
     (picture,) = of_sounds(method, X, image_shape)
     said = (
         f" Each frame of the second row is what was expected of it "
@@ -18,7 +21,7 @@ def pictures(method: Any, X: Any, image_shape: Sequence[int] | None) -> list[Pic
     return [picture._replace(caption=picture.caption + said)]
 
 
-def course(method: Any) -> str:
+def course(method: PredictiveCoding) -> str:
     return (
         "The loss: the squared error of frames that come later, or came before, a mean over their "
         "numbers, whose mean is 0 and variance 1 in each sound. Lower is better; 1 is answering "

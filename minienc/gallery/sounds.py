@@ -6,15 +6,18 @@ The files named after methods of sound take their pictures from here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from minienc import plots
 from minienc.arrays import to_numpy
+from minienc.audio.base import SoundPretrainer
 from minienc.data import Dataset
+from minienc.data.pixels import Samples
 from minienc.data.sequences import length_of, sound_of
 from minienc.gallery.common import Picture, some
+from minienc.pretraining.base import Pretrainer
 
 SHOWN = 4
 
@@ -27,7 +30,9 @@ class Sound(NamedTuple):
     parts: list[tuple[str, np.ndarray]]  # (what it is, samples (L,))
 
 
-def pictures(method: Any, X: Any, image_shape: Sequence[int] | None) -> list[Picture]:
+def pictures(
+    method: SoundPretrainer, X: Samples, image_shape: Sequence[int] | None
+) -> list[Picture]:
     """Spectrograms of test sounds above what the method made of them."""
     x = some(method, X, SHOWN)
     found = np.where(is_sound(x), method.found(x), 0)
@@ -47,7 +52,7 @@ def is_sound(x: np.ndarray) -> np.ndarray:
     return (np.arange(x.shape[1]) < lengths[:, None])[:, :, None]
 
 
-def shown_to(method: Any, x: np.ndarray) -> np.ndarray | None:
+def shown_to(method: SoundPretrainer, x: np.ndarray) -> np.ndarray | None:
     """What was left of samples, NaN where something is hidden; None where nothing is."""
     inputs = method.ask(x, np.random.default_rng(0)).inputs
     if len(inputs) < 2:
@@ -56,14 +61,14 @@ def shown_to(method: Any, x: np.ndarray) -> np.ndarray | None:
     return np.where((seen == 0) & is_sound(x), np.nan, seen)
 
 
-def words(method: Any) -> str:
+def words(method: Pretrainer) -> str:
     """What the method does with frames, in a word."""
     return {"masked_frames": "guessed", "predictive_coding": "predicted"}.get(
         method.method, "restored"
     )
 
 
-def heard(method: Any, dataset: Dataset, n: int = 3) -> list[Sound]:
+def heard(method: Pretrainer, dataset: Dataset, n: int = 3) -> list[Sound]:
     """Test sounds as they are, as their frames can be inverted, and as the model's can."""
     about = dataset.sound
     test = dataset.x if dataset.test_x is None else dataset.test_x

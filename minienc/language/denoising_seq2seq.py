@@ -31,7 +31,9 @@ from minienc.data.tokenizers import Tokenizer
 from minienc.language.base import TOKENIZERS, TextPretrainer
 from minienc.language.seq2seq import NETWORKS, WIDTH, Shape, Writing, build, check_shape, shifted
 from minienc.language.seq_autoencoder import disturb
+from minienc.models import Model
 from minienc.shapes import is_whole
+from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 MASK, END = "<mask>", "<end>"
@@ -53,7 +55,7 @@ class Denoising(Writing):
         The sentences, each with its tag first; empty for a text without sides.
     """
 
-    def __init__(self, network: Any, copying: bool, smoothing: float, noise: Any) -> None:
+    def __init__(self, network: Model, copying: bool, smoothing: float, noise: Any) -> None:
         super().__init__(network, copying, smoothing)
         self.noise = noise  # masked, dropped, moved
         self.T, self.first, self.mask, self.end = 1, 0, 0, 0
@@ -69,7 +71,7 @@ class Denoising(Writing):
         lengths = np.array([len(line) for line in self.lines], int)
         self.batches = token_batches(lengths, lengths, budget) if self.lines else []
 
-    def draw(self, batch: tuple, rng: Any) -> Any:
+    def draw(self, batch: tuple, rng: np.random.Generator) -> Any:  # type: ignore[override]
         """As many windows as the batch has numbers; of sentences, one of the batches of them."""
         (numbers,) = batch
         if not self.lines:
@@ -79,7 +81,9 @@ class Denoising(Writing):
         padded, lengths = pad_sequences([self.lines[i] for i in rows])
         return self.disturbed(padded[:, 1:], lengths - 1, padded[:, 0], rng)
 
-    def disturbed(self, whole: np.ndarray, lengths: np.ndarray, first: Any, rng: Any) -> Any:
+    def disturbed(
+        self, whole: np.ndarray, lengths: np.ndarray, first: Any, rng: np.random.Generator
+    ) -> Any:
         """(x, lengths, before, labels): the tag, and behind it what the noise left; the tag, and
         the sentence with its end."""
         N, (masked, dropped, moved) = len(whole), self.noise
@@ -216,10 +220,10 @@ class DenoisingSeq2Seq(TextPretrainer):
             found.append(float(value))
         return float(np.mean(found))
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
-    def score(self, text: str, y: Any = None) -> float:  # type: ignore[override]
+    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats of a token: greater is better."""
         self.check_fitted()
         return -self.nats(self._ids(text, "text"))

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import to_device_of
+from minienc.arrays import Cache, Rng, Scalar, to_device_of
 from minienc.functions.copying import (
     copying_crossentropy_backward,
     copying_crossentropy_forward,
@@ -226,10 +226,10 @@ class Writing(Objective):
         self.network, self.copying = network, copying
         self.label_smoothing = label_smoothing
 
-    def draw(self, batch: tuple, rng: Any) -> Any:
+    def draw(self, batch: tuple, rng: Rng) -> Any:
         raise NotImplementedError
 
-    def forward(self, batch: tuple, rng: Any = None) -> tuple[tuple[Any, ...], Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         x, lengths, before, labels = self.draw(batch, rng)
         return self.loss_of(x, lengths, before, labels, rng, self.label_smoothing)
 
@@ -239,9 +239,9 @@ class Writing(Objective):
         lengths: Any,
         before: Any,
         labels: Any,
-        rng: Any = None,
+        rng: Rng = None,
         smoothing: float = 0.0,
-    ) -> tuple[tuple[Any, ...], Any]:
+    ) -> tuple[tuple[Scalar, ...], Cache]:
         """The loss of given texts, and a cache; without ``rng`` nothing is dropped."""
         like = self.network.parameters.vector
         x, lengths, before, labels = (to_device_of(a, like) for a in (x, lengths, before, labels))
@@ -256,7 +256,7 @@ class Writing(Objective):
             )  # (2)
         return (loss,), (caches, cache)
 
-    def backward(self, dloss: Any, cache: Any, grads: Gradients) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         caches, cache = cache
         douts: tuple[Any, ...]
         if self.copying:

@@ -64,7 +64,7 @@ class Attention(Layer):
         if return_attention_scores:
             self.pair = attention_with_weights_forward
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         shapes = [tuple(s) for s in sample_shape if len(s) == 2]
         if len(shapes) != 2 or shapes[0][1] != shapes[1][1]:
             raise ValueError(
@@ -74,7 +74,7 @@ class Attention(Layer):
         (T, D), (S, _) = shapes
         return [(T, D), (T, S)] if self.return_attention_scores else (T, D)
 
-    def flops(self, sample_shape: Any) -> int:
+    def flops(self, sample_shape: Shape) -> int:
         """Two products of queries and context."""
         (T, D), (S, _) = sample_shape[:2]
         return 4 * T * S * D

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, Arrays, Cache, get_array_module
 from minienc.functions.masking import mask_steps_forward
 from minienc.layers.base import Layer
-from minienc.layers.parameters import Gradients
-from minienc.shapes import is_whole
+from minienc.layers.parameters import Grads
+from minienc.shapes import Shape, is_whole
 
 __all__ = ["Lengths", "MaskSteps"]
 
@@ -41,7 +41,7 @@ class Lengths(Layer):
             raise ValueError(f"Lengths: strides is {strides!r}, expected a whole number from 1")
         self.strides = int(strides)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         if not sample_shape:
             raise ValueError(f"{self.label}: samples are single numbers, expected sequences")
         return ()
@@ -52,7 +52,7 @@ class Lengths(Layer):
         ends = (is_there * (1 + xp.arange(T))).max(axis=1)
         return ((ends + self.strides - 1) // self.strides).astype("int32"), None
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Any:
         """None: integers have no gradient."""
         return None
 
@@ -67,9 +67,9 @@ class MaskSteps(Layer):
     def forward(self, x: Any, **given: Any) -> tuple[Any, Any]:
         return super().forward(x if isinstance(x, (tuple, list)) else (x,), **given)
 
-    def backward(self, dy: Any, cache: Any, grads: Gradients | None, need_dx: bool = True) -> Any:
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Any:
         dx = super().backward(dy, cache, grads, need_dx)
         return None if dx is None else (dx,)
 
-    def output_shape(self, sample_shape: Any) -> Any:
+    def output_shape(self, sample_shape: Shape) -> Shape:
         return tuple(sample_shape[0]) if isinstance(sample_shape, list) else sample_shape

@@ -29,12 +29,14 @@ from minienc.data.text import pad_sequences
 from minienc.data.tokenizers import BytePairTokenizer, Tokenizer
 from minienc.language.denoising_seq2seq import END, MASK, tag
 from minienc.language.seq2seq import NETWORKS, WIDTH, Shape, Writing, build, check_shape, shifted
+from minienc.models import Model
 from minienc.pretraining.base import _Run, check_counts
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
 from minienc.tasks.decoding import Rule, beam_search, check_rule, greedy
 from minienc.tasks.scores import check_aligned, chrf, rouge
 from minienc.tasks.start import Start, take_over
 from minienc.training.callbacks import Callback, EarlyStopping, as_callbacks
+from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 from minienc.training.step import Learner
@@ -45,13 +47,13 @@ LOOKS = 5000  # at held-out pairs, over all epochs: from 50 to 200 of them after
 class PairLoss(Writing):
     """The loss of pairs, by their numbers."""
 
-    def __init__(self, network: Any, copying: bool, smoothing: float, first: int) -> None:
+    def __init__(self, network: Model, copying: bool, smoothing: float, first: int) -> None:
         super().__init__(network, copying, smoothing)
         self.first = first
         self.sources: list[np.ndarray] = []
         self.targets: list[np.ndarray] = []
 
-    def draw(self, batch: tuple, rng: Any) -> Any:
+    def draw(self, batch: tuple, rng: np.random.Generator | None) -> Any:
         (rows,) = batch
         x, lengths = pad_sequences([self.sources[i] for i in rows])
         y, n_written = pad_sequences([self.targets[i] for i in rows])
@@ -271,7 +273,7 @@ class PairsModel(SteppedPretrainer):
         rows = np.concatenate([self._partition[1][i] for i in to_numpy(batch[0])])
         return self.learners_["model"].step((rows,), rng)
 
-    def _validate(self, trainer: Any) -> dict[str, float]:
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
         n = min(200, max(50, LOOKS // self.epochs))
         sources, targets = (texts[:n] for texts in self._run.validation)
         value = self._score(self.predict(sources, beam=1), targets)

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from minienc.data import load_dataset
+from minienc.layers import Dense, Input
+from minienc.models import Model, load_model
+from minienc.runs.config import read_whole_config
+from minienc.runs.inputs import load_data
 from minienc.stepper.step_through import Stepped, step
 from minienc.verify.adapters.files import read_pair
 
 
-def run(
+def step_run(
     what: str | None,
     shapes: str | None,
     out: str | None,
@@ -53,10 +58,6 @@ def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
 
 def _of_digits(batch: int, seed: int) -> Stepped:
     """An autoencoder 64-16-64 of the embedded digits, at its first step."""
-    from minienc.data import load_dataset
-    from minienc.layers import Dense, Input
-    from minienc.models import Model
-
     x = np.asarray(load_dataset("digits").x)[:batch]
     pixels = Input((64,))
     model = Model(pixels, Dense(64, "sigmoid")(Dense(16, "relu", name="encoder")(pixels)))
@@ -68,10 +69,6 @@ def _of_digits(batch: int, seed: int) -> Stepped:
 
 def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
     """The model that a run left, on the first samples that it is tested on."""
-    from minienc.models import load_model
-    from minienc.runs.config import read_whole_config
-    from minienc.runs.inputs import load_data
-
     settings = read_whole_config(folder)["settings"]
     model = load_model(folder / "model.npz")
     if not hasattr(model, "objective"):
