@@ -22,7 +22,7 @@ FLOORS = [
     {"training"},
     {"saving", "summary", "verdicts"},
     {"models", "verify"},
-    {"pretraining", "plots"},
+    {"pretraining", "plots", "stepper"},
     {"language", "page"},
     {"finetuning", "gallery", "report", "report_text"},
     {"runs"},
