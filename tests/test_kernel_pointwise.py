@@ -246,11 +246,7 @@ LOSSES = {  # name -> (y, target, option)
     "categorical_crossentropy of logits": ("numbers", "probabilities", {"from_logits": True}),
     "sparse_categorical_crossentropy": ("probabilities", "labels", {}),
     "sparse_categorical_crossentropy of logits": ("numbers", "labels", {"from_logits": True}),
-    "sparse_categorical_crossentropy with padding": (
-        "probabilities",
-        "labels",
-        {"ignore_class": 1},
-    ),
+    "sparse_categorical_crossentropy with padding": ("probabilities", "labels", {"ignore_class": 1}),
     "sparse_categorical_crossentropy smoothed": (
         *("numbers", "labels"),
         {"from_logits": True, "label_smoothing": 0.2},

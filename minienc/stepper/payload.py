@@ -22,8 +22,8 @@ value each is, its gradient, and where it lies in the vector ``after`` the updat
 a line for every gradient that a backward returns, with what it is the gradient of.
 
 Within arguments, ``{"v": 3}`` is value 3, ``{"s": [0, 5, null]}`` a slice, ``{"d": "float32"}`` a
-dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, a list a tuple
-or a list, ``{"a": [...], "h": shape, "d": dtype}`` an array that no tape knows, ``{"x": "text"}``
+dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, ``{"m": {...}}`` a
+dictionary, a list a tuple or a list, ``{"a": [...], "h": shape, "d": dtype}`` an array that no tape knows, ``{"x": "text"}``
 what else there may be; a float that JSON has not is ``{"y": "nan"}``.
 """
 
@@ -61,7 +61,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         {
             "source": sources.number_of(frame),
             "outer": frame.outer,
-            "arguments": plain(frame.arguments),
+            "arguments": named(frame.arguments),
             "returned": plain(frame.returned),
         }
         for frame in record.frames
@@ -82,9 +82,9 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
                 "primitive": step.primitive,
                 "path": step.path,
                 "time": step.time,
-                "arguments": plain(step.arguments),
+                "arguments": named(step.arguments),
                 "returned": plain(step.returned),
-                "after": plain(step.after),
+                "after": named(step.after),
                 "frames": list(step.frames),
                 "visits": list(step.visits),
             }
@@ -103,7 +103,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
 
 def _operation(op: Any) -> list[Any]:
     options, visit = ({}, -1) if isinstance(op, Link) else (op.options, op.visit)
-    return [op.kind, plain(op.arguments), plain(options), op.result, visit]
+    return [op.kind, plain(op.arguments), named(options), op.result, visit]
 
 
 def _place(place: Place) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _visits(record: Record, ops: list[list[Any]], formulas: _Table) -> list[dict
                 "line": visit.line,
                 "last": statements(file).get(visit.line, (0, visit.line))[1],
                 "numbers": sorted(numbers_of(comment_of(text))),
-                "bound": plain(visit.bound),
+                "bound": named(visit.bound),
                 "ops": spans.get(number, []),
                 "formula": formulas.number_of(formula_of(text)),
             }
@@ -250,6 +250,11 @@ def _verdict(visit: int, claim: Any, because: int | None) -> dict[str, Any]:
     }
 
 
+def named(x: dict[str, Any]) -> dict[str, Any]:
+    """What names stand for."""
+    return {str(k): plain(part) for k, part in x.items()}
+
+
 def plain(x: Any) -> Any:
     """What JSON can say of it; see the module's docstring."""
     if isinstance(x, Ref):
@@ -267,12 +272,11 @@ def plain(x: Any) -> Any:
     if isinstance(x, np.dtype) or (isinstance(x, type) and issubclass(x, np.generic)):
         return {"d": np.dtype(x).name}
     if hasattr(x, "_fields"):
-        parts = {name: plain(part) for name, part in zip(x._fields, x, strict=True)}
-        return {"n": type(x).__name__, "f": parts}
+        return {"n": type(x).__name__, "f": named(x._asdict())}
     if isinstance(x, (tuple, list)):
         return [plain(part) for part in x]
     if isinstance(x, dict):
-        return {str(k): plain(part) for k, part in x.items()}
+        return {"m": named(x)}
     if isinstance(x, np.ndarray):
         flat = plain(x.ravel().tolist())
         return {"a": flat, "h": list(x.shape), "d": x.dtype.name}

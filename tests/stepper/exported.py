@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minienc.primitive import REGISTRY, definitions_only
-from minienc.stepper.payload import numbers_of_values, plain
+from minienc.stepper.payload import named, numbers_of_values, plain
 from minienc.stepper.tape import Tape
 from tests.cases import CASES, all_cases, call
 
@@ -45,7 +45,7 @@ def export(folder: Path) -> dict[str, int]:
     for name, tape in tapes():
         table, raw = numbers_of_values(tape.values, set())
         ops = [
-            [op.kind, plain(op.arguments), plain(op.options), op.result, op.visit]
+            [op.kind, plain(op.arguments), named(op.options), op.result, op.visit]
             for op in tape.operations
         ]
         cases.append({"name": name, "values": table, "ops": ops, "from": len(blob)})

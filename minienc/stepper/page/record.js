@@ -31,8 +31,11 @@ export function plain(x) {
   if ("a" in x) return { data: Float64Array.from(x.a, Number), shape: x.h, dtype: x.d };
   if ("d" in x) return x.d;
   if ("x" in x) return x.x;
-  return Object.fromEntries(Object.entries(x.f ?? x).map(([k, part]) => [k, plain(part)]));
+  return named(x.f ?? x.m);
 }
+
+/** What names stand for. @param {Object<string, any>} x @returns {Object<string, any>} */
+const named = (x) => Object.fromEntries(Object.entries(x).map(([k, part]) => [k, plain(part)]));
 
 /** The values that are referred to. @param {any} x @returns {number[]} */
 export function refsIn(x) {
@@ -58,7 +61,7 @@ const READERS = {
 /** @param {any} header @param {ArrayBuffer} numbers @returns {Run} */
 export function openRun(header, numbers) {
   const ops = header.ops.map((/** @type {any[]} */ [kind, args, options, value, visit], /** @type {number} */ number) => {
-    const op = { kind, args: plain(args), options: plain(options), value, visit, number };
+    const op = { kind, args: plain(args), options: named(options), value, visit, number };
     return { ...op, refs: [...new Set([...refsIn(op.args), ...refsIn(op.options)])] };
   });
   const makers = [], users = header.values.map(() => []);
@@ -76,12 +79,12 @@ export function openRun(header, numbers) {
   for (const op of ops) {
     values[op.value] ??= compute(op.kind, fill(op.args, (v) => values[v]), fill(op.options, (v) => values[v]), header.values[op.value][0]);
   }
-  const visits = header.visits.map((visit) => ({ ...visit, bound: plain(visit.bound), formula: header.formulas[visit.formula], step: -1 }));
-  const steps = header.steps.map((step) => ({ ...step, arguments: plain(step.arguments), returned: plain(step.returned), after: plain(step.after) }));
+  const visits = header.visits.map((visit) => ({ ...visit, bound: named(visit.bound), formula: header.formulas[visit.formula], step: -1 }));
+  const steps = header.steps.map((step) => ({ ...step, arguments: named(step.arguments), returned: plain(step.returned), after: named(step.after) }));
   steps.forEach((step, i) => {
     for (let v = step.visits[0]; v < step.visits[1]; v++) visits[v].step = i;
   });
-  const frames = header.frames.map((f) => ({ ...f, arguments: plain(f.arguments), returned: plain(f.returned) }));
+  const frames = header.frames.map((f) => ({ ...f, arguments: named(f.arguments), returned: plain(f.returned) }));
   return { header, values, ops, makers, users, visits, frames, steps, sources: header.sources };
 }
 
