@@ -2,21 +2,29 @@
 
     {"version": 1, "title": ..., "about": {...},
      "values": [[dtype, shape, offset], ...],           numbers lie behind, little-endian
-     "ops":    [[kind, [argument, ...], {option: ...}, value, visit], ...],
+     "ops":    [[kind, [argument, ...], {option: ...}, value, visit], ...],  in an order to run in
+     "formulas": ["<math>...", ...],
      "sources": [{"name", "file", "first", "lines"}],   functions, whole
      "frames": [{"source", "outer", "arguments", "returned"}],
-     "visits": [{"frame", "line", "last", "numbers", "bound", "ops": [number, ...], "formula"}],
+     "visits": [{"frame", "line", "last", "numbers", "bound", "ops": [number, ...], "formula": n}],
      "steps":  [{"phase", "primitive", "path", "time", "arguments", "returned", "after",
                  "frames": [from, to], "visits": [from, to]}],
      "verdicts": [{"visit", "name", "of", "verdict", "index", "yours", "numeric", "uncertainty",
                    "shape", "because"}],
-     "graph": [{"path", "kind", "inputs"}], "parameters": [{"name", "update", "offset",
-     "shape"}], "loss": {...}, "differing": n, "numbers": n}
+     "graph": [{"path", "kind", "inputs"}],
+     "parameters": [{"name", "shape", "value", "gradient", "after", "from"}],
+     "gradients": [[value, gradient], ...], "loss": {...}, "differing": n, "numbers": n}
+
+The offset of a value is -1 where its numbers need not be carried: its operation moves numbers, or
+is one that IEEE 754 rounds in one way alone (``EXACT``), so the page makes the same bits of it. The
+operations of visit -1 stand between the calls (``links.py``), which also say of parameters which
+value each is, its gradient, and where it lies in the vector ``after`` the update; ``gradients`` has
+a line for every gradient that a backward returns, with what it is the gradient of.
 
 Within arguments, ``{"v": 3}`` is value 3, ``{"s": [0, 5, null]}`` a slice, ``{"d": "float32"}`` a
-dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, a list a
-tuple or a list, ``{"x": "text"}`` what else there may be; a float that JSON has
-not is ``{"y": "nan"}``.
+dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, ``{"m": {...}}`` a
+dictionary, a list a tuple or a list, ``{"a": [...], "h": shape, "d": dtype}`` an array that no tape knows, ``{"x": "text"}``
+what else there may be; a float that JSON has not is ``{"y": "nan"}``.
 """
 
 from __future__ import annotations
@@ -25,7 +33,7 @@ import inspect
 import json
 import linecache
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +41,7 @@ import numpy as np
 
 from minienc.stepper.formula import formula_of
 from minienc.stepper.lines import Frame, comment_of, numbers_of, statements, text_of
+from minienc.stepper.links import Link, Place, in_order, links_of
 from minienc.stepper.record import Record
 from minienc.stepper.tape import Ref
 
@@ -42,13 +51,18 @@ ROOT = Path(__file__).parents[2]
 
 def encode(record: Record) -> tuple[dict[str, Any], bytes]:
     """The header and the numbers of a record."""
-    values, numbers = _values(record.tape.values)
-    sources = _Sources()
+    links = links_of(record)
+    ops = [_operation(op) for op in in_order(record.tape.operations, links.links)]
+    arrays = [*record.tape.values, *links.values]
+    again = {op[3] for op in ops if _is_exact(op, arrays)}
+    values, numbers = numbers_of_values(arrays, again)
+    sources, formulas = _Sources(), _Table()
+    visits = _visits(record, ops, formulas)
     frames = [
         {
             "source": sources.number_of(frame),
             "outer": frame.outer,
-            "arguments": plain(frame.arguments),
+            "arguments": named(frame.arguments),
             "returned": plain(frame.returned),
         }
         for frame in record.frames
@@ -58,22 +72,20 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "title": record.title,
         "about": record.about,
         "values": values,
-        "ops": [
-            [op.kind, plain(op.arguments), plain(op.options), op.result, op.visit]
-            for op in record.tape.operations
-        ],
+        "ops": ops,
+        "formulas": formulas.rows,
         "sources": sources.found,
         "frames": frames,
-        "visits": _visits(record),
+        "visits": visits,
         "steps": [
             {
                 "phase": step.phase,
                 "primitive": step.primitive,
                 "path": step.path,
                 "time": step.time,
-                "arguments": plain(step.arguments),
+                "arguments": named(step.arguments),
                 "returned": plain(step.returned),
-                "after": plain(step.after),
+                "after": named(step.after),
                 "frames": list(step.frames),
                 "visits": list(step.visits),
             }
@@ -81,7 +93,8 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         ],
         "verdicts": [_verdict(v.visit, v.claim, v.because) for v in record.verdicts],
         "graph": record.graph,
-        "parameters": record.parameters,
+        "parameters": [_place(p) for p in links.places],
+        "gradients": [list(pair) for pair in links.gradients],
         "loss": record.loss,
         "differing": record.differing,
         "numbers": record.numbers,
@@ -89,15 +102,80 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
     return header, numbers
 
 
-def _values(arrays: Iterable[np.ndarray]) -> tuple[list[list[Any]], bytes]:
+def _operation(op: Any) -> list[Any]:
+    options, visit = ({}, -1) if isinstance(op, Link) else (op.options, op.visit)
+    return [op.kind, plain(op.arguments), named(options), op.result, visit]
+
+
+def _place(place: Place) -> dict[str, Any]:
+    found = {"value": place.value, "gradient": place.gradient, "after": place.after}
+    return {
+        "name": place.name,
+        "shape": list(place.shape),
+        "from": place.offset,
+        **{k: v for k, v in found.items() if v is not None},
+    }
+
+
+EXACT = {
+    *("add", "subtract", "multiply", "divide", "sqrt", "negative", "absolute", "maximum"),
+    *("minimum", "where", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+    *("getitem", "setitem", "reshape", "transpose", "copy", "concatenate", "stack", "flatten"),
+    *("pad", "repeat", "sliding_window_view", "zeros_like", "ones_like", "full_like"),
+}
+_CARRIED = ("float32", "float64", "bool")  # dtypes whose arithmetic the page has
+
+
+def numbers_of_values(
+    arrays: Sequence[np.ndarray], made_again: set[int]
+) -> tuple[list[list[Any]], bytes]:
+    """The table of values, and the numbers of those that are carried."""
     table, parts, offset = [], [], 0
-    for a in arrays:
+    for number, a in enumerate(arrays):
+        if number in made_again:
+            table.append([a.dtype.name, list(a.shape), -1])
+            continue
         raw = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).tobytes()
         gap = -offset % 8  # a page reads them as Float64Array, say, which begin at such places
         parts += [b"\0" * gap, raw]
         table.append([a.dtype.name, list(a.shape), offset + gap])
         offset += gap + len(raw)
     return table, b"".join(parts)
+
+
+def _is_exact(op: list[Any], arrays: Sequence[np.ndarray]) -> bool:
+    """Whether the page makes the very bits of its result. Two floats of 24 bits that are added,
+    multiplied or divided in 53, and rounded to 24, are what they are in 24."""
+    kind, arguments, options, result, _ = op
+    if kind not in EXACT or not set(options) <= {"axis", "constant_values", "dtype"}:
+        return False
+    dtypes = {arrays[v].dtype.name for v in _values_in([arguments, options])}
+    return (
+        bool(dtypes)
+        and {arrays[result].dtype.name, *dtypes} <= {*_CARRIED, "int64"}
+        and (arrays[result].dtype.name in _CARRIED)
+    )
+
+
+def _values_in(x: Any) -> Iterator[int]:
+    """The values that JSON refers to."""
+    if isinstance(x, dict) and "v" in x:
+        yield x["v"]
+    elif isinstance(x, (dict, list)):
+        for part in x.values() if isinstance(x, dict) else x:
+            yield from _values_in(part)
+
+
+class _Table:
+    """Texts, each once."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def number_of(self, text: str) -> int:
+        if text not in self.rows:
+            self.rows.append(text)
+        return self.rows.index(text)
 
 
 class _Sources:
@@ -134,10 +212,10 @@ def source_lines(file: str, first: int) -> list[str]:
     return [line.rstrip("\n") for line in inspect.getblock(lines)]
 
 
-def _visits(record: Record) -> list[dict[str, Any]]:
+def _visits(record: Record, ops: list[list[Any]], formulas: _Table) -> list[dict[str, Any]]:
     spans: dict[int, list[int]] = {}
-    for number, op in enumerate(record.tape.operations):
-        spans.setdefault(op.visit, []).append(number)
+    for number, op in enumerate(ops):
+        spans.setdefault(op[4], []).append(number)
     found = []
     for number, visit in enumerate(record.visits):
         file = record.frames[visit.frame].file
@@ -148,9 +226,9 @@ def _visits(record: Record) -> list[dict[str, Any]]:
                 "line": visit.line,
                 "last": statements(file).get(visit.line, (0, visit.line))[1],
                 "numbers": sorted(numbers_of(comment_of(text))),
-                "bound": plain(visit.bound),
+                "bound": named(visit.bound),
                 "ops": spans.get(number, []),
-                "formula": formula_of(text),
+                "formula": formulas.number_of(formula_of(text)),
             }
         )
     return found
@@ -171,6 +249,11 @@ def _verdict(visit: int, claim: Any, because: int | None) -> dict[str, Any]:
     }
 
 
+def named(x: dict[str, Any]) -> dict[str, Any]:
+    """What names stand for."""
+    return {str(k): plain(part) for k, part in x.items()}
+
+
 def plain(x: Any) -> Any:
     """What JSON can say of it; see the module's docstring."""
     if isinstance(x, Ref):
@@ -188,14 +271,14 @@ def plain(x: Any) -> Any:
     if isinstance(x, np.dtype) or (isinstance(x, type) and issubclass(x, np.generic)):
         return {"d": np.dtype(x).name}
     if hasattr(x, "_fields"):
-        parts = {name: plain(part) for name, part in zip(x._fields, x, strict=True)}
-        return {"n": type(x).__name__, "f": parts}
+        return {"n": type(x).__name__, "f": named(x._asdict())}
     if isinstance(x, (tuple, list)):
         return [plain(part) for part in x]
     if isinstance(x, dict):
-        return {str(k): plain(part) for k, part in x.items()}
+        return {"m": named(x)}
     if isinstance(x, np.ndarray):
-        return plain(x.tolist())
+        flat = plain(x.ravel().tolist())
+        return {"a": flat, "h": list(x.shape), "d": x.dtype.name}
     return {"x": getattr(x, "__name__", type(x).__name__) if isinstance(x, Callable) else str(x)}  # type: ignore[arg-type]
 
 

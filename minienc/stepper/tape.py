@@ -203,7 +203,8 @@ class Watched:
     """An array of a tape.
 
     ``parent`` is the array that it is a view of, ``view`` what makes it from there and ``back``
-    what makes the parent's new value where this one was written to.
+    what makes the parent's new value where this one was written to: a kind, what computes it, and
+    of both arrays the arguments.
     """
 
     def __init__(self, tape: Tape, numbers: Any, index: int) -> None:
@@ -239,17 +240,17 @@ class Watched:
         """It was written to: so are those that it is a view of."""
         self._move(kind, compute, arguments)
         if self.parent is not None and np.shares_memory(self._numbers, self.parent._numbers):
-            back, put = self.back
-            self.parent.written(back, put, (self.parent, self))
+            back, put, arguments_of = self.back
+            self.parent.written(back, put, arguments_of(self.parent, self))
             self.seen = self.parent.index
 
-    def _part(self, kind: str, compute: Callable, arguments: tuple, back: str, put: Any) -> Any:
+    def _part(self, kind: str, compute: Callable, arguments: tuple, back: tuple) -> Any:
         """A view, or what NumPy makes where there is none."""
         result = compute(self._numbers, *bare(arguments))
         one = self.tape.wrap(kind, compute, (self, *arguments), {}, result)
         if isinstance(result, np.ndarray) and np.may_share_memory(result, self._numbers):
             one.parent, one.seen = self, self.index
-            one.view, one.back = (kind, compute, arguments), (back, put)
+            one.view, one.back = (kind, compute, arguments), back
         return one
 
     # -- what NumPy asks for
@@ -275,7 +276,8 @@ class Watched:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, Watched):
             index = (index,)
-        return self._part("getitem", _getitem, (index,), "setitem", _put(bare(index)))
+        back = "setitem", _put, lambda whole, part: (whole, index, part)
+        return self._part("getitem", _getitem, (index,), back)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, Watched) and value.parent is self and value.view[2] == (index,):
@@ -289,8 +291,9 @@ class Watched:
     def transpose(self, *axes: Any) -> Any:
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
         axes = tuple(axes or range(self.ndim)[::-1])
-        inverse = tuple(np.argsort(axes))
-        return self._part("transpose", np.transpose, (axes,), "transpose", _moved(inverse))
+        inverse = tuple(map(int, np.argsort(axes)))
+        back = "transpose", np.transpose, lambda whole, part: (part, inverse)
+        return self._part("transpose", np.transpose, (axes,), back)
 
     def swapaxes(self, a: int, b: int) -> Any:
         axes = list(range(self.ndim))
@@ -299,7 +302,8 @@ class Watched:
 
     def reshape(self, *shape: Any) -> Any:
         shape = shape[0] if len(shape) == 1 else shape
-        return self._part("reshape", np.reshape, (shape,), "reshape", _reshaped)
+        back = "reshape", np.reshape, lambda whole, part: (part, self.shape)
+        return self._part("reshape", np.reshape, (shape,), back)
 
     def ravel(self) -> Any:
         return self.reshape(-1)
@@ -370,21 +374,10 @@ def _getitem(a: Any, index: Any) -> Any:
     return a[index]
 
 
-def _put(index: Any) -> Callable[[Any, Any], Any]:
-    def put(a: Any, part: Any) -> Any:
-        a = a.copy()
-        a[index] = part
-        return a
-
-    return put
-
-
-def _moved(axes: tuple) -> Callable[[Any, Any], Any]:
-    return lambda a, part: np.transpose(part, axes)
-
-
-def _reshaped(a: Any, part: Any) -> Any:
-    return np.reshape(part, a.shape)
+def _put(a: Any, index: Any, part: Any) -> Any:
+    a = a.copy()
+    a[index] = part
+    return a
 
 
 def partial_at(ufunc: Any) -> Callable[..., None]:
