@@ -34,6 +34,7 @@ from minienc.arrays import (
 from minienc.audio.encoder import FramesEncoder
 from minienc.data.pixels import Samples
 from minienc.data.plain import DataLike
+from minienc.functions.augmentation import random_equalizer_forward
 from minienc.functions.losses import mean_squared_error_backward, mean_squared_error_forward
 from minienc.layers import Input
 from minienc.layers.parameters import Gradients
@@ -55,13 +56,16 @@ class Question(NamedTuple):
 
 
 class RestoredGroups(Objective):
-    """L of a batch (x,): how well the groups that are asked for are found."""
+    """L of a batch (x,): how well the groups that are asked for are found; in training, of sounds
+    as other microphones would have them."""
 
-    def __init__(self, network: Model, ask: Callable[..., Question]) -> None:
-        self.network, self.ask = network, ask
+    def __init__(self, network: Model, ask: Callable[..., Question], equalizer: float) -> None:
+        self.network, self.ask, self.equalizer = network, ask, equalizer
 
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x,) = batch
+        if rng is not None and self.equalizer:
+            x, _ = random_equalizer_forward(x, self.equalizer, rng)
         return self.loss_of(self.ask(x, rng), rng)
 
     def loss_of(self, question: Question, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
@@ -94,6 +98,9 @@ class SoundPretrainer(SteppedPretrainer):
         Channels of each convolution; each halves frames and bands.
     units : int
         Of the recurrence in each direction; a code has twice as many numbers.
+    equalizer : float
+        In training each sound is heard through another microphone: how strong that is, as the
+        ``amount`` of ``layers.RandomEqualizer``; 0 for none.
     **params
         As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size, dtype, device,
         random_state, verbose.
@@ -102,6 +109,7 @@ class SoundPretrainer(SteppedPretrainer):
     takes_shape: ClassVar[bool] = True
     filters: Sequence[int] = (16, 32)
     units: int = 64
+    equalizer: float = 0.8
     learning_rate = 2e-3
     epochs = 20
     batch_size = 32
@@ -127,6 +135,8 @@ class SoundPretrainer(SteppedPretrainer):
                 f"as sounds become"
             )
         check_counts(name, units=self.units)
+        if not 0 <= self.equalizer < 10:
+            raise ValueError(f"{name}: equalizer is {self.equalizer!r}, expected a number from 0")
         T, n = sample_shape[0], len(as_widths(name, self.filters))
         if T % 2**n or T < 2 * 2**n:
             raise ValueError(
@@ -142,7 +152,7 @@ class SoundPretrainer(SteppedPretrainer):
         self.model_ = self.network(x, encoder)
         self.encoder_, self.decoder_ = Model(x, encoder(x).code, name="encoder"), None
         self.model_.initialize(rng)
-        objective = RestoredGroups(self.model_, self.ask)
+        objective = RestoredGroups(self.model_, self.ask, self.equalizer)
         self.learners_ = {"model": Learner(self.model_, objective, self._new_optimizer())}
 
     def groups(self, x: Array) -> Array:

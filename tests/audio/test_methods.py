@@ -214,3 +214,15 @@ def test_vowels_are_told_apart_after_pretraining():
     d = load_dataset("vowels")
     method = METHODS["masked_frames"](filters=(8, 8), units=16, epochs=2, random_state=0).fit(d.x)
     assert linear_probe(method, d.x, d.y, d.test_x, d.test_y, steps=200) > 0.35
+
+
+def test_other_microphones_are_heard_in_training_alone(name):
+    method = make(name).fit(X)
+    objective = method.learners_["model"].objective
+    losses = [float(objective.forward((X,), np.random.default_rng(s))[0][0]) for s in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+    assert method.loss(X) == method.loss(X)
+    plain = make(name, equalizer=0.0).fit(X)
+    assert (plain.model_.parameters.vector != method.model_.parameters.vector).any()
+    with pytest.raises(ValueError, match="equalizer is -1"):
+        make(name, equalizer=-1).fit(X)
