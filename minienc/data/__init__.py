@@ -1,7 +1,7 @@
 """Data: from files and folders to batches of numbers.
 
 ``load_dataset`` opens a name or a path. Images stay bytes in memory (``Pixels``) and become
-floats batch by batch.
+floats batch by batch; sounds become frames of mel bands (``sequences.py``).
 """
 
 from minienc.data.batching import batch_indices
@@ -16,6 +16,7 @@ from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
 from minienc.data.tables import read_csv
+from minienc.data.wav import read_sound, read_wav, write_wav
 
 __all__ = [
     "Dataset",
@@ -32,4 +33,7 @@ __all__ = [
     "read_image_folder",
     "read_npy",
     "read_npz",
+    "read_sound",
+    "read_wav",
+    "write_wav",
 ]
