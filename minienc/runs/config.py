@@ -7,6 +7,7 @@ from typing import Any
 
 from minienc import language
 from minienc.pretraining import Pretrainer
+from minienc.runs.inputs import READING
 from minienc.runs.settings import make_method, method_parameters, methods_of_samples
 from minienc.training.archives import damage_is_told, parse_json, short, take, take_all
 
@@ -76,6 +77,10 @@ def check_settings_kinds(settings: dict[str, Any]) -> None:
         raise ValueError(f"settings: 'dtype' is {short(settings['dtype'])}, expected float32")
     if settings["seed"] < 0:
         raise ValueError("settings: 'seed' must be at least 0")
+    if method not in language.METHODS:  # a run of before there were sounds has none of these
+        for name in ("pattern", "held_out_speakers", "resample", "frames", "mels"):
+            default = READING[name]
+            settings.setdefault(name, list(default) if isinstance(default, tuple) else default)
     for name, kinds in (OF_TEXT if method in language.METHODS else OF_SAMPLES).items():
         take(settings, name, kinds, "settings")
     if method not in language.METHODS:
