@@ -42,6 +42,7 @@ def run(command: str, folder: Path, resume: str) -> dict[str, Any]:
             raise SystemExit(status)
     seconds = json.loads(clock.read_text()) if clock.is_file() else None
     found = json.loads(results.read_text())
+    found.pop("start", None)  # a folder of this machine; the command says as much
     return {"command": f"minienc {command}", "cpu_seconds": seconds, **found}
 
 
