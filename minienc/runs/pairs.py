@@ -45,7 +45,7 @@ RUNNING: dict[str, Any] = {  # of every run of a task, beside the parameters of 
     "dtype": "float32",
     "device": "cpu",
 }
-# what suits a network better than the class's defaults: it learns in more epochs, and by Muon faster
+# what suits a network better than the class's defaults: more epochs, and Muon, learn it faster
 OF_NETWORK: dict[str, dict[str, Any]] = {
     "transformer": {"epochs": 30, "optimizer": "muon", "learning_rate": 0.02}
 }
