@@ -133,6 +133,18 @@ def test_what_was_pretrained_is_gone_on_with(toy, capsys):
     assert "nothing of" in error_of(capsys, *words, "--set", "width=12", "--out", "run3")
 
 
+def test_a_network_has_settings_that_suit_it():
+    def settings(*more, **said):
+        given = {"task": "translate", "pairs": ["docstrings:"], "network": "transformer", **said}
+        return runs.default_settings(None, given, list(more))
+
+    assert settings()["optimizer"] == "muon" and settings()["epochs"] == 30
+    assert settings(learning_rate=0.01)["learning_rate"] == 0.01
+    own = settings("optimizer=adamw", epochs=3)
+    assert (own["optimizer"], own["learning_rate"], own["epochs"]) == ("adamw", 2e-3, 3)
+    assert settings(network="gru")["optimizer"] == "adamw"
+
+
 class StopAfter(Callback):
     belongs_to_run = False
 
