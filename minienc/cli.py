@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minienc import cli_pairs
+from minienc.commands import pairs
 from minienc.commands.checks import add_gradcheck, add_step
-from minienc.options import (
+from minienc.commands.options import (
     add_classify,
     add_data,
     add_device,
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     that has gone, say: that ends nothing."""
     with patient_streams():
         words = list(sys.argv[1:] if argv is None else argv)
-        return _main(cli_pairs.options_first(words))
+        return _main(pairs.options_first(words))
 
 
 def _main(words: list[str]) -> int:
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_encode(commands)
     add_classify(commands)
     _add_generate(commands)
-    cli_pairs.add_commands(commands)
+    pairs.add_commands(commands)
     add_gradcheck(commands)
     add_step(commands)
     add_data(commands)
@@ -216,7 +216,7 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
     )
     p.set_defaults(run=_finetune)
     p.add_argument("run_folder", metavar="RUN", nargs="?")
-    cli_pairs.add_task_options(p)
+    pairs.add_task_options(p)
     p.add_argument("--labels", type=int, metavar="N", help="labelled samples to use (all)")
     p.add_argument("--mode", default="full", help="full (default), frozen, gradual")
     p.add_argument("--layer-decay", type=float, default=1.0, help="learning rate by depth (1)")
@@ -301,10 +301,10 @@ def _pretrain(
 def _finetune(run_folder: str | None, lr: float | None, **given: Any) -> None:
     from minienc import runs
 
-    of_task = cli_pairs.take_task_options(given)
+    of_task = pairs.take_task_options(given)
     if of_task["task"] or of_task["resume"]:
-        return cli_pairs.finetune(run_folder, lr, of_task, given)
-    cli_pairs.refuse_task_options(of_task)
+        return pairs.finetune(run_folder, lr, of_task, given)
+    pairs.refuse_task_options(of_task)
     if run_folder is None:
         raise ValueError("finetune needs RUN, the folder of a run; or --task, and --pairs")
     runs.finetune_run(run_folder, lr=1e-3 if lr is None else lr, **given)

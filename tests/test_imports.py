@@ -28,7 +28,7 @@ FLOORS = [
     {"tasks"},
     {"gallery", "report", "report_text", "report_pairs"},
     {"runs"},
-    {"cli_pairs", "options", "commands"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]
@@ -89,7 +89,7 @@ def test_rooms_that_look_from_outside_are_imported_by_nothing_below():
     outside = {"verify", "plots", "page", "gallery", "report", "report_text", "stepper", "fast"}
     outside |= {"report_pairs"}
     for path in ROOT.rglob("*.py"):
-        if room_of(path) in outside | {"runs", "cli", "commands", "cli_pairs", "__init__"}:
+        if room_of(path) in outside | {"runs", "cli", "commands", "__init__"}:
             continue
         assert not imported_rooms(path) & outside, path
 
