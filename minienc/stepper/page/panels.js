@@ -148,8 +148,9 @@ export function verdict({ walk, step, link }) {
   const wrong = all.filter((v) => v.verdict === "fail" && v.because === null);
   const parts = here.map((v) => {
     const at = v.index.length ? `${v.name}[${v.index.join(", ")}]` : v.name;
-    if (v.verdict === "pass") return h("p", { class: "pass" }, `\u2713 pass: ${v.name} is the gradient by ${v.of}`.replace(v.name === v.of ? `the gradient by ${v.of}` : "\0", "the same numbers again"));
-    if (v.verdict !== "fail") return h("p", { class: "grey" }, `? inconclusive: ${v.name}, the gradient by ${v.of}, cannot be told from rounding here`);
+    const claim = v.name === v.of ? "what the forward calls so" : `the gradient by ${v.of}`;
+    if (v.verdict === "pass") return h("p", { class: "pass" }, `\u2713 pass: ${v.name} is ${claim}`);
+    if (v.verdict !== "fail") return h("p", { class: "grey" }, `? inconclusive: whether ${v.name} is ${claim} cannot be told from rounding here`);
     if (v.because !== null) {
       const { numbers, line } = run.visits[v.because];
       return h("p", { class: "grey" }, `? wrong because of `, h("a", { href: link(stopOf[v.because]) }, numbers.length ? `line (${numbers.join(", ")})` : `line ${line}`), `: ${v.name}`);
@@ -176,6 +177,7 @@ export function where({ walk, step, show, name }, value, k) {
     h("li", null, h("button", { type: "button", class: "link", "data-key": `where ${v} ${n} ${more}`, title: exact(run.values[v].data[n], run.values[v].dtype), onclick: () => show(v, n) }, `${element(label(walk, v, frame), run.values[v].shape, n)} = ${short(run.values[v].data[n])}${more}`));
   const { inside } = stops[step], made = (/** @type {number} */ v) => inside.has(run.makers[v]?.number ?? -1);
   const begun = [...trace(run, inside, value, [k])].filter(([v]) => v !== value && !made(v)).map(([v, at]) => ({ value: v, at: [...at] }));
+  begun.sort((p, q) => Number(!run.makers[p.value]) - Number(!run.makers[q.value])); // lines to go to first
   const from = op ? through(run, made(value) ? begun : sources(run, op, k)) : [];
   const listed = from.flatMap((p) => {
     const sorted = [...p.at].sort((a, b) => Math.abs(run.values[p.value].data[b]) - Math.abs(run.values[p.value].data[a]));
