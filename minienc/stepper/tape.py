@@ -109,8 +109,8 @@ class Tape:
         if isinstance(result, (list, tuple)):
             parts = []
             for i, part in enumerate(result):
-                one = _Part(compute, i)
-                parts.append(self.wrap(f"{kind}[{i}]", one, arguments, options, part))
+                picked = _Part(compute, i)
+                parts.append(self.wrap(f"{kind}[{i}]", picked, arguments, options, part))
             return type(result)(parts) if type(result) in (list, tuple) else tuple(parts)
         if not isinstance(result, (np.ndarray, np.generic)):
             return result
