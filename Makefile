@@ -2,6 +2,8 @@
 # make test    run the whole suite, on up to four processors; make test ARGS="-k dense -x" hands
 #              arguments to pytest instead, which uses one: -n 2 for two
 # make check   lint, format, types
+# make check-page    types of the player's JavaScript (needs npx)
+# make test-browser  the pages in a browser (needs Chromium)
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
@@ -14,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check fuzz sanitize clean
+.PHONY: help demo test test-browser check check-page fuzz sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -72,6 +74,16 @@ check: $(VENV)/installed-check
 ifneq ($(wildcard kernels/*.pyx),)
 	PATH="$(BIN):$$PATH" cython-lint kernels/*.pyx kernels/*.pxi # which starts pycodestyle by its name
 endif
+
+# Types in the comments of the page's modules. Beside the linters, and not among them: it asks for
+# npm, which nothing else here does.
+TYPESCRIPT := typescript@5.9.3
+check-page:
+	npx --yes --package $(TYPESCRIPT) tsc -p minienc/stepper/page
+
+# Where there is no browser, these are no tests: so they must not pass for some.
+test-browser: $(VENV)/installed-test $(VENV)/installed-browser
+	MINIENC_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
 
 # Inputs that find something are kept in build/fuzz/.
 fuzz: $(VENV)/installed-test

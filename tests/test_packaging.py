@@ -226,7 +226,7 @@ def make(tmp_path):
 def test_make_alone_says_what_there_is_and_makes_nothing(make, tmp_path):
     result = make()
     assert result.returncode == 0
-    said = set(re.findall(r"^make (\w+)", result.stdout, flags=re.MULTILINE))
+    said = set(re.findall(r"^make ([\w-]+)", result.stdout, flags=re.MULTILINE))
     phony = (tmp_path / "Makefile").read_text().split(".PHONY:")[1].splitlines()[0].split()
     assert said == set(phony) - {"help"}
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]

@@ -22,7 +22,7 @@ def mean_of_rows(x):
     rows = x.reshape((-1, x.shape[-1]))
     whole = len(rows) // BLOCK * BLOCK
     blocks = rows[:whole].reshape((-1, BLOCK, x.shape[-1]))
-    sums = xp.ones((1, BLOCK), dtype=x.dtype) @ blocks  # (blocks, 1, D)
+    sums = np.ones((1, BLOCK), x.dtype) @ blocks  # (blocks, 1, D)
     wide = np.result_type(x.dtype, np.float64)
     total = sums.sum(axis=(0, 1), dtype=wide) + rows[whole:].sum(axis=0, dtype=wide)
     return (total / max(len(rows), 1)).astype(x.dtype)

@@ -177,7 +177,9 @@ def _several(node: ast.Tuple | ast.List) -> str:
 
 
 def _if(node: ast.IfExp) -> str:
-    either = f"<mtr><mtd>{_of(node.body)}</mtd><mtd><mtext>if </mtext>{_of(node.test)}</mtd></mtr>"
+    either = (
+        f"<mtr><mtd>{_of(node.body)}</mtd><mtd><mtext>if\u00a0</mtext>{_of(node.test)}</mtd></mtr>"
+    )
     other = f"<mtr><mtd>{_of(node.orelse)}</mtd><mtd><mtext>otherwise</mtext></mtd></mtr>"
     return f"<mrow><mo>{{</mo><mtable>{either}{other}</mtable></mrow>"
 
@@ -230,7 +232,7 @@ def _sum(sign: str) -> Callable:
             axis = arguments[1]
         head = f"<mo>{sign}</mo>"
         if axis is not None:
-            head = f"<munder>{head}<mrow><mtext>axis </mtext>{_of(axis)}</mrow></munder>"
+            head = f"<munder>{head}<mrow><mtext>axis\u00a0</mtext>{_of(axis)}</mrow></munder>"
         return _row([head, _inside(arguments[0], 2)])
 
     return written

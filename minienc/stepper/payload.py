@@ -22,9 +22,10 @@ value each is, its gradient, and where it lies in the vector ``after`` the updat
 a line for every gradient that a backward returns, with what it is the gradient of.
 
 Within arguments, ``{"v": 3}`` is value 3, ``{"s": [0, 5, null]}`` a slice, ``{"d": "float32"}`` a
-dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple, ``{"m": {...}}``
-a dictionary, a list a tuple or a list, ``{"a": [...], "h": shape, "d": dtype}`` an array that no
-tape knows, ``{"x": "text"}`` what else there may be; a float that JSON has not is ``{"y": "nan"}``.
+dtype, ``{"e": 1}`` an ellipsis, ``{"n": "DenseCache", "f": {...}}`` a named tuple,
+``{"m": {...}}`` a dictionary, a list a tuple or a list, ``{"a": [...], "h": shape, "d": dtype}`` an
+array that no tape knows, ``{"x": "text"}`` what else there may be; a float that JSON has not is
+``{"y": "nan"}``. Arguments, options and names that are bound are dictionaries as they stand.
 """
 
 from __future__ import annotations

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minienc import layers as L
 from minienc.models import Model
-from minienc.stepper.record import Record, record_batch
+from minienc.pretraining.gan import DiscriminatorObjective, GeneratorObjective
+from minienc.primitive import Primitive
+from minienc.stepper.record import Record, listen, record, record_batch
 from minienc.training.optimizers import Adam
+from minienc.training.step import Learner
 
 
 def _compiled(model: Model, loss: str = "mse", learning_rate: float = 0.01) -> Model:
@@ -65,6 +68,61 @@ def attention() -> Record:
     return record_batch(_compiled(Model(x, L.Dense(8)(h))), _drawn(2, 5, 8), title="attention")
 
 
+def gan() -> Record:
+    """The discriminator's turn, then the generator's."""
+    x, z = L.Input(shape=(4,)), L.Input(shape=(2,))
+    D = Model(x, L.Dense(1)(L.Dense(5, activation="leaky_relu")(x)))
+    G = Model(z, L.Dense(4)(L.Dense(3, activation="tanh")(z)))
+    for model in (D, G):
+        model.initialize(np.random.default_rng(0))
+
+    def make(n: int, rng: np.random.Generator) -> Any:
+        return G.forward(rng.standard_normal((n, 2)).astype(np.float32))
+
+    of_d = DiscriminatorObjective(D, make, "non_saturating", 0.0)
+    of_g = GeneratorObjective(G, D, make, "non_saturating")
+    learners = [Learner(D, of_d, Adam(0.01)), Learner(G, of_g, Adam(0.01))]
+
+    def run() -> None:
+        for learner in learners:
+            learner.step((_drawn(3, 4),), np.random.default_rng(0))
+
+    return record(listen(run), title="a GAN: the discriminator's turn, then the generator's")
+
+
+class AffineCache(NamedTuple):
+    x: Any  # (N, D)
+    W: Any  # (D, M)
+    y: Any  # (N, M)
+
+
+def affine_forward(x, W, b):
+    z = x @ W + b  # (1)
+    y = np.tanh(z)  # (2)
+    return y, AffineCache(x, W, y)
+
+
+def affine_backward(dy, cache: AffineCache):
+    x, W, y = cache
+    dz = dy * (1 - y)  # (2) was y = tanh(z): and here is the mistake
+    dx = dz @ W.T  # (1) was z = x W + b
+    dW = x.T @ dz  # (1)
+    db = dz.sum(axis=0)  # (1)
+    return dx, dW, db
+
+
+def wrong_affine() -> Record:
+    """A student's, with a mistake in one line."""
+    forward, backward = Primitive(affine_forward), Primitive(affine_backward)
+    x, W, b, dy = _drawn(3, 4), _drawn(4, 2, seed=2), _drawn(2, seed=3), _drawn(3, 2, seed=4)
+
+    def run() -> None:
+        _, cache = forward(x, W, b)
+        backward(dy, cache)
+
+    return record(listen(run), title="affine, by a student", wanted=lambda file: file == __file__)
+
+
 ALL: dict[str, Any] = {
     "autoencoder": lambda: autoencoder(64, 16, 8),
     "tied": tied,
@@ -72,4 +130,6 @@ ALL: dict[str, Any] = {
     "batch_normalization": batch_normalization,
     "lstm": lstm,
     "attention": attention,
+    "gan": gan,
+    "wrong_affine": wrong_affine,
 }

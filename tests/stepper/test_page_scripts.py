@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -11,10 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minienc.stepper.links import links_of
+from minienc.stepper.page import packed
+from minienc.stepper.payload import numbers_of_values
 from tests.stepper.exported import export
+from tests.stepper.recorded import ALL, autoencoder
 
 HERE = Path(__file__).parent
-NODE = shutil.which("node")
+
+
+def node_of_playwright():
+    """The one that comes with it."""
+    found = importlib.util.find_spec("playwright")
+    path = None if found is None else Path(found.origin).parent / "driver" / "node"
+    return str(path) if path is not None and path.is_file() else None
+
+
+NODE = shutil.which("node") or node_of_playwright()
 needs_node = pytest.mark.skipif(NODE is None, reason="needs Node")
 
 
@@ -27,8 +41,19 @@ def cases(tmp_path_factory):
     bits = rng.integers(0, 2**32, 10_000, dtype=np.uint32).view(np.float32)
     drawn = np.concatenate([bits[np.isfinite(bits)], rng.standard_normal(1000).astype(np.float32)])
     numbers = [[str(x), float(x)] for x in drawn]
+    for name in ("small", "tied", "wrong_affine", "attention", "convolution"):
+        _carry(folder, name, autoencoder(5, 3, 6) if name == "small" else ALL[name]())
     (folder / "digits.json").write_text(json.dumps(numbers), encoding="utf-8")
     return folder
+
+
+def _carry(folder, name, record):
+    """A record as a page carries it, and all of its numbers: those that the page makes, too."""
+    (folder / f"{name}.txt").write_text(packed(record), encoding="utf-8")
+    values = [*record.tape.values, *links_of(record).values]
+    table, raw = numbers_of_values(values, set())
+    (folder / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
+    (folder / f"{name}.bin").write_bytes(raw)
 
 
 @needs_node

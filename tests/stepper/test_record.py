@@ -140,6 +140,8 @@ def test_the_payload_says_it_in_json():
     assert found["version"] == 1 and len(found["values"]) == len(record.tape.values)
     for (dtype, shape, offset), value in zip(found["values"], record.tape.values, strict=True):
         size = value.nbytes
+        if offset < 0:  # the page makes it itself
+            continue
         read = np.frombuffer(numbers[offset : offset + size], dtype).reshape(shape)
         np.testing.assert_array_equal(read, value)
     lines = {source["name"]: source["lines"] for source in found["sources"]}

@@ -46,7 +46,7 @@ export function arrayOf(shown) {
   const cell = (/** @type {number} */ i, /** @type {number} */ j) => cellOf(shown, at(i, j), top, here);
   const head = h("tr", { role: "row" }, h("td", { class: "corner" }), ...Array.from({ length: columns }, (_, j) => h("th", { scope: "col" }, j0 + j)));
   const body = Array.from({ length: rows }, (_, i) =>
-    h("tr", { role: "row" }, h("th", { scope: "row" }, down < 0 ? "" : i0 + i), ...Array.from({ length: columns }, (_, j) => cell(i0 + i, j0 + j))));
+    h("tr", { role: "row" }, down < 0 ? h("td", { class: "corner" }) : h("th", { scope: "row" }, i0 + i), ...Array.from({ length: columns }, (_, j) => cell(i0 + i, j0 + j))));
   const table = h("table", { role: "grid", "aria-label": `${shown.name}, ${shape.join(" by ") || "one number"}` }, h("tbody", null, head, ...body));
   if (shown.choose) inside(table, shown, at, [n, m], [down, across], here);
   parts.push(h("div", { class: "scroll", tabindex: shown.choose ? null : "0", role: shown.choose ? null : "group", "aria-label": shown.choose ? null : shown.name }, table));

@@ -3,12 +3,13 @@
 /** The shortest text that is this float32, or this float64. @param {number} x @param {string} dtype */
 export function exact(x, dtype) {
   if (dtype === "bool") return x ? "True" : "False";
-  if (dtype !== "float32" || !Number.isFinite(x)) return plainDigits(String(x));
-  for (let n = 1; n < 9; n++) {
-    const text = x.toPrecision(n);
-    if (Math.fround(Number(text)) === x) return plainDigits(String(Number(text)));
+  let shortest = x;
+  for (let n = 1; n < 10 && dtype === "float32"; n++) {
+    shortest = Number(x.toPrecision(n));
+    if (Math.fround(shortest) === x) break;
   }
-  return plainDigits(String(Number(x.toPrecision(9))));
+  const size = Math.abs(shortest), small = size > 0 && size < 1e-4;
+  return plainDigits(small ? shortest.toExponential() : String(shortest));
 }
 
 /** As many digits as one reads. @param {number} x @param {number} n */

@@ -34,7 +34,7 @@ export function mathOf(text) {
 
 /** A part of the page with a heading. @param {string} name @param {string} title @param {...any} kids */
 export function panel(name, title, ...kids) {
-  return h("section", { class: `panel ${name}`, "aria-label": title }, h("h2", null, title), ...kids);
+  return h("section", { class: `panel ${name}`, "aria-label": title, tabindex: name === "formula" ? 0 : null }, h("h2", null, title), ...kids);
 }
 
 /** What draws again puts the focus back to where it was. @param {() => void} draw */

@@ -32,7 +32,7 @@ export function timeline({ walk, step, link }, different = -1) {
     const text = (numbers.length ? `(${numbers.join()})` : "\u00b7") + mark + (i === different ? " \u2260" : "");
     return [h("li", null, h("a", { class: `tick line ${run.steps[stop.step].phase} ${found ?? ""}`, href: link(i), "aria-current": i === step ? "step" : null, "data-key": `line ${i}`, title: said, "aria-label": `${said}${found ? `, ${found}` : ""}` }, text))];
   });
-  return [h("ol", { class: "calls", "aria-label": "calls" }, ...calls), h("ol", { class: "lines", "aria-label": "lines of this call" }, ...lines)];
+  return [h("ol", { class: `calls${calls.length > 14 ? " many" : ""}`, "aria-label": "calls" }, ...calls), h("ol", { class: "lines", "aria-label": "lines of this call" }, ...lines)];
 }
 
 /** Of each visit: pass, fail, grey (because of an earlier line) or inconclusive. @param {Walk} walk */
@@ -93,13 +93,20 @@ export function source({ walk, step }) {
   const mark = (/** @type {any} */ row, /** @type {any} */ s) => s === own && row.line >= visit.line && row.line <= visit.last;
   const code = (/** @type {any} */ row, /** @type {any} */ s) => {
     const here = mark(row, s), same = row.numbers.some((n) => visit.numbers.includes(n));
-    return h("div", { class: `code${here ? " here" : same ? " same" : ""}`, "aria-current": here ? "true" : null }, h("span", { class: "no" }, row.line), h("code", null, row.text));
+    return h("div", { class: `code${here ? " here" : same ? " same" : ""}`, "aria-current": here ? "true" : null }, h("span", { class: "no" }, row.line), indented(row.text));
   };
   const shown = (pair.includes(own) ? pair.filter(Boolean) : [own]);
   const head = shown.map((s) => h("p", { class: "small" }, `${s.file}: ${s.name}`));
   const groups = columns.length === 2 ? aligned(columns[0], columns[1]) : [columns];
   const grid = groups.flatMap((cells) => cells.map((rows, c) => h("div", { class: "cell" }, ...rows.map((row) => code(row, shown[c])))));
   return h("div", { class: `source-grid n${columns.length}` }, ...head, ...grid);
+}
+
+/** A line, whose margin stays where it is folded. @param {string} text */
+function indented(text) {
+  const code = h("code", null, text.trimStart());
+  code.style.paddingLeft = `${(text.length - text.trimStart().length) / 2}ch`;
+  return code;
 }
 
 /** The lines of a function that do something: without its documentation. @param {any} s */
@@ -148,8 +155,9 @@ export function verdict({ walk, step, link }) {
   const wrong = all.filter((v) => v.verdict === "fail" && v.because === null);
   const parts = here.map((v) => {
     const at = v.index.length ? `${v.name}[${v.index.join(", ")}]` : v.name;
-    if (v.verdict === "pass") return h("p", { class: "pass" }, `\u2713 pass: ${v.name} is the gradient by ${v.of}`.replace(v.name === v.of ? `the gradient by ${v.of}` : "\0", "the same numbers again"));
-    if (v.verdict !== "fail") return h("p", { class: "grey" }, `? inconclusive: ${v.name}, the gradient by ${v.of}, cannot be told from rounding here`);
+    const claim = v.name === v.of ? "what the forward calls so" : `the gradient by ${v.of}`;
+    if (v.verdict === "pass") return h("p", { class: "pass" }, `\u2713 pass: ${v.name} is ${claim}`);
+    if (v.verdict !== "fail") return h("p", { class: "grey" }, `? inconclusive: whether ${v.name} is ${claim} cannot be told from rounding here`);
     if (v.because !== null) {
       const { numbers, line } = run.visits[v.because];
       return h("p", { class: "grey" }, `? wrong because of `, h("a", { href: link(stopOf[v.because]) }, numbers.length ? `line (${numbers.join(", ")})` : `line ${line}`), `: ${v.name}`);
@@ -176,10 +184,11 @@ export function where({ walk, step, show, name }, value, k) {
     h("li", null, h("button", { type: "button", class: "link", "data-key": `where ${v} ${n} ${more}`, title: exact(run.values[v].data[n], run.values[v].dtype), onclick: () => show(v, n) }, `${element(label(walk, v, frame), run.values[v].shape, n)} = ${short(run.values[v].data[n])}${more}`));
   const { inside } = stops[step], made = (/** @type {number} */ v) => inside.has(run.makers[v]?.number ?? -1);
   const begun = [...trace(run, inside, value, [k])].filter(([v]) => v !== value && !made(v)).map(([v, at]) => ({ value: v, at: [...at] }));
+  begun.sort((p, q) => Number(!run.makers[p.value]) - Number(!run.makers[q.value])); // lines to go to first
   const from = op ? through(run, made(value) ? begun : sources(run, op, k)) : [];
   const listed = from.flatMap((p) => {
     const sorted = [...p.at].sort((a, b) => Math.abs(run.values[p.value].data[b]) - Math.abs(run.values[p.value].data[a]));
-    return [...sorted.slice(0, 6).map((n) => button(p.value, n)), p.at.length > 6 ? h("li", { class: "small" }, `and ${p.at.length - 6} more of ${label(walk, p.value, frame)}`) : null];
+    return [...sorted.slice(0, 4).map((n) => button(p.value, n)), p.at.length > 4 ? h("li", { class: "small" }, `and ${p.at.length - 4} more of ${label(walk, p.value, frame)}`) : null];
   });
   const to = forward(run, value, k).map(({ op: user, at }) => {
     const i = stopOf[user.visit], call = run.steps[stops[i]?.step];

@@ -35,7 +35,7 @@ function addressOf(s) {
   if (s.lens) parts.push(`lens=${s.lens.join(",")}`);
   if (s.mode !== "walk") parts.push(`mode=${s.mode}`);
   if (s.hide.length) parts.push(`hide=${s.hide.join(",")}`);
-  if (s.edit) parts.push(`edit=${encodeURIComponent(s.edit)}`);
+  if (s.edit) parts.push(`edit=${s.edit.replace(/[%&#+\s]/g, encodeURIComponent)}`);
   return `#${parts.join("&")}`;
 }
 
@@ -71,7 +71,7 @@ function go(changes) {
 }
 
 const atHand = () => walks[state.run === "b" ? "b" : "a"];
-const link = (/** @type {number} */ step) => addressOf({ ...state, step, at: null, lens: null, result: 0 });
+const link = (/** @type {number} */ step) => location.href.replace(/#.*/, "") + addressOf({ ...state, step, at: null, lens: null, result: 0 });
 
 /** To the line that made a value, or where it is an input, to nothing but its number. @param {number} value @param {number} k */
 function show(value, k) {
@@ -214,26 +214,38 @@ function editForm() {
   const { run } = atHand(), all = run.values.flatMap((a, v) => (editName(run, v) && a.dtype.startsWith("float") && a.data.length ? [v] : []));
   if (!all.length) return null;
   if (!all.includes(edited.value)) edited = edits().at(-1) ?? { value: all[0], k: 0 };
-  const { shape, data } = run.values[edited.value], before = edits().find((e) => e.value === edited.value && e.k === edited.k);
-  const input = h("input", { id: "other-number", "data-key": "other-number", autocomplete: "off", value: exact(before ? before.x : data[edited.k], before ? "float64" : run.values[edited.value].dtype) });
-  const at = h("input", { id: "other-at", "data-key": "other-at", autocomplete: "off", size: 8, value: indexOf(shape, edited.k).join(", ") });
+  const field = (/** @type {string} */ id, /** @type {number} */ size) => h("input", { id, "data-key": id, autocomplete: "off", size });
+  const at = field("other-at", 8), input = field("other-number", 14), slope = h("small", null);
+  const select = h("select", { id: "other-name", "data-key": "other-name" }, ...all.map((v) => h("option", { value: v, selected: v === edited.value }, editName(run, v))));
+  const shapeOf = () => run.values[Number(select.value)].shape;
   const place = () => {
-    const index = at.value.split(",").map(Number);
+    const index = at.value.split(",").map(Number), shape = shapeOf();
     const fits = !shape.length || (index.length === shape.length && index.every((i, a) => Number.isInteger(i) && i >= 0 && i < shape[a]));
     return fits ? shape.reduce((k, n, a) => k * n + index[a], 0) : -1;
   };
+  const fill = (/** @type {number} */ value, /** @type {number} */ k) => {
+    if (k < 0) return;
+    edited = { value, k };
+    const before = edits().find((e) => e.value === value && e.k === k), g = gradientOf(run, value, k), { data, dtype } = run.values[value];
+    input.value = before ? exact(before.x, "float64") : exact(data[k], dtype);
+    slope.textContent = Number.isNaN(g) ? "" : ` its gradient is ${short(g, 4)}`;
+  };
+  const begin = (/** @type {number} */ value, /** @type {number} */ k) => {
+    at.value = indexOf(run.values[value].shape, k).join(", ");
+    fill(value, k);
+  };
+  select.addEventListener("change", () => begin(Number(select.value), 0));
+  at.addEventListener("change", () => fill(Number(select.value), place()));
+  begin(edited.value, edited.k);
   const submit = (/** @type {Event} */ e) => {
     e.preventDefault();
-    const k = place(), x = typed(input.value);
-    if (k < 0) return void tell(`The index is of ${shape.length} whole numbers below ${shape.join(", ")}.`);
+    const value = Number(select.value), k = place(), x = typed(input.value);
+    if (k < 0) return void tell(`The index is of ${shapeOf().length} whole numbers below ${shapeOf().join(", ")}.`);
     if (!Number.isFinite(x)) return void tell("That is no number: type one such as 0.25.");
-    edited.k = k;
-    go({ edit: editsText(run, [...edits().filter((o) => o.value !== edited.value || o.k !== k), { value: edited.value, k, x }]) });
+    edited = { value, k };
+    go({ edit: editsText(run, [...edits().filter((o) => o.value !== value || o.k !== k), { value, k, x }]) });
   };
-  const select = h("select", { id: "other-name", "data-key": "other-name", onchange: () => edit(Number(select.value), 0) }, ...all.map((v) => h("option", { value: v, selected: v === edited.value }, editName(run, v))));
-  at.addEventListener("change", () => place() >= 0 && edit(edited.value, place()));
-  const slope = gradientOf(run, edited.value, edited.k);
-  return h("form", { class: "edit", onsubmit: submit }, h("label", null, "array ", select), h("label", null, " index ", at), h("label", null, " becomes ", input), " ", h("button", { type: "submit", "data-key": "set" }, "Set"), h("small", null, Number.isNaN(slope) ? "" : ` its gradient is ${short(slope, 4)}`));
+  return h("form", { class: "edit", onsubmit: submit }, h("label", null, "array ", select), h("label", null, " index ", at), h("label", null, " becomes ", input), " ", h("button", { type: "submit", "data-key": "set" }, "Set"), slope);
 }
 
 // ------------------------------------------------------------------------------------------- foot
@@ -317,6 +329,13 @@ async function start() {
     written = location.hash;
     draw();
   });
+  document.addEventListener("click", (e) => {
+    // in a notebook's frame the address of a link is not that of the page: it is read here
+    const address = /** @type {any} */ (e.target)?.closest?.("a")?.getAttribute("href")?.split("#")[1];
+    if (!address || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+    e.preventDefault();
+    go(stateOf(address));
+  });
   let timer = 0;
   addEventListener("resize", () => {
     clearTimeout(timer);
@@ -326,6 +345,7 @@ async function start() {
   addEventListener("afterprint", () => byId("print")?.remove());
   draw();
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 try {

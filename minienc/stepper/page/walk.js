@@ -99,7 +99,8 @@ export function label(walk, value, frame, depth = 0) {
     f = outer >= 0 ? walk.run.visits[outer].frame : -1;
   }
   const given = walk.run.header.parameters.find((p) => p.value === value);
-  const op = walk.run.makers[value];
+  const op = walk.run.makers[value], home = op && op.visit >= 0 ? walk.names[walk.run.visits[op.visit].frame].get(value) : "";
+  if (home) return home;
   if (given) return given.name;
   if (!op || depth > 3) return `value ${value}`;
   const parts = op.args.map((x) => (typeof x?.v === "number" ? label(walk, x.v, frame, depth + 1) : typeof x === "number" ? String(Number(x.toPrecision(4))) : "\u2026"));
