@@ -55,17 +55,20 @@ def add_step(commands: argparse._SubParsersAction) -> None:
         help="walk through a training step, line by line, in a page",
         description="Write a page that walks through one training step, number by number, forward "
         "and back: of the embedded digits' autoencoder, of the model of RUN, or of a pair "
-        "NAME_forward, NAME_backward in FILE.py, each line of whose backward is judged.",
-        epilog="Exit status: 0; 1 if a line of a backward is wrong; 2 refused.",
+        "NAME_forward, NAME_backward in FILE.py, each line of whose backward is judged; or of a "
+        "step that was saved.",
+        epilog="Exit status: 0; 1 if a line of a backward is wrong; 2 refused; 3 the code crashed.",
     )
     p.set_defaults(run=_step)
-    p.add_argument("what", nargs="?", metavar="RUN|FILE.py:NAME")
+    p.add_argument("what", nargs="?", metavar="RUN|FILE.py:NAME|STEP.npz")
     p.add_argument(
         "--shapes", metavar="SPEC", help="what to call NAME with, as for gradcheck: 'x=N,D W=D,M'"
     )
     p.add_argument("--batch", type=int, default=8, metavar="N", help="samples of the batch (8)")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--out", metavar="FILE", help="the page (step.html)")
+    p.add_argument(
+        "--out", metavar="FILE", help="the page (step.html), or such as step.npz: the record"
+    )
     p.add_argument("--quiet", action="store_true")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from minienc.layers import Dense, Input
 from minienc.models import Model, load_model
 from minienc.runs.config import read_whole_config
 from minienc.runs.inputs import load_data
+from minienc.stepper.page import page_of
+from minienc.stepper.saved import load_record
 from minienc.stepper.step_through import Stepped, step
-from minienc.verify.adapters.files import read_pair
+from minienc.verify.adapters.files import Crash, crashes_of, read_pair
 
 
 def step_run(
@@ -27,8 +30,15 @@ def step_run(
     if batch < 1 or seed < 0:
         raise ValueError("step: --batch must be at least 1, and --seed at least 0")
     path = Path(out or "step.html")
+    if what is not None and what.endswith(".npz"):
+        page_of(load_record(what)).save(path)
+        return 0
     if what is not None and ".py:" in what:
-        made = _of_file(what, shapes, seed)
+        try:
+            made = _of_file(what, shapes, seed)
+        except Crash as stop:
+            print(f"minienc: crash: {stop}", file=sys.stderr)
+            return 3
     elif shapes is not None:
         raise ValueError("step: --shapes is for FILE.py:NAME")
     else:
@@ -53,7 +63,8 @@ def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
             f"step: {where} is no pair NAME_forward, NAME_backward; name two with a comma, "
             f"FILE.py:forward,backward"
         )
-    return step(*pair, *arguments, seed=seed, title=where)
+    with crashes_of(where.partition(":")[0]):
+        return step(*pair, *arguments, seed=seed, title=where)
 
 
 def _of_digits(batch: int, seed: int) -> Stepped:

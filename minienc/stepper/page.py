@@ -23,6 +23,7 @@ from pathlib import Path
 from minienc.files import write_text
 from minienc.stepper.payload import as_json, encode
 from minienc.stepper.record import Record
+from minienc.stepper.saved import Saved
 
 FOLDER = Path(__file__).parent / "page"
 MODULES = [  # each after those that it names
@@ -47,12 +48,12 @@ class Page(str):
         )
 
 
-def page_of(record: Record, against: Record | None = None) -> Page:
+def page_of(record: Record | Saved, against: Record | None = None) -> Page:
     """The page of a record, or of two runs beside one another.
 
     Parameters
     ----------
-    record : Record
+    record : Record, or Saved
     against : Record, optional
         Another run, which the page calls B.
 
@@ -83,9 +84,9 @@ def page_of(record: Record, against: Record | None = None) -> Page:
     return Page(page)
 
 
-def packed(record: Record) -> str:
+def packed(record: Record | Saved) -> str:
     """A record as the page carries it: a length, the header in JSON, the numbers."""
-    header, numbers = encode(record)
+    header, numbers = record if isinstance(record, Saved) else encode(record)
     text = as_json(header).encode()
     text += b" " * (-(4 + len(text)) % 8)  # the numbers begin at a multiple of 8
     return deflated(struct.pack("<I", len(text)) + text + numbers)

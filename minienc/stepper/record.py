@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from minienc.stepper.check import Claim, check_lines
 from minienc.stepper.lines import Frame, Tracer, Visit
 from minienc.stepper.tape import Tape, bare, mapped, referred
 from minienc.training.batches import Batches
-from minienc.training.step import Learner
+from minienc.training.step import Learner, NonFiniteError
 
 FORWARD, LOSS, BACKWARD, UPDATE = "FLBU"
 
@@ -313,16 +314,20 @@ def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int
     losses: list[dict[str, Any]] = []
 
     def run() -> None:
-        losses.extend(learner.step(batch, rng) for learner in learners)
+        with suppress(NonFiniteError):  # what led to it is there to be seen
+            for learner in learners:
+                losses.append(learner.step(batch, rng))
 
     try:
         made = record(listen(run), title)
-        with definitions_only():
-            numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))
+        if losses:
+            with definitions_only():
+                numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))
+            before_it = float(next(iter(losses[0].values())))
+            made.loss = {"before": before_it, "after": float(numbers[0])}
     finally:
         for learner, before in zip(learners, befores, strict=True):
             learner.load_state("", before)
-    made.loss = {"before": float(next(iter(losses[0].values()))), "after": float(numbers[0])}
     for learner in learners:
         updates = {p["update"] for p in made.parameters} - {-1}
         made.parameters += layout_of(learner.network, len(updates))

@@ -7,19 +7,20 @@ minienc.step(forward, backward, x, W, b)          # homework; each line of backw
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from minienc.files import atomic_write
 from minienc.stepper.check import as_cotangent, drawn
+from minienc.stepper.page import Page, page_of
 from minienc.stepper.payload import encode
 from minienc.stepper.record import Heard, Record, record, record_batch, record_method
+from minienc.stepper.saved import save_record
 from minienc.stepper.tape import recording_numpy
 
 MOST = 2_000_000  # bytes of numbers that a page may carry
@@ -31,30 +32,29 @@ class Stepped:
     Attributes
     ----------
     record : Record
+    against : Record or None
+        Another step, which the page shows beside it.
     """
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
+    def __init__(self, record: Record, against: Record | None = None) -> None:
+        self.record, self.against = record, against
 
     @cached_property
-    def html(self) -> str:
+    def html(self) -> Page:
         """The page: one file that needs nothing else."""
-        from minienc.stepper.page import page_of
-
-        return page_of(self.record)
+        return page_of(self.record, self.against)
 
     def save(self, path: str | Path) -> Path:
-        """Write the page to a file; return its path."""
+        """Write the page to a file, or to one that ends in .npz the record; return its path."""
         path = Path(path)
-        with atomic_write(path) as file:
-            file.write(self.html.encode())
+        if path.suffix == ".npz":
+            save_record(path, self.record)
+        else:
+            self.html.save(path)
         return path
 
     def _repr_html_(self) -> str:
-        return (
-            f'<iframe sandbox="allow-scripts" title="{escape(self.record.title)}" width="100%" '
-            f'height="760" style="border:0" srcdoc="{escape(self.html)}"></iframe>'
-        )
+        return self.html._repr_html_()
 
     def __repr__(self) -> str:
         found = [v.claim.verdict for v in self.record.verdicts]
@@ -63,7 +63,14 @@ class Stepped:
         return f"<a step of {n} calls, {self.record.title!r}; lines of backwards: {judged}>"
 
 
-def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: Any) -> Stepped:
+def step(
+    what: Any,
+    *arguments: Any,
+    against: Any = None,
+    seed: int = 0,
+    title: str = "",
+    **options: Any,
+) -> Stepped:
     """Record one training step, to be walked through line by line.
 
     Parameters
@@ -73,6 +80,9 @@ def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: 
         networks, say: then ``x``. A forward, ``y, cache = forward(*arrays)``: then its backward,
         ``gradients = backward(dy, cache)``, and the arrays.
     *arguments
+    against : dict, Model, or a pair of functions, optional
+        What the page shows beside it: the same step with other settings of the optimiser, such as
+        ``{"learning_rate": 1.0}``; of another model with the same batch; or of another pair.
     seed : int
         Of what is drawn: dropout, or the dy of a pair.
     title : str
@@ -94,10 +104,15 @@ def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: 
     """
     if callable(what) and arguments and callable(arguments[0]):
         backward, *arrays = arguments
-        return Stepped(record_pair(what, backward, tuple(arrays), options, title=title, seed=seed))
+        how: dict[str, Any] = dict(options=options, title=title, seed=seed)
+        made = record_pair(what, backward, tuple(arrays), **how)
+        if against is None:
+            return Stepped(made)
+        forward, backward = against
+        return Stepped(made, record_pair(forward, backward, tuple(arrays), **how))
     if options:
         raise TypeError(f"step: {', '.join(options)}: only a forward has options")
-    take: Callable[..., Record]
+    take: Any  # one of these; the batch, title and seed go behind
     if hasattr(what, "learners_"):
         take = record_method
     elif hasattr(what, "objective") and hasattr(what, "optimizer"):
@@ -107,7 +122,34 @@ def step(what: Any, *arguments: Any, seed: int = 0, title: str = "", **options: 
             f"step: {type(what).__name__} is no compiled model, no fitted method that makes steps, "
             f"and no forward with its backward behind it"
         )
-    return Stepped(_small_enough(take, what, arguments, title, seed))
+    made = _small_enough(take, what, arguments, title, seed)
+    if against is None:
+        return Stepped(made)
+    n = made.about.get("samples", len(arguments[0]))
+    batch = tuple(a[:n] for a in arguments)
+    if not isinstance(against, dict):
+        return Stepped(made, take(against, *batch, title=title, seed=seed))
+    with _settings(what, against):
+        return Stepped(made, take(what, *batch, title=f"{title} {against}", seed=seed))
+
+
+@contextmanager
+def _settings(what: Any, changed: dict[str, Any]) -> Iterator[None]:
+    """With other settings of the optimisers, for the time of the block."""
+    learners = getattr(what, "learners_", {"model": what})
+    optimizers = [one.optimizer for one in learners.values()]
+    before = [{name: getattr(o, name, None) for name in changed} for o in optimizers]
+    for optimizer in optimizers:
+        for name, value in changed.items():
+            if not hasattr(optimizer, name):
+                raise TypeError(f"step: {type(optimizer).__name__} has no {name}")
+            setattr(optimizer, name, value)
+    try:
+        yield
+    finally:
+        for optimizer, names in zip(optimizers, before, strict=True):
+            for name, value in names.items():
+                setattr(optimizer, name, value)
 
 
 def _small_enough(
@@ -130,6 +172,7 @@ def _small_enough(
         n = max(1, min(n // 2, n * MOST // size))
     if n < whole:
         made.about["left out"] = f"the first {n} of the batch's {whole} samples"
+        made.about["samples"] = n
     return made
 
 

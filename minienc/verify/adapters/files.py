@@ -105,7 +105,7 @@ def check_file(
         If what the file defines raises.
     """
     path, name = _split(where)
-    with _crashes_of(path):
+    with crashes_of(path):
         module = _load(Path(path))
         what = _find(module, name, path)
         if against is not None:
@@ -123,7 +123,7 @@ def read_pair(
     """(what ``path/to/file.py:name`` stands for, arguments to call it with), as ``check_file`` has
     them for its first sizes."""
     path, name = _split(where)
-    with _crashes_of(path):
+    with crashes_of(path):
         module = _load(Path(path))
         what = _find(module, name, path)
         if shapes is None:
@@ -159,7 +159,7 @@ def _split(where: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _crashes_of(path: str) -> Iterator[None]:
+def crashes_of(path: str) -> Iterator[None]:
     """An exception that passed through the student's file, or one beside it, is a crash of it; what
     this library raises by itself says what it was not given."""
     try:
