@@ -97,11 +97,18 @@ def missing_parts(sentences: Sequence[str]) -> str:
     return "".join(f"<p>{escape(plots.printable(sentence))}</p>" for sentence in sentences)
 
 
-def repeat(command: str, config: dict[str, Any]) -> str:
-    """The command, and all settings."""
+def repeat(command: str, config: dict[str, Any], step: str = "") -> str:
+    """The command, and all settings; and ``step``, the command that writes step.html beside the
+    page."""
     settings = escape(json.dumps(config, indent=2))
+    walk = ""
+    if step:
+        walk = (
+            f"<p>One training step of it, line by line: <code>{escape(step)}</code> writes "
+            f'<a href="step.html">step.html</a>.</p>'
+        )
     return (
-        f'<pre class="command">{escape(command)}</pre>'
+        f'<pre class="command">{escape(command)}</pre>{walk}'
         f"<details><summary>All settings</summary><pre>{settings}</pre></details>"
     )
 

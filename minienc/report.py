@@ -61,6 +61,7 @@ class RunReport:
 
     title: str
     command: str
+    step: str  # the command that shows a step of it, or nothing
     config: dict[str, Any]
     dataset: str
     source: str
@@ -109,7 +110,7 @@ def render(run: RunReport) -> str:
         ("With a few labels", _few_labels(run)),
         ("What was learned", _learned(run)),
         ("How it was learned", curves(run.history, run.course, run.summary_text)),
-        ("Repeat it", repeat(run.command, run.config)),
+        ("Repeat it", repeat(run.command, run.config, run.step)),
     ]
     return page(run.title, _facts(run), sections)
 

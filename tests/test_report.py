@@ -23,6 +23,7 @@ def report(**changes):
     given = dict(
         title="autoencoder on digits",
         command="minienc pretrain digits --out runs/1",
+        step="minienc step runs/1",
         config={"seed": 0},
         dataset="digits",
         source="somewhere",

@@ -43,6 +43,7 @@ def step_run(
         raise ValueError("step: --shapes is for FILE.py:NAME")
     else:
         made = _of_digits(batch, seed) if what is None else _of_run(Path(what), batch, seed)
+        path = path if out or what is None else Path(what) / "step.html"
     made.save(path)
     if not quiet:
         for verdict in made.record.verdicts:
@@ -82,7 +83,7 @@ def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
     """The model that a run left, on the first samples that it is tested on."""
     settings = read_whole_config(folder)["settings"]
     model = load_model(folder / "model.npz")
-    if not hasattr(model, "objective"):
+    if getattr(model, "optimizer", None) is None:
         raise ValueError(
             f"step: {settings['method']} makes steps of its own, without compile and fit; in "
             f"Python, minienc.step(method, X) of a fitted one shows them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,7 @@ def _write_report(
     report = RunReport(
         title=f"{settings['method']} on {dataset.name}",
         command=command_line(settings, str(folder)),
+        step="" if hasattr(method, "learners_") else f"minienc step {shlex.quote(str(folder))}",
         config={"minienc": __version__, "settings": settings},
         dataset=dataset.name,
         source=dataset.source,

@@ -43,6 +43,18 @@ def test_the_embedded_digits_are_what_it_shows_where_nothing_is_said(capsys):
     assert open("step.html", encoding="utf-8").read().startswith("<!DOCTYPE html>")
 
 
+def test_the_page_of_a_run_lies_where_its_report_says(capsys):
+    words = ["--epochs", "1", "--hidden", "8,2", "--labels", "10", "--seeds", "1", "--quiet"]
+    assert main(["pretrain", *words, "--out", "run"]) == 0
+    assert '<a href="step.html">' in open("run/report.html", encoding="utf-8").read()
+    assert main(["step", "run", "--batch", "2"]) == 0
+    assert "autoencoder of run, 2 samples" in open("run/step.html", encoding="utf-8").read()
+    assert main(["pretrain", "--method", "kmeans", *words[:2], *words[4:], "--out", "k"]) == 0
+    capsys.readouterr()
+    assert main(["step", "k"]) == 2
+    assert "kmeans makes steps of its own" in capsys.readouterr().err
+
+
 def test_homework_is_judged_and_its_wrong_line_told(capsys):
     shapes = ["--shapes", "x=N,D W=D,M b=M"]
     assert main(["step", "homework.py:affine", *shapes, "--out", "a.html"]) == 1
