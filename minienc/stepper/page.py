@@ -29,6 +29,8 @@ MODULES = [  # each after those that it names
     *("ops", "digits", "dom", "record", "where", "walk", "numbers", "arrays", "whatif", "stage"),
     *("panels", "predict", "view"),
 ]
+READ = ["bool", "float32", "float64"]
+READ += [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 LARGEST = 2_000_000  # bytes of a page
 
 
@@ -59,7 +61,9 @@ def page_of(record: Record, against: Record | None = None) -> Page:
     Raises
     ------
     ValueError
-        For a record that makes more than 2 MB of a page.
+        For a record without lines, or one that makes more than 2 MB of a page.
+    TypeError
+        For a record with numbers that the page does not read, such as complex ones.
     """
     runs = {"a": packed(record)}
     if against is not None:
@@ -86,6 +90,10 @@ def page_of(record: Record, against: Record | None = None) -> Page:
 def packed(record: Record) -> str:
     """A record as the page carries it: a length, the header in JSON, the numbers."""
     header, numbers = encode(record)
+    if not header["ops"]:
+        raise ValueError("page_of: the record has no line that computes; record a whole step")
+    for dtype in {value[0] for value in header["values"]} - set(READ):
+        raise TypeError(f"page_of: the record has numbers of dtype {dtype}, expected real ones")
     text = as_json(header).encode()
     text += b" " * (-(4 + len(text)) % 8)  # the numbers begin at a multiple of 8
     return deflated(struct.pack("<I", len(text)) + text + numbers)
@@ -155,7 +163,7 @@ _PAGE = """<!DOCTYPE html>
 <nav id="ways" aria-label="steps"></nav>
 </header>
 <main>
-<p id="sentence" aria-live="polite">This page needs JavaScript: it is all in this file.</p>
+<p id="sentence" aria-live="polite">This page needs JavaScript, and a browser of 2023 or newer.</p>
 <p id="told" role="status"></p>
 <div id="strip"></div>
 <div id="body"><div id="stage"></div><div id="side"></div></div>

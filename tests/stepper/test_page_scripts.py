@@ -41,7 +41,14 @@ def cases(tmp_path_factory):
     bits = rng.integers(0, 2**32, 10_000, dtype=np.uint32).view(np.float32)
     drawn = np.concatenate([bits[np.isfinite(bits)], rng.standard_normal(1000).astype(np.float32)])
     numbers = [[str(x), float(x)] for x in drawn]
-    for name in ("small", "tied", "wrong_affine", "attention", "convolution"):
+    for name in (
+        "small",
+        "tied",
+        "wrong_affine",
+        "attention",
+        "convolution",
+        "batch_normalization",
+    ):
         _carry(folder, name, autoencoder(5, 3, 6) if name == "small" else ALL[name]())
     (folder / "digits.json").write_text(json.dumps(numbers), encoding="utf-8")
     return folder
