@@ -26,8 +26,8 @@ from minienc.stepper.record import Record
 
 FOLDER = Path(__file__).parent / "page"
 MODULES = [  # each after those that it names
-    *("ops", "digits", "dom", "record", "where", "walk", "numbers", "arrays", "whatif", "stage"),
-    *("panels", "predict", "view"),
+    *("places", "ops", "digits", "dom", "record", "where", "walk", "numbers", "arrays", "whatif"),
+    *("stage", "panels", "source", "predict", "answers", "dialogs", "view"),
 ]
 READ = ["bool", "float32", "float64"]
 READ += [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
@@ -112,12 +112,11 @@ def script() -> str:
 
 
 def joined(source: str) -> str:
-    """A module without its imports, the word ``export``, comments that fill a line, and margins."""
+    """A module without imports, the word ``export``, comments but those behind code, margins."""
     source = re.sub(r"^import [^;]*;\n", "", source, flags=re.MULTILINE)
     source = re.sub(r"^export ", "", source, flags=re.MULTILINE)
-    source = re.sub(r"^ */\*\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
+    source = re.sub(r"/\*\*(?:(?!\*/).)*\*/\s?", "", source, flags=re.DOTALL)
     source = re.sub(r"^ *//.*\n", "", source, flags=re.MULTILINE)
-    source = re.sub(r"/\*\* @type \{[^*]*\} \*/ ?", "", source)
     return re.sub(r"^\s+", "", source, flags=re.MULTILINE)
 
 

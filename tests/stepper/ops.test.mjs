@@ -1,7 +1,8 @@
 // Every operation of every case gives what NumPy gave.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asArr, compute, ELLIPSIS, isKnown, locate } from "../../minienc/stepper/page/ops.js";
+import { asArr, compute, isKnown } from "../../minienc/stepper/page/ops.js";
+import { ELLIPSIS, locate } from "../../minienc/stepper/page/places.js";
 import { again, fill, twin } from "../../minienc/stepper/page/record.js";
 import { cases } from "./cases.mjs";
 

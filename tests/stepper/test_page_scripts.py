@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from minienc.stepper.links import links_of
-from minienc.stepper.page import packed
+from minienc.stepper.page import FOLDER, MODULES, packed, script
 from minienc.stepper.payload import numbers_of_values
 from tests.stepper.exported import export
 from tests.stepper.recorded import ALL, autoencoder
@@ -61,6 +62,17 @@ def _carry(folder, name, record):
     table, raw = numbers_of_values(values, set())
     (folder / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
     (folder / f"{name}.bin").write_bytes(raw)
+
+
+@needs_node
+def test_the_joined_modules_are_javascript(tmp_path):
+    """And the page's script holds every function of theirs."""
+    (tmp_path / "joined.mjs").write_text(script(), encoding="utf-8")
+    subprocess.run([NODE, "--check", str(tmp_path / "joined.mjs")], check=True)
+    for name in MODULES:
+        source = FOLDER.joinpath(f"{name}.js").read_text("utf-8")
+        for function in re.findall(r"^(?:export )?(?:async )?(function \w+)", source, re.MULTILINE):
+            assert function in script()
 
 
 @needs_node

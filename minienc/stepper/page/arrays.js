@@ -2,10 +2,10 @@
 
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
-import { sizeOf } from "./ops.js";
+import { sizeOf } from "./places.js";
 import { element, ravel, unravel } from "./walk.js";
 
-/** @typedef {import("./ops.js").Arr} Arr */
+/** @typedef {import("./places.js").Arr} Arr */
 /** What is to be drawn. ``chosen`` is an element, ``marked`` are those that made it; ``changed`` says
  * of an element whether it is another than before; ``hidden``: numbers are not shown.
  * @typedef {{key: string, name: string, array: Arr, axes: number[], chosen?: number, marked?: Set<number>,

@@ -1,6 +1,7 @@
 // A line with numbers in the place of its names, for one element of what it makes.
 
-import { ELEMENTWISE, isArr, MOVES, REDUCTIONS } from "./ops.js";
+import { ELEMENTWISE, MOVES, REDUCTIONS } from "./ops.js";
+import { isArr } from "./places.js";
 import { sources } from "./where.js";
 
 /** @typedef {import("./record.js").Run} Run @typedef {import("./record.js").Op} Op */

@@ -1,7 +1,8 @@
 // What was a guess, if it was not the number: a factor, a sign, another element, a missing slope.
 
 import { looseness, short, typed } from "./digits.js";
-import { compute, ELEMENTWISE, sizeOf } from "./ops.js";
+import { compute, ELEMENTWISE } from "./ops.js";
+import { sizeOf } from "./places.js";
 import { fill } from "./record.js";
 import { element, label, ravel, unravel } from "./walk.js";
 import { sources } from "./where.js";

@@ -1,8 +1,9 @@
 // What the page carries: a header in JSON, and numbers; minienc/stepper/payload.py has the format.
 
-import { compute, ELLIPSIS, isArr, isKnown, sizeOf } from "./ops.js";
+import { compute, isKnown } from "./ops.js";
+import { ELLIPSIS, isArr, sizeOf } from "./places.js";
 
-/** @typedef {import("./ops.js").Arr} Arr */
+/** @typedef {import("./places.js").Arr} Arr */
 /** A value among an operation's arguments. @typedef {{v: number}} Ref */
 /** @typedef {{kind: string, args: any[], options: Object<string, any>, value: number, visit: number, refs: number[], number: number}} Op */
 /** @typedef {{frame: number, line: number, last: number, numbers: number[], bound: Object<string, any>, ops: number[], formula: string, step: number}} Visit */

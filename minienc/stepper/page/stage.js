@@ -3,7 +3,8 @@
 import { arrayOf, axesOfTable } from "./arrays.js";
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
-import { MOVES, sizeOf } from "./ops.js";
+import { MOVES } from "./ops.js";
+import { sizeOf } from "./places.js";
 import { refsIn } from "./record.js";
 import { withNumbers } from "./numbers.js";
 import { element, label, ravel, unravel } from "./walk.js";

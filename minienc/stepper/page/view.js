@@ -1,14 +1,16 @@
 // The page: what is seen is what the address says, and every key and button changes the address.
 
+import { edited, predictPanel, whatIfPanel } from "./answers.js";
 import { entered } from "./arrays.js";
+import { helpDialog, linkDialog } from "./dialogs.js";
+import { short } from "./digits.js";
 import { byId, h, keepingFocus, panel } from "./dom.js";
-import { exact, short, typed } from "./digits.js";
-import { formula, graph, source, timeline, unrolled, verdict, where } from "./panels.js";
-import { diagnose } from "./predict.js";
+import { formula, graph, timeline, unrolled, verdict, where } from "./panels.js";
 import { refsIn, unpack } from "./record.js";
+import { source } from "./source.js";
 import { arraysOf, chosenOf, indexOf, keptAt, numbersOf } from "./stage.js";
-import { element, firstDifference, keysOf, sentence, walkOf } from "./walk.js";
-import { difference, editName, editsOf, editsText, effect, gradientOf, other } from "./whatif.js";
+import { firstDifference, keysOf, sentence, walkOf } from "./walk.js";
+import { editName, editsOf, editsText, other } from "./whatif.js";
 
 const PARTS = [
   "title",
@@ -129,7 +131,7 @@ function draw() {
     const both = state.run === "ab" && walks.b;
     byId("stage").className = both ? "beside" : "";
     byId("stage").replaceChildren(...(both ? besides(changed) : stageOf(w, state.step, changed, "a")));
-    const answers = state.mode === "predict" ? [predictPanel()] : state.mode === "whatif" ? [whatIfPanel(changed)] : [];
+    const answers = state.mode === "predict" ? [predictForm()] : state.mode === "whatif" ? [whatIfForm(changed)] : [];
     const { value, k } = chosenOf({ ...state, walk: w }),
       run = changed?.run ?? w.run;
     byId("side").replaceChildren(
@@ -240,8 +242,20 @@ function modesOf() {
     { class: "modes" },
     ...runs,
     h("span", { role: "group", "aria-label": "modes" }, ...modes),
-    h("button", { type: "button", "data-key": "link", onclick: copyLink }, "Link"),
-    h("button", { type: "button", "data-key": "help", "aria-label": "help", onclick: help }, "?"),
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": "link",
+        onclick: () => linkDialog(location.href.replace(/#.*/, "") + addressOf(state), PARTS),
+      },
+      "Link",
+    ),
+    h(
+      "button",
+      { type: "button", "data-key": "help", "aria-label": "help", onclick: () => helpDialog(atHand().run) },
+      "?",
+    ),
   );
 }
 
@@ -270,147 +284,25 @@ function waysOf() {
 
 // ------------------------------------------------------------------------------ predict and what if
 
-function predictPanel() {
-  const w = atHand(),
-    stop = w.stops[state.step],
-    { value, name, k } = chosenOf({ ...state, walk: w }),
-    { shape } = w.run.values[value];
+function predictForm() {
   const known = answer.key === placeKey() ? answer : { key: "", text: "", said: "", right: false };
-  const input = h("input", {
-    id: "guess",
-    "data-key": "guess",
-    autocomplete: "off",
-    inputmode: "text",
-    value: known.text,
-  });
-  const set = (/** @type {any} */ more) => {
-    answer = { ...known, ...more, key: placeKey() };
+  return predictPanel(atHand(), state, known, (given) => {
+    answer = { ...given, key: placeKey() };
     draw();
-  };
-  const check = (/** @type {Event} */ e) => {
-    e.preventDefault();
-    set({ text: input.value, ...diagnose(w, stop, value, name, k, input.value) });
-  };
-  return panel(
-    "predict",
-    "Predict",
-    h(
-      "form",
-      { onsubmit: check },
-      h("label", { for: "guess" }, `What is ${element(name, shape, k)}? `),
-      input,
-      " ",
-      h("button", { type: "submit", "data-key": "check" }, "Check"),
-      " ",
-      h(
-        "button",
-        {
-          type: "button",
-          "data-key": "reveal",
-          onclick: () =>
-            set({ right: true, said: `It is ${exact(w.run.values[value].data[k], w.run.values[value].dtype)}.` }),
-        },
-        "Show",
-      ),
-    ),
-    h("p", { role: "status", class: known.said ? (known.right ? "pass" : "fail") : "" }, known.said),
-  );
+  });
 }
 
 /** @param {any} changed */
-function whatIfPanel(changed) {
-  const { run } = atHand(),
-    list = edits();
-  const body = list.length
-    ? [
-        ...effect(run, list, changed, (v) => editName(run, v)),
-        h(
-          "button",
-          { type: "button", "data-key": "undo", onclick: () => go({ edit: editsText(run, list.slice(0, -1)) }) },
-          "Undo",
-        ),
-        " ",
-        h("button", { type: "button", "data-key": "clear", onclick: () => go({ edit: "" }) }, "As it was"),
-      ]
-    : [
-        h(
-          "p",
-          null,
-          "Choose an element of the input or of a parameter, in an array or by its name, and type another number.",
-        ),
-      ];
-  return panel("whatif", "What if", editForm(), ...body);
+function whatIfForm(changed) {
+  const edit = (/** @type {import("./whatif.js").Edit[]} */ list) => go({ edit: editsText(atHand().run, list) });
+  return whatIfPanel({ walk: atHand(), edits: edits(), changed, edit, tell });
 }
-
-let edited = { value: -1, k: 0 };
 
 /** @param {number} value @param {number} k */
 function edit(value, k) {
-  edited = { value, k };
+  Object.assign(edited, { value, k });
   draw();
   byId("other-number")?.focus();
-}
-
-function editForm() {
-  const { run } = atHand(),
-    all = run.values.flatMap((a, v) => (editName(run, v) && a.dtype.startsWith("float") && a.data.length ? [v] : []));
-  if (!all.length) return null;
-  if (!all.includes(edited.value)) edited = edits().at(-1) ?? { value: all[0], k: 0 };
-  const field = (/** @type {string} */ id, /** @type {number} */ size) =>
-    h("input", { id, "data-key": id, autocomplete: "off", size });
-  const at = field("other-at", 8),
-    input = field("other-number", 14),
-    slope = h("small", null);
-  const select = h(
-    "select",
-    { id: "other-name", "data-key": "other-name" },
-    ...all.map((v) => h("option", { value: v, selected: v === edited.value }, editName(run, v))),
-  );
-  const shapeOf = () => run.values[Number(select.value)].shape;
-  const place = () => {
-    const index = at.value.split(",").map(Number),
-      shape = shapeOf();
-    const fits =
-      !shape.length ||
-      (index.length === shape.length && index.every((i, a) => Number.isInteger(i) && i >= 0 && i < shape[a]));
-    return fits ? shape.reduce((k, n, a) => k * n + index[a], 0) : -1;
-  };
-  const fill = (/** @type {number} */ value, /** @type {number} */ k) => {
-    if (k < 0) return;
-    edited = { value, k };
-    const before = edits().find((e) => e.value === value && e.k === k),
-      g = gradientOf(run, value, k),
-      { data, dtype } = run.values[value];
-    input.value = before ? exact(before.x, "float64") : exact(data[k], dtype);
-    slope.textContent = Number.isNaN(g) ? "" : ` its gradient is ${short(g, 4)}`;
-  };
-  const begin = (/** @type {number} */ value, /** @type {number} */ k) => {
-    at.value = indexOf(run.values[value].shape, k).join(", ");
-    fill(value, k);
-  };
-  select.addEventListener("change", () => begin(Number(select.value), 0));
-  at.addEventListener("change", () => fill(Number(select.value), place()));
-  begin(edited.value, edited.k);
-  const submit = (/** @type {Event} */ e) => {
-    e.preventDefault();
-    const value = Number(select.value),
-      k = place(),
-      x = typed(input.value);
-    if (k < 0) return void tell(`The index is of ${shapeOf().length} whole numbers below ${shapeOf().join(", ")}.`);
-    if (!Number.isFinite(x)) return void tell("That is no number: type one such as 0.25.");
-    edited = { value, k };
-    go({ edit: editsText(run, [...edits().filter((o) => o.value !== value || o.k !== k), { value, k, x }]) });
-  };
-  return h(
-    "form",
-    { class: "edit", onsubmit: submit },
-    h("label", null, "array ", select),
-    h("label", null, " index ", at),
-    h("label", null, " becomes ", input),
-    " ",
-    h("button", { type: "submit", "data-key": "set" }, "Set"),
-    slope,
-  );
 }
 
 // ------------------------------------------------------------------------------------------- foot
@@ -433,68 +325,6 @@ function footOf(run) {
   return [h("p", null, ...parts), run.header.about.command ? h("pre", null, run.header.about.command) : null].filter(
     Boolean,
   );
-}
-
-function copyLink() {
-  const box = h("input", {
-    readonly: true,
-    "aria-label": "link to this step",
-    value: location.href.replace(/#.*/, "") + addressOf(state),
-  });
-  openDialog(
-    "Link to this step",
-    h("p", null, box),
-    h("p", { class: "small" }, `hide=${PARTS.join(",")} leaves parts out.`),
-  );
-  box.select();
-  navigator.clipboard?.writeText(box.value).catch(() => undefined);
-}
-
-function help() {
-  const { run } = atHand(),
-    keys = [
-      ["\u2190 \u2192", "line before, line after"],
-      ["shift \u2190 \u2192", "function before, after"],
-      ["home, end", "first, last"],
-      ["enter", "into an array: arrow keys choose an element"],
-      ["esc", "out again"],
-      ["p", "predict, or not"],
-      ["w", "where the chosen element comes from"],
-      ["?", "this help"],
-    ];
-  openDialog(
-    "Help",
-    h("dl", null, ...keys.flatMap(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
-    h(
-      "p",
-      null,
-      "F forward, L loss, B backward, U update. In arrays red is above zero, blue below, and the colours are of each array by itself.",
-    ),
-    h(
-      "p",
-      null,
-      `The lines were run again on what each call was given: ${run.header.differing} of ${run.header.numbers} numbers differ from the run's. The page's own computation, with which What if begins, is in float64 and differs from them by ${difference(run).toExponential(1)} of an array's largest number at most: sums in another order.`,
-    ),
-    h(
-      "p",
-      null,
-      "What if computes numbers again, not decisions of Python: a branch that was taken stays taken, and what was drawn stays drawn.",
-    ),
-  );
-}
-
-/** @param {string} title @param {...any} kids */
-function openDialog(title, ...kids) {
-  const close = h("button", { type: "button", onclick: () => dialog.close() }, "Close");
-  const dialog = h(
-    "dialog",
-    { "aria-label": title, onclose: () => dialog.remove() },
-    h("h2", null, title),
-    ...kids,
-    close,
-  );
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 // -------------------------------------------------------------------------------------- keys, print
@@ -525,7 +355,7 @@ function onKey(e) {
     End: () => go({ step: stops.length - 1 }),
     p: () => go({ mode: state.mode === "predict" ? "walk" : "predict" }),
     w: () => /** @type {any} */ (document.querySelector(".where button"))?.click(),
-    "?": help,
+    "?": () => helpDialog(atHand().run),
     Escape: () => (entered.key = ""),
   };
   if (!(e.key in acts)) return;

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { again, lossAfter, lossOf, twin } from "./record.js";
 import { element, ravel } from "./walk.js";
 
-/** @typedef {import("./record.js").Run} Run @typedef {import("./ops.js").Arr} Arr */
+/** @typedef {import("./record.js").Run} Run @typedef {import("./places.js").Arr} Arr */
 /** One number that was changed. @typedef {{value: number, k: number, x: number}} Edit */
 /** A run with other numbers. @typedef {{run: Run, base: Arr[], now: Map<number, Arr>, refused: string}} Other */
 

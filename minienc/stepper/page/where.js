@@ -1,6 +1,7 @@
 // Where from, where to: which numbers made a number, and which it helped to make.
 
-import { axesOf, compute, ELEMENTWISE, isArr, lines, locate, MOVES, productPlan, REDUCTIONS, spread } from "./ops.js";
+import { compute, ELEMENTWISE, MOVES, productPlan, REDUCTIONS } from "./ops.js";
+import { axesOf, isArr, lines, locate, spread } from "./places.js";
 import { fill } from "./record.js";
 
 /** @typedef {import("./record.js").Run} Run @typedef {import("./record.js").Op} Op */
