@@ -120,7 +120,9 @@ class Listener:
                 self._copies[key] = x.copy()
                 self._held.append(x)
             return self._copies[key]
-        return x if isinstance(x, np.random.Generator) else mapped(self.copied, x)
+        if isinstance(x, np.random.Generator):  # as it stands: the replay draws the same numbers
+            return copy.deepcopy(x)
+        return mapped(self.copied, x)
 
 
 def listen(run: Callable[[], Any]) -> list[Heard]:

@@ -70,7 +70,7 @@ test("sentences", async () => {
   assert.equal(new Set(said).size, said.length);
 });
 
-for (const name of ["small", "tied", "attention", "batch_normalization"]) {
+for (const name of ["small", "tied", "attention", "batch_normalization", "dropout"]) {
   test(`${name}: what if agrees with the gradient`, async () => {
     const run = await carried(name),
       base = twinOf(run),

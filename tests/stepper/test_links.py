@@ -76,6 +76,12 @@ def test_what_was_rounded_otherwise_is_a_copy_nearly():
     assert all(place.gradient is not None and place.after is not None for place in trained)
 
 
+def test_what_is_drawn_is_drawn_again():
+    record = recorded.dropout()
+    assert record.differing == 0
+    assert all(place.after is not None for place in links_of(record).places)
+
+
 def test_what_is_another_array_is_not_taken_for_it():
     """One bit of the vector is not the weights': then nothing is said of where they lie."""
     record = recorded.tied()

@@ -49,6 +49,7 @@ def cases(tmp_path_factory):
         "attention",
         "convolution",
         "batch_normalization",
+        "dropout",
     ):
         _carry(folder, name, autoencoder(5, 3, 6) if name == "small" else ALL[name]())
     (folder / "digits.json").write_text(json.dumps(numbers), encoding="utf-8")

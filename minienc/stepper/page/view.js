@@ -131,13 +131,18 @@ function draw() {
     const both = state.run === "ab" && walks.b;
     byId("stage").className = both ? "beside" : "";
     byId("stage").replaceChildren(...(both ? besides(changed) : stageOf(w, state.step, changed, "a")));
-    const answers = state.mode === "predict" ? [predictForm()] : state.mode === "whatif" ? [whatIfForm(changed)] : [];
     const { value, k } = chosenOf({ ...state, walk: w }),
       run = changed?.run ?? w.run;
+    const answers =
+      state.mode === "predict" && run.values[value].data.length
+        ? [predictForm()]
+        : state.mode === "whatif"
+          ? [whatIfForm(changed)]
+          : [];
     byId("side").replaceChildren(
       ...answers,
       ...(seen("verdict") ? [panel("verdict", "Verdict", ...verdict(setting))] : []),
-      ...(seen("where") && !isHidden()
+      ...(seen("where") && !isHidden() && run.values[value].data.length
         ? [panel("where", "Where from, where to", ...where({ ...setting, walk: { ...w, run } }, value, k))]
         : []),
       ...(seen("source") ? [panel("source", "Source", source(setting))] : []),
