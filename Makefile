@@ -2,7 +2,7 @@
 # make test    run the whole suite, on up to four processors; make test ARGS="-k dense -x" hands
 #              arguments to pytest instead, which uses one: -n 2 for two
 # make check   lint, format, types
-# make check-page    types of the player's JavaScript (needs npx)
+# make check-page    types and format of the player's JavaScript (needs npx)
 # make test-browser  the pages in a browser (needs Chromium)
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
@@ -78,8 +78,10 @@ endif
 # Types in the comments of the page's modules. Beside the linters, and not among them: it asks for
 # npm, which nothing else here does.
 TYPESCRIPT := typescript@5.9.3
+PRETTIER := prettier@3.10.1
 check-page:
 	npx --yes --package $(TYPESCRIPT) tsc -p minienc/stepper/page
+	npx --yes $(PRETTIER) --print-width 120 --check minienc/stepper/page/*.js tests/stepper/*.mjs
 
 # Where there is no browser, these are no tests: so they must not pass for some.
 test-browser: $(VENV)/installed-test $(VENV)/installed-browser

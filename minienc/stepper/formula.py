@@ -177,9 +177,8 @@ def _several(node: ast.Tuple | ast.List) -> str:
 
 
 def _if(node: ast.IfExp) -> str:
-    either = (
-        f"<mtr><mtd>{_of(node.body)}</mtd><mtd><mtext>if\u00a0</mtext>{_of(node.test)}</mtd></mtr>"
-    )
+    when = f"<mtext>if\u00a0</mtext>{_of(node.test)}"
+    either = f"<mtr><mtd>{_of(node.body)}</mtd><mtd>{when}</mtd></mtr>"
     other = f"<mtr><mtd>{_of(node.orelse)}</mtd><mtd><mtext>otherwise</mtext></mtd></mtr>"
     return f"<mrow><mo>{{</mo><mtable>{either}{other}</mtable></mrow>"
 

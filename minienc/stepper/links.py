@@ -4,7 +4,8 @@ Calls are replayed one by one, so the tape does not see what the run does betwee
 of all parameters, into which the weights are gathered; the gradient of it; a weight that a tied
 layer is given turned over; a gradient that is the sum of what two layers send back. Each is found
 by its numbers, to the bit, and written down as an operation of no line: with these a page can
-compute what another weight would have changed, up to the update.
+compute what another weight would have changed, up to the update. Where a replay has rounded
+otherwise than the run, what the run made is a copy of what the replay did, but for these digits.
 
 What is not found stays a value that nothing made, and what is changed before it ends there.
 """
@@ -25,7 +26,7 @@ from minienc.stepper.tape import Ref, refs_in
 class Link:
     """An operation between two calls."""
 
-    kind: str  # "flatten", "transpose", "reshape", "add"
+    kind: str  # "flatten", "transpose", "reshape", "add", "copy"
     arguments: tuple
     result: int
 
@@ -62,6 +63,7 @@ class _Search:
         self.record, self.found = record, Links()
         self.values = list(record.tape.values)
         self.made = {op.result for op in record.tape.operations}
+        self._rounded()
         self._same()
         self._sums()
         self._gradients()
@@ -84,6 +86,34 @@ class _Search:
                 if step.phase in phases and value not in seen and value not in self.made:
                     seen.add(value)
                     yield step, value
+
+    # -- the same numbers, rounded otherwise
+
+    def _rounded(self) -> None:
+        """A replay that took another way than the run returned other digits."""
+        returned: list[int] = []
+        for number, step in enumerate(self.record.steps if self.record.differing else []):
+            forward = self._forward_of(number)
+            if forward is not None:  # field by field: two may hold the same numbers
+                pairs = zip(_refs(forward.returned[1]), _refs(step.arguments["cache"]), strict=True)
+                for own, given in pairs:
+                    self._copy(own, given)
+            for value in _refs(step.arguments):
+                like = next((v for v in returned if self._is_near(v, value)), None)
+                if like is not None and _tells(self.values[value]) and value not in returned:
+                    self._copy(like, value)
+            returned += [v for v in _refs(step.returned) if v in self.made]
+
+    def _copy(self, value: int, again: int) -> None:
+        if again != value and again not in self.made:
+            self._link("copy", (Ref(value),), again)
+
+    def _is_near(self, one: int, other: int) -> bool:
+        a, b = self.values[one], self.values[other]
+        if a.shape != b.shape or a.dtype != b.dtype or b.dtype.kind != "f":
+            return False
+        close = 16 * np.finfo(b.dtype).eps * float(np.abs(b).max(initial=0))
+        return bool((np.abs(a - b) <= close).all())
 
     # -- the same numbers in another shape, or turned over
 
@@ -146,12 +176,27 @@ class _Search:
     def _gradients(self) -> None:
         steps = self.record.steps
         for number, step in enumerate(steps):
-            if step.phase != BACKWARD:
-                continue
-            cache = step.arguments.get("cache")
-            forward = next((f for f in reversed(steps[:number]) if _is_cache(f, cache)), None)
+            forward = self._forward_of(number)
             if forward is not None:
-                self._pair(list(_refs(forward.arguments)), list(_refs(step.returned)))
+                self._pair(_refs(forward.arguments), _refs(step.returned))
+
+    def _forward_of(self, number: int) -> Step | None:
+        """The call whose cache a backward was given: one of the same kind, of the same values."""
+        steps = self.record.steps
+        cache = steps[number].arguments.get("cache")
+        if steps[number].phase != BACKWARD or not _refs(cache):
+            return None
+        for forward in reversed(steps[:number]):
+            if forward.phase in FORWARD + LOSS and isinstance(forward.returned, tuple):
+                own = forward.returned[1]
+                if type(own) is type(cache) and self._are_same(_refs(own), _refs(cache)):
+                    return forward
+        return None
+
+    def _are_same(self, some: list[int], others: list[int]) -> bool:
+        pairs = zip(some, others, strict=False)
+        same = (a == b or (self.record.differing and self._is_near(a, b)) for a, b in pairs)
+        return len(some) == len(others) and all(same)
 
     def _pair(self, arguments: list[int], gradients: list[int]) -> None:
         """One gradient for each argument, in their order; constants have none."""
@@ -245,14 +290,6 @@ def _refs(x: Any) -> list[int]:
 
 def _first(x: Any) -> int | None:
     return next(iter(_refs(x)), None)
-
-
-def _is_cache(forward: Step, cache: Any) -> bool:
-    """Whether a call returned it: a cache of the same kind, of the same values."""
-    if forward.phase not in FORWARD + LOSS or not isinstance(forward.returned, tuple):
-        return False
-    own = forward.returned[1]
-    return type(own) is type(cache) and bool(_refs(own)) and _refs(own) == _refs(cache)
 
 
 def _tells(a: np.ndarray) -> bool:

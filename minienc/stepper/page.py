@@ -27,9 +27,11 @@ from minienc.stepper.saved import Saved
 
 FOLDER = Path(__file__).parent / "page"
 MODULES = [  # each after those that it names
-    *("ops", "digits", "dom", "record", "where", "walk", "numbers", "arrays", "whatif", "stage"),
-    *("panels", "predict", "view"),
+    *("places", "ops", "digits", "dom", "record", "where", "walk", "numbers", "arrays", "whatif"),
+    *("stage", "panels", "source", "predict", "answers", "dialogs", "view"),
 ]
+READ = ["bool", "float32", "float64"]
+READ += [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 LARGEST = 2_000_000  # bytes of a page
 
 
@@ -60,7 +62,9 @@ def page_of(record: Record | Saved, against: Record | None = None) -> Page:
     Raises
     ------
     ValueError
-        For a record that makes more than 2 MB of a page.
+        For a record without lines, or one that makes more than 2 MB of a page.
+    TypeError
+        For a record with numbers that the page does not read, such as complex ones.
     """
     runs = {"a": packed(record)}
     if against is not None:
@@ -87,6 +91,10 @@ def page_of(record: Record | Saved, against: Record | None = None) -> Page:
 def packed(record: Record | Saved) -> str:
     """A record as the page carries it: a length, the header in JSON, the numbers."""
     header, numbers = record if isinstance(record, Saved) else encode(record)
+    if not header["ops"]:
+        raise ValueError("page_of: the record has no line that computes; record a whole step")
+    for dtype in {value[0] for value in header["values"]} - set(READ):
+        raise TypeError(f"page_of: the record has numbers of dtype {dtype}, expected real ones")
     text = as_json(header).encode()
     text += b" " * (-(4 + len(text)) % 8)  # the numbers begin at a multiple of 8
     return deflated(struct.pack("<I", len(text)) + text + numbers)
@@ -105,12 +113,11 @@ def script() -> str:
 
 
 def joined(source: str) -> str:
-    """A module without its imports, the word ``export``, comments that fill a line, and margins."""
+    """A module without imports, the word ``export``, comments but those behind code, margins."""
     source = re.sub(r"^import [^;]*;\n", "", source, flags=re.MULTILINE)
     source = re.sub(r"^export ", "", source, flags=re.MULTILINE)
-    source = re.sub(r"^ */\*\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
+    source = re.sub(r"/\*\*(?:(?!\*/).)*\*/\s?", "", source, flags=re.DOTALL)
     source = re.sub(r"^ *//.*\n", "", source, flags=re.MULTILINE)
-    source = re.sub(r"/\*\* @type \{[^*]*\} \*/ ?", "", source)
     return re.sub(r"^\s+", "", source, flags=re.MULTILINE)
 
 
@@ -156,7 +163,7 @@ _PAGE = """<!DOCTYPE html>
 <nav id="ways" aria-label="steps"></nav>
 </header>
 <main>
-<p id="sentence" aria-live="polite">This page needs JavaScript: it is all in this file.</p>
+<p id="sentence" aria-live="polite">This page needs JavaScript, and a browser of 2023 or newer.</p>
 <p id="told" role="status"></p>
 <div id="strip"></div>
 <div id="body"><div id="stage"></div><div id="side"></div></div>

@@ -147,7 +147,9 @@ def numbers_of_values(
 def _is_exact(op: list[Any], arrays: Sequence[np.ndarray]) -> bool:
     """Whether the page makes the very bits of its result. Two floats of 24 bits that are added,
     multiplied or divided in 53, and rounded to 24, are what they are in 24."""
-    kind, arguments, options, result, _ = op
+    kind, arguments, options, result, visit = op
+    if visit < 0 and kind == "copy":  # of a replay that was rounded otherwise
+        return False
     if kind not in EXACT or not set(options) <= {"axis", "constant_values", "dtype"}:
         return False
     dtypes = {arrays[v].dtype.name for v in _values_in([arguments, options])}

@@ -21,13 +21,39 @@ test("float32 is written as NumPy writes it", () => {
 });
 
 test("what one reads", () => {
-  const said = [[0, "0"], [0.1234567, "0.123"], [-12.3456, "\u221212.3"], [12345, "12345"], [123456.7, "1.2e5"], [0.00012345, "1.2e\u22124"]];
+  const said = [
+    [0, "0"],
+    [0.1234567, "0.123"],
+    [-12.3456, "\u221212.3"],
+    [12345, "12345"],
+    [123456.7, "1.2e5"],
+    [0.00012345, "1.2e\u22124"],
+  ];
   for (const [x, text] of said) assert.equal(short(x), text);
-  for (const [x, text] of [[NaN, "nan"], [-Infinity, "\u2212inf"], [true, "True"]]) assert.equal(exact(x, x === true ? "bool" : "float64"), text);
+  for (const [x, text] of [
+    [NaN, "nan"],
+    [-Infinity, "\u2212inf"],
+    [true, "True"],
+  ])
+    assert.equal(exact(x, x === true ? "bool" : "float64"), text);
 });
 
 test("what one types", () => {
-  const said = [["0.5", 0.5], ["\u22120,5", -0.5], ["1/4", 0.25], ["3e-2", 0.03], ["", NaN], ["x", NaN], ["1/", NaN], ["1/2/3", NaN]];
+  const said = [
+    ["0.5", 0.5],
+    ["\u22120,5", -0.5],
+    ["1/4", 0.25],
+    ["3e-2", 0.03],
+    ["", NaN],
+    ["x", NaN],
+    ["1/", NaN],
+    ["1/2/3", NaN],
+  ];
   for (const [text, x] of said) assert.ok(Object.is(typed(text), x), text);
-  for (const [text, x] of [["0.25", 0.005], ["3", 0.5], ["1.2e-3", 5e-5]]) assert.ok(Math.abs(looseness(text) - x) < 1e-12, text);
+  for (const [text, x] of [
+    ["0.25", 0.005],
+    ["3", 0.5],
+    ["1.2e-3", 5e-5],
+  ])
+    assert.ok(Math.abs(looseness(text) - x) < 1e-12, text);
 });

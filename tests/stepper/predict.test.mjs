@@ -6,9 +6,18 @@ import { sentence, walkOf } from "../../minienc/stepper/page/walk.js";
 import { carried } from "./cases.mjs";
 
 async function asked(name, line, k) {
-  const walk = walkOf(await carried(name)), i = walk.stops.findIndex((_, n) => line.test(sentence(walk, n)));
-  const stop = walk.stops[i], { value, name: called } = stop.results[0], { data } = walk.run.values[value];
-  return { x: data[k], data, run: walk.run, stop, say: (guess) => diagnose(walk, stop, value, called, k, typeof guess === "number" ? guess.toPrecision(8) : guess) };
+  const walk = walkOf(await carried(name)),
+    i = walk.stops.findIndex((_, n) => line.test(sentence(walk, n)));
+  const stop = walk.stops[i],
+    { value, name: called } = stop.results[0],
+    { data } = walk.run.values[value];
+  return {
+    x: data[k],
+    data,
+    run: walk.run,
+    stop,
+    say: (guess) => diagnose(walk, stop, value, called, k, typeof guess === "number" ? guess.toPrecision(8) : guess),
+  };
 }
 
 test("right, in as many digits as were typed", async () => {
@@ -37,7 +46,8 @@ test("a missing slope", async () => {
   const dy = first.run.values[first.run.frames[first.run.visits[first.stop.visit].frame].arguments.dy.v];
   assert.match(first.say(dy.data[1]).said, /^The slope is missing: that is dy/);
   const { run, say } = await asked("wrong_affine", /backward, affine_backward, line \(1\): dW/, 3);
-  const x = Object.values(run.steps[0].arguments)[0].v, sum = [0, 1, 2].reduce((s, n) => s + run.values[x].data[4 * n + 1] * dy.data[2 * n + 1], 0);
+  const x = Object.values(run.steps[0].arguments)[0].v,
+    sum = [0, 1, 2].reduce((s, n) => s + run.values[x].data[4 * n + 1] * dy.data[2 * n + 1], 0);
   assert.match(say(sum).said, /^The slope is missing: that is with dy in the place of dz/);
 });
 
@@ -52,10 +62,15 @@ test("a missing term", async () => {
 });
 
 test("zero", async () => {
-  const { data } = await asked("small", /forward, dense_1, line \(2\)/, 0), k = data.indexOf(0);
+  const { data } = await asked("small", /forward, dense_1, line \(2\)/, 0),
+    k = data.indexOf(0);
   const { say } = await asked("small", /forward, dense_1, line \(2\)/, k);
   assert.match(say(0.3).said, /^It is zero/);
   assert.ok(say("0").right);
-  const { say: other } = await asked("small", /forward, dense_1, line \(2\)/, data.findIndex((x) => x > 0));
+  const { say: other } = await asked(
+    "small",
+    /forward, dense_1, line \(2\)/,
+    data.findIndex((x) => x > 0),
+  );
   assert.match(other("0").said, /^It is not zero/);
 });

@@ -11,27 +11,44 @@ const NAMES = ["small", "tied", "wrong_affine", "attention", "convolution"];
 
 for (const name of NAMES) {
   test(`${name}: what is not carried is made again, to the bit`, async () => {
-    const run = await carried(name), right = numbers(name);
+    const run = await carried(name),
+      right = numbers(name);
     const again = run.header.values.filter((v) => v[2] < 0).length;
     run.values.forEach((a, v) => {
       assert.deepEqual([a.shape, a.dtype], [right[v].shape, right[v].dtype]);
-      a.data.forEach((x, k) => assert.ok(x === right[v].data[k] || Object.is(x, right[v].data[k]), `value ${v}: ${x} for ${right[v].data[k]}`));
+      a.data.forEach((x, k) =>
+        assert.ok(x === right[v].data[k] || Object.is(x, right[v].data[k]), `value ${v}: ${x} for ${right[v].data[k]}`),
+      );
     });
     assert.ok(again > run.values.length / 4);
     console.log(`${name}: ${again} of ${run.values.length} values are made in the page`);
   });
 
   test(`${name}: a line with numbers gives its number`, async () => {
-    const run = await carried(name), walk = walkOf(run);
+    const run = await carried(name),
+      walk = walkOf(run);
     let counted = 0;
     for (const stop of walk.stops) {
       for (const { value } of stop.results) {
-        const a = run.values[value], size = Math.max(1e-3, ...a.data.map(Math.abs));
+        const a = run.values[value],
+          size = Math.max(1e-3, ...a.data.map(Math.abs));
         for (let k = 0; k < a.data.length; k += Math.ceil(a.data.length / 5)) {
           const tokens = withNumbers(run, stop.inside, value, k);
           const text = tokens.map((t) => t.text ?? (t.x < 0 ? `(${t.x})` : String(t.x))).join("");
-          const formula = text.replace(/ \+ \d+ more terms, together /g, " + ").replace(/\u00b7/g, "*").replace(/\u2212/g, "-").replace(/\u221a/g, "Math.sqrt")
-            .replace(/\b(max|min|abs|exp|tanh|log1p|log)\(/g, "Math.$1(").replace(/\[/g, "Number(").replace(/\]/g, ")").replace(/ \u2265 /g, ">=").replace(/ \^ /g, "**").replace(/\u2026/g, "-Infinity").replace(/ or /g, "||").replace(/ \u2260 /g, "!==").replace(/ = /g, "===");
+          const formula = text
+            .replace(/ \+ \d+ more terms, together /g, " + ")
+            .replace(/\u00b7/g, "*")
+            .replace(/\u2212/g, "-")
+            .replace(/\u221a/g, "Math.sqrt")
+            .replace(/\b(max|min|abs|exp|tanh|log1p|log)\(/g, "Math.$1(")
+            .replace(/\[/g, "Number(")
+            .replace(/\]/g, ")")
+            .replace(/ \u2265 /g, ">=")
+            .replace(/ \^ /g, "**")
+            .replace(/\u2026/g, "-Infinity")
+            .replace(/ or /g, "||")
+            .replace(/ \u2260 /g, "!==")
+            .replace(/ = /g, "===");
           if (/[a-z_]{3,}\(/.test(formula.replace(/Math\.\w+\(/g, "")) || formula.includes("Infinity")) continue;
           const x = Function(`return ${formula.replace(/(^|[-+*/(,] ?)-(Math|\()/g, "$1-1*$2")}`)();
           assert.ok(Math.abs(x - a.data[k]) <= 2e-6 * size, `${text} is ${x}, expected ${a.data[k]}`);
@@ -44,7 +61,8 @@ for (const name of NAMES) {
 }
 
 test("sentences", async () => {
-  const walk = walkOf(await carried("small")), said = walk.stops.map((_, i) => sentence(walk, i));
+  const walk = walkOf(await carried("small")),
+    said = walk.stops.map((_, i) => sentence(walk, i));
   assert.match(said[0], /^Step 1 of \d+: forward, dense_1, line \(1\): z = x W if b is None/);
   assert.ok(said.some((s) => /backward, dense_2, line \(1\): dW = x\u2032 dz$/.test(s)));
   assert.ok(said.some((s) => /update, adam_step: w -= /.test(s)));
@@ -52,14 +70,17 @@ test("sentences", async () => {
   assert.equal(new Set(said).size, said.length);
 });
 
-for (const name of ["small", "tied", "attention"]) {
+for (const name of ["small", "tied", "attention", "batch_normalization", "dropout"]) {
   test(`${name}: what if agrees with the gradient`, async () => {
-    const run = await carried(name), base = twinOf(run), before = lossOf(run, (v) => base[v]);
+    const run = await carried(name),
+      base = twinOf(run),
+      before = lossOf(run, (v) => base[v]);
     let looked = 0;
     for (const { value, gradient } of run.header.parameters) {
       if (value === undefined || gradient === undefined) continue;
       for (let k = 0; k < base[value].data.length; k += Math.ceil(base[value].data.length / 4)) {
-        const h = 1e-6, at = (x) => lossOf(run, (v) => other(run, [{ value, k, x: base[value].data[k] + x }]).run.values[v]);
+        const h = 1e-6,
+          at = (x) => lossOf(run, (v) => other(run, [{ value, k, x: base[value].data[k] + x }]).run.values[v]);
         const slope = (at(h) - at(-h)) / (2 * h);
         assert.ok(Math.abs(slope - gradientOf(run, value, k)) < 1e-8, `${slope} for ${gradientOf(run, value, k)}`);
         looked++;
@@ -72,8 +93,15 @@ for (const name of ["small", "tied", "attention"]) {
 }
 
 test("edits in a link", async () => {
-  const run = await carried("small"), edits = editsOf(run, "dense_1.W:0,1=0.5;x:2,3=-1e-3;dense_1.W:9,9=1;no:1=2;x:0,0=a");
-  assert.deepEqual(edits.map((e) => [editName(run, e.value), e.k, e.x]), [["dense_1.W", 1, 0.5], ["x", 13, -1e-3]]);
+  const run = await carried("small"),
+    edits = editsOf(run, "dense_1.W:0,1=0.5;x:2,3=-1e-3;dense_1.W:9,9=1;no:1=2;x:0,0=a");
+  assert.deepEqual(
+    edits.map((e) => [editName(run, e.value), e.k, e.x]),
+    [
+      ["dense_1.W", 1, 0.5],
+      ["x", 13, -1e-3],
+    ],
+  );
   assert.equal(editsText(run, edits), "dense_1.W:0,1=0.5;x:2,3=-0.001");
   const names = run.values.map((_, v) => editName(run, v)).filter(Boolean);
   assert.equal(new Set(names).size, names.length);

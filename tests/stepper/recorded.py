@@ -68,6 +68,26 @@ def attention() -> Record:
     return record_batch(_compiled(Model(x, L.Dense(8)(h))), _drawn(2, 5, 8), title="attention")
 
 
+def dropout() -> Record:
+    """Tokens, which are whole numbers, and noise, which is drawn."""
+    x = L.Input(shape=(4,), dtype="int32")
+    h = L.Dropout(0.5)(L.Embedding(7, 3)(x))
+    model = _compiled(Model(x, L.Dense(2)(L.Flatten()(h))))
+    tokens = np.random.default_rng(1).integers(0, 7, (2, 4))
+    return record_batch(model, tokens, _drawn(2, 2), title="tokens and dropout")
+
+
+def empty() -> Record:
+    """A batch of no samples."""
+    forward, backward = Primitive(affine_forward), Primitive(affine_backward)
+
+    def run() -> None:
+        _, cache = forward(_drawn(0, 4), _drawn(4, 2), _drawn(2))
+        backward(_drawn(0, 2), cache)
+
+    return record(listen(run), title="empty", wanted=lambda file: file == __file__)
+
+
 def gan() -> Record:
     """The discriminator's turn, then the generator's."""
     x, z = L.Input(shape=(4,)), L.Input(shape=(2,))
@@ -132,4 +152,6 @@ ALL: dict[str, Any] = {
     "attention": attention,
     "gan": gan,
     "wrong_affine": wrong_affine,
+    "dropout": dropout,
+    "empty": empty,
 }

@@ -66,6 +66,22 @@ def test_kinds_of_links():
     assert "add" in kinds["tied"] and "add" in kinds["attention"]  # two uses, two ways back
 
 
+def test_what_was_rounded_otherwise_is_a_copy_nearly():
+    """Batch normalisation adds rows up in blocks, and a watched array has another way."""
+    record = recorded.batch_normalization()
+    found = links_of(record)
+    copies = [link for link in found.links if link.kind == "copy"]
+    assert bool(copies) == bool(record.differing)
+    trained = [place for place in found.places if "moving" not in place.name]
+    assert all(place.gradient is not None and place.after is not None for place in trained)
+
+
+def test_what_is_drawn_is_drawn_again():
+    record = recorded.dropout()
+    assert record.differing == 0
+    assert all(place.after is not None for place in links_of(record).places)
+
+
 def test_what_is_another_array_is_not_taken_for_it():
     """One bit of the vector is not the weights': then nothing is said of where they lie."""
     record = recorded.tied()

@@ -9,10 +9,12 @@ import re
 import struct
 import zlib
 
+import numpy as np
 import pytest
 
 from minienc.stepper import page as written
 from minienc.stepper.page import FOLDER, MODULES, page_of
+from minienc.stepper.record import record as record_of
 from tests.stepper.recorded import autoencoder
 
 
@@ -38,7 +40,7 @@ def test_every_module_is_joined_behind_those_that_it_imports():
     assert sorted(MODULES) == sorted(p.stem for p in FOLDER.glob("*.js"))
     for number, name in enumerate(MODULES):
         source = FOLDER.joinpath(f"{name}.js").read_text("utf-8")
-        for other in re.findall(r'^import .* from "\./(\w+)\.js";', source, re.MULTILINE):
+        for other in re.findall(r'^import [^;]* from "\./(\w+)\.js";', source, re.MULTILINE):
             assert other in MODULES[:number], f"{name}.js imports {other}.js"
     joined = written.script()
     assert not re.search(r"^(import|export|//|/\*)", joined, re.MULTILINE)
@@ -102,6 +104,15 @@ def test_a_notebook_shows_it_in_a_frame(small):
     frame = small._repr_html_()
     assert 'sandbox="allow-scripts"' in frame and "allow-same-origin" not in frame
     assert html.unescape(re.search(r'srcdoc="([^"]*)"', frame)[1]) == small
+
+
+def test_what_the_page_cannot_show_is_refused():
+    with pytest.raises(ValueError, match=r"^page_of: the record has no line that computes"):
+        page_of(record_of([]))
+    record = autoencoder(3, 2, 2)
+    record.tape.values.append(np.array([1j]))
+    with pytest.raises(TypeError, match=r"^page_of: the record has numbers of dtype complex128"):
+        page_of(record)
 
 
 def test_what_is_too_large_is_refused(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from minienc.stepper.links import links_of
-from minienc.stepper.page import packed
+from minienc.stepper.page import FOLDER, MODULES, packed, script
 from minienc.stepper.payload import numbers_of_values
 from tests.stepper.exported import export
 from tests.stepper.recorded import ALL, autoencoder
@@ -41,7 +42,15 @@ def cases(tmp_path_factory):
     bits = rng.integers(0, 2**32, 10_000, dtype=np.uint32).view(np.float32)
     drawn = np.concatenate([bits[np.isfinite(bits)], rng.standard_normal(1000).astype(np.float32)])
     numbers = [[str(x), float(x)] for x in drawn]
-    for name in ("small", "tied", "wrong_affine", "attention", "convolution"):
+    for name in (
+        "small",
+        "tied",
+        "wrong_affine",
+        "attention",
+        "convolution",
+        "batch_normalization",
+        "dropout",
+    ):
         _carry(folder, name, autoencoder(5, 3, 6) if name == "small" else ALL[name]())
     (folder / "digits.json").write_text(json.dumps(numbers), encoding="utf-8")
     return folder
@@ -54,6 +63,17 @@ def _carry(folder, name, record):
     table, raw = numbers_of_values(values, set())
     (folder / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
     (folder / f"{name}.bin").write_bytes(raw)
+
+
+@needs_node
+def test_the_joined_modules_are_javascript(tmp_path):
+    """And the page's script holds every function of theirs."""
+    (tmp_path / "joined.mjs").write_text(script(), encoding="utf-8")
+    subprocess.run([NODE, "--check", str(tmp_path / "joined.mjs")], check=True)
+    for name in MODULES:
+        source = FOLDER.joinpath(f"{name}.js").read_text("utf-8")
+        for function in re.findall(r"^(?:export )?(?:async )?(function \w+)", source, re.MULTILINE):
+            assert function in script()
 
 
 @needs_node

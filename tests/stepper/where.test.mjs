@@ -25,15 +25,40 @@ function sample() {
 
 /** Which results change where a number of an operand is moved. */
 function changed(run, op, v, k) {
-  const right = run.values[op.value], moved = { ...run.values[v], data: run.values[v].data.slice() };
+  const right = run.values[op.value],
+    moved = { ...run.values[v], data: run.values[v].data.slice() };
   moved.data[k] = run.values[v].dtype === "bool" ? 1 - moved.data[k] : moved.data[k] + 0.37;
   const value = (u) => (u === v ? moved : run.values[u]);
-  const before = compute(op.kind, fill(op.args, (u) => run.values[u]), fill(op.options, (u) => run.values[u]), right.dtype);
+  const before = compute(
+    op.kind,
+    fill(op.args, (u) => run.values[u]),
+    fill(op.options, (u) => run.values[u]),
+    right.dtype,
+  );
   const now = compute(op.kind, fill(op.args, value), fill(op.options, value), right.dtype);
   return [...now.data.keys()].filter((n) => !Object.is(now.data[n], before.data[n]));
 }
 
-const NUMBERS = ["getitem", "setitem", "take_along_axis", "add.at", "add", "matmul", "sum", "transpose", "reshape", "concatenate", "stack", "pad", "cumsum", "mean", "sliding_window_view", "repeat", "copy", "negative"];
+const NUMBERS = [
+  "getitem",
+  "setitem",
+  "take_along_axis",
+  "add.at",
+  "add",
+  "matmul",
+  "sum",
+  "transpose",
+  "reshape",
+  "concatenate",
+  "stack",
+  "pad",
+  "cumsum",
+  "mean",
+  "sliding_window_view",
+  "repeat",
+  "copy",
+  "negative",
+];
 
 test("what moves a result is one of its sources", () => {
   let looked = 0;
@@ -46,13 +71,20 @@ test("what moves a result is one of its sources", () => {
       for (let k = 0; k < a.data.length; k += Math.ceil(a.data.length / 7)) {
         const said = from.flatMap((places, n) => (places.some((p) => p.value === v && p.at.includes(k)) ? [n] : []));
         const real = changed(run, op, v, k);
-        for (const n of real) assert.ok(said.includes(n), `${op.kind}: result ${n} depends on number ${k} of value ${v}`);
+        for (const n of real)
+          assert.ok(said.includes(n), `${op.kind}: result ${n} depends on number ${k} of value ${v}`);
         if (NUMBERS.includes(op.kind) && op.refs.length < 3 && !(op.args[0]?.v === op.args[1]?.v)) {
           const zero = op.kind === "matmul" || op.kind === "setitem";
           if (!zero) assert.deepEqual(said, real, op.kind);
         }
-        const to = targets(run, v, k).filter((t) => t.op === op).flatMap((t) => t.at);
-        assert.deepEqual([...to].sort((x, y) => x - y), said, `${op.kind}: where to`);
+        const to = targets(run, v, k)
+          .filter((t) => t.op === op)
+          .flatMap((t) => t.at);
+        assert.deepEqual(
+          [...to].sort((x, y) => x - y),
+          said,
+          `${op.kind}: where to`,
+        );
         looked++;
       }
     }
@@ -68,5 +100,8 @@ test("a trace goes through all operations of a line", () => {
   const found = trace(run, new Set([product.number, after.number]), after.value, [0]);
   const [x, W] = product.args.map((a) => a.v);
   assert.equal(found.get(x).size, run.values[x].shape[1]);
-  assert.deepEqual([...found.get(W)], [...run.values[W].data.keys()].filter((k) => k % run.values[W].shape[1] === 0));
+  assert.deepEqual(
+    [...found.get(W)],
+    [...run.values[W].data.keys()].filter((k) => k % run.values[W].shape[1] === 0),
+  );
 });

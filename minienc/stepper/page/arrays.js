@@ -2,14 +2,14 @@
 
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
-import { sizeOf } from "./ops.js";
+import { sizeOf } from "./places.js";
 import { element, ravel, unravel } from "./walk.js";
 
-/** @typedef {import("./ops.js").Arr} Arr */
+/** @typedef {import("./places.js").Arr} Arr */
 /** What is to be drawn. ``chosen`` is an element, ``marked`` are those that made it; ``changed`` says
  * of an element whether it is another than before; ``hidden``: numbers are not shown.
  * @typedef {{key: string, name: string, array: Arr, axes: number[], chosen?: number, marked?: Set<number>,
- *   changed?: (k: number) => boolean, hidden?: boolean, rows: number, columns: number, lens?: number[],
+ *   changed?: (k: number) => boolean, hidden?: boolean, note?: string, rows: number, columns: number, lens?: number[],
  *   choose?: (k: number) => void, look?: (corner: number[]) => void}} Shown */
 
 /** Which two axes are rows and columns: images have theirs before the channels. @param {number[]} shape
@@ -29,14 +29,29 @@ function windowOf(n, most, at, wish) {
 
 /** @param {Shown} shown */
 export function arrayOf(shown) {
-  const { array, axes, chosen, marked } = shown, { shape } = array;
-  const [down, across] = axes, n = down < 0 ? 1 : shape[down], m = across < 0 ? 1 : shape[across];
-  const title = h("figcaption", null, h("b", null, shown.name), ` ${shape.length ? shape.join(" \u00d7 ") : "a number"}`);
+  const { array, axes, chosen, marked } = shown,
+    { shape } = array;
+  const [down, across] = axes,
+    n = down < 0 ? 1 : shape[down],
+    m = across < 0 ? 1 : shape[across];
+  const title = h(
+    "figcaption",
+    null,
+    h("b", null, shown.name),
+    ` ${shape.length ? shape.join(" \u00d7 ") : "a number"}`,
+    shown.note ? h("small", null, ` ${shown.note}`) : null,
+  );
   if (!array.data.length) return h("figure", { class: "array" }, title, "no elements");
   const here = unravel(shape, chosen ?? marked?.values().next().value ?? 0);
-  const at = (/** @type {number} */ i, /** @type {number} */ j) => ravel(shape, here.map((x, a) => (a === down ? i : a === across ? j : x)));
-  const i0 = windowOf(n, shown.rows, here[down] ?? 0, shown.lens?.[0]), j0 = windowOf(m, shown.columns, here[across] ?? 0, shown.lens?.[1]);
-  const rows = Math.min(n, shown.rows), columns = Math.min(m, shown.columns);
+  const at = (/** @type {number} */ i, /** @type {number} */ j) =>
+    ravel(
+      shape,
+      here.map((x, a) => (a === down ? i : a === across ? j : x)),
+    );
+  const i0 = windowOf(n, shown.rows, here[down] ?? 0, shown.lens?.[0]),
+    j0 = windowOf(m, shown.columns, here[across] ?? 0, shown.lens?.[1]);
+  const rows = Math.min(n, shown.rows),
+    columns = Math.min(m, shown.columns);
   let top = 0;
   for (const x of array.data) if (Math.abs(x) > top && Number.isFinite(x)) top = Math.abs(x);
   const large = n > rows || m > columns;
@@ -44,28 +59,77 @@ export function arrayOf(shown) {
   if (shape.length > 2) parts.push(sliceOf(shown, here));
   if (large && !shown.hidden) parts.push(pictureOf(shown, n, m, at, top, [i0, j0, rows, columns]));
   const cell = (/** @type {number} */ i, /** @type {number} */ j) => cellOf(shown, at(i, j), top, here);
-  const head = h("tr", { role: "row" }, h("td", { class: "corner" }), ...Array.from({ length: columns }, (_, j) => h("th", { scope: "col" }, j0 + j)));
+  const head = h(
+    "tr",
+    { role: "row" },
+    h("td", { class: "corner" }),
+    ...Array.from({ length: columns }, (_, j) => h("th", { scope: "col" }, j0 + j)),
+  );
   const body = Array.from({ length: rows }, (_, i) =>
-    h("tr", { role: "row" }, down < 0 ? h("td", { class: "corner" }) : h("th", { scope: "row" }, i0 + i), ...Array.from({ length: columns }, (_, j) => cell(i0 + i, j0 + j))));
-  const table = h("table", { role: "grid", "aria-label": `${shown.name}, ${shape.join(" by ") || "one number"}` }, h("tbody", null, head, ...body));
+    h(
+      "tr",
+      { role: "row" },
+      down < 0 ? h("td", { class: "corner" }) : h("th", { scope: "row" }, i0 + i),
+      ...Array.from({ length: columns }, (_, j) => cell(i0 + i, j0 + j)),
+    ),
+  );
+  const table = h(
+    "table",
+    { role: "grid", "aria-label": `${shown.name}, ${shape.join(" by ") || "one number"}` },
+    h("tbody", null, head, ...body),
+  );
   if (shown.choose) inside(table, shown, at, [n, m], [down, across], here);
-  parts.push(h("div", { class: "scroll", tabindex: shown.choose ? null : "0", role: shown.choose ? null : "group", "aria-label": shown.choose ? null : shown.name }, table));
-  if (large) parts.push(h("p", { class: "small" }, `rows ${i0} to ${i0 + rows - 1} of ${n}, columns ${j0} to ${j0 + columns - 1} of ${m}`));
-  const unseen = [...(marked ?? [])].filter((k) => unravel(shape, k).some((x, a) => a !== down && a !== across && x !== here[a])).length;
+  parts.push(
+    h(
+      "div",
+      {
+        class: "scroll",
+        tabindex: shown.choose ? null : "0",
+        role: shown.choose ? null : "group",
+        "aria-label": shown.choose ? null : shown.name,
+      },
+      table,
+    ),
+  );
+  if (large)
+    parts.push(
+      h(
+        "p",
+        { class: "small" },
+        `rows ${i0} to ${i0 + rows - 1} of ${n}, columns ${j0} to ${j0 + columns - 1} of ${m}`,
+      ),
+    );
+  const unseen = [...(marked ?? [])].filter((k) =>
+    unravel(shape, k).some((x, a) => a !== down && a !== across && x !== here[a]),
+  ).length;
   if (unseen) parts.push(h("p", { class: "small" }, `and ${unseen} marked in other slices`));
   return h("figure", { class: "array" }, ...parts);
 }
 
 /** @param {Shown} shown @param {number} k @param {number} top @param {number[]} here */
 function cellOf(shown, k, top, here) {
-  const { array, chosen, marked } = shown, x = array.data[k];
-  const classes = [k === chosen && "chosen", marked?.has(k) && "marked", shown.changed?.(k) && "changed", !Number.isFinite(x) && "odd"];
-  const el = h("td", {
-    role: "gridcell", class: classes.filter(Boolean).join(" "), "data-k": k, title: shown.hidden ? "?" : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}`,
-    tabindex: shown.choose ? (k === chosen ? 0 : -1) : null, "data-key": shown.choose ? `${shown.key} ${k === chosen ? "" : k}` : null,
-    "aria-selected": shown.choose ? String(k === chosen) : null,
-    onclick: shown.choose && (() => shown.choose?.(k)),
-  }, shown.hidden ? "?" : array.dtype === "bool" ? (x ? "1" : "0") : short(x));
+  const { array, chosen, marked } = shown,
+    x = array.data[k];
+  const classes = [
+    k === chosen && "chosen",
+    marked?.has(k) && "marked",
+    shown.changed?.(k) && "changed",
+    !Number.isFinite(x) && "odd",
+  ];
+  const el = h(
+    "td",
+    {
+      role: "gridcell",
+      class: classes.filter(Boolean).join(" "),
+      "data-k": k,
+      title: shown.hidden ? "?" : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}`,
+      tabindex: shown.choose ? (k === chosen ? 0 : -1) : null,
+      "data-key": shown.choose ? `${shown.key} ${k === chosen ? "" : k}` : null,
+      "aria-selected": shown.choose ? String(k === chosen) : null,
+      onclick: shown.choose && (() => shown.choose?.(k)),
+    },
+    shown.hidden ? "?" : array.dtype === "bool" ? (x ? "1" : "0") : short(x),
+  );
   if (!shown.hidden) tint(el, x, top);
   return el;
 }
@@ -79,16 +143,40 @@ function tint(el, x, top) {
 
 /** Which slice of more than two axes is seen, and the way to its neighbours. @param {Shown} shown @param {number[]} here */
 function sliceOf(shown, here) {
-  const { shape } = shown.array, text = here.map((x, a) => (shown.axes.includes(a) ? ":" : x)).join(", ");
+  const { shape } = shown.array,
+    text = here.map((x, a) => (shown.axes.includes(a) ? ":" : x)).join(", ");
   const move = (/** @type {number} */ by) => {
-    const others = shape.map((_, a) => a).filter((a) => !shown.axes.includes(a)), sizes = others.map((a) => shape[a]);
-    const total = sizeOf(sizes), next = (ravel(sizes, others.map((a) => here[a])) + by + total) % total;
+    const others = shape.map((_, a) => a).filter((a) => !shown.axes.includes(a)),
+      sizes = others.map((a) => shape[a]);
+    const total = sizeOf(sizes),
+      next =
+        (ravel(
+          sizes,
+          others.map((a) => here[a]),
+        ) +
+          by +
+          total) %
+        total;
     const index = unravel(sizes, next);
-    shown.choose?.(ravel(shape, here.map((x, a) => (others.includes(a) ? index[others.indexOf(a)] : x))));
+    shown.choose?.(
+      ravel(
+        shape,
+        here.map((x, a) => (others.includes(a) ? index[others.indexOf(a)] : x)),
+      ),
+    );
   };
   if (!shown.choose) return h("p", { class: "small" }, `slice [${text}]`);
   const button = (/** @type {number} */ by, /** @type {string} */ sign, /** @type {string} */ name) =>
-    h("button", { type: "button", "aria-label": `${name} slice of ${shown.name}`, "data-key": `${shown.key} slice ${by}`, onclick: () => move(by) }, sign);
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-label": `${name} slice of ${shown.name}`,
+        "data-key": `${shown.key} slice ${by}`,
+        onclick: () => move(by),
+      },
+      sign,
+    );
   return h("p", { class: "small" }, button(-1, "\u2039", "previous"), ` slice [${text}] `, button(1, "\u203a", "next"));
 }
 
@@ -96,24 +184,41 @@ function sliceOf(shown, here) {
  * @param {(i: number, j: number) => number} at @param {number} top @param {number[]} frame */
 function pictureOf(shown, n, m, at, top, [i0, j0, rows, columns]) {
   const size = Math.max(1, Math.min(6, Math.floor(160 / n), Math.floor(240 / m)));
-  const skip = [Math.ceil(n / 160), Math.ceil(m / 240)], height = Math.ceil(n / skip[0]), width = Math.ceil(m / skip[1]);
-  const canvas = h("canvas", { width: width * size, height: height * size, role: "img", "aria-label": `${shown.name} as a picture: blue is below zero, red above` });
+  const skip = [Math.ceil(n / 160), Math.ceil(m / 240)],
+    height = Math.ceil(n / skip[0]),
+    width = Math.ceil(m / skip[1]);
+  const canvas = h("canvas", {
+    width: width * size,
+    height: height * size,
+    role: "img",
+    "aria-label": `${shown.name} as a picture: blue is below zero, red above`,
+  });
   const paint = canvas.getContext("2d");
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches, zero = dark ? [24, 27, 32] : [255, 255, 255];
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches,
+    zero = dark ? [24, 27, 32] : [255, 255, 255];
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
-      const x = shown.array.data[at(i * skip[0], j * skip[1])], part = top ? Math.min(1, Math.abs(x) / top) : 0;
+      const x = shown.array.data[at(i * skip[0], j * skip[1])],
+        part = top ? Math.min(1, Math.abs(x) / top) : 0;
       const to = x < 0 ? [33, 102, 172] : [178, 24, 43];
-      paint.fillStyle = Number.isFinite(x) ? `rgb(${zero.map((z, c) => Math.round(z + (to[c] - z) * part)).join()})` : "#808000";
+      paint.fillStyle = Number.isFinite(x)
+        ? `rgb(${zero.map((z, c) => Math.round(z + (to[c] - z) * part)).join()})`
+        : "#808000";
       paint.fillRect(j * size, i * size, size, size);
     }
   }
   paint.strokeStyle = dark ? "#fff" : "#000";
-  paint.strokeRect((j0 / skip[1]) * size + 0.5, (i0 / skip[0]) * size + 0.5, (columns / skip[1]) * size - 1, (rows / skip[0]) * size - 1);
+  paint.strokeRect(
+    (j0 / skip[1]) * size + 0.5,
+    (i0 / skip[0]) * size + 0.5,
+    (columns / skip[1]) * size - 1,
+    (rows / skip[0]) * size - 1,
+  );
   if (shown.look) {
     canvas.addEventListener("click", (/** @type {MouseEvent} */ e) => {
       const box = canvas.getBoundingClientRect();
-      const i = Math.floor(((e.clientY - box.top) / box.height) * n), j = Math.floor(((e.clientX - box.left) / box.width) * m);
+      const i = Math.floor(((e.clientY - box.top) / box.height) * n),
+        j = Math.floor(((e.clientX - box.left) / box.width) * m);
       shown.look?.([Math.max(0, i - (rows >> 1)), Math.max(0, j - (columns >> 1))]);
     });
   }
@@ -130,7 +235,8 @@ function inside(table, shown, at, [n, m], [down, across], here) {
       entered.key = "";
       delete table.dataset.inside;
     } else if (by && entered.key === shown.key) {
-      const i = Math.min(Math.max((here[down] ?? 0) + by[0], 0), n - 1), j = Math.min(Math.max((here[across] ?? 0) + by[1], 0), m - 1);
+      const i = Math.min(Math.max((here[down] ?? 0) + by[0], 0), n - 1),
+        j = Math.min(Math.max((here[across] ?? 0) + by[1], 0), m - 1);
       shown.choose?.(at(i, j));
     } else return;
     e.preventDefault();

@@ -8,7 +8,8 @@ export function exact(x, dtype) {
     shortest = Number(x.toPrecision(n));
     if (Math.fround(shortest) === x) break;
   }
-  const size = Math.abs(shortest), small = size > 0 && size < 1e-4;
+  const size = Math.abs(shortest),
+    small = size > 0 && size < 1e-4;
   return plainDigits(small ? shortest.toExponential() : String(shortest));
 }
 
@@ -22,11 +23,15 @@ export function short(x, n = 3) {
 }
 
 /** @param {string} text */
-const plainDigits = (text) => text.replace("e+", "e").replace(/-/g, "\u2212").replace("Infinity", "inf").replace("NaN", "nan");
+const plainDigits = (text) =>
+  text.replace("e+", "e").replace(/-/g, "\u2212").replace("Infinity", "inf").replace("NaN", "nan");
 
 /** What somebody typed, as a number; NaN for what is none. @param {string} text */
 export function typed(text) {
-  const clean = text.trim().replace(/\u2212/g, "-").replace(",", ".");
+  const clean = text
+    .trim()
+    .replace(/\u2212/g, "-")
+    .replace(",", ".");
   const [over, under, ...more] = clean.split("/");
   if (clean === "" || more.length) return NaN;
   return under === undefined ? Number(over) : under.trim() === "" ? NaN : Number(over) / Number(under);

@@ -34,13 +34,20 @@ export function mathOf(text) {
 
 /** A part of the page with a heading. @param {string} name @param {string} title @param {...any} kids */
 export function panel(name, title, ...kids) {
-  return h("section", { class: `panel ${name}`, "aria-label": title, tabindex: name === "formula" ? 0 : null }, h("h2", null, title), ...kids);
+  return h(
+    "section",
+    { class: `panel ${name}`, "aria-label": title, tabindex: name === "formula" ? 0 : null },
+    h("h2", null, title),
+    ...kids,
+  );
 }
 
 /** What draws again puts the focus back to where it was. @param {() => void} draw */
 export function keepingFocus(draw) {
-  const active = /** @type {any} */ (document.activeElement), key = active?.dataset?.key;
-  const value = active?.value, caret = key && active.tagName === "INPUT" ? active.selectionStart : null;
+  const active = /** @type {any} */ (document.activeElement),
+    key = active?.dataset?.key;
+  const value = active?.value,
+    caret = key && active.tagName === "INPUT" ? active.selectionStart : null;
   draw();
   const again = key && /** @type {any} */ (document.querySelector(`[data-key="${CSS.escape(key)}"]`));
   if (!again || again === document.activeElement) return;

@@ -1,21 +1,21 @@
 // The operations of a tape, again, in the page: what NumPy did to arrays, in float64.
 
-/**
- * An array: its numbers in rows, one behind the other.
- * @typedef {{shape: number[], data: Float64Array, dtype: string}} Arr
- * @typedef {{start: number|null, stop: number|null, step: number|null}} Slice
- */
+import {
+  axesOf,
+  broadcastShape,
+  isArr,
+  lines,
+  locate,
+  sizeOf,
+  spread,
+  stridesOf,
+  walk,
+  wrapped,
+  zeros,
+  ELLIPSIS,
+} from "./places.js";
 
-export const ELLIPSIS = Symbol("...");
-
-/** @param {number[]} shape */
-export const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
-
-/** @param {number[]} shape @param {string} dtype @returns {Arr} */
-export const zeros = (shape, dtype = "float64") => ({ shape, data: new Float64Array(sizeOf(shape)), dtype });
-
-/** @param {any} x @returns {x is Arr} */
-export const isArr = (x) => x !== null && typeof x === "object" && x.data instanceof Float64Array;
+/** @typedef {import("./places.js").Arr} Arr */
 
 /** A number, a boolean, a list of them, as an array. @param {any} x @returns {Arr} */
 export function asArr(x) {
@@ -25,135 +25,11 @@ export function asArr(x) {
   return { shape: [], data: Float64Array.of(Number(x)), dtype };
 }
 
-// ----------------------------------------------------------------------------- where numbers lie
-
-/** How far apart neighbours along each axis lie. @param {number[]} shape */
-export function stridesOf(shape) {
-  const strides = shape.map(() => 1);
-  for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * shape[i + 1];
-  return strides;
-}
-
-/** For every place of an array of this shape, in order: base + the sum of index times stride.
- * @param {number[]} shape @param {number[]} strides @param {number} base */
-export function walk(shape, strides, base = 0) {
-  const at = new Int32Array(sizeOf(shape));
-  const index = shape.map(() => 0);
-  for (let k = 0, place = base; k < at.length; k++) {
-    at[k] = place;
-    for (let i = shape.length - 1; i >= 0; i--) {
-      place += strides[i];
-      if (++index[i] < shape[i]) break;
-      place -= strides[i] * shape[i];
-      index[i] = 0;
-    }
-  }
-  return at;
-}
-
-/** @param {number[][]} shapes */
-export function broadcastShape(shapes) {
-  const n = Math.max(0, ...shapes.map((s) => s.length));
-  return Array.from({ length: n }, (_, i) => {
-    const sizes = shapes.map((s) => s[s.length - n + i] ?? 1);
-    const size = sizes.find((d) => d !== 1) ?? 1;
-    if (sizes.some((d) => d !== 1 && d !== size)) throw new Error(`shapes ${shapes.join(" and ")} do not fit`);
-    return size;
-  });
-}
-
-/** For every place of the result, the place of an operand. @param {number[]} shape @param {number[]} out */
-export function spread(shape, out) {
-  const own = stridesOf(shape), skip = out.length - shape.length;
-  return walk(out, out.map((_, i) => (i < skip || shape[i - skip] === 1 ? 0 : own[i - skip])));
-}
-
 /** @param {Arr} a @param {number[]} shape @param {Int32Array} at @returns {Arr} */
 function gather(a, shape, at) {
   const r = zeros(shape, a.dtype);
   for (let k = 0; k < at.length; k++) r.data[k] = a.data[at[k]];
   return r;
-}
-
-/** @param {number} i @param {number} n */
-const wrapped = (i, n) => (i < 0 ? i + n : i);
-
-/** An axis, or all of them. @param {any} axis @param {number} n @returns {number[]} */
-export function axesOf(axis, n) {
-  if (axis === null || axis === undefined) return Array.from({ length: n }, (_, i) => i);
-  return (Array.isArray(axis) ? axis : [axis]).map((a) => wrapped(Number(isArr(a) ? a.data[0] : a), n));
-}
-
-/** What an index of NumPy's speaks of: the shape of the result, and where each number lies.
- * @param {number[]} shape @param {any} index @returns {{shape: number[], at: Int32Array}} */
-export function locate(shape, index) {
-  let items = (Array.isArray(index) ? index : [index]).flatMap((x) => (isArr(x) && x.dtype === "bool" ? whereTrue(x) : [x]));
-  const taken = items.filter((x) => x !== null && x !== ELLIPSIS).length;
-  const rest = Array.from({ length: shape.length - taken }, () => ({ start: null, stop: null, step: null }));
-  const dots = items.indexOf(ELLIPSIS);
-  items = dots < 0 ? [...items, ...rest] : [...items.slice(0, dots), ...rest, ...items.slice(dots + 1)];
-  const strides = stridesOf(shape), chosen = [], before = [], after = [];
-  const several = items.some((x) => isArr(x) && x.shape.length > 0);
-  let axis = 0, base = 0, apart = false, last = -1;
-  items.forEach((x, i) => {
-    if (x === null) return void (chosen.length ? after : before).push([1, 0]);
-    const n = shape[axis], stride = strides[axis++];
-    if (typeof x === "object" && !isArr(x)) {
-      const { first, step, length } = span(x, n);
-      base += first * stride;
-      return void (chosen.length ? after : before).push([length, step * stride]);
-    }
-    if (!several) return void (base += wrapped(Number(isArr(x) ? x.data[0] : x), n) * stride);
-    apart ||= chosen.length > 0 && last !== i - 1;
-    last = i;
-    chosen.push({ part: asArr(x), n, stride });
-  });
-  const block = broadcastShape(chosen.map((c) => c.part.shape));
-  const offsets = new Int32Array(sizeOf(block));
-  for (const { part, n, stride } of chosen) {
-    const at = spread(part.shape, block);
-    for (let k = 0; k < offsets.length; k++) offsets[k] += wrapped(part.data[at[k]], n) * stride;
-  }
-  if (apart) after.unshift(...before.splice(0));
-  const sizes = (/** @type {number[][]} */ p) => p.map((d) => d[0]);
-  const outer = walk(sizes(before), before.map((d) => d[1]), base);
-  const inner = walk(sizes(after), after.map((d) => d[1]));
-  const at = new Int32Array(outer.length * offsets.length * inner.length);
-  let k = 0;
-  for (const o of outer) for (const m of offsets) for (const i of inner) at[k++] = o + m + i;
-  return { shape: [...sizes(before), ...block, ...sizes(after)], at };
-}
-
-/** A slice of n: where it begins, how it goes on. @param {Slice} s @param {number} n */
-function span(s, n) {
-  const step = s.step ?? 1, low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
-  const end = (/** @type {number|null} */ x, /** @type {number} */ none) =>
-    x === null ? none : Math.min(Math.max(wrapped(x, n), low), high);
-  const first = end(s.start, step > 0 ? 0 : n - 1), stop = end(s.stop, step > 0 ? n : -1);
-  return { first, step, length: Math.max(0, Math.ceil((stop - first) / step)) };
-}
-
-/** The indices of what is true, an array for each axis. @param {Arr} mask @returns {Arr[]} */
-function whereTrue(mask) {
-  const found = [...mask.data.keys()].filter((k) => mask.data[k]);
-  const strides = stridesOf(mask.shape);
-  return mask.shape.map((n, i) => ({
-    shape: [found.length],
-    data: Float64Array.from(found, (k) => Math.floor(k / strides[i]) % n),
-    dtype: "int64",
-  }));
-}
-
-/** Lines along some axes: for each place of the result, where its line begins; and the steps in it.
- * @param {number[]} shape @param {number[]} axes */
-export function lines(shape, axes) {
-  const strides = stridesOf(shape);
-  const kept = shape.map((_, i) => i).filter((i) => !axes.includes(i));
-  return {
-    kept: kept.map((i) => shape[i]),
-    begins: walk(kept.map((i) => shape[i]), kept.map((i) => strides[i])),
-    within: walk(axes.map((i) => shape[i]), axes.map((i) => strides[i])),
-  };
 }
 
 // ------------------------------------------------------------------------------- number by number
@@ -213,10 +89,12 @@ export const ELEMENTWISE = {
 /** @param {(...x: number[]) => number} f @param {Arr[]} given @returns {Arr} */
 function each(f, given) {
   const shape = broadcastShape(given.map((a) => a.shape));
-  const r = zeros(shape), [a, b, c] = given.map((x) => x.data);
+  const r = zeros(shape),
+    [a, b, c] = given.map((x) => x.data);
   const [i, j, k] = given.map((x) => spread(x.shape, shape));
   for (let n = 0; n < r.data.length; n++) {
-    r.data[n] = given.length === 1 ? f(a[i[n]]) : given.length === 2 ? f(a[i[n]], b[j[n]]) : f(a[i[n]], b[j[n]], c[k[n]]);
+    r.data[n] =
+      given.length === 1 ? f(a[i[n]]) : given.length === 2 ? f(a[i[n]], b[j[n]]) : f(a[i[n]], b[j[n]], c[k[n]]);
   }
   return r;
 }
@@ -246,7 +124,8 @@ function variance(x) {
 
 /** @param {OfLine} f @param {Arr} a @param {any} axis @param {boolean} keep @returns {Arr} */
 function reduce(f, a, axis, keep) {
-  const axes = axesOf(axis, a.shape.length), { kept, begins, within } = lines(a.shape, axes);
+  const axes = axesOf(axis, a.shape.length),
+    { kept, begins, within } = lines(a.shape, axes);
   const r = zeros(keep ? a.shape.map((n, i) => (axes.includes(i) ? 1 : n)) : kept);
   const line = new Float64Array(within.length);
   begins.forEach((begin, k) => {
@@ -259,7 +138,8 @@ function reduce(f, a, axis, keep) {
 /** A line of as many numbers for each line. @param {(line: Float64Array) => ArrayLike<number>} f
  * @param {Arr} a @param {number} axis @returns {Arr} */
 function along(f, a, axis) {
-  const { begins, within } = lines(a.shape, [axis]), r = zeros(a.shape, a.dtype);
+  const { begins, within } = lines(a.shape, [axis]),
+    r = zeros(a.shape, a.dtype);
   for (const begin of begins) {
     const line = f(Float64Array.from(within, (i) => a.data[begin + i]));
     within.forEach((i, k) => (r.data[begin + i] = line[k]));
@@ -281,22 +161,28 @@ const order = (x) => [...x.keys()].sort((i, j) => x[i] - x[j]);
 /** How a product's operands lie: the shapes as matrices, and where each result's row and column
  * begin. @param {number[]} a @param {number[]} b */
 export function productPlan(a, b) {
-  const one = a.length === 1 ? [1, ...a] : a, other = b.length === 1 ? [...b, 1] : b;
-  const [n, inner] = one.slice(-2), m = other[other.length - 1];
+  const one = a.length === 1 ? [1, ...a] : a,
+    other = b.length === 1 ? [...b, 1] : b;
+  const [n, inner] = one.slice(-2),
+    m = other[other.length - 1];
   const lead = broadcastShape([one.slice(0, -2), other.slice(0, -2)]);
-  const rows = spread(one.slice(0, -2), lead), columns = spread(other.slice(0, -2), lead);
+  const rows = spread(one.slice(0, -2), lead),
+    columns = spread(other.slice(0, -2), lead);
   const shape = [...lead, ...(a.length === 1 ? [] : [n]), ...(b.length === 1 ? [] : [m])];
   return { n, inner, m, rows, columns, shape };
 }
 
 /** @param {Arr} a @param {Arr} b @returns {Arr} */
 function matmul(a, b) {
-  const { n, inner, m, rows, columns, shape } = productPlan(a.shape, b.shape), r = zeros(shape);
+  const { n, inner, m, rows, columns, shape } = productPlan(a.shape, b.shape),
+    r = zeros(shape);
   for (let l = 0; l < rows.length; l++) {
     for (let i = 0; i < n; i++) {
-      const to = (l * n + i) * m, row = (rows[l] * n + i) * inner;
+      const to = (l * n + i) * m,
+        row = (rows[l] * n + i) * inner;
       for (let k = 0; k < inner; k++) {
-        const x = a.data[row + k], from = (columns[l] * inner + k) * m;
+        const x = a.data[row + k],
+          from = (columns[l] * inner + k) * m;
         for (let j = 0; j < m; j++) r.data[to + j] += x * b.data[from + j];
       }
     }
@@ -309,8 +195,16 @@ function matmul(a, b) {
 /** @param {Arr} a @param {any} axes @returns {Arr} */
 function transpose(a, axes) {
   const order = axes?.length ? axesOf(axes, a.shape.length) : a.shape.map((_, i) => a.shape.length - 1 - i);
-  const strides = stridesOf(a.shape), shape = order.map((i) => a.shape[i]);
-  return gather(a, shape, walk(shape, order.map((i) => strides[i])));
+  const strides = stridesOf(a.shape),
+    shape = order.map((i) => a.shape[i]);
+  return gather(
+    a,
+    shape,
+    walk(
+      shape,
+      order.map((i) => strides[i]),
+    ),
+  );
 }
 
 /** @param {Arr} a @param {any} shape @returns {Arr} */
@@ -322,9 +216,11 @@ function reshape(a, shape) {
 
 /** @param {Arr[]} parts @param {number} axis @returns {Arr} */
 function concatenate(parts, axis) {
-  const i = wrapped(axis, parts[0].shape.length), shape = [...parts[0].shape];
+  const i = wrapped(axis, parts[0].shape.length),
+    shape = [...parts[0].shape];
   shape[i] = parts.reduce((n, p) => n + p.shape[i], 0);
-  const r = zeros(shape, parts[0].dtype), strides = stridesOf(shape);
+  const r = zeros(shape, parts[0].dtype),
+    strides = stridesOf(shape);
   let from = 0;
   for (const part of parts) {
     const at = walk(part.shape, strides, from * strides[i]);
@@ -337,12 +233,16 @@ function concatenate(parts, axis) {
 /** @param {Arr[]} parts @param {number} axis @returns {Arr} */
 function stack(parts, axis) {
   const i = wrapped(axis, parts[0].shape.length + 1);
-  return concatenate(parts.map((p) => ({ ...p, shape: p.shape.toSpliced(i, 0, 1) })), i);
+  return concatenate(
+    parts.map((p) => ({ ...p, shape: p.shape.toSpliced(i, 0, 1) })),
+    i,
+  );
 }
 
 /** @param {Arr} a @param {any} index @param {any} value @param {boolean} adds @returns {Arr} */
 function put(a, index, value, adds) {
-  const { shape, at } = locate(a.shape, index), part = asArr(value);
+  const { shape, at } = locate(a.shape, index),
+    part = asArr(value);
   const from = spread(part.shape.slice(Math.max(0, part.shape.length - shape.length)), shape);
   const r = { ...a, data: a.data.slice() };
   for (let k = 0; k < at.length; k++) {
@@ -354,7 +254,8 @@ function put(a, index, value, adds) {
 
 /** @param {Arr} a @param {any} size @param {any} axis @returns {Arr} */
 function windows(a, size, axis) {
-  const sizes = Array.isArray(size) ? size : [size], axes = axesOf(axis, a.shape.length);
+  const sizes = Array.isArray(size) ? size : [size],
+    axes = axesOf(axis, a.shape.length);
   const shape = a.shape.map((n, i) => (axes.includes(i) ? n - sizes[axes.indexOf(i)] + 1 : n));
   const strides = stridesOf(a.shape);
   const all = [...shape, ...sizes];
@@ -366,26 +267,35 @@ function pad(a, widths, value) {
   const given = Array.isArray(widths) ? widths : [widths, widths];
   const pairs = Array.isArray(given[0]) ? given : [given];
   const [before, behind] = [0, 1].map((e) => a.shape.map((_, i) => pairs[pairs.length === 1 ? 0 : i][e]));
-  const r = zeros(a.shape.map((n, i) => n + before[i] + behind[i]), a.dtype);
+  const r = zeros(
+    a.shape.map((n, i) => n + before[i] + behind[i]),
+    a.dtype,
+  );
   r.data.fill(asArr(value ?? 0).data[0]);
-  const strides = stridesOf(r.shape), base = before.reduce((s, n, i) => s + n * strides[i], 0);
+  const strides = stridesOf(r.shape),
+    base = before.reduce((s, n, i) => s + n * strides[i], 0);
   walk(a.shape, strides, base).forEach((to, k) => (r.data[to] = a.data[k]));
   return r;
 }
 
 /** @param {Arr} a @param {number} times @param {any} axis @returns {Arr} */
 function repeat(a, times, axis) {
-  const flat = axis === null || axis === undefined, x = flat ? reshape(a, [-1]) : a;
-  const i = flat ? 0 : wrapped(axis, a.shape.length), shape = x.shape.with(i, x.shape[i] * times);
-  const strides = stridesOf(x.shape), split = [...x.shape.slice(0, i + 1), times, ...x.shape.slice(i + 1)];
+  const flat = axis === null || axis === undefined,
+    x = flat ? reshape(a, [-1]) : a;
+  const i = flat ? 0 : wrapped(axis, a.shape.length),
+    shape = x.shape.with(i, x.shape[i] * times);
+  const strides = stridesOf(x.shape),
+    split = [...x.shape.slice(0, i + 1), times, ...x.shape.slice(i + 1)];
   return gather(x, shape, walk(split, strides.toSpliced(i + 1, 0, 0)));
 }
 
 /** @param {Arr} a @param {Arr} index @param {number} axis @returns {Arr} */
 function takeAlong(a, index, axis) {
-  const i = wrapped(axis, a.shape.length), strides = stridesOf(a.shape);
+  const i = wrapped(axis, a.shape.length),
+    strides = stridesOf(a.shape);
   const shape = broadcastShape([index.shape, a.shape.with(i, index.shape[i])]);
-  const from = spread(index.shape, shape), base = walk(shape, strides.with(i, 0));
+  const from = spread(index.shape, shape),
+    base = walk(shape, strides.with(i, 0));
   const at = base.map((place, k) => place + wrapped(index.data[from[k]], a.shape[i]) * strides[i]);
   return gather(a, shape, at);
 }
@@ -399,10 +309,14 @@ export const MOVES = {
   },
   setitem: ([a, index, value]) => put(asArr(a), index, value, false),
   assign: ([a, value]) => put(asArr(a), ELLIPSIS, value, false),
-  reshape: ([a, ...shape], o) => reshape(a, shape.length > 1 ? shape : shape[0] ?? o.shape),
-  transpose: ([a, ...axes], o) => transpose(a, axes.length > 1 ? axes : axes[0] ?? o.axes),
+  reshape: ([a, ...shape], o) => reshape(a, shape.length > 1 ? shape : (shape[0] ?? o.shape)),
+  transpose: ([a, ...axes], o) => transpose(a, axes.length > 1 ? axes : (axes[0] ?? o.axes)),
   concatenate: ([parts, axis], o) => concatenate(parts.map(asArr), axis ?? o.axis ?? 0),
-  flatten: (parts) => concatenate(parts.map((p) => reshape(p, -1)), 0),
+  flatten: (parts) =>
+    concatenate(
+      parts.map((p) => reshape(p, -1)),
+      0,
+    ),
   stack: ([parts, axis], o) => stack(parts.map(asArr), axis ?? o.axis ?? 0),
   array: ([x]) => asArr(x),
   pad: ([a, widths], o) => pad(a, widths, o.constant_values),
@@ -410,7 +324,10 @@ export const MOVES = {
   sliding_window_view: ([a, size, axis], o) => windows(a, size ?? o.window_shape, axis ?? o.axis),
   take_along_axis: ([a, index, axis], o) => takeAlong(a, index, axis ?? o.axis ?? -1),
   broadcast_to: ([a, shape], o) => gather(asArr(a), shape ?? o.shape, spread(asArr(a).shape, shape ?? o.shape)),
-  expand_dims: ([a, axis], o) => ({ ...a, shape: a.shape.toSpliced(wrapped(axis ?? o.axis, a.shape.length + 1), 0, 1) }),
+  expand_dims: ([a, axis], o) => ({
+    ...a,
+    shape: a.shape.toSpliced(wrapped(axis ?? o.axis, a.shape.length + 1), 0, 1),
+  }),
   flip: ([a, axis], o) => along((x) => x.toReversed(), a, wrapped(axis ?? o.axis, a.shape.length)),
 };
 for (const name of ["copy", "ascontiguousarray", "asarray"]) MOVES[name] = ([a]) => asArr(a);
@@ -420,10 +337,21 @@ const MAKES = {
   matmul: ([a, b]) => matmul(asArr(a), asArr(b)),
   dot: ([a, b]) => (a.shape.length && b.shape.length ? matmul(a, b) : each(ELEMENTWISE.multiply, [a, b])),
   outer: ([a, b]) => matmul(reshape(a, [-1, 1]), reshape(b, [1, -1])),
-  astype: ([a, type], o) => each(type === "bool" || o.dtype === "bool" ? (x) => bool(x !== 0) : /int/.test(type ?? o.dtype) ? Math.trunc : (x) => x, [asArr(a)]),
+  astype: ([a, type], o) =>
+    each(
+      type === "bool" || o.dtype === "bool"
+        ? (x) => bool(x !== 0)
+        : /int/.test(type ?? o.dtype)
+          ? Math.trunc
+          : (x) => x,
+      [asArr(a)],
+    ),
   invert: ([a]) => each(a.dtype === "bool" ? (x) => 1 - x : (x) => ~x, [a]),
   clip: ([a, low, high], o) =>
-    each((x, l, h) => Math.min(Math.max(x, l), h), [a, low ?? o.min ?? -Infinity, high ?? o.max ?? Infinity].map(asArr)),
+    each(
+      (x, l, h) => Math.min(Math.max(x, l), h),
+      [a, low ?? o.min ?? -Infinity, high ?? o.max ?? Infinity].map(asArr),
+    ),
   zeros_like: ([a]) => zeros(a.shape),
   ones_like: ([a]) => each(() => 1, [a]),
   full_like: ([a, value]) => each((_, v) => v, [a, asArr(value)]),

@@ -12,32 +12,69 @@ import { sources, targets, trace } from "./where.js";
 
 // --------------------------------------------------------------------------------------- timeline
 
+const AROUND = 80; // lines before and after the one at hand
+
 /** Two rows of links: the calls of the step, and the lines of the one at hand. @param {Setting} s */
 export function timeline({ walk, step, link }, different = -1) {
-  const { run, stops } = walk, now = stops[step], first = run.steps.map((_, i) => stops.findIndex((x) => x.step === i));
+  const { run, stops } = walk,
+    now = stops[step],
+    first = run.steps.map((_, i) => stops.findIndex((x) => x.step === i));
   const calls = run.steps.flatMap((call, i) => {
     const n = stops.filter((x) => x.step === i).length;
     if (!n) return [];
-    const el = h("a", { class: `tick ${call.phase}`, href: link(first[i]), "aria-current": i === now.step ? "step" : null, "data-key": `call ${i}`, title: `${PHASES[call.phase]} ${call.path || call.primitive}` },
-      h("b", null, call.phase), h("span", null, ` ${call.path || call.primitive}`));
+    const el = h(
+      "a",
+      {
+        class: `tick ${call.phase}`,
+        href: link(first[i]),
+        "aria-current": i === now.step ? "step" : null,
+        "data-key": `call ${i}`,
+        title: `${PHASES[call.phase]} ${call.path || call.primitive}`,
+      },
+      h("b", null, call.phase),
+      h("span", null, ` ${call.path || call.primitive}`),
+    );
     el.style.flexGrow = String(Math.sqrt(n));
     return [h("li", null, el)];
   });
   for (const li of calls) li.style.flexGrow = li.firstChild.style.flexGrow;
   const verdicts = verdictsOf(walk);
   const lines = stops.flatMap((stop, i) => {
-    if (stop.step !== now.step) return [];
-    const { numbers } = run.visits[stop.visit], found = verdicts.get(stop.visit), said = sentence(walk, i);
+    if (stop.step !== now.step || Math.abs(i - step) > AROUND) return [];
+    const { numbers } = run.visits[stop.visit],
+      found = verdicts.get(stop.visit),
+      said = sentence(walk, i);
     const mark = found === "fail" ? "\u2717" : found === "pass" ? "\u2713" : found === "grey" ? "?" : "";
     const text = (numbers.length ? `(${numbers.join()})` : "\u00b7") + mark + (i === different ? " \u2260" : "");
-    return [h("li", null, h("a", { class: `tick line ${run.steps[stop.step].phase} ${found ?? ""}`, href: link(i), "aria-current": i === step ? "step" : null, "data-key": `line ${i}`, title: said, "aria-label": `${said}${found ? `, ${found}` : ""}` }, text))];
+    return [
+      h(
+        "li",
+        null,
+        h(
+          "a",
+          {
+            class: `tick line ${run.steps[stop.step].phase} ${found ?? ""}`,
+            href: link(i),
+            "aria-current": i === step ? "step" : null,
+            "data-key": `line ${i}`,
+            title: said,
+            "aria-label": `${said}${found ? `, ${found}` : ""}`,
+          },
+          text,
+        ),
+      ),
+    ];
   });
-  return [h("ol", { class: `calls${calls.length > 14 ? " many" : ""}`, "aria-label": "calls" }, ...calls), h("ol", { class: "lines", "aria-label": "lines of this call" }, ...lines)];
+  return [
+    h("ol", { class: `calls${calls.length > 14 ? " many" : ""}`, "aria-label": "calls" }, ...calls),
+    h("ol", { class: "lines", "aria-label": "lines of this call" }, ...lines),
+  ];
 }
 
 /** Of each visit: pass, fail, grey (because of an earlier line) or inconclusive. @param {Walk} walk */
 function verdictsOf({ run }) {
-  const found = new Map(), rank = ["pass", "inconclusive", "grey", "fail"];
+  const found = new Map(),
+    rank = ["pass", "inconclusive", "grey", "fail"];
   for (const v of run.header.verdicts) {
     const word = v.verdict === "fail" && v.because !== null ? "grey" : v.verdict;
     if (rank.indexOf(word) >= rank.indexOf(found.get(v.visit) ?? "pass")) found.set(v.visit, word);
@@ -49,126 +86,165 @@ function verdictsOf({ run }) {
 
 /** The layers, and which way numbers go. @param {Setting} s */
 export function graph({ walk, step, link }) {
-  const { run, stops } = walk, now = run.steps[stops[step].step], back = now.phase === "B";
+  const { run, stops } = walk,
+    now = run.steps[stops[step].step],
+    back = now.phase === "B";
   const isSeen = (/** @type {number} */ v) => v !== undefined && walk.stopOf[run.makers[v]?.visit ?? 0] <= step;
-  const known = run.header.graph.length ? run.header.graph : [...new Set(run.steps.filter((s) => "FL".includes(s.phase)).map((s) => s.path || s.primitive))].map((path, i) => ({ path, kind: "", inputs: [i - 1] }));
+  const known = run.header.graph.length
+    ? run.header.graph
+    : [...new Set(run.steps.filter((s) => "FL".includes(s.phase)).map((s) => s.path || s.primitive))].map(
+        (path, i) => ({ path, kind: "", inputs: [i - 1] }),
+      );
   const boxes = known.map((node, i) => {
-    const of = (/** @type {string} */ phases) => run.steps.findIndex((s) => phases.includes(s.phase) && (s.path || s.primitive) === node.path);
-    const made = refsIn(run.steps[of("FL")]?.returned)[0], shape = made === undefined ? [] : run.values[made].shape;
-    const sent = run.steps.filter((s) => s.phase === "B" && (s.path || s.primitive) === node.path).map((s) => refsIn(s.returned)[0]).find(isSeen);
+    const of = (/** @type {string} */ phases) =>
+      run.steps.findIndex((s) => phases.includes(s.phase) && (s.path || s.primitive) === node.path);
+    const made = refsIn(run.steps[of("FL")]?.returned)[0],
+      shape = made === undefined ? [] : run.values[made].shape;
+    const sent = run.steps
+      .filter((s) => s.phase === "B" && (s.path || s.primitive) === node.path)
+      .map((s) => refsIn(s.returned)[0])
+      .find(isSeen);
     const size = sent === undefined ? "" : `\u2016dx\u2016 ${short(Math.hypot(...run.values[sent].data))}`;
     const to = stops.findIndex((x) => x.step === (back && of("B") >= 0 ? of("B") : of("FL")));
-    const others = node.inputs.filter((n) => n >= 0 && n !== i - 1).map((n) => known[n].path), begins = node.inputs.some((n) => n < 0) && i > 0 && node.kind !== "LossLayer";
+    const others = node.inputs.filter((n) => n >= 0 && n !== i - 1).map((n) => known[n].path),
+      begins = node.inputs.some((n) => n < 0) && i > 0 && node.kind !== "LossLayer";
     const also = [...others, ...(begins ? ["the input"] : [])];
-    const arrow = h("span", { class: "arrow" }, h("span", { "aria-hidden": "true" }, back ? "\u2190" : "\u2192"), h("small", null, size));
-    const box = h("a", { class: "box", href: link(Math.max(to, 0)), "aria-current": node.path === (now.path || now.primitive) ? "true" : null, "data-key": `box ${i}` },
-      h("b", null, node.path), h("small", null, shape.join(" \u00d7 ") || (made === undefined ? "" : "a number")), also.length ? h("small", null, `also from ${also.join(", ")}`) : null);
+    const arrow = h(
+      "span",
+      { class: "arrow" },
+      h("span", { "aria-hidden": "true" }, back ? "\u2190" : "\u2192"),
+      h("small", null, size),
+    );
+    const box = h(
+      "a",
+      {
+        class: "box",
+        href: link(Math.max(to, 0)),
+        "aria-current": node.path === (now.path || now.primitive) ? "true" : null,
+        "data-key": `box ${i}`,
+      },
+      h("b", null, node.path),
+      h("small", null, shape.join(" \u00d7 ") || (made === undefined ? "" : "a number")),
+      also.length ? h("small", null, `also from ${also.join(", ")}`) : null,
+    );
     return h("li", null, arrow, box);
   });
   const start = refsIn(run.steps[0]?.arguments)[0];
-  return h("ol", { class: "graph", "aria-label": back ? "layers, the gradient goes backward" : "layers" }, start === undefined ? null : h("li", null, h("span", { class: "box plain" }, h("b", null, "input"), h("small", null, run.values[start].shape.join(" \u00d7 ")))), ...boxes);
+  return h(
+    "ol",
+    { class: "graph", "aria-label": back ? "layers, the gradient goes backward" : "layers" },
+    start === undefined
+      ? null
+      : h(
+          "li",
+          null,
+          h(
+            "span",
+            { class: "box plain" },
+            h("b", null, "input"),
+            h("small", null, run.values[start].shape.join(" \u00d7 ")),
+          ),
+        ),
+    ...boxes,
+  );
 }
 
 /** A loop's turns: the steps of time. @param {Setting} s */
 export function unrolled({ walk, step, link }) {
-  const { run, stops } = walk, stop = stops[step];
+  const { run, stops } = walk,
+    stop = stops[step];
   if (stop.turns < 2) return null;
-  const { frame, line } = run.visits[stop.loop], turns = [];
+  const { frame, line } = run.visits[stop.loop],
+    turns = [];
   stops.forEach((other, i) => {
-    if (other.loop < 0 || turns[other.turn - 1] || run.visits[other.loop].frame !== frame || run.visits[other.loop].line !== line) return;
-    turns[other.turn - 1] = h("li", null, h("a", { class: "turn", href: link(i), "aria-current": other.turn === stop.turn ? "true" : null, "data-key": `turn ${other.turn}` }, turnName(walk, other).replace(/ of .*/, "")));
+    if (
+      other.loop < 0 ||
+      turns[other.turn - 1] ||
+      run.visits[other.loop].frame !== frame ||
+      run.visits[other.loop].line !== line
+    )
+      return;
+    turns[other.turn - 1] = h(
+      "li",
+      null,
+      h(
+        "a",
+        {
+          class: "turn",
+          href: link(i),
+          "aria-current": other.turn === stop.turn ? "true" : null,
+          "data-key": `turn ${other.turn}`,
+        },
+        turnName(walk, other).replace(/ of .*/, ""),
+      ),
+    );
   });
   if (run.steps[stop.step].phase === "B" && /rnn|lstm|gru/.test(run.steps[stop.step].primitive)) turns.reverse();
   return h("ol", { class: "turns", "aria-label": "turns of the loop" }, ...turns.filter(Boolean));
-}
-
-// ----------------------------------------------------------------------------------------- source
-
-/** The source of a pair: forward and backward, rows with the same number side by side. @param {Setting} s */
-export function source({ walk, step }) {
-  const { run, stops } = walk, visit = run.visits[stops[step].visit], own = run.sources[run.frames[visit.frame].source];
-  const base = own.name.replace(/_(forward|backward)$/, ""), partner = (/** @type {string} */ end) => run.sources.find((s) => s.name === base + end && s.file === own.file);
-  const pair = [partner("_forward"), partner("_backward")];
-  const columns = (pair.includes(own) ? pair : [own]).filter(Boolean).map((s) => rowsOf(s));
-  const mark = (/** @type {any} */ row, /** @type {any} */ s) => s === own && row.line >= visit.line && row.line <= visit.last;
-  const code = (/** @type {any} */ row, /** @type {any} */ s) => {
-    const here = mark(row, s), same = row.numbers.some((n) => visit.numbers.includes(n));
-    return h("div", { class: `code${here ? " here" : same ? " same" : ""}`, "aria-current": here ? "true" : null }, h("span", { class: "no" }, row.line), indented(row.text));
-  };
-  const shown = (pair.includes(own) ? pair.filter(Boolean) : [own]);
-  const head = shown.map((s) => h("p", { class: "small" }, `${s.file}: ${s.name}`));
-  const groups = columns.length === 2 ? aligned(columns[0], columns[1]) : [columns];
-  const grid = groups.flatMap((cells) => cells.map((rows, c) => h("div", { class: "cell" }, ...rows.map((row) => code(row, shown[c])))));
-  return h("div", { class: `source-grid n${columns.length}` }, ...head, ...grid);
-}
-
-/** A line, whose margin stays where it is folded. @param {string} text */
-function indented(text) {
-  const code = h("code", null, text.trimStart());
-  code.style.paddingLeft = `${(text.length - text.trimStart().length) / 2}ch`;
-  return code;
-}
-
-/** The lines of a function that do something: without its documentation. @param {any} s */
-function rowsOf(s) {
-  let quoted = false;
-  const rows = [], margin = Math.min(...s.lines.filter((t) => t.trim()).map((t) => t.length - t.trimStart().length));
-  s.lines.forEach((/** @type {string} */ text, /** @type {number} */ i) => {
-    const quotes = text.split('"""').length - 1, inQuotes = quoted || quotes > 0;
-    if (quotes % 2) quoted = !quoted;
-    if (inQuotes || !text.trim() || text.trim().startsWith("@")) return;
-    const head = /# \((\d+(?:, \d+)*)\)(?: to \((\d+)\))?/.exec(text);
-    let numbers = head ? head[1].split(", ").map(Number) : [];
-    if (head?.[2]) numbers = Array.from({ length: Number(head[2]) - numbers[0] + 1 }, (_, n) => numbers[0] + n);
-    rows.push({ line: s.first + i, text: text.slice(margin), numbers });
-  });
-  return rows;
-}
-
-/** Rows of both in groups by their numbers, where the backward undoes them one after the other;
- * as they stand otherwise. */
-function aligned(forward, backward) {
-  const groupsOf = (/** @type {any[]} */ rows) => {
-    /** @type {{n: number, rows: any[]}[]} */
-    const groups = [{ n: 0, rows: [] }];
-    for (const row of rows) {
-      const last = groups[groups.length - 1];
-      if (!row.numbers.length || row.numbers[0] === last.n) last.rows.push(row);
-      else groups.push({ n: row.numbers[0], rows: [row] });
-    }
-    return groups;
-  };
-  const [a, b] = [groupsOf(forward), groupsOf(backward)], order = b.slice(1).map((g) => g.n);
-  if (order.some((n, i) => i && n >= order[i - 1])) return [[forward, backward]];
-  const end = b.length > 1 ? b[b.length - 1].rows.splice(b[b.length - 1].rows.findLastIndex((r) => r.numbers.length) + 1) : [];
-  const numbers = [...new Set([...a, ...b].map((g) => g.n))].sort((x, y) => x - y);
-  const of = (groups, n) => groups.filter((g) => g.n === n).flatMap((g) => g.rows);
-  return [...numbers.map((n) => [of(a, n), of(b, n)]), [[], end]];
 }
 
 // ---------------------------------------------------------------------------------------- verdict
 
 /** What the checker found of this line. @param {Setting} s */
 export function verdict({ walk, step, link }) {
-  const { run, stops, stopOf } = walk, all = run.header.verdicts;
-  const here = all.filter((v) => v.visit === stops[step].visit || (stopOf[v.visit] === step));
+  const { run, stops, stopOf } = walk,
+    all = run.header.verdicts;
+  const here = all.filter((v) => v.visit === stops[step].visit || stopOf[v.visit] === step);
   const wrong = all.filter((v) => v.verdict === "fail" && v.because === null);
   const parts = here.map((v) => {
     const at = v.index.length ? `${v.name}[${v.index.join(", ")}]` : v.name;
     const claim = v.name === v.of ? "what the forward calls so" : `the gradient by ${v.of}`;
     if (v.verdict === "pass") return h("p", { class: "pass" }, `\u2713 pass: ${v.name} is ${claim}`);
-    if (v.verdict !== "fail") return h("p", { class: "grey" }, `? inconclusive: whether ${v.name} is ${claim} cannot be told from rounding here`);
+    if (v.verdict !== "fail")
+      return h(
+        "p",
+        { class: "grey" },
+        `? inconclusive: whether ${v.name} is ${claim} cannot be told from rounding here`,
+      );
     if (v.because !== null) {
       const { numbers, line } = run.visits[v.because];
-      return h("p", { class: "grey" }, `? wrong because of `, h("a", { href: link(stopOf[v.because]) }, numbers.length ? `line (${numbers.join(", ")})` : `line ${line}`), `: ${v.name}`);
+      return h(
+        "p",
+        { class: "grey" },
+        `? wrong because of `,
+        h("a", { href: link(stopOf[v.because]) }, numbers.length ? `line (${numbers.join(", ")})` : `line ${line}`),
+        `: ${v.name}`,
+      );
     }
-    if (v.shape.length) return h("p", { class: "fail" }, `\u2717 fail: ${v.name} is of shape (${v.shape[0].join(", ")}), expected (${v.shape[1].join(", ")})`);
-    return h("p", { class: "fail" }, `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}`);
+    if (v.shape.length)
+      return h(
+        "p",
+        { class: "fail" },
+        `\u2717 fail: ${v.name} is of shape (${v.shape[0].join(", ")}), expected (${v.shape[1].join(", ")})`,
+      );
+    return h(
+      "p",
+      { class: "fail" },
+      `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}`,
+    );
   });
-  if (!parts.length) parts.push(h("p", null, run.steps[stops[step].step].phase === "B" ? "This line names no gradient of its own." : "Lines of the backward are checked."));
+  if (!parts.length)
+    parts.push(
+      h(
+        "p",
+        null,
+        run.steps[stops[step].step].phase === "B"
+          ? "This line names no gradient of its own."
+          : "Lines of the backward are checked.",
+      ),
+    );
   const passed = all.filter((v) => v.verdict === "pass").length;
   const first = wrong[0] && h("a", { href: link(stopOf[wrong[0].visit]) }, "go to the first wrong line");
-  parts.push(h("p", { class: "small" }, all.length ? `${passed} of ${all.length} right${wrong.length ? `, ${wrong.length} wrong: ` : ""}` : "Nothing was checked.", first ?? ""));
+  parts.push(
+    h(
+      "p",
+      { class: "small" },
+      all.length
+        ? `${passed} of ${all.length} right${wrong.length ? `, ${wrong.length} wrong: ` : ""}`
+        : "Nothing was checked.",
+      first ?? "",
+    ),
+  );
   return parts;
 }
 
@@ -179,42 +255,100 @@ const numberOf = (x) => (typeof x === "number" ? x : Number({ nan: NaN, inf: Inf
 
 /** @param {Setting} s @param {number} value @param {number} k */
 export function where({ walk, step, show, name }, value, k) {
-  const { run, stops, stopOf } = walk, op = run.makers[value], frame = run.visits[stops[step].visit].frame;
+  const { run, stops, stopOf } = walk,
+    op = run.makers[value],
+    frame = run.visits[stops[step].visit].frame;
   const button = (/** @type {number} */ v, /** @type {number} */ n, /** @type {string} */ more = "") =>
-    h("li", null, h("button", { type: "button", class: "link", "data-key": `where ${v} ${n} ${more}`, title: exact(run.values[v].data[n], run.values[v].dtype), onclick: () => show(v, n) }, `${element(label(walk, v, frame), run.values[v].shape, n)} = ${short(run.values[v].data[n])}${more}`));
-  const { inside } = stops[step], made = (/** @type {number} */ v) => inside.has(run.makers[v]?.number ?? -1);
-  const begun = [...trace(run, inside, value, [k])].filter(([v]) => v !== value && !made(v)).map(([v, at]) => ({ value: v, at: [...at] }));
+    h(
+      "li",
+      null,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "link",
+          "data-key": `where ${v} ${n} ${more}`,
+          title: exact(run.values[v].data[n], run.values[v].dtype),
+          onclick: () => show(v, n),
+        },
+        `${element(label(walk, v, frame), run.values[v].shape, n)} = ${short(run.values[v].data[n])}${more}`,
+      ),
+    );
+  const { inside } = stops[step],
+    made = (/** @type {number} */ v) => inside.has(run.makers[v]?.number ?? -1);
+  const begun = [...trace(run, inside, value, [k])]
+    .filter(([v]) => v !== value && !made(v))
+    .map(([v, at]) => ({ value: v, at: [...at] }));
   begun.sort((p, q) => Number(!run.makers[p.value]) - Number(!run.makers[q.value])); // lines to go to first
   const from = op ? through(run, made(value) ? begun : sources(run, op, k)) : [];
   const listed = from.flatMap((p) => {
-    const sorted = [...p.at].sort((a, b) => Math.abs(run.values[p.value].data[b]) - Math.abs(run.values[p.value].data[a]));
-    return [...sorted.slice(0, 4).map((n) => button(p.value, n)), p.at.length > 4 ? h("li", { class: "small" }, `and ${p.at.length - 4} more of ${label(walk, p.value, frame)}`) : null];
+    const sorted = [...p.at].sort(
+      (a, b) => Math.abs(run.values[p.value].data[b]) - Math.abs(run.values[p.value].data[a]),
+    );
+    return [
+      ...sorted.slice(0, 4).map((n) => button(p.value, n)),
+      p.at.length > 4
+        ? h("li", { class: "small" }, `and ${p.at.length - 4} more of ${label(walk, p.value, frame)}`)
+        : null,
+    ];
   });
   const to = forward(run, value, k).map(({ op: user, at }) => {
-    const i = stopOf[user.visit], call = run.steps[stops[i]?.step];
+    const i = stopOf[user.visit],
+      call = run.steps[stops[i]?.step];
     const place = call ? ` in ${PHASES[call.phase]} ${call.path || call.primitive}` : "";
-    const f = run.visits[user.visit].frame, n = at[0], v = user.value;
-    return h("li", null, h("button", { type: "button", class: "link", "data-key": `to ${v}`, onclick: () => show(v, n) }, `${element(label(walk, v, f), run.values[v].shape, n)}${at.length > 1 ? ` and ${at.length - 1} more` : ""}${place}`));
+    const f = run.visits[user.visit].frame,
+      n = at[0],
+      v = user.value;
+    return h(
+      "li",
+      null,
+      h(
+        "button",
+        { type: "button", class: "link", "data-key": `to ${v}`, onclick: () => show(v, n) },
+        `${element(label(walk, v, f), run.values[v].shape, n)}${at.length > 1 ? ` and ${at.length - 1} more` : ""}${place}`,
+      ),
+    );
   });
-  const leaf = name(value) ? `a parameter or the input: ${name(value)}` : "an input of the step, or a number that the run made between two calls";
-  return [h("h3", null, "Where from"), listed.length ? h("ul", null, ...listed) : h("p", { class: "small" }, op ? "made of no other number" : leaf),
-    h("h3", null, "Where to"), to.length ? h("ul", null, ...to.slice(0, 8), to.length > 8 ? h("li", { class: "small" }, `and ${to.length - 8} more lines`) : null) : h("p", { class: "small" }, "no line of this step takes it")];
+  const leaf = name(value)
+    ? `a parameter or the input: ${name(value)}`
+    : "an input of the step, or a number that the run made between two calls";
+  return [
+    h("h3", null, "Where from"),
+    listed.length ? h("ul", null, ...listed) : h("p", { class: "small" }, op ? "made of no other number" : leaf),
+    h("h3", null, "Where to"),
+    to.length
+      ? h(
+          "ul",
+          null,
+          ...to.slice(0, 8),
+          to.length > 8 ? h("li", { class: "small" }, `and ${to.length - 8} more lines`) : null,
+        )
+      : h("p", { class: "small" }, "no line of this step takes it"),
+  ];
 }
 
 /** Past operations between calls, which have no line. */
 function through(run, places) {
   return places.flatMap((p) => {
     const op = run.makers[p.value];
-    return op && op.visit < 0 && p.at.length ? through(run, p.at.slice(0, 6).flatMap((n) => sources(run, op, n))) : [p];
+    return op && op.visit < 0 && p.at.length
+      ? through(
+          run,
+          p.at.slice(0, 6).flatMap((n) => sources(run, op, n)),
+        )
+      : [p];
   });
 }
 
 function forward(run, value, k) {
-  return targets(run, value, k).flatMap((t) => (t.op.visit >= 0 ? [t] : t.at.slice(0, 4).flatMap((n) => forward(run, t.op.value, n))));
+  return targets(run, value, k).flatMap((t) =>
+    t.op.visit >= 0 ? [t] : t.at.slice(0, 4).flatMap((n) => forward(run, t.op.value, n)),
+  );
 }
 
 /** The formula of a line, or the line itself. @param {Setting} s */
 export function formula({ walk, step }) {
-  const { run, stops } = walk, visit = run.visits[stops[step].visit];
+  const { run, stops } = walk,
+    visit = run.visits[stops[step].visit];
   return visit.formula ? mathOf(visit.formula) : h("p", null, h("code", null, statement(run, stops[step].visit)));
 }

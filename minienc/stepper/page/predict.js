@@ -1,7 +1,8 @@
 // What was a guess, if it was not the number: a factor, a sign, another element, a missing slope.
 
 import { looseness, short, typed } from "./digits.js";
-import { compute, ELEMENTWISE, sizeOf } from "./ops.js";
+import { compute, ELEMENTWISE } from "./ops.js";
+import { sizeOf } from "./places.js";
 import { fill } from "./record.js";
 import { element, label, ravel, unravel } from "./walk.js";
 import { sources } from "./where.js";
@@ -11,9 +12,14 @@ import { sources } from "./where.js";
 /** @param {Walk} walk @param {Stop} stop @param {number} value @param {string} name @param {number} k
  * @param {string} text what was typed @returns {{right: boolean, said: string}} */
 export function diagnose(walk, stop, value, name, k, text) {
-  const { run } = walk, array = run.values[value], x = array.data[k], guess = typed(text);
-  if (Number.isNaN(guess)) return { right: false, said: "That is no number: type one such as 0.25, \u22121e\u22123 or 1/6." };
-  const near = (/** @type {number} */ y) => Math.abs(guess - y) <= Math.max(5e-3 * Math.abs(y), Math.min(looseness(text), 0.05 * Math.abs(y)) * 1.0001, 1e-12);
+  const { run } = walk,
+    array = run.values[value],
+    x = array.data[k],
+    guess = typed(text);
+  if (Number.isNaN(guess))
+    return { right: false, said: "That is no number: type one such as 0.25, \u22121e\u22123 or 1/6." };
+  const near = (/** @type {number} */ y) =>
+    Math.abs(guess - y) <= Math.max(5e-3 * Math.abs(y), Math.min(looseness(text), 0.05 * Math.abs(y)) * 1.0001, 1e-12);
   const no = (/** @type {string} */ said) => ({ right: false, said });
   if (near(x)) return { right: true, said: `Right: ${element(name, array.shape, k)} is ${short(x, 6)}.` };
   if (guess === 0) return no("It is not zero.");
@@ -31,19 +37,24 @@ export function diagnose(walk, stop, value, name, k, text) {
 
 /** Another element that is the guess, the one with its indices exchanged first. */
 function otherElement(array, k, near) {
-  const index = unravel(array.shape, k), [n, m] = array.shape.slice(-2);
+  const index = unravel(array.shape, k),
+    [n, m] = array.shape.slice(-2);
   if (index.length > 1 && index[index.length - 1] < n && index[index.length - 2] < m) {
     const turned = ravel(array.shape, [...index.slice(0, -2), index[index.length - 1], index[index.length - 2]]);
     if (turned !== k && near(array.data[turned])) return turned;
   }
-  const others = [...array.data.keys()].filter((i) => i !== k && array.data[i] !== array.data[k] && near(array.data[i]));
+  const others = [...array.data.keys()].filter(
+    (i) => i !== k && array.data[i] !== array.data[k] && near(array.data[i]),
+  );
   return others.length && others.length < Math.max(4, array.data.length / 4) ? others[0] : -1;
 }
 
 /** A factor with a name: a size of an array of this line, or of the batch. */
 function factorOf(walk, stop, value, ratio) {
-  const { run } = walk, size = Math.abs(ratio) >= 1 ? Math.abs(ratio) : 1 / Math.abs(ratio);
-  const whole = Math.round(size), sign = ratio < 0 ? ", and the sign is not right" : "";
+  const { run } = walk,
+    size = Math.abs(ratio) >= 1 ? Math.abs(ratio) : 1 / Math.abs(ratio);
+  const whole = Math.round(size),
+    sign = ratio < 0 ? ", and the sign is not right" : "";
   if (whole < 2 || Math.abs(size / whole - 1) > 5e-3 || whole > 1e6) return "";
   const how = `${whole} times too ${Math.abs(ratio) > 1 ? "large" : "small"}${sign}`;
   const why = sizesOf(walk, stop, value).find(([n]) => n === whole);
@@ -52,16 +63,28 @@ function factorOf(walk, stop, value, ratio) {
 
 /** @returns {[number, string][]} */
 function sizesOf(walk, stop, value) {
-  const { run } = walk, frame = run.visits[stop.visit].frame;
+  const { run } = walk,
+    frame = run.visits[stop.visit].frame;
   const first = run.header.values[refOf(run.steps[0]?.arguments)]?.[1] ?? [];
   /** @type {[number, string][]} */
-  const found = first.length ? [[first[0], "the batch"], [sizeOf(first), "the batch times the numbers of a sample"]] : [];
-  const near = [...stop.inside].flatMap((n) => run.ops[n].refs), seen = new Set();
+  const found = first.length
+    ? [
+        [first[0], "the batch"],
+        [sizeOf(first), "the batch times the numbers of a sample"],
+      ]
+    : [];
+  const near = [...stop.inside].flatMap((n) => run.ops[n].refs),
+    seen = new Set();
   for (const v of [value, ...near]) {
     const { shape } = run.values[v];
     if (seen.has(v)) continue;
     seen.add(v);
-    const names = shape.length === 2 ? ["rows", "columns"] : shape.length === 1 ? ["elements"] : shape.map((_, a) => `axis ${a}'s places`);
+    const names =
+      shape.length === 2
+        ? ["rows", "columns"]
+        : shape.length === 1
+          ? ["elements"]
+          : shape.map((_, a) => `axis ${a}'s places`);
     shape.forEach((n, a) => found.push([n, `the number of ${names[a]} of ${label(walk, v, frame)}`]));
     found.push([sizeOf(shape), `the number of all elements of ${label(walk, v, frame)}`]);
   }
@@ -73,13 +96,18 @@ const refOf = (x) => Object.values(x ?? {}).find((p) => typeof p?.v === "number"
 
 /** What the guess would be if a part of the line, or the slope before it, were left out. */
 function missingPart(walk, stop, value, k, near) {
-  const { run } = walk, frame = run.visits[stop.visit].frame, name = (v) => label(walk, v, frame);
+  const { run } = walk,
+    frame = run.visits[stop.visit].frame,
+    name = (v) => label(walk, v, frame);
   const op = run.makers[value];
   if (!op) return "";
-  const inBackward = run.steps[stop.step].phase === "B", isSlope = /activations|_backward/.test(run.steps[stop.step].primitive + fileOf(run, op));
+  const inBackward = run.steps[stop.step].phase === "B",
+    isSlope = /activations|_backward/.test(run.steps[stop.step].primitive + fileOf(run, op));
   const from = sources(run, op, k);
   if (op.kind === "add" || op.kind === "subtract") {
-    for (const part of from) if (near(run.values[part.value].data[part.at[0]])) return `Only ${name(part.value)} is that: the other term is missing.`;
+    for (const part of from)
+      if (near(run.values[part.value].data[part.at[0]]))
+        return `Only ${name(part.value)} is that: the other term is missing.`;
   }
   if (op.kind === "multiply" || op.kind === "divide") {
     for (const part of from) {
@@ -90,13 +118,16 @@ function missingPart(walk, stop, value, k, near) {
         : `That is ${name(part.value)} alone${other ? `: ${name(other.value)} is missing` : ": a factor is missing"}.`;
     }
   }
-  if (op.kind in ELEMENTWISE && from.length === 1 && near(run.values[from[0].value].data[from[0].at[0]])) return `That is ${name(from[0].value)}, before ${op.kind}.`;
+  if (op.kind in ELEMENTWISE && from.length === 1 && near(run.values[from[0].value].data[from[0].at[0]]))
+    return `That is ${name(from[0].value)}, before ${op.kind}.`;
   if (op.kind === "matmul" || op.kind === "sum" || op.kind === "mean") {
-    const terms = termsOf(run, from), total = terms.reduce((a, b) => a + b, 0);
+    const terms = termsOf(run, from),
+      total = terms.reduce((a, b) => a + b, 0);
     const left = terms.findIndex((t) => t !== 0 && near(total - t));
     if (left >= 0 && terms.length > 1) return `Term ${left} is missing: ${short(terms[left])}.`;
     if (op.kind === "mean" && near(total)) return `That is the sum: it is divided by ${terms.length}.`;
-    if (terms.filter((t) => near(t)).length === 1 && terms.length > 1) return "That is one term alone: the others are to be added.";
+    if (terms.filter((t) => near(t)).length === 1 && terms.length > 1)
+      return "That is one term alone: the others are to be added.";
   }
   return withoutSlope(run, op, k, near, name);
 }
@@ -133,6 +164,7 @@ function withoutSlope(run, op, k, near, name) {
 function chain(run, v, depth) {
   const op = run.makers[v];
   if (!op || depth < 0 || !["multiply", "copy", "reshape", "transpose", "where"].includes(op.kind)) return [];
-  const own = op.kind === "multiply" ? op.refs.filter((u) => run.values[u].data.length === run.values[v].data.length) : [];
+  const own =
+    op.kind === "multiply" ? op.refs.filter((u) => run.values[u].data.length === run.values[v].data.length) : [];
   return [...own, ...op.refs.flatMap((u) => chain(run, u, depth - 1))];
 }

@@ -1,8 +1,9 @@
 // What the page carries: a header in JSON, and numbers; minienc/stepper/payload.py has the format.
 
-import { compute, ELLIPSIS, isArr, isKnown, sizeOf } from "./ops.js";
+import { compute, isKnown } from "./ops.js";
+import { ELLIPSIS, isArr, sizeOf } from "./places.js";
 
-/** @typedef {import("./ops.js").Arr} Arr */
+/** @typedef {import("./places.js").Arr} Arr */
 /** A value among an operation's arguments. @typedef {{v: number}} Ref */
 /** @typedef {{kind: string, args: any[], options: Object<string, any>, value: number, visit: number, refs: number[], number: number}} Op */
 /** @typedef {{frame: number, line: number, last: number, numbers: number[], bound: Object<string, any>, ops: number[], formula: string, step: number}} Visit */
@@ -54,17 +55,29 @@ export function fill(x, value) {
 
 /** @type {Object<string, any>} */
 const READERS = {
-  float32: Float32Array, float64: Float64Array, bool: Uint8Array, int64: BigInt64Array, uint64: BigUint64Array,
-  int32: Int32Array, uint32: Uint32Array, int16: Int16Array, uint16: Uint16Array, int8: Int8Array, uint8: Uint8Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  bool: Uint8Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
 };
 
 /** @param {any} header @param {ArrayBuffer} numbers @returns {Run} */
 export function openRun(header, numbers) {
-  const ops = header.ops.map((/** @type {any[]} */ [kind, args, options, value, visit], /** @type {number} */ number) => {
-    const op = { kind, args: plain(args), options: named(options), value, visit, number };
-    return { ...op, refs: [...new Set([...refsIn(op.args), ...refsIn(op.options)])] };
-  });
-  const makers = [], users = header.values.map(() => []);
+  const ops = header.ops.map(
+    (/** @type {any[]} */ [kind, args, options, value, visit], /** @type {number} */ number) => {
+      const op = { kind, args: plain(args), options: named(options), value, visit, number };
+      return { ...op, refs: [...new Set([...refsIn(op.args), ...refsIn(op.options)])] };
+    },
+  );
+  const makers = [],
+    users = header.values.map(() => []);
   for (const op of ops) {
     makers[op.value] = op;
     for (const v of op.refs) users[v].push(op);
@@ -77,10 +90,25 @@ export function openRun(header, numbers) {
     return { shape, data: Float64Array.from(new Reader(numbers, offset, sizeOf(shape)), Number), dtype };
   });
   for (const op of ops) {
-    values[op.value] ??= compute(op.kind, fill(op.args, (v) => values[v]), fill(op.options, (v) => values[v]), header.values[op.value][0]);
+    values[op.value] ??= compute(
+      op.kind,
+      fill(op.args, (v) => values[v]),
+      fill(op.options, (v) => values[v]),
+      header.values[op.value][0],
+    );
   }
-  const visits = header.visits.map((visit) => ({ ...visit, bound: named(visit.bound), formula: header.formulas[visit.formula], step: -1 }));
-  const steps = header.steps.map((step) => ({ ...step, arguments: named(step.arguments), returned: plain(step.returned), after: named(step.after) }));
+  const visits = header.visits.map((visit) => ({
+    ...visit,
+    bound: named(visit.bound),
+    formula: header.formulas[visit.formula],
+    step: -1,
+  }));
+  const steps = header.steps.map((step) => ({
+    ...step,
+    arguments: named(step.arguments),
+    returned: plain(step.returned),
+    after: named(step.after),
+  }));
   steps.forEach((step, i) => {
     for (let v = step.visits[0]; v < step.visits[1]; v++) visits[v].step = i;
   });
@@ -116,7 +144,9 @@ export function again(run, base, altered, wanted = () => true) {
 /** The losses' sum. @param {Run} run @param {(v: number) => Arr} value */
 export function lossOf(run, value) {
   const parts = run.steps.filter((s) => s.phase === "L").map((s) => refsIn(s.returned)[0]);
-  return parts.length && parts.every((v) => v !== undefined && value(v).data.length === 1) ? parts.reduce((sum, v) => sum + value(v).data[0], 0) : NaN;
+  return parts.length && parts.every((v) => v !== undefined && value(v).data.length === 1)
+    ? parts.reduce((sum, v) => sum + value(v).data[0], 0)
+    : NaN;
 }
 
 /** The loss with the parameters that the update made. @param {Run} run @param {Arr[]} base @param {(v: number) => Arr} value */

@@ -16,7 +16,8 @@ export function walkOf(run) {
     const outer = run.frames[run.visits[v].frame].outer;
     if (outer >= 0) inner[outer].push(...inner[v]);
   }
-  const names = namesOf(run), turns = turnsOf(run);
+  const names = namesOf(run),
+    turns = turnsOf(run);
   /** @type {Stop[]} */
   const stops = [];
   const stopOf = run.visits.map(() => -1);
@@ -36,7 +37,9 @@ export function walkOf(run) {
 
 /** @param {Run} run @param {number} v @param {Set<number>} inner @returns {Result[]} */
 function resultsOf(run, v, inner) {
-  const { bound, ops } = run.visits[v], found = [], seen = new Set();
+  const { bound, ops } = run.visits[v],
+    found = [],
+    seen = new Set();
   for (const [name, part] of Object.entries(bound)) {
     const direct = typeof part?.v === "number" || Array.isArray(part);
     for (const value of direct ? refsIn(part) : []) {
@@ -71,11 +74,12 @@ function namesOf(run) {
 
 /** Which turn of a loop a visit belongs to. @param {Run} run */
 function turnsOf(run) {
-  const counts = new Map(), turn = run.visits.map((visit) => {
-    const key = `${visit.frame} ${visit.line}`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-    return counts.get(key);
-  });
+  const counts = new Map(),
+    turn = run.visits.map((visit) => {
+      const key = `${visit.frame} ${visit.line}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      return counts.get(key);
+    });
   return (/** @type {number} */ v) => {
     for (let u = v; u >= 0; u = run.frames[run.visits[u].frame].outer) {
       const turns = counts.get(`${run.visits[u].frame} ${run.visits[u].line}`);
@@ -87,23 +91,41 @@ function turnsOf(run) {
 
 // ------------------------------------------------------------------------------------ what is said
 
-const SIGNS = { add: " + ", subtract: " \u2212 ", multiply: " \u00b7 ", divide: " / ", matmul: " ", greater: " > ", less: " < ", greater_equal: " \u2265 ", less_equal: " \u2264 ", equal: " = " };
+const SIGNS = {
+  add: " + ",
+  subtract: " \u2212 ",
+  multiply: " \u00b7 ",
+  divide: " / ",
+  matmul: " ",
+  greater: " > ",
+  less: " < ",
+  greater_equal: " \u2265 ",
+  less_equal: " \u2264 ",
+  equal: " = ",
+};
 
 /** What a value is called in a frame, or how it is made. @param {Walk} walk @param {number} value
  * @param {number} frame @returns {string} */
 export function label(walk, value, frame, depth = 0) {
-  for (let f = frame; f >= 0; ) {
+  for (let f = frame; f >= 0;) {
     const name = walk.names[f].get(value);
     if (name) return name;
     const outer = walk.run.frames[f].outer;
     f = outer >= 0 ? walk.run.visits[outer].frame : -1;
   }
   const given = walk.run.header.parameters.find((p) => p.value === value);
-  const op = walk.run.makers[value], home = op && op.visit >= 0 ? walk.names[walk.run.visits[op.visit].frame].get(value) : "";
+  const op = walk.run.makers[value],
+    home = op && op.visit >= 0 ? walk.names[walk.run.visits[op.visit].frame].get(value) : "";
   if (home) return home;
   if (given) return given.name;
   if (!op || depth > 3) return `value ${value}`;
-  const parts = op.args.map((x) => (typeof x?.v === "number" ? label(walk, x.v, frame, depth + 1) : typeof x === "number" ? String(Number(x.toPrecision(4))) : "\u2026"));
+  const parts = op.args.map((x) =>
+    typeof x?.v === "number"
+      ? label(walk, x.v, frame, depth + 1)
+      : typeof x === "number"
+        ? String(Number(x.toPrecision(4)))
+        : "\u2026",
+  );
   const wrap = (/** @type {string} */ s) => (/ [+\u2212>]/.test(s) ? `(${s})` : s);
   let said = `${op.kind}(${parts.join(", ")})`;
   if (op.kind === "transpose") said = `${wrap(parts[0])}\u2032`;
@@ -115,20 +137,27 @@ export function label(walk, value, frame, depth = 0) {
 
 /** The statement of a visit, without its comment. @param {Run} run @param {number} v */
 export function statement(run, v) {
-  const { frame, line, last } = run.visits[v], source = run.sources[run.frames[frame].source];
+  const { frame, line, last } = run.visits[v],
+    source = run.sources[run.frames[frame].source];
   const text = source.lines.slice(line - source.first, last - source.first + 1);
   return text.map((/** @type {string} */ t) => t.replace(/\s+# .*$/, "").trim()).join(" ");
 }
 
 /** @param {Walk} walk @param {number} i */
 export function sentence(walk, i) {
-  const { run } = walk, stop = walk.stops[i], step = run.steps[stop.step], visit = run.visits[stop.visit];
+  const { run } = walk,
+    stop = walk.stops[i],
+    step = run.steps[stop.step],
+    visit = run.visits[stop.visit];
   const name = run.sources[run.frames[visit.frame].source].name;
   const where = [PHASES[step.phase], step.path || step.primitive];
   if (name !== step.primitive) where.push(`in ${name}`);
   if (stop.turns > 1) where.push(turnName(walk, stop));
   if (visit.numbers.length) where.push(`line (${visit.numbers.join(", ")})`);
-  const said = statement(run, stop.visit).replace(/\.T\b/g, "\u2032").replace(/ @ /g, " ").replace(/\bxp\./g, "");
+  const said = statement(run, stop.visit)
+    .replace(/\.T\b/g, "\u2032")
+    .replace(/ @ /g, " ")
+    .replace(/\bxp\./g, "");
   return `Step ${i + 1} of ${walk.stops.length}: ${where.join(", ")}: ${said}`;
 }
 
@@ -157,7 +186,8 @@ export function firstDifference(a, b) {
     const j = keys.indexOf(key);
     if (j < 0) return true;
     return a.stops[i].results.some(({ value }, n) => {
-      const one = a.run.values[value], other = b.run.values[b.stops[j].results[n]?.value];
+      const one = a.run.values[value],
+        other = b.run.values[b.stops[j].results[n]?.value];
       return !other || one.data.length !== other.data.length || one.data.some((x, k) => !Object.is(x, other.data[k]));
     });
   });
@@ -176,7 +206,9 @@ export function unravel(shape, k) {
 }
 
 /** @param {number[]} shape @param {number[]} index */
-export const ravel = (shape, index) => shape.reduce((k, n, i) => k * n + Math.min(Math.max(index[i] ?? 0, 0), n - 1), 0);
+export const ravel = (shape, index) =>
+  shape.reduce((k, n, i) => k * n + Math.min(Math.max(index[i] ?? 0, 0), n - 1), 0);
 
 /** @param {string} name @param {number[]} shape @param {number} k */
-export const element = (name, shape, k) => (shape.length ? `${/[ \u2032]/.test(name) ? `(${name})` : name}[${unravel(shape, k).join(", ")}]` : name);
+export const element = (name, shape, k) =>
+  shape.length ? `${/[ \u2032]/.test(name) ? `(${name})` : name}[${unravel(shape, k).join(", ")}]` : name;

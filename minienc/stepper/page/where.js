@@ -1,13 +1,18 @@
 // Where from, where to: which numbers made a number, and which it helped to make.
 
-import { axesOf, compute, ELEMENTWISE, isArr, lines, locate, MOVES, productPlan, REDUCTIONS, spread } from "./ops.js";
+import { compute, ELEMENTWISE, MOVES, productPlan, REDUCTIONS } from "./ops.js";
+import { axesOf, isArr, lines, locate, spread } from "./places.js";
 import { fill } from "./record.js";
 
 /** @typedef {import("./record.js").Run} Run @typedef {import("./record.js").Op} Op */
 /** Some places of a value. @typedef {{value: number, at: number[]}} Places */
 
 const POINTWISE = new Set([...Object.keys(ELEMENTWISE), "clip", "astype", "invert"]);
-const INDICES = new Map([["getitem", [1]], ["setitem", [1]], ["take_along_axis", [1]]]);
+const INDICES = new Map([
+  ["getitem", [1]],
+  ["setitem", [1]],
+  ["take_along_axis", [1]],
+]);
 
 /** Of an operation that moves numbers: for each place of the result, the operand and its place there,
  * as one number; -1 for numbers that came from nowhere. */
@@ -17,10 +22,12 @@ const moved = new WeakMap();
 function movesOf(run, op) {
   let found = moved.get(op);
   if (!found) {
-    const begins = [], refs = [];
+    const begins = [],
+      refs = [];
     let next = 0;
     const number = (/** @type {number} */ v) => {
-      const begin = next, a = run.values[v];
+      const begin = next,
+        a = run.values[v];
       begins.push(begin);
       refs.push(v);
       next += a.data.length;
@@ -33,7 +40,10 @@ function movesOf(run, op) {
       return alone || Array.isArray(x) ? fill(x, number) : x;
     });
     if (op.kind === "setitem" && !hasData(args[2])) args[2] = -1;
-    const options = { ...fill(op.options, (v) => run.values[v]), ...(op.kind === "pad" ? { constant_values: -1 } : {}) };
+    const options = {
+      ...fill(op.options, (v) => run.values[v]),
+      ...(op.kind === "pad" ? { constant_values: -1 } : {}),
+    };
     found = { codes: compute(op.kind, args, options).data, begins, refs };
     moved.set(op, found);
   }
@@ -59,9 +69,12 @@ const axisOf = (op) => op.args[1] ?? op.options.axis;
 /** What made number ``k`` of an operation's result. @param {Run} run @param {Op} op @param {number} k
  * @returns {Places[]} */
 export function sources(run, op, k) {
-  const { kind } = op, out = run.values[op.value], given = operands(op);
+  const { kind } = op,
+    out = run.values[op.value],
+    given = operands(op);
   if (kind === "where") return chosen(run, op, k);
-  if (POINTWISE.has(kind)) return given.map((value) => ({ value, at: [spread(run.values[value].shape, out.shape)[k]] }));
+  if (POINTWISE.has(kind))
+    return given.map((value) => ({ value, at: [spread(run.values[value].shape, out.shape)[k]] }));
   if (kind in MOVES && kind !== "flip") {
     const moves = movesOf(run, op);
     return moves.codes[k] < 0 ? [] : [decode(moves, k)];
@@ -72,7 +85,8 @@ export function sources(run, op, k) {
   }
   if (kind === "matmul" || kind === "dot") return factors(run, op, k);
   if (kind === "cumsum" || kind === "sort" || kind === "argsort" || kind === "flip") {
-    const a = run.values[given[0]], { begins, within } = lines(a.shape, axesOf(axisOf(op) ?? -1, a.shape.length).slice(0, 1));
+    const a = run.values[given[0]],
+      { begins, within } = lines(a.shape, axesOf(axisOf(op) ?? -1, a.shape.length).slice(0, 1));
     const lane = Array.from(begins, (b) => Array.from(within, (i) => b + i)).find((l) => l.includes(k)) ?? [];
     return [{ value: given[0], at: kind === "cumsum" ? lane.slice(0, lane.indexOf(k) + 1) : lane }];
   }
@@ -92,8 +106,11 @@ function chosen(run, op, k) {
 
 /** A row and a column: as many places of each, in the order in which they meet. @param {Run} run @param {Op} op @param {number} k */
 function factors(run, op, k) {
-  const [a, b] = operands(op), plan = productPlan(run.values[a].shape, run.values[b].shape);
-  const j = k % plan.m, i = Math.floor(k / plan.m) % plan.n, l = Math.floor(k / (plan.m * plan.n));
+  const [a, b] = operands(op),
+    plan = productPlan(run.values[a].shape, run.values[b].shape);
+  const j = k % plan.m,
+    i = Math.floor(k / plan.m) % plan.n,
+    l = Math.floor(k / (plan.m * plan.n));
   const inner = Array.from({ length: plan.inner }, (_, n) => n);
   return [
     { value: a, at: inner.map((n) => (plan.rows[l] * plan.n + i) * plan.inner + n) },
@@ -103,10 +120,14 @@ function factors(run, op, k) {
 
 /** @param {Run} run @param {Op} op @param {number} k */
 function added(run, op, k) {
-  const [total, index, part] = op.args, shape = run.values[total.v].shape;
+  const [total, index, part] = op.args,
+    shape = run.values[total.v].shape;
   const found = [{ value: total.v, at: [k] }];
   if (typeof part?.v !== "number") return found;
-  const { shape: where, at } = locate(shape, fill(index, (v) => run.values[v]));
+  const { shape: where, at } = locate(
+    shape,
+    fill(index, (v) => run.values[v]),
+  );
   const from = spread(run.values[part.v].shape, where);
   return [...found, { value: part.v, at: [...at.keys()].filter((n) => at[n] === k).map((n) => from[n]) }];
 }
@@ -119,12 +140,16 @@ export function targets(run, value, k) {
 
 /** @param {Run} run @param {Op} op @param {number} value @param {number} k @returns {number[]} */
 function reached(run, op, value, k) {
-  const out = run.values[op.value], every = [...out.data.keys()];
+  const out = run.values[op.value],
+    every = [...out.data.keys()];
   if (op.kind === "matmul") {
-    const [a, b] = operands(op), plan = productPlan(run.values[a].shape, run.values[b].shape);
+    const [a, b] = operands(op),
+      plan = productPlan(run.values[a].shape, run.values[b].shape);
     const at = new Set();
     every.forEach((n) => {
-      const j = n % plan.m, i = Math.floor(n / plan.m) % plan.n, l = Math.floor(n / (plan.m * plan.n));
+      const j = n % plan.m,
+        i = Math.floor(n / plan.m) % plan.n,
+        l = Math.floor(n / (plan.m * plan.n));
       if (value === a && Math.floor(k / plan.inner) === plan.rows[l] * plan.n + i) at.add(n);
       if (value === b && k % plan.m === j && Math.floor(k / (plan.m * plan.inner)) === plan.columns[l]) at.add(n);
     });
@@ -148,7 +173,8 @@ const ENOUGH = 20000;
  * it began with. @param {Run} run @param {Set<number>} inside numbers of operations
  * @param {number} value @param {number[]} at @returns {Map<number, Set<number>>} */
 export function trace(run, inside, value, at) {
-  const found = new Map([[value, new Set(at)]]), queue = at.map((k) => [value, k]);
+  const found = new Map([[value, new Set(at)]]),
+    queue = at.map((k) => [value, k]);
   for (let n = 0; n < queue.length && n < ENOUGH; n++) {
     const op = run.makers[queue[n][0]];
     if (!op || !inside.has(op.number)) continue;
