@@ -233,14 +233,15 @@ export function verdict({ walk, step, link }) {
           : "Lines of the backward are checked.",
       ),
     );
-  const passed = all.filter((v) => v.verdict === "pass").length;
+  const passed = all.filter((v) => v.verdict === "pass").length,
+    unsure = all.filter((v) => v.verdict === "inconclusive").length;
   const first = wrong[0] && h("a", { href: link(stopOf[wrong[0].visit]) }, "go to the first wrong line");
   parts.push(
     h(
       "p",
       { class: "small" },
       all.length
-        ? `${passed} of ${all.length} right${wrong.length ? `, ${wrong.length} wrong: ` : ""}`
+        ? `${passed} of ${all.length} right${unsure ? `, ${unsure} inconclusive` : ""}${wrong.length ? `, ${wrong.length} wrong: ` : ""}`
         : "Nothing was checked.",
       first ?? "",
     ),
