@@ -127,3 +127,12 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_public_names_are_there():
     for name in minienc.__all__:
         assert getattr(minienc, name) is not None
+
+
+def test_a_file_is_no_longer_than_one_reads_at_a_time():
+    long = {}
+    for most, kind in ((400, "*.py"), (500, "*.js")):
+        for path in ROOT.rglob(kind):
+            if (n := len(path.read_text(encoding="utf-8").splitlines())) > most:
+                long[path.relative_to(ROOT).as_posix()] = n
+    assert not long, "split them by subject"
