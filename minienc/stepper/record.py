@@ -85,10 +85,15 @@ class Record:
 
 
 class Listener:
-    """Hears a run, and keeps the outermost calls with copies of their arrays."""
+    """Hears a run, and keeps the outermost calls with copies of their arrays.
 
-    def __init__(self) -> None:
+    ``networks``, by their names, are told apart by the weights that a call is given: its path
+    begins with the network's name. A call without weights belongs to that of the one before it.
+    """
+
+    def __init__(self, networks: dict[str, Any] | None = None) -> None:
         self.heard: list[Heard] = []
+        self._networks, self._network = networks or {}, ""
         self._depth = 0
         self._copies: dict[tuple, np.ndarray] = {}
         self._held: list[Any] = []  # so that nothing of the run lies where something else lay
@@ -97,8 +102,8 @@ class Listener:
         if call.event == "enter":
             if self._depth == 0:
                 args, kwargs = self.copied(call.args), self.copied(call.kwargs)
-                place = call.place
-                self.heard.append(Heard(call.primitive, args, kwargs, place.path, place.time))
+                path = self._within((call.args, call.kwargs)) + call.place.path
+                self.heard.append(Heard(call.primitive, args, kwargs, path, call.place.time))
             self._depth += 1
             return
         self._depth -= 1
@@ -111,6 +116,14 @@ class Listener:
                 for name in call.primitive.overwrites
                 if bound.arguments.get(name) is not None
             }
+
+    def _within(self, given: object) -> str:
+        """The name of the network whose weights are given, and a stroke; or nothing."""
+        for name, network in self._networks.items():
+            vector = network.parameters.vector
+            if any(np.may_share_memory(a, vector) for a in arrays_in(given)):
+                self._network = f"{name}/"
+        return self._network
 
     def copied(self, x: Any) -> Any:
         """Arrays as they are now; the same array with the same numbers is copied once."""
@@ -126,9 +139,18 @@ class Listener:
         return mapped(self.copied, x)
 
 
-def listen(run: Callable[[], Any]) -> list[Heard]:
+def arrays_in(x: object) -> Iterator[np.ndarray]:
+    """The arrays of arguments or of a cache."""
+    if isinstance(x, np.ndarray):
+        yield x
+    elif isinstance(x, (tuple, list, dict)):
+        for part in x.values() if isinstance(x, dict) else x:
+            yield from arrays_in(part)
+
+
+def listen(run: Callable[[], Any], networks: dict[str, Any] | None = None) -> list[Heard]:
     """The outermost calls that a run makes, as their definitions compute them."""
-    listener = Listener()
+    listener = Listener(networks)
     with definitions_only(), recording(listener):
         run()
     return listener.heard
@@ -304,10 +326,18 @@ def record_method(method: Any, X: Any, title: str = "", seed: int = 0) -> Record
     if not method.takes_shape:
         X = X.reshape(len(X), -1)
     title = title or f"{type(method).__name__}, {len(X)} samples"
-    return record_learners(list(method.learners_.values()), (X,), title, seed)
+    learners = method.learners_
+    networks = {name: one.network for name, one in learners.items()} if len(learners) > 1 else {}
+    return record_learners(list(learners.values()), (X,), title, seed, networks)
 
 
-def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int) -> Record:
+def record_learners(
+    learners: list[Learner],
+    batch: tuple,
+    title: str,
+    seed: int,
+    networks: dict[str, Any] | None = None,
+) -> Record:
     """Record a step of each learner on one batch; what they learn is taken back."""
     befores = [copy.deepcopy(learner.state()) for learner in learners]
     rng = np.random.default_rng(seed)
@@ -319,7 +349,7 @@ def record_learners(learners: list[Learner], batch: tuple, title: str, seed: int
                 losses.append(learner.step(batch, rng))
 
     try:
-        made = record(listen(run), title)
+        made = record(listen(run, networks), title)
         if losses:
             with definitions_only():
                 numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))

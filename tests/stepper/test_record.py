@@ -120,6 +120,8 @@ def test_each_learner_of_a_method_makes_its_step():
     weights = [learner.network.parameters.vector.copy() for learner in gan.learners_.values()]
     record = minienc.step(gan, X[:4]).record
     assert [step.phase for step in record.steps].count("U") == len(weights) == 2
+    named = {step.path.split("/")[0] for step in record.steps if step.primitive == "dense_forward"}
+    assert named == set(gan.learners_)  # whose layers have the same names
     for learner, before in zip(gan.learners_.values(), weights, strict=True):
         np.testing.assert_array_equal(learner.network.parameters.vector, before)
     assert record.differing == 0
