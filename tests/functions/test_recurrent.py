@@ -95,9 +95,9 @@ def test_what_stands_behind_a_sequence_changes_nothing(kind, lengths, more):
             continue
         alone = [s[n : n + 1] for s in states]
         y_n, cache = forward(x[n : n + 1, :length], *weights, *alone)
-        np.testing.assert_allclose(y[0][n : n + 1, :length], y_n[0], rtol=1e-12)
+        np.testing.assert_allclose(y[0][n : n + 1, :length], y_n[0], rtol=1e-12, atol=1e-15)
         for one, two in zip(y[1:], y_n[1:], strict=True):
-            np.testing.assert_allclose(one[n : n + 1], two, rtol=1e-12)
+            np.testing.assert_allclose(one[n : n + 1], two, rtol=1e-12, atol=1e-15)
         dy_n = (dy[0][n : n + 1, :length], *[d[n : n + 1] for d in dy[1:]])
         found = forward.backward(dy_n, cache)
         np.testing.assert_allclose(gradients[0][n : n + 1, :length], found[0], rtol=1e-9, atol=1e-9)
