@@ -4,6 +4,7 @@
 # make check   lint, format, types
 # make check-page    types and format of the player's JavaScript (needs npx)
 # make test-browser  the pages in a browser (needs Chromium)
+# make proofs  every line of every backward judged, every mistake planted: some minutes
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test test-browser check check-page fuzz sanitize clean
+.PHONY: help demo test test-browser proofs check check-page fuzz sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -86,6 +87,9 @@ check-page:
 # Where there is no browser, these are no tests: so they must not pass for some.
 test-browser: $(VENV)/installed-test $(VENV)/installed-browser
 	MINIENC_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
+
+proofs: $(VENV)/installed-test
+	MINIENC_PROOFS=1 $(BIN)/python -m pytest -s tests/stepper/test_check.py $(ARGS)
 
 # Inputs that find something are kept in build/fuzz/.
 fuzz: $(VENV)/installed-test
