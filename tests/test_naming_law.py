@@ -19,6 +19,7 @@ import pytest
 
 import minienc.functions
 from minienc.primitive import REGISTRY
+from minienc.stepper.lines import numbers_of
 
 PAIRS = sorted(
     name.removesuffix("_forward")
@@ -41,14 +42,6 @@ def names_in(source: str) -> set[str]:
 def comments_in(source: str) -> list[str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return [token.string for token in tokens if token.type == tokenize.COMMENT]
-
-
-def numbers_of(comment: str) -> set[int]:
-    """The lines that a comment speaks of: 1 and 3 of "# (1, 3) was", 1 to 3 of "# (1) to (3)"."""
-    if not (head := re.match(r"#\s*\(\d+(, \d+)*\)( to \(\d+\))?", comment)):
-        return set()
-    numbers = [int(n) for n in re.findall(r"\d+", head[0])]
-    return set(range(numbers[0], numbers[-1] + 1)) if "to" in head[0] else set(numbers)
 
 
 def breaches(forward: str, backward: str, helpers: str = "") -> Iterator[str]:

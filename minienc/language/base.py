@@ -28,6 +28,7 @@ from minienc.layers import Embedding
 from minienc.pretraining.base import _Run, check_counts
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
 from minienc.training.callbacks import Callback, as_callbacks
+from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 
@@ -210,9 +211,19 @@ class TextPretrainer(SteppedPretrainer):
         self.check_fitted()
         return to_numpy(self.model_.get_layer("embedding").W.value)  # type: ignore[attr-defined]
 
+    # -- how well?
+
+    def nats(self, ids: np.ndarray) -> float:
+        """The mean loss of a text's ids, in nats of what the method asks about."""
+        raise NotImplementedError
+
+    def _validate(self, trainer: Trainer) -> dict[str, float]:
+        return {"loss": self.nats(self._run.validation)}
+
     def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the loss of a text: greater is better."""
-        raise NotImplementedError
+        self.check_fitted()
+        return -self.nats(self._ids(text, "text"))
 
 
 def make_small(table: Embedding, deviation: float = 0.02) -> None:

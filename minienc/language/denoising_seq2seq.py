@@ -33,7 +33,6 @@ from minienc.language.seq2seq import NETWORKS, WIDTH, Shape, Writing, build, che
 from minienc.language.seq_autoencoder import disturb
 from minienc.models import Model
 from minienc.shapes import is_whole
-from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 MASK, END = "<mask>", "<end>"
@@ -219,11 +218,3 @@ class DenoisingSeq2Seq(TextPretrainer):
             (value,), _ = loss.loss_of(*loss.draw((numbers,), rng))
             found.append(float(value))
         return float(np.mean(found))
-
-    def _validate(self, trainer: Trainer) -> dict[str, float]:
-        return {"loss": self.nats(self._run.validation)}
-
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
-        """Minus the nats of a token: greater is better."""
-        self.check_fitted()
-        return -self.nats(self._ids(text, "text"))

@@ -32,7 +32,6 @@ from minienc.layers.parameters import Parameter
 from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
@@ -214,9 +213,6 @@ class LanguageModel(TextPretrainer):
     def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""
         return -self.nats_per_character(text)
-
-    def _validate(self, trainer: Trainer) -> dict[str, float]:
-        return {"loss": self.nats(self._run.validation)}
 
     # -- and what would it write?
 

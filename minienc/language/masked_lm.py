@@ -29,7 +29,6 @@ from minienc.layers import (
 )
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 
@@ -138,11 +137,3 @@ class MaskedLanguageModel(TextPretrainer):
             (loss,), _ = held_out.loss_of(*held_out.draw(128, rng))
             losses.append(float(loss))
         return float(np.mean(losses))
-
-    def _validate(self, trainer: Trainer) -> dict[str, float]:
-        return {"loss": self.nats(self._run.validation)}
-
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
-        """Minus the nats of a hidden token: greater is better."""
-        self.check_fitted()
-        return -self.nats(self._ids(text, "text"))

@@ -27,7 +27,6 @@ from minienc.layers import GRU, Bidirectional, Dense, Embedding, Input
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.shapes import is_whole
-from minienc.training.loop import Trainer
 from minienc.training.step import Learner
 
 
@@ -165,11 +164,3 @@ class SequenceAutoencoder(TextPretrainer):
         whole = random_windows(ids, n_windows, self.context, np.random.default_rng(0))
         lengths = np.full(len(whole), self.context, dtype=np.int32)
         return float(loss.loss_of((whole, lengths, loss.shifted(whole)), whole)[0][0])
-
-    def _validate(self, trainer: Trainer) -> dict[str, float]:
-        return {"loss": self.nats(self._run.validation)}
-
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
-        """Minus the nats of a token: greater is better."""
-        self.check_fitted()
-        return -self.nats(self._ids(text, "text"))

@@ -25,7 +25,6 @@ from minienc.layers import Embedding, GlobalAveragePooling1D, Input
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.loop import Trainer
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
@@ -135,21 +134,13 @@ class WordVectors(TextPretrainer):
         loss: Any = self.learners_["model"].objective
         loss.read(ids, len(self.tokenizer_))
 
-    def _loss(self, ids: np.ndarray, n: int = 20_000) -> float:
+    def nats(self, ids: np.ndarray, n: int = 20_000) -> float:
         """The loss of n pairs of another text, the same ones each time."""
         mine: Any = self.learners_["model"].objective
         held_out = SkipGram(mine.network, self.window, self.negatives, self.sample)
         held_out.read(ids, len(self.tokenizer_))
         (loss,), _ = held_out.forward((np.arange(n),), np.random.default_rng(0))
         return float(loss)
-
-    def _validate(self, trainer: Trainer) -> dict[str, float]:
-        return {"loss": self._loss(self._run.validation)}
-
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
-        """Minus the loss of pairs of this text: greater is better."""
-        self.check_fitted()
-        return -self._loss(self._ids(text, "text"))
 
     def nearest(self, word: str, n: int = 5) -> list[str]:
         """The words whose vectors have the smallest angle to this one's."""
