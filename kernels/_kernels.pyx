@@ -15,9 +15,8 @@ import numpy as np
 
 cnp.import_array()
 
-# The declarations of what a .pxi calls stand at its top, in blocks of
-#     cdef extern from "kernels.h":
-# Inside those of `struct kernels`, only the fields that Cython reads need to be named.
+# The declarations of what a .pxi calls stand at its top: the struct of arguments of each kernel, and
+# its number, OP_NAME.
 cdef extern from "kernels.h":
     int kernels_use(const char *isa)
     const char *kernels_available(int i)
@@ -97,3 +96,4 @@ include "patches.pxi"
 include "recurrent.pxi"
 include "attention.pxi"
 include "workspace.pxi"
+include "plan.pxi"

@@ -4,6 +4,28 @@ cdef extern from "kernels.h":
     struct matrix:
         void *data
         Py_ssize_t row, column
+    struct product_arguments "product"
+    struct kernels:
+        int (*lanes)() noexcept nogil
+        void (*staircase)(int step, const product_arguments *) noexcept nogil
+    const kernels *kernels_f32
+    const kernels *kernels_f64
+
+cdef extern from "plan.h":
+    int kernels_call(const kernels *table, int operation, const void *arguments) noexcept nogil
+    void plan_decline(const char *why) noexcept
+
+
+
+# --------------------------------------------------------------------------------- calls of kernels
+
+cdef inline const kernels *table_of(int type_number) noexcept nogil:
+    return kernels_f32 if type_number == cnp.NPY_FLOAT32 else kernels_f64
+
+
+cdef inline int call(int operation, int type_number, const void *arguments) noexcept nogil:
+    """The kernel of this number for this type; OP_NAME of plan.h is that of NAME."""
+    return kernels_call(table_of(type_number), operation, arguments)
 
 
 # ------------------------------------------------------------------------------- what is an array
@@ -78,6 +100,7 @@ cdef cnp.ndarray as_rows(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns, bin
                 m.row = row // size
                 m.column = column // size
                 return a
+    plan_decline("an array lies so that NumPy must copy it")
     a = cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
     if not has_rows(a, rows, columns):
         raise ValueError("an array was given another shape while it was read")

@@ -1,6 +1,6 @@
 # Attention: checks, results, and the calls of attention.h.
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct heads:
         void *data
         Py_ssize_t sample, head, row
@@ -11,11 +11,7 @@ cdef extern from "kernels.h":
         heads q, k, v, y
         void *p
         heads dq, dk, dv
-    struct attention_kernels "kernels":
-        int (*attention_forward)(const attention_arguments *) noexcept nogil
-        int (*attention_backward)(const attention_arguments *) noexcept nogil
-    const attention_kernels *attention_f32 "kernels_f32"
-    const attention_kernels *attention_f64 "kernels_f64"
+    int OP_attention_forward, OP_attention_backward
 
 
 cdef bint fits_heads(attention_arguments *p, object a, int type_number, Py_ssize_t rows,
@@ -37,6 +33,7 @@ cdef cnp.ndarray as_heads(attention_arguments *p, cnp.ndarray a, Py_ssize_t rows
     for i in range(3):
         lies_well = lies_well and strides[i] % size == 0
     if not lies_well:
+        plan_decline("an array lies so that NumPy must copy it")
         a = cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
     if not fits_heads(p, a, cnp.PyArray_TYPE(a), rows, columns):
         raise ValueError("an array was given another shape while it was read")
@@ -88,6 +85,7 @@ cdef bint describe_attention(attention_arguments *p, q, k, v, lengths, bint caus
     p.lengths = NULL
     if lengths is None:
         return True
+    plan_decline("lengths of sequences are looked at")
     if not is_contiguous(lengths, cnp.NPY_INT64) or cnp.PyArray_NDIM(<cnp.ndarray>lengths) != 1:
         return False
     if cnp.PyArray_DIM(<cnp.ndarray>lengths, 0) != p.N:
@@ -119,10 +117,7 @@ def attention_forward(q, k, v, lengths, bint causal):
     v = as_heads(&p, v, p.S, p.M, &p.v)
     p.dq = p.dk = p.dv = heads(NULL, 0, 0, 0)
     with nogil:
-        if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT32:
-            error = attention_f32.attention_forward(&p)
-        else:
-            error = attention_f64.attention_forward(&p)
+        error = call(OP_attention_forward, cnp.PyArray_TYPE(y), &p)
     if error:
         raise MemoryError("attention_forward: no memory for the packed keys and values")
     return y, weights
@@ -150,10 +145,7 @@ def attention_backward(dy, q, k, v, weights, lengths, bint causal):
     k = as_heads(&p, k, p.S, p.D, &p.k)
     v = as_heads(&p, v, p.S, p.M, &p.v)
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            error = attention_f32.attention_backward(&p)
-        else:
-            error = attention_f64.attention_backward(&p)
+        error = call(OP_attention_backward, type_number, &p)
     if error:
         raise MemoryError("attention_backward: no memory for the packed keys and values")
     return dq, dk, dv

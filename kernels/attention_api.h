@@ -24,9 +24,8 @@ struct attention {
     struct heads dq, dk, dv;
 };
 
-/* Both return 0, or -1 where there was no memory for their scratch. */
-#define ATTENTION_FUNCTIONS(F)                               \
-    F(int, attention_forward, (const struct attention *))    \
-    F(int, attention_backward, (const struct attention *))
+#define ATTENTION_FUNCTIONS(F) \
+    F(attention_forward, attention) \
+    F(attention_backward, attention)
 
 #endif

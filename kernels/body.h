@@ -18,6 +18,7 @@
 #include "norms.h"     /* layer and root mean square normalisation, an embedding's gradient */
 #include "patches.h"   /* of images, cut out and laid back */
 #include "attention.h" /* each head's products, with the softmax between them */
+#include "between.h"   /* what stands between the large ones: a fill, a sum */
 
 /* The names that these files leave behind would mean something else for the next type. */
 /* simd.h */

@@ -1,6 +1,6 @@
 # The dense layer and the matrix product: checks, results, and the calls of dense.h.
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct dense_forward_arguments "dense_forward":
         Py_ssize_t N, D, M
         matrix x, W
@@ -20,13 +20,7 @@ cdef extern from "kernels.h":
         Py_ssize_t M, N, K
         matrix a, b, c
         int add
-    struct kernels:
-        int (*dense_forward)(const dense_forward_arguments *) noexcept nogil
-        int (*dense_backward)(const dense_backward_arguments *) noexcept nogil
-        int (*product)(const product_arguments *) noexcept nogil
-        void (*staircase)(int step, const product_arguments *) noexcept nogil
-    const kernels *kernels_f32
-    const kernels *kernels_f64
+    int OP_dense_forward, OP_dense_backward, OP_product
     int ACT_IDENTITY, ACT_RELU, ACT_LEAKY_RELU, ACT_ELU, ACT_SIGMOID, ACT_TANH, ACT_SOFTPLUS
     int ACT_GELU
 
@@ -92,10 +86,7 @@ def dense_forward(x, W, b, int code, double alpha=0.0, out=None):
     x_array = as_rows(x_array, p.N, p.D, False, &p.x)
     W_array = as_rows(W_array, p.D, p.M, False, &p.W)
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            error = kernels_f32.dense_forward(&p)
-        else:
-            error = kernels_f64.dense_forward(&p)
+        error = call(OP_dense_forward, type_number, &p)
     if error:
         raise MemoryError("dense_forward: no memory for the packed matrices")
     return y if z is None else (y, z)
@@ -194,10 +185,7 @@ def dense_backward(dy, x, W, bint has_bias, int code, double alpha, y,
     if code != ACT_IDENTITY:
         y_array = as_rows(y_array, p.N, p.M, True, &p.y)
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            error = kernels_f32.dense_backward(&p)
-        else:
-            error = kernels_f64.dense_backward(&p)
+        error = call(OP_dense_backward, type_number, &p)
     if error:
         raise MemoryError("dense_backward: no memory for dz and the packed matrices")
     return dx, dW, db, add
@@ -238,12 +226,10 @@ def matmul(a, b, out=None, bint add=False, int step=3):
     b_array = as_rows(b_array, p.K, p.N, False, &p.b)
     with nogil:
         if step != 3:
-            (kernels_f32 if type_number == cnp.NPY_FLOAT32 else kernels_f64).staircase(step, &p)
+            table_of(type_number).staircase(step, &p)
             error = 0
-        elif type_number == cnp.NPY_FLOAT32:
-            error = kernels_f32.product(&p)
         else:
-            error = kernels_f64.product(&p)
+            error = call(OP_product, type_number, &p)
     if error:
         raise MemoryError("matmul: no memory for the packed matrices")
     return c

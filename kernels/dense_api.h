@@ -43,11 +43,9 @@ struct product {
     int add;
 };
 
-/* Each returns 0, or -1 where there was no memory for its scratch. */
-#define DENSE_FUNCTIONS(F)                                \
-    F(int, dense_forward, (const struct dense_forward *)) \
-    F(int, dense_backward, (const struct dense_backward *)) \
-    F(int, product, (const struct product *))             \
-    F(void, staircase, (int step, const struct product *))
+#define DENSE_FUNCTIONS(F) \
+    F(dense_forward, dense_forward) \
+    F(dense_backward, dense_backward) \
+    F(product, product)
 
 #endif

@@ -55,25 +55,21 @@ END_TARGET
 
 /* ------------------------------------------------------------------------------- the tables */
 
-#define TABLES(set)                                                     \
-    static const struct kernels table_f32_##set = {                     \
-        .isa = #set, DENSE_FUNCTIONS(F32_##set) POINTWISE_FUNCTIONS(F32_##set)           \
-        RECURRENT_FUNCTIONS(F32_##set) ATTENTION_FUNCTIONS(F32_##set) \
-        NORMS_FUNCTIONS(F32_##set) PATCHES_FUNCTIONS(F32_##set)};                                \
-    static const struct kernels table_f64_##set = {                     \
-        .isa = #set, DENSE_FUNCTIONS(F64_##set) POINTWISE_FUNCTIONS(F64_##set)           \
-        RECURRENT_FUNCTIONS(F64_##set) ATTENTION_FUNCTIONS(F64_##set) \
-        NORMS_FUNCTIONS(F64_##set) PATCHES_FUNCTIONS(F64_##set)};
+#define TABLES(set)                                                                          \
+    static const struct kernels table_f32_##set = {.isa = #set, .lanes = lanes_f32_##set,    \
+        .staircase = staircase_f32_##set, KERNEL_FUNCTIONS(F32_##set)};                      \
+    static const struct kernels table_f64_##set = {.isa = #set, .lanes = lanes_f64_##set,    \
+        .staircase = staircase_f64_##set, KERNEL_FUNCTIONS(F64_##set)};
 
-#define F32_baseline(result, name, arguments) .name = name##_f32_baseline,
-#define F64_baseline(result, name, arguments) .name = name##_f64_baseline,
+#define F32_baseline(name, arguments) .name = name##_f32_baseline,
+#define F64_baseline(name, arguments) .name = name##_f64_baseline,
 TABLES(baseline)
 #if X86
-#define F32_avx2(result, name, arguments) .name = name##_f32_avx2,
-#define F64_avx2(result, name, arguments) .name = name##_f64_avx2,
+#define F32_avx2(name, arguments) .name = name##_f32_avx2,
+#define F64_avx2(name, arguments) .name = name##_f64_avx2,
 TABLES(avx2)
-#define F32_avx512(result, name, arguments) .name = name##_f32_avx512,
-#define F64_avx512(result, name, arguments) .name = name##_f64_avx512,
+#define F32_avx512(name, arguments) .name = name##_f32_avx512,
+#define F64_avx512(name, arguments) .name = name##_f64_avx512,
 TABLES(avx512)
 #endif
 

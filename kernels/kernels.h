@@ -28,19 +28,27 @@ enum activation {
 #include "norms_api.h"     /* those of norms.h, and NORMS_FUNCTIONS */
 #include "patches_api.h"   /* that of patches.h, and PATCHES_FUNCTIONS */
 #include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
+#include "between_api.h"   /* those of between.h, and BETWEEN_FUNCTIONS */
 
-/* One table: a pointer for each function. The lists are macros, so that a function is named once:
-   F(result, name, arguments) becomes a field here, and in kernels.c the field's value. Arrays come
-   as void *, numbers as double: one kind of table serves both types. */
+/* Each function takes one struct of arguments, and returns 0, or -1 where there was no memory for
+   its scratch: F(name, the struct's name). Arrays come as void *, numbers as double, so one kind of
+   table serves both types. The list is a macro, so that a function is named once: it becomes a field
+   of the table and in kernels.c the field's value, and in plan.h a number. */
+#define KERNEL_FUNCTIONS(F)                       \
+    DENSE_FUNCTIONS(F)                            \
+    POINTWISE_FUNCTIONS(F)                        \
+    NORMS_FUNCTIONS(F)                            \
+    PATCHES_FUNCTIONS(F)                          \
+    RECURRENT_FUNCTIONS(F)                        \
+    ATTENTION_FUNCTIONS(F)                        \
+    BETWEEN_FUNCTIONS(F)
+
 struct kernels {
     const char *isa;
-#define F(result, name, arguments) result(*name) arguments;
-    DENSE_FUNCTIONS(F)
-    POINTWISE_FUNCTIONS(F)
-    NORMS_FUNCTIONS(F)
-    PATCHES_FUNCTIONS(F)
-    RECURRENT_FUNCTIONS(F)
-    ATTENTION_FUNCTIONS(F)
+    int (*lanes)(void); /* numbers of a vector */
+    void (*staircase)(int step, const struct product *);
+#define F(name, arguments) int (*name)(const struct arguments *);
+    KERNEL_FUNCTIONS(F)
 #undef F
 };
 

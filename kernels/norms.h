@@ -86,9 +86,10 @@ static void NAME(share_rows)(const struct norm *p, void (*task)(void *, int), vo
             task(context, i);
 }
 
-static void NAME(norm_forward)(const struct norm *p)
+static int NAME(norm_forward)(const struct norm *p)
 {
     NAME(share_rows)(p, NAME(norm_task), (void *)p);
+    return 0;
 }
 
 static int NAME(norm_backward)(const struct norm *p)
@@ -115,7 +116,7 @@ static int NAME(norm_backward)(const struct norm *p)
 }
 
 /* An embedding's gradient: a row that was copied to several places receives the sum. */
-static void NAME(add_rows)(const struct added_rows *p)
+static int NAME(add_rows)(const struct added_rows *p)
 {
     const ptrdiff_t D = p->D;
     for (ptrdiff_t n = 0; n < p->N; n++) {
@@ -123,4 +124,5 @@ static void NAME(add_rows)(const struct added_rows *p)
         REAL *to = (REAL *)p->table + p->ids[n] * D;
         EACH_VECTOR(PUT(to, PART(to, 0) + PART(row, 0)))
     }
+    return 0;
 }

@@ -1,6 +1,6 @@
 # Normalisation by rows, and an embedding's gradient: checks, results, and the calls of norms.h.
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct norm_arguments "norm":
         Py_ssize_t N, D
         int centred
@@ -20,12 +20,7 @@ cdef extern from "kernels.h":
         const int64_t *ids
         const void *rows
         void *table
-    struct norm_kernels "kernels":
-        void (*norm_forward)(const norm_arguments *) noexcept nogil
-        int (*norm_backward)(const norm_arguments *) noexcept nogil
-        void (*add_rows)(const added_rows_arguments *) noexcept nogil
-    const norm_kernels *norm_f32 "kernels_f32"
-    const norm_kernels *norm_f64 "kernels_f64"
+    int OP_norm_forward, OP_norm_backward, OP_add_rows
 
 
 cdef bint is_of_columns(object a, int type_number, Py_ssize_t D):
@@ -71,7 +66,7 @@ def norm_forward(x, gamma, beta, double epsilon, bint centred):
     p.x_hat = cnp.PyArray_DATA(x_hat)
     p.scale = cnp.PyArray_DATA(scale)
     with nogil:
-        (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).norm_forward(&p)
+        call(OP_norm_forward, type_number, &p)
     return y, x_hat, scale
 
 
@@ -102,7 +97,7 @@ def norm_backward(dy, x_hat, gamma, scale, bint has_beta, bint centred):
     p.dgamma = data_of(dgamma)
     p.dbeta = data_of(dbeta)
     with nogil:
-        error = (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).norm_backward(&p)
+        error = call(OP_norm_backward, type_number, &p)
     if error:
         raise MemoryError("norm_backward: no memory for the sums of gamma and beta")
     return dx, dgamma, dbeta
@@ -126,6 +121,7 @@ def add_rows(rows, ids, Py_ssize_t V):
     p.D = last(rows)
     if cnp.PyArray_SIZE(<cnp.ndarray>ids) != p.N:
         return None
+    plan_decline("the ids of an embedding are looked at")
     p.ids = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>ids)
     for n in range(p.N):
         if p.ids[n] < 0 or p.ids[n] >= V:
@@ -136,5 +132,5 @@ def add_rows(rows, ids, Py_ssize_t V):
     p.rows = cnp.PyArray_DATA(<cnp.ndarray>rows)
     p.table = cnp.PyArray_DATA(table)
     with nogil:
-        (norm_f32 if type_number == cnp.NPY_FLOAT32 else norm_f64).add_rows(&p)
+        call(OP_add_rows, type_number, &p)
     return table

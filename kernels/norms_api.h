@@ -26,10 +26,9 @@ struct added_rows {
     void *table;
 };
 
-/* norm_backward returns 0, or -1 where there was no memory for its sums. */
-#define NORMS_FUNCTIONS(F)                           \
-    F(void, norm_forward, (const struct norm *))     \
-    F(int, norm_backward, (const struct norm *))     \
-    F(void, add_rows, (const struct added_rows *))
+#define NORMS_FUNCTIONS(F) \
+    F(norm_forward, norm) \
+    F(norm_backward, norm) \
+    F(add_rows, added_rows)
 
 #endif

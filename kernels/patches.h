@@ -81,17 +81,18 @@ static void NAME(lay_back_task)(void *context, int n)
         }
 }
 
-static void NAME(share_images)(const struct patches *p, void (*task)(void *, int))
+static int NAME(share_images)(const struct patches *p, void (*task)(void *, int))
 {
     if (p->N * p->OH * p->OW * p->KH * p->KW * p->C >= 65536)
         parallel_run(task, (void *)p, (int)p->N);
     else
         for (int n = 0; n < p->N; n++)
             task((void *)p, n);
+    return 0;
 }
 
-static void NAME(cut_patches)(const struct patches *p) { NAME(share_images)(p, NAME(cut_task)); }
-static void NAME(lay_patches_back)(const struct patches *p)
+static int NAME(cut_patches)(const struct patches *p) { return NAME(share_images)(p, NAME(cut_task)); }
+static int NAME(lay_patches_back)(const struct patches *p)
 {
-    NAME(share_images)(p, NAME(lay_back_task));
+    return NAME(share_images)(p, NAME(lay_back_task));
 }

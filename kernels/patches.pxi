@@ -1,15 +1,11 @@
 # Patches of images: checks, results, and the calls of patches.h.
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct patches_arguments "patches":
         Py_ssize_t N, H, W, C, KH, KW, SH, SW, OH, OW, top, left
         void *x
         void *y
-    struct patches_kernels "kernels":
-        void (*cut_patches)(const patches_arguments *) noexcept nogil
-        void (*lay_patches_back)(const patches_arguments *) noexcept nogil
-    const patches_kernels *patches_f32 "kernels_f32"
-    const patches_kernels *patches_f64 "kernels_f64"
+    int OP_cut_patches, OP_lay_patches_back
 
 
 cdef bint takes_windows(patches_arguments *p, image_shape, size, strides, n, margins) except -1:
@@ -39,7 +35,7 @@ def cut_patches(x, size, strides, n, margins):
     p.x = cnp.PyArray_DATA(<cnp.ndarray>x)
     p.y = cnp.PyArray_DATA(y)
     with nogil:
-        (patches_f32 if type_number == cnp.NPY_FLOAT32 else patches_f64).cut_patches(&p)
+        call(OP_cut_patches, type_number, &p)
     return y
 
 
@@ -59,5 +55,5 @@ def lay_patches_back(dy, image_shape, size, strides, n, margins):
     p.x = cnp.PyArray_DATA(dx)
     p.y = cnp.PyArray_DATA(<cnp.ndarray>dy)
     with nogil:
-        (patches_f32 if type_number == cnp.NPY_FLOAT32 else patches_f64).lay_patches_back(&p)
+        call(OP_lay_patches_back, type_number, &p)
     return dx

@@ -12,8 +12,8 @@ struct patches {
     void *x, *y;
 };
 
-#define PATCHES_FUNCTIONS(F)                              \
-    F(void, cut_patches, (const struct patches *))        \
-    F(void, lay_patches_back, (const struct patches *))
+#define PATCHES_FUNCTIONS(F) \
+    F(cut_patches, patches) \
+    F(lay_patches_back, patches)
 
 #endif

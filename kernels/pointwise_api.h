@@ -62,8 +62,8 @@ struct rows {
     void *out;             /* (N, D) */
 };
 
-#define POINTWISE_FUNCTIONS(F)                \
-    F(void, sweep, (const struct sweep *))    \
-    F(void, rows, (const struct rows *))
+#define POINTWISE_FUNCTIONS(F) \
+    F(sweep, sweep) \
+    F(rows, rows)
 
 #endif

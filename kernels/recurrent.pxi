@@ -1,6 +1,6 @@
 # Recurrent networks: checks, results, and the calls of recurrent.h.
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct recurrent_arguments "recurrent":
         int kind, activation
         double alpha
@@ -23,12 +23,7 @@ cdef extern from "kernels.h":
         void *dU
         void *db
         void *dv
-    struct recurrent_kernels "kernels":
-        int (*recurrent_forward)(const recurrent_arguments *) noexcept nogil
-        int (*recurrent_backward)(const recurrent_arguments *) noexcept nogil
-        int (*lanes)() noexcept nogil
-    const recurrent_kernels *recurrent_f32 "kernels_f32"
-    const recurrent_kernels *recurrent_f64 "kernels_f64"
+    int OP_recurrent_forward, OP_recurrent_backward
     int RECURRENT_LSTM, RECURRENT_GRU, RECURRENT_RNN
 
 recurrent_codes = {"lstm": RECURRENT_LSTM, "gru": RECURRENT_GRU, "rnn": RECURRENT_RNN}
@@ -72,6 +67,7 @@ cdef bint takes_lengths(recurrent_arguments *p, object lengths) except -1:
     p.lengths = NULL
     if lengths is None:
         return True
+    plan_decline("lengths of sequences are looked at")
     if not is_contiguous(lengths, cnp.NPY_INT64) or cnp.PyArray_NDIM(<cnp.ndarray>lengths) != 1:
         return False
     if cnp.PyArray_DIM(<cnp.ndarray>lengths, 0) != p.N:
@@ -86,12 +82,7 @@ cdef bint takes_lengths(recurrent_arguments *p, object lengths) except -1:
 cdef int run_recurrent(recurrent_arguments *p, int type_number, bint forward) except -1:
     cdef int error
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            error = (recurrent_f32.recurrent_forward(p) if forward
-                     else recurrent_f32.recurrent_backward(p))
-        else:
-            error = (recurrent_f64.recurrent_forward(p) if forward
-                     else recurrent_f64.recurrent_backward(p))
+        error = call(OP_recurrent_forward if forward else OP_recurrent_backward, type_number, p)
     if error:
         raise MemoryError("no memory for the packed matrices of a recurrent network")
     return 0
@@ -137,7 +128,7 @@ def recurrent_forward(int kind, x, W, U, b, v, h0, c0, lengths, int code=ACT_IDE
     p.kind = kind
     p.activation = code
     p.alpha = alpha
-    lanes = recurrent_f32.lanes() if size == 4 else recurrent_f64.lanes()
+    lanes = table_of(type_number).lanes()
     p.padded = (p.M + lanes - 1) // lanes * lanes
     p.input_row = rows_apart(p.padded + p.D, size)
     p.gate_row = rows_apart(S * p.padded, size)
@@ -181,7 +172,7 @@ cdef bint takes_kept(recurrent_arguments *p, int type_number, kept):
     """Whether these are what a forward left, on the instruction set that is in use now."""
     cdef int S = 1 if p.kind == RECURRENT_RNN else 4
     cdef Py_ssize_t size = 4 if type_number == cnp.NPY_FLOAT32 else 8
-    cdef Py_ssize_t lanes = recurrent_f32.lanes() if size == 4 else recurrent_f64.lanes()
+    cdef Py_ssize_t lanes = table_of(type_number).lanes()
     inputs, gates, memory = kept
     p.padded = (p.M + lanes - 1) // lanes * lanes
     p.input_row = rows_apart(p.padded + p.D, size)

@@ -35,10 +35,8 @@ struct recurrent {
     void *dx, *dW, *dU, *db, *dv; /* gradients, of the shapes of x, W, U, b, v */
 };
 
-/* Both return 0, or -1 where there was no memory for their scratch. lanes(): numbers of a vector. */
-#define RECURRENT_FUNCTIONS(F)                              \
-    F(int, recurrent_forward, (const struct recurrent *))   \
-    F(int, recurrent_backward, (const struct recurrent *))  \
-    F(int, lanes, (void))
+#define RECURRENT_FUNCTIONS(F) \
+    F(recurrent_forward, recurrent) \
+    F(recurrent_backward, recurrent)
 
 #endif

@@ -223,7 +223,7 @@ static void NAME(rows_task)(void *context, int block)
         NAME(one_row)(s, i);
 }
 
-static void NAME(rows)(const struct rows *s)
+static int NAME(rows)(const struct rows *s)
 {
     const ptrdiff_t size = NAME(rows_of_block)(s);
     const int blocks = (int)((s->N + size - 1) / size);
@@ -232,4 +232,5 @@ static void NAME(rows)(const struct rows *s)
     else
         for (int i = 0; i < blocks; i++)
             NAME(rows_task)((void *)s, i);
+    return 0;
 }

@@ -7,7 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 from numpy import float32, float64
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct rows_arguments "rows":
         int operation
         Py_ssize_t N, D
@@ -18,10 +18,19 @@ cdef extern from "kernels.h":
         double smoothing
         void *losses
         void *out
-    struct rows_kernels "kernels":
-        void (*rows)(const rows_arguments *) noexcept nogil
-    const rows_kernels *rows_f32 "kernels_f32"
-    const rows_kernels *rows_f64 "kernels_f64"
+    struct fill_arguments "fill":
+        Py_ssize_t n
+        double value
+        void *out
+    struct dot_arguments "dot":
+        Py_ssize_t n
+        const void *a
+        const void *b
+        double *out
+    struct labels_arguments "labels":
+        Py_ssize_t n, D
+        const int64_t *labels
+    int OP_rows, OP_fill, OP_dot, OP_labels
     int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
     int ROWS_BINARY, ROWS_BINARY_SLOPE, ROWS_BINARY_P, ROWS_BINARY_P_SLOPE
     int ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE, ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE
@@ -37,10 +46,7 @@ loss_codes = {  # the operations of pointwise_api.h: forward and backward
 
 cdef void run_rows(rows_arguments *s, int type_number) noexcept:
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            rows_f32.rows(s)
-        else:
-            rows_f64.rows(s)
+        call(OP_rows, type_number, s)
 
 
 def softmax(y, dy=None):
@@ -70,30 +76,31 @@ def softmax(y, dy=None):
 
 cdef bint labels_fit(cnp.ndarray labels, cnp.ndarray y):
     """One label for each row, from 0 to D - 1: they will be used as indices."""
-    cdef const int64_t *p = <const int64_t *>cnp.PyArray_DATA(labels)
-    cdef Py_ssize_t i, n = n_rows(y), D = last(y)
+    cdef labels_arguments p
+    cdef int i
     if cnp.PyArray_NDIM(labels) != cnp.PyArray_NDIM(y) - 1:
         return False
     for i in range(cnp.PyArray_NDIM(labels)):
         if cnp.PyArray_DIM(labels, i) != cnp.PyArray_DIM(y, i):
             return False
-    for i in range(n):
-        if p[i] < 0 or p[i] >= D:
-            return False
-    return True
+    p.n = n_rows(y)
+    p.D = last(y)
+    p.labels = <const int64_t *>cnp.PyArray_DATA(labels)
+    return call(OP_labels, cnp.PyArray_TYPE(y), &p) == 0
 
 
 cdef object describe(rows_arguments *s, int operation, object y, object target):
     """Check y and its target (of y's shape, or labels in int64), and describe their rows.
 
     Returns what must be kept as long as C reads: labels are copied before they are looked at, for
-    another thread may write to them while the lock is released. None for what is not served.
+    another thread may write to them while the lock is released. (Not for a plan, whose labels are
+    its own.) None for what is not served.
     """
     cdef int type_number = real_type(y)
     cdef cnp.ndarray a
     cdef bint has_labels = operation >= ROWS_CATEGORICAL and is_contiguous(target, cnp.NPY_INT64)
     s.smoothing = 0
-    if has_labels:
+    if has_labels and plan_noting() == NULL:
         target = cnp.PyArray_NewCopy(<cnp.ndarray>target, cnp.NPY_CORDER)
     if type_number < 0 or not is_contiguous(y, type_number):
         return None
@@ -174,6 +181,9 @@ def reduced_loss(y, target, int operation, bint mean, factors=None, double smoot
     cdef cnp.ndarray losses
     cdef void *factor
     cdef int type_number
+    cdef fill_arguments fill
+    cdef dot_arguments dot
+    cdef double loss
     held = describe(&s, operation, y, target)
     if held is None:
         return None
@@ -186,35 +196,14 @@ def reduced_loss(y, target, int operation, bint mean, factors=None, double smoot
     else:
         factors = new_of_rows(y)
         factor = cnp.PyArray_DATA(<cnp.ndarray>factors)
-        if type_number == cnp.NPY_FLOAT32:
-            fill(<float *>factor, s.N, 1.0 / s.N if mean else 1.0)
-        else:
-            fill(<double *>factor, s.N, 1.0 / s.N if mean else 1.0)
+        fill = fill_arguments(s.N, 1.0 / s.N if mean else 1.0, factor)
+        call(OP_fill, type_number, &fill)
     s.dl = factor if operation == ROWS_BINARY or operation == ROWS_CATEGORICAL else NULL
     losses, out = start_loss(&s, y)
     run_rows(&s, type_number)
-    if type_number == cnp.NPY_FLOAT32:
-        return float32(dot(<float *>s.losses, <float *>factor, s.N)), factors, out
-    return float64(dot(<double *>s.losses, <double *>factor, s.N)), factors, out
-
-
-ctypedef fused real:
-    float
-    double
-
-
-cdef void fill(real *to, Py_ssize_t n, double value) noexcept:
-    cdef Py_ssize_t i
-    for i in range(n):
-        to[i] = <real>value
-
-
-cdef double dot(const real *a, const real *b, Py_ssize_t n) noexcept:
-    cdef Py_ssize_t i
-    cdef double total = 0
-    for i in range(n):
-        total += <double>a[i] * <double>b[i]
-    return total
+    dot = dot_arguments(s.N, s.losses, factor, &loss)
+    call(OP_dot, type_number, &dot)
+    return (float32 if type_number == cnp.NPY_FLOAT32 else float64)(loss), factors, out
 
 
 cdef bint all_finite(cnp.ndarray a) noexcept:
@@ -239,8 +228,10 @@ def loss_backward(dl, y, target, int operation, double smoothing=0.0):
     type_number = cnp.PyArray_TYPE(<cnp.ndarray>y)
     if not is_contiguous(dl, type_number) or cnp.PyArray_SIZE(<cnp.ndarray>dl) != s.N:
         return None
-    if operation == ROWS_CATEGORICAL_SLOPE and not all_finite(<cnp.ndarray>dl):
-        return None  # a product of 0 and infinity is left out of p sum t - t
+    if operation == ROWS_CATEGORICAL_SLOPE:
+        plan_decline("the derivative of a loss is looked at")
+        if not all_finite(<cnp.ndarray>dl):
+            return None  # a product of 0 and infinity is left out of p sum t - t
     dy = empty_like(<cnp.ndarray>y)
     s.smoothing = smoothing
     s.dl = cnp.PyArray_DATA(<cnp.ndarray>dl)

@@ -150,7 +150,7 @@ static void NAME(sweep_task)(void *context, int block)
         with_subnormals(mode);
 }
 
-static void NAME(sweep)(const struct sweep *s)
+static int NAME(sweep)(const struct sweep *s)
 {
     const int blocks = (int)((s->n + SWEEP_BLOCK - 1) / SWEEP_BLOCK);
     if (blocks >= 4) /* below that, waking a thread takes longer than it saves */
@@ -158,4 +158,5 @@ static void NAME(sweep)(const struct sweep *s)
     else
         for (int i = 0; i < blocks; i++)
             NAME(sweep_task)((void *)s, i);
+    return 0;
 }

@@ -7,17 +7,14 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-cdef extern from "kernels.h":
+cdef extern from "plan.h":
     struct sweep_arguments "sweep":
         int operation, code, flush
         Py_ssize_t n
         void **arrays
         double *sums
         double *numbers
-    struct sweep_kernels "kernels":
-        void (*sweep)(const sweep_arguments *) noexcept nogil
-    const sweep_kernels *sweep_f32 "kernels_f32"
-    const sweep_kernels *sweep_f64 "kernels_f64"
+    int OP_sweep
     int SWEEP_ACTIVATE, SWEEP_SLOPE, SWEEP_SGD, SWEEP_MOMENTUM, SWEEP_NESTEROV, SWEEP_RMSPROP
     int SWEEP_ADAGRAD, SWEEP_ADAM, SWEEP_ADAMW, SWEEP_SCALE, SWEEP_SQUARES, SWEEP_ELEMENTARY
     int ELEMENTARY_EXP, ELEMENTARY_EXPM1, ELEMENTARY_LOG, ELEMENTARY_LOG1P
@@ -43,10 +40,7 @@ elementary_codes = {
 
 cdef void run_sweep(sweep_arguments *s, int type_number) noexcept:
     with nogil:
-        if type_number == cnp.NPY_FLOAT32:
-            sweep_f32.sweep(s)
-        else:
-            sweep_f64.sweep(s)
+        call(OP_sweep, type_number, s)
 
 
 # ----------------------------------------------------------------------------------- activations
@@ -137,6 +131,7 @@ def sum_of_squares(g):
     memset(&s, 0, sizeof(s))
     if type_number < 0 or not is_contiguous(g, type_number):
         return None
+    plan_decline("the norm of a gradient is looked at")
     s.operation = SWEEP_SQUARES
     s.n = cnp.PyArray_SIZE(<cnp.ndarray>g)
     s.arrays[0] = cnp.PyArray_DATA(<cnp.ndarray>g)

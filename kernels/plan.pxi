@@ -1,0 +1,67 @@
+# Plans of kernels/plan.h: a step's calls, noted once and made again as one.
+
+cdef extern from "plan.h":
+    struct plan:
+        int n, n_numbers
+        double *numbers
+        const char *declined
+    int plan_run(const plan *p) noexcept nogil
+    void plan_note(plan *p) noexcept
+    plan *plan_noting() noexcept
+    void plan_decline(const char *why) noexcept
+    void plan_clear(plan *p) noexcept
+
+
+cdef class Plan:
+    """The kernels' calls of this thread between ``start`` and ``stop``, to be made again by ``run``.
+
+    What they read and write must lie where it lay: whoever notes holds the arrays, or has them made
+    in ``workspace``, whose memory is nobody else's as long as the plan is there.
+    """
+
+    cdef plan p
+    cdef readonly object workspace
+
+    def __cinit__(self):
+        self.workspace = Workspace()
+
+    def start(self):
+        """Note the calls of this thread from now on."""
+        if plan_noting() != NULL:
+            raise RuntimeError("Plan: this thread is noting another one")
+        plan_note(&self.p)
+
+    def stop(self):
+        """Note no longer."""
+        if plan_noting() == &self.p:
+            plan_note(NULL)
+
+    def run(self):
+        """Make the calls again. 0, or what the first one returned that could not be made: -1 where
+        there was no memory, -2 for a label that is none; those after it are not made."""
+        cdef int error
+        with nogil:
+            error = plan_run(&self.p)
+        return error
+
+    def number(self, int i):
+        """The i-th loss of the last run."""
+        if not 0 <= i < self.p.n_numbers:
+            raise IndexError(f"Plan: there are {self.p.n_numbers} numbers, not one of index {i}")
+        return self.p.numbers[i]
+
+    @property
+    def declined(self):
+        """Why the calls are not all of what was computed; None where they are."""
+        return None if self.p.declined == NULL else self.p.declined.decode()
+
+    def __len__(self):
+        return self.p.n
+
+    def __dealloc__(self):
+        plan_clear(&self.p)
+
+
+def is_noting():
+    """Whether this thread notes a plan."""
+    return plan_noting() != NULL
