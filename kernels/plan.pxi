@@ -62,6 +62,11 @@ cdef class Plan:
         plan_clear(&self.p)
 
 
-def is_noting():
-    """Whether this thread notes a plan."""
-    return plan_noting() != NULL
+def decline(bytes why):
+    """Say that something was computed that is not in the plan, if this thread notes one."""
+    if plan_noting() != NULL:
+        reasons.add(why)  # C holds the pointer alone
+        plan_decline(why)
+
+
+cdef set reasons = set()

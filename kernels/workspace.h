@@ -17,9 +17,15 @@
 
 #define SIZES 1024 /* sizes are kept apart in steps of an eighth of a power of two */
 
+/* What stands before each piece of memory, in a cache line of its own. Nothing is written into the
+   memory itself: a plan (plan.h) goes on writing where arrays of its step have been. */
 struct block {
-    struct block *next; /* written into the freed memory itself */
+    struct block *next; /* of those that are kept */
 };
+#define BEFORE ((size_t)64)
+
+static void *memory_of(struct block *block) { return block == NULL ? NULL : (char *)block + BEFORE; }
+static struct block *block_of(void *p) { return (struct block *)((char *)p - BEFORE); }
 
 struct workspace {
     struct block *kept[SIZES];
@@ -39,12 +45,12 @@ static size_t size_step(size_t bytes, int *number)
 }
 
 /* In whole cache lines, from the start of one. */
-static void *new_memory(size_t size)
+static struct block *new_block(size_t size)
 {
 #if defined(_WIN32)
-    return malloc(size);
+    return malloc(BEFORE + size);
 #else
-    return aligned_alloc(64, size);
+    return aligned_alloc(64, BEFORE + size);
 #endif
 }
 
@@ -69,7 +75,7 @@ static void *workspace_malloc(void *context, size_t bytes)
     if (found != NULL)
         w->kept[number] = found->next;
     leave(w);
-    return found != NULL ? (void *)found : new_memory(size);
+    return memory_of(found != NULL ? found : new_block(size));
 }
 
 static void *workspace_calloc(void *context, size_t n, size_t bytes)
@@ -90,13 +96,13 @@ static void workspace_free(void *context, void *p, size_t bytes)
     enter(w);
     const int closed = w->closed;
     if (!closed) {
-        struct block *block = p;
+        struct block *block = block_of(p);
         block->next = w->kept[number];
         w->kept[number] = block;
     }
     leave(w);
     if (closed)
-        free(p);
+        free(block_of(p));
 }
 
 /* NumPy does not say how large the memory was, so its step is not known: whatever grows leaves the
@@ -105,7 +111,8 @@ static void *workspace_realloc(void *context, void *p, size_t bytes)
 {
     (void)context;
     int number;
-    return realloc(p, size_step(bytes > 0 ? bytes : 1, &number));
+    const size_t size = BEFORE + size_step(bytes > 0 ? bytes : 1, &number);
+    return memory_of(realloc(p == NULL ? NULL : block_of(p), size));
 }
 
 /* Give everything back that is not in use, and keep nothing from now on. */

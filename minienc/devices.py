@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minienc.arrays import Array, Scalar, to_device
 from minienc.primitive import load_fast_of_arrays_met, open_the_door
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minienc.training.step import Learner
 
 _workspace: Callable[[], AbstractContextManager] = nullcontext
+_plans: Callable[[], Any] | None = None
 _pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
 
 
@@ -35,6 +36,19 @@ def workspace() -> AbstractContextManager:
     """
     open_the_door()
     return _workspace()
+
+
+def register_plans(make: Callable[[], Any]) -> None:
+    """Let ``new_plan()`` be ``make()``."""
+    global _plans
+    _plans = make
+
+
+def new_plan() -> Any:
+    """A plan in which this thread's calls of the compiled kernel can be noted, as
+    ``training/planned.py`` does; None without one."""
+    open_the_door()
+    return None if _plans is None else _plans()
 
 
 class Pipeline:

@@ -15,7 +15,8 @@ body says, and they stand here so that they need not stand anywhere else:
    into, write, need_dx)``, which puts the gradients of the weights where they belong. Only
    ``Layer.backward`` knows of it; a backward of ``functions/`` is ``(dy, cache)`` and nothing else.
 3. *The recording.* Whoever entered ``recording(listener)`` hears of every call of this thread, when
-   it is entered and when it is left; while nobody listens, that costs one test of a number.
+   it is entered and when it is left; while nobody listens, that costs one test of a number. Who
+   listens hears of the mathematics: no second entry is taken meanwhile, unless it is asked for.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _n_watched = 0
 _watching = threading.Lock()
 _listeners: ContextVar[tuple[Callable[[Call], None], ...]] = ContextVar("listeners", default=())
 _definitions_only: ContextVar[bool] = ContextVar("definitions_only", default=False)
+_second_entries: ContextVar[bool] = ContextVar("second_entries", default=False)
 _place: ContextVar[Place] = ContextVar("place", default=Place())  # noqa: B039 (a tuple)
 
 
@@ -143,10 +145,10 @@ class Primitive:
             open_the_door()  # to what has just been loaded
             fast = None if self.runs_as_written else _functions_for(args).get(self.__name__)
             result = NotImplemented if fast is None else fast(*args, **kwargs)
-        if result is NotImplemented:
+        if as_written := result is NotImplemented:
             result = self._definition(*args, **kwargs)
         for listener in listeners:
-            listener(call._replace(event="leave", result=result))
+            listener(call._replace(event="leave", result=result, as_written=as_written))
         return result
 
     def _before(self, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +180,9 @@ class Primitive:
             arrays, the backward was edited, or this thread is recorded (who listens shall hear of
             the mathematics, not of this) or wants the definitions alone.
         """
-        if _n_watched and (_listeners.get() or _definitions_only.get()):
+        if _n_watched and (
+            _definitions_only.get() or (_listeners.get() and not _second_entries.get())
+        ):
             return NotImplemented
         if type(cache) is not self._cache_type:
             self._check_cache(cache)
@@ -346,19 +350,33 @@ class Call(NamedTuple):
     result: Any  # None on "enter"
     before: dict[str, Any]  # copies of the arguments that the primitive overwrites
     place: Place
+    as_written: bool = False  # on "leave": whether it was the definition that ran
 
 
 @contextmanager
-def recording(listener: Callable[[Call], None]) -> Iterator[None]:
+def recording(listener: Callable[[Call], None], second_entries: bool = False) -> Iterator[None]:
     """Within the block, ``listener(call)`` hears of every call that this thread makes: a ``Call``
-    when it is entered, and one when it is left, in between those that it makes itself."""
-    with _watched(_listeners, (*_listeners.get(), listener)):
-        yield
+    when it is entered, and one when it is left, in between those that it makes itself.
+
+    With ``second_entries``, backwards that have one take it as they do without a listener, who then
+    does not hear of them.
+    """
+    token = _second_entries.set(second_entries)
+    try:
+        with _watched(_listeners, (*_listeners.get(), listener)):
+            yield
+    finally:
+        _second_entries.reset(token)
 
 
 def is_recording() -> bool:
     """Whether somebody listens to this thread."""
     return bool(_n_watched and _listeners.get())
+
+
+def is_plain() -> bool:
+    """Whether calls of this thread go through the open door, and nobody wants it otherwise."""
+    return _door_is_open and not (_n_watched and (_listeners.get() or _definitions_only.get()))
 
 
 def at(path: str, time: int | None = None) -> None:

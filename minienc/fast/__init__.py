@@ -48,9 +48,10 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         hint = older if isinstance(error, AttributeError) else ""
         warnings.warn(f"the compiled kernel cannot be loaded: {error}{hint}", stacklevel=2)
     else:
-        from minienc.devices import register_workspace
+        from minienc.devices import register_plans, register_workspace
 
         register_workspace(minienc._kernels.Workspace)
+        register_plans(minienc._kernels.Plan)
 
 if os.environ.get("MINIENC_KERNEL") != "0":
     load_fast_with("cupy", lambda: importlib.import_module("minienc.fast.cuda"))

@@ -68,9 +68,11 @@ def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
     dW, db = (None, None) if into is None else into
     result = _backward(dy, cache, dW, db, need_dx, into is not None, write)
     if result is None:
+        _kernels.decline(b"a dense layer's gradient is not the kernel's")
         return plain.dense_backward_into(dy, cache, into, write, need_dx)
     dx, dW, db, is_done = result
     if into is not None and not is_done:
+        _kernels.decline(b"a dense layer's gradient lies where the kernel does not add")
         plain.put(into, (dW, db), write)
     return dx
 

@@ -82,9 +82,11 @@ def _loss(function, y, target, operation, sample_weight, reduction, counted=None
     if sample_weight is None and (reduction == "mean" or reduction == "sum"):
         mean, factors = reduction == "mean", None
         if counted is not None:
+            _kernels.decline(b"some of the labels are not counted")
             counts = counted.astype(y.dtype)
             factors = counts / max(counts.sum(), 1) if mean else counts
         return _kernels.reduced_loss(y, target, operation, mean, factors, smoothing)
+    _kernels.decline(b"the losses of samples have weights")
     result = _kernels.loss_forward(y, target, operation, smoothing)
     if result is None:
         return None
@@ -113,7 +115,11 @@ def _backward(dloss, y, target, operation, factor, loss, cache, smoothing=0.0):
     )
     if not fits:
         return NotImplemented  # the definition looks at such a dloss
-    dy = _kernels.loss_backward(dloss * factor, y, target, operation, smoothing)
+    dl = _kernels.scaled(factor, dloss) if np.ndim(dloss) == 0 else None
+    if dl is None:
+        _kernels.decline(b"the derivatives of the losses of samples are made")
+        dl = dloss * factor
+    dy = _kernels.loss_backward(dl, y, target, operation, smoothing)
     return NotImplemented if dy is None else dy
 
 

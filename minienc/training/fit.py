@@ -26,6 +26,7 @@ from minienc.shapes import is_whole, kind_of
 from minienc.training.batches import Batches, ClassWeight
 from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
+from minienc.training.planned import PlannedPipeline  # noqa: F401  (registers itself)
 from minienc.training.progress import ProgressBar
 from minienc.training.step import Learner
 

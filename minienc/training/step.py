@@ -92,8 +92,16 @@ class Learner:
         self.exchange = exchange
         self.gather()
 
-    def step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
+    def step(
+        self,
+        batch: tuple,
+        rng: np.random.Generator,
+        objective: Objective | ModelObjective | None = None,
+    ) -> dict[str, Scalar]:
         """Learn from one batch; return its numbers by their names, the loss first.
+
+        ``objective`` is what computes the same numbers and gradients in another way, such as
+        ``fast/planned.py`` has; None is the learner's own.
 
         Raises
         ------
@@ -102,15 +110,16 @@ class Learner:
         """
         if not self.parameters.is_home:  # another model has gathered these weights, or moved them
             self.gather()
-        noise = rng.bit_generator.state if self.objective.uses_rng else None
-        numbers, cache = self.objective.forward(batch, rng)  # forward, and the loss
+        objective = self.objective if objective is None else objective
+        noise = rng.bit_generator.state if objective.uses_rng else None
+        numbers, cache = objective.forward(batch, rng)  # forward, and the loss
         if not math.isfinite(numbers[0]):  # is it finite?
             self.refuse(batch, rng, noise, numbers[0])
-        self.objective.backward(1.0, cache, self.gradients.zero())  # backward
+        objective.backward(1.0, cache, self.gradients.zero())  # backward
         if self.exchange is not None:
             self.exchange(self.gradients)  # what other processes found
         self.optimizer.step(self.parameters, self.gradients)  # update
-        for parameter, value in self.objective.updates(cache):
+        for parameter, value in objective.updates(cache):
             parameter.value = value  # state
         return dict(zip(self.objective.names, numbers, strict=True))
 

@@ -1,0 +1,340 @@
+"""Forward and backward of a training step as one call into C: what keeps small models from waiting.
+
+A step of a small model is a dozen calls of the kernel, a few microseconds each, and Python takes
+longer to make them than they take. But a step on a batch of the same shapes makes the same calls
+with the same addresses. So ``PlannedStep`` makes a few steps as they are written, notes the kernel's
+calls of one (``kernels/plan.h``), and from then on has them made again from C. What stands around
+them stays ``Learner.step``: to it a plan is an objective like any other, whose forward computes the
+gradients as well.
+
+What makes it safe:
+
+*All of the step is the kernel's.* Only primitives are noted whose faster functions compute every
+number in calls of the kernel. If another one is called, or a definition runs, or the boundary says
+that NumPy had a hand in it, there is no plan.
+
+*Addresses stay.* Batches are copied to arrays of the plan's own. What the step makes lies in a
+workspace that nobody else is given memory from, where memory changes hands within a step as it did
+when it was noted.
+
+*It is tried out.* The first step that a plan makes is made as it is written, too: loss, gradients
+and state must agree in every bit, or the plan is dropped.
+
+*Whatever it was made for may change.* Other weights (not: other numbers in them), another setting of
+a layer, a definition that was edited, somebody who listens: the step is made as it is written, and
+noted anew where that may help.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from operator import is_not
+from typing import Any
+
+import numpy as np
+
+from minienc.devices import Pipeline, new_plan, register_pipeline
+from minienc.functions import activations
+from minienc.layers.base import Layer
+from minienc.layers.graph import Step
+from minienc.primitive import Call, is_plain, recording
+from minienc.training.objective import LossLayer, Metric, ModelObjective, WeightedSum
+
+PLAIN_STEPS = 2  # of a shape, before one is noted
+MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
+
+_PAIRS = (
+    *("dense", "softmax", "mean_squared_error", "binary_crossentropy"),
+    *("categorical_crossentropy", "sparse_categorical_crossentropy"),
+    *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
+    "gelu",
+)
+# Their faster functions compute all that they return in calls of the kernel, and look at no number.
+NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
+OF_NUMBERS = {"weighted_sum_backward"}  # definitions that turn constants into constants
+
+
+class Declined(Exception):
+    """The step has parts that a plan cannot hold; the message says which."""
+
+
+class PlannedStep:
+    """``learner.step``, with plans in its objective's place where there can be any.
+
+    Attributes
+    ----------
+    declined : str or None
+        Why steps are made as they are written.
+    n_planned : int
+        Steps that were made from C.
+    """
+
+    def __init__(self, learner: Any) -> None:
+        self.learner = learner
+        self.plans: dict[Any, PlannedObjective] = {}
+        self.plain_steps: dict[Any, int] = {}  # that were made, by the shapes of their batches
+        self.bound_to: list[Any] = []  # what they were made for; kept, so that no id is given anew
+        self.declined: str | None = None
+        self.n_planned = 0
+
+    def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+        learner = self.learner
+        if not is_plain():
+            return learner.step(batch, rng)
+        self._forget_unless_bound()
+        shapes = _shapes(batch)
+        planned = self.plans.get(shapes)
+        if planned is None:
+            if self._is_time_to_note(shapes):
+                return learner.step(batch, rng, self._noting(batch, shapes))
+            self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
+            return learner.step(batch, rng)
+        if not planned.is_tried and not planned.agrees(batch, rng, learner.gradients):
+            self._decline(shapes, "it computed something else than the step as it is written")
+            return learner.step(batch, rng)
+        self.n_planned += 1
+        return learner.step(batch, rng, planned)
+
+    def _is_time_to_note(self, shapes: Any) -> bool:
+        return (
+            self.declined is None
+            and self.plain_steps.get(shapes, 0) >= PLAIN_STEPS
+            and len(self.plans) < MOST_PLANS
+        )
+
+    def _noting(self, batch: tuple, shapes: Any) -> NotedObjective | None:
+        """What makes this step, and a plan of it on the way; None where there can be none."""
+        try:
+            return NotedObjective(self.learner.objective, lambda p: self._keep(p, shapes))
+        except Declined as why:
+            self._decline(shapes, str(why))
+            return None
+
+    def _keep(self, plan: PlannedObjective | str, shapes: Any) -> None:
+        if isinstance(plan, str):
+            self._decline(shapes, plan)
+        else:
+            self.plans[shapes] = plan
+
+    def _decline(self, shapes: Any, why: str) -> None:
+        self.plans.pop(shapes, None)
+        self.declined = why
+
+    def _forget_unless_bound(self) -> None:
+        """Begin anew for weights, settings or an objective that are others than before."""
+        learner = self.learner
+        if not learner.parameters.is_home:
+            learner.gather()
+        bound = [learner.objective, learner.gradients, learner.parameters.vector]
+        for step in learner.objective.steps:
+            layer = step.layer
+            for name in layer.learned:
+                bound.append(getattr(layer, name))
+            for name in layer.options:
+                bound.append(getattr(layer, name))
+        if len(bound) != len(self.bound_to) or any(map(is_not, bound, self.bound_to)):
+            self.plans.clear()
+            self.plain_steps.clear()
+            self.declined = None
+            self.bound_to = bound
+
+
+def _shapes(batch: tuple) -> tuple:
+    """What two batches must have in common: shapes, dtypes, and which arrays are the same one."""
+    seen: dict[int, int] = {}
+    return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype) for a in batch])
+
+
+# ----------------------------------------------------------------------------------------- to note
+
+
+class Hosted(Layer):
+    """A step of the objective that is not noted, for nothing but a number comes of it: a metric, or
+    a sum of losses. It is computed again by the layer itself, behind the plan."""
+
+    takes_several = True
+
+    def __init__(self, layer: Layer, plan: Any) -> None:
+        super().__init__()
+        self.layer, self.plan, self.given = layer, plan, ()
+        self.built_for = ()
+
+    def forward(self, x: tuple, **_: object) -> tuple[Any, Any]:
+        self.given = x
+        self.plan.stop()
+        try:
+            return self.layer.forward(x)
+        finally:
+            self.plan.start()
+
+    def backward(self, dy: Any, cache: Any, grads: Any, need_dx: bool = True) -> Any:
+        return self.layer.backward(dy, cache, grads, need_dx)
+
+
+class NotedObjective:
+    """An objective that notes what it calls, forward and backward, and gives the plan away."""
+
+    def __init__(self, objective: Any, keep: Callable[[PlannedObjective | str], None]) -> None:
+        if type(objective) is not ModelObjective:
+            raise Declined(f"{type(objective).__name__} has arithmetic of its own")
+        if objective.uses_rng:
+            raise Declined("noise is drawn in it")
+        self.objective, self.keep, self.uses_rng = objective, keep, False
+        self.plan: Any = new_plan()
+        self.hosted = copy.copy(objective)
+        self.hosted.steps = [self._noted(step) for step in objective.steps]
+        _refuse_meetings(self.hosted.steps)
+        self.why: str | None = None
+
+    def _noted(self, step: Step) -> Step:
+        layer = step.layer
+        if isinstance(layer, Metric | WeightedSum):
+            return step._replace(layer=Hosted(layer, self.plan))
+        kind = type(layer)
+        if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
+            raise Declined(f"{step.path} has arithmetic of its own")
+        return step
+
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
+        own: dict[int, np.ndarray] = {}
+        for a in batch:
+            own.setdefault(id(a), a.copy())
+        self.batch = tuple([own[id(a)] for a in batch])
+        with self:
+            self.numbers, cache = self.hosted.forward(self.batch)
+        return self.numbers, cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
+        if self.why is None:
+            with self:
+                self.hosted.backward(dloss, cache, grads)
+        else:
+            self.hosted.backward(dloss, cache, grads)
+        why = self.why or self.plan.declined
+        self.keep(PlannedObjective(self, cache, grads) if why is None else why)
+
+    def updates(self, cache: Any) -> Iterable:
+        return self.objective.updates(cache)
+
+    def heard(self, call: Call) -> None:
+        """Of each primitive: whether the plan has all of it."""
+        name = call.primitive.__name__
+        if call.event == "leave" and self.why is None and name not in OF_NUMBERS:
+            if name not in NOTED:
+                self.why = f"{name} is not computed by the kernel alone"
+            elif call.as_written:
+                self.why = f"{name} is not the kernel's for these arrays"
+
+    def __enter__(self) -> None:
+        self.plan.workspace.__enter__()
+        self.listening = recording(self.heard, second_entries=True)
+        self.listening.__enter__()
+        self.plan.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.plan.stop()
+        self.listening.__exit__(*error)
+        self.plan.workspace.__exit__(*error)
+
+
+def _refuse_meetings(steps: list[Step]) -> None:
+    """Where gradients meet in a tensor, NumPy adds them."""
+    used: set[int] = set()
+    for step in steps:
+        if isinstance(step.layer, Hosted) and isinstance(step.layer.layer, Metric):
+            continue  # no gradient comes from it
+        for slot in step.inputs:
+            if slot in used:
+                raise Declined(f"gradients meet before {step.path}")
+            used.add(slot)
+
+
+# ---------------------------------------------------------------------------------------- to replay
+
+
+class PlannedObjective:
+    """The objective of batches of the same shapes, by a plan: as ``Objective`` is."""
+
+    uses_rng = False
+
+    def __init__(self, noted: NotedObjective, cache: Any, grads: Any) -> None:
+        self.objective, self.plan, self.batch = noted.objective, noted.plan, noted.batch
+        self.cache = cache  # whose arrays the plan fills again
+        self.written = [p for p in grads._views if p not in grads._unwritten]
+        self.inputs: list[tuple[int, np.ndarray]] = []  # the first place of each array in a batch
+        for i, a in enumerate(self.batch):
+            if all(a is not b for _, b in self.inputs):
+                self.inputs.append((i, a))
+        self._plan_numbers(noted)
+        self.is_tried = False
+
+    def _plan_numbers(self, noted: NotedObjective) -> None:
+        """How each number of the objective is had: of the plan, or of a layer behind it."""
+        self.losses: list[tuple[int, Any]] = []  # (slot, type) of the plan's numbers in their order
+        self.hosted: list[tuple[int, Any, tuple, tuple]] = []  # (slot, layer, slots, arrays)
+        of_numbers: set[int] = set()
+        for step in noted.hosted.steps:
+            (slot, *_), layer = step.outputs, step.layer
+            if isinstance(layer, LossLayer):
+                self.losses.append((slot, noted.batch[0].dtype.type))
+            elif isinstance(layer, Hosted):
+                given = tuple(
+                    [
+                        None if s in of_numbers else a
+                        for s, a in zip(step.inputs, layer.given, strict=True)
+                    ]
+                )
+                self.hosted.append((slot, layer.layer, step.inputs, given))
+            else:
+                continue
+            of_numbers.add(slot)
+        self.output_slots = tuple(noted.objective.output_slots)
+
+    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
+        for i, own in self.inputs:
+            own[...] = batch[i]
+        if self.plan.run():
+            return self.objective.forward(batch)  # which says what is wrong
+        values = {slot: kind(self.plan.number(i)) for i, (slot, kind) in enumerate(self.losses)}
+        for slot, layer, slots, given in self.hosted:
+            x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
+            values[slot] = layer.forward(x)[0]
+        return tuple([values[slot] for slot in self.output_slots]), self.cache
+
+    def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
+        if cache is not self.cache:
+            return self.objective.backward(dloss, cache, grads)
+        grads._unwritten.difference_update(self.written)  # forward has written them
+
+    def updates(self, cache: Any) -> Iterable:
+        return self.objective.updates(cache)
+
+    def agrees(self, batch: tuple, rng: np.random.Generator, grads: Any) -> bool:
+        """Whether loss, gradients and state are those of the step as it is written, to the bit."""
+        self.is_tried = True
+        expected, caches = self.objective.forward(batch, rng)
+        self.objective.backward(1.0, caches, grads.zero())
+        right = grads.vector.copy()
+        states = [value for _, value in self.objective.updates(caches)]
+        grads.vector[...] = np.nan  # what the plan leaves out is seen
+        numbers, cache = self.forward(batch, rng)
+        self.backward(1.0, cache, grads.zero())
+        own = [value for _, value in self.updates(cache)]
+        pairs = [
+            (right, grads.vector),
+            *zip(expected, numbers, strict=True),
+            *zip(states, own, strict=True),
+        ]
+        return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+
+class PlannedPipeline(Pipeline):
+    """What the CPU with a compiled kernel offers to training."""
+
+    def step_of(self, learner: Any) -> Callable[..., dict[str, Any]]:
+        has_plans = new_plan() is not None and learner.exchange is None
+        return PlannedStep(learner) if has_plans else learner.step
+
+
+register_pipeline("cpu", PlannedPipeline)
