@@ -21,6 +21,7 @@
    memory itself: a plan (plan.h) goes on writing where arrays of its step have been. */
 struct block {
     struct block *next; /* of those that are kept */
+    size_t size;        /* of the memory behind it */
 };
 #define BEFORE ((size_t)64)
 
@@ -31,6 +32,7 @@ struct workspace {
     struct block *kept[SIZES];
     atomic_flag busy;
     int closed; /* nothing is kept any more */
+    atomic_size_t bytes; /* of all that came from here, in use or kept */
 };
 
 /* Round a size up to the next of its steps, and number it: 64, 128, ... 512, 576, 640, ... */
@@ -45,13 +47,24 @@ static size_t size_step(size_t bytes, int *number)
 }
 
 /* In whole cache lines, from the start of one. */
-static struct block *new_block(size_t size)
+static struct block *new_block(struct workspace *w, size_t size)
 {
 #if defined(_WIN32)
-    return malloc(BEFORE + size);
+    struct block *block = malloc(BEFORE + size);
 #else
-    return aligned_alloc(64, BEFORE + size);
+    struct block *block = aligned_alloc(64, BEFORE + size);
 #endif
+    if (block != NULL) {
+        block->size = size;
+        atomic_fetch_add(&w->bytes, size);
+    }
+    return block;
+}
+
+static void free_block(struct workspace *w, struct block *block)
+{
+    atomic_fetch_sub(&w->bytes, block->size);
+    free(block);
 }
 
 static void enter(struct workspace *w)
@@ -75,7 +88,7 @@ static void *workspace_malloc(void *context, size_t bytes)
     if (found != NULL)
         w->kept[number] = found->next;
     leave(w);
-    return memory_of(found != NULL ? found : new_block(size));
+    return memory_of(found != NULL ? found : new_block(w, size));
 }
 
 static void *workspace_calloc(void *context, size_t n, size_t bytes)
@@ -102,32 +115,47 @@ static void workspace_free(void *context, void *p, size_t bytes)
     }
     leave(w);
     if (closed)
-        free(block_of(p));
+        free_block(w, block_of(p));
 }
 
-/* NumPy does not say how large the memory was, so its step is not known: whatever grows leaves the
-   workspace's steps by asking for a new piece. */
+/* NumPy does not say how large the memory was: the block does. */
 static void *workspace_realloc(void *context, void *p, size_t bytes)
 {
-    (void)context;
+    struct workspace *w = context;
     int number;
-    const size_t size = BEFORE + size_step(bytes > 0 ? bytes : 1, &number);
-    return memory_of(realloc(p == NULL ? NULL : block_of(p), size));
+    const size_t size = size_step(bytes > 0 ? bytes : 1, &number);
+    if (p == NULL)
+        return workspace_malloc(context, bytes);
+    const size_t before = block_of(p)->size;
+    struct block *block = realloc(block_of(p), BEFORE + size);
+    if (block == NULL)
+        return NULL;
+    block->size = size;
+    atomic_fetch_add(&w->bytes, size - before);
+    return memory_of(block);
 }
 
-/* Give everything back that is not in use, and keep nothing from now on. */
-static void workspace_close(struct workspace *w)
+/* Give everything back that is not in use. */
+static void workspace_release(struct workspace *w)
 {
     enter(w);
-    w->closed = 1;
     for (int i = 0; i < SIZES; i++) {
         while (w->kept[i] != NULL) {
             struct block *next = w->kept[i]->next;
-            free(w->kept[i]);
+            free_block(w, w->kept[i]);
             w->kept[i] = next;
         }
     }
     leave(w);
+}
+
+/* The same, and keep nothing from now on. */
+static void workspace_close(struct workspace *w)
+{
+    enter(w);
+    w->closed = 1;
+    leave(w);
+    workspace_release(w);
 }
 
 #endif

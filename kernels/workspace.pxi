@@ -9,10 +9,12 @@ from libc.string cimport strcpy
 cdef extern from "workspace.h":
     struct workspace:
         int closed
+        size_t bytes
     void *workspace_malloc(void *context, size_t bytes) noexcept
     void *workspace_calloc(void *context, size_t n, size_t bytes) noexcept
     void *workspace_realloc(void *context, void *p, size_t bytes) noexcept
     void workspace_free(void *context, void *p, size_t bytes) noexcept
+    void workspace_release(workspace *w) noexcept
     void workspace_close(workspace *w) noexcept
 
 cdef extern from "numpy/arrayobject.h":
@@ -27,6 +29,7 @@ cdef extern from "numpy/arrayobject.h":
         unsigned char version
         PyDataMemAllocator allocator
     object PyDataMem_SetHandler(object handler)
+    object PyDataMem_GetHandler()
 
 
 cdef void forget(object capsule) noexcept:
@@ -82,7 +85,23 @@ cdef class Workspace:
             PyDataMem_SetHandler(before[len(before) - 1])
             handlers_before.set(before[:len(before) - 1])
 
+    @property
+    def nbytes(self):
+        """Bytes of the memory that came from here: of arrays that are there, and kept for others."""
+        cdef PyDataMem_Handler *handler
+        handler = <PyDataMem_Handler *>PyCapsule_GetPointer(self.handler, "mem_handler")
+        return (<workspace *>handler.allocator.ctx).bytes
+
     def __dealloc__(self):
         cdef PyDataMem_Handler *handler
         handler = <PyDataMem_Handler *>PyCapsule_GetPointer(self.handler, "mem_handler")
         workspace_close(<workspace *>handler.allocator.ctx)
+
+
+def release_workspace():
+    """Give back what the workspace keeps that this thread is in, if it is in one."""
+    cdef PyDataMem_Handler *handler
+    cdef object current = PyDataMem_GetHandler()
+    handler = <PyDataMem_Handler *>PyCapsule_GetPointer(current, "mem_handler")
+    if handler.allocator.malloc == workspace_malloc:
+        workspace_release(<workspace *>handler.allocator.ctx)

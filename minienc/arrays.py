@@ -202,16 +202,29 @@ def rows_at(x: Any, indices: Any, dtype: DTypeLike | None = None) -> Array:
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
-def rows_of(arrays: tuple, dtypes: tuple, indices: Any) -> tuple[Array, ...]:
+def rows_of(arrays: tuple, dtypes: tuple, indices: Any, into: tuple | None = None) -> tuple:
     """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
-    is the input) is taken once."""
+    is the input) is taken once. With ``into``, what an earlier call returned for as many rows is
+    written to, and returned again."""
     taken: dict[tuple[int, np.dtype], Array] = {}
     rows = []
-    for a, dtype in zip(arrays, dtypes, strict=True):
+    for i, (a, dtype) in enumerate(zip(arrays, dtypes, strict=True)):
         if (id(a), dtype) not in taken:
-            taken[id(a), dtype] = rows_at(a, indices, dtype)
+            if into is None:
+                taken[id(a), dtype] = rows_at(a, indices, dtype)
+            else:
+                taken[id(a), dtype] = _rows_into(into[i], a, indices)
         rows.append(taken[id(a), dtype])
     return tuple(rows)
+
+
+def _rows_into(into: Array, x: Any, indices: Any) -> Array:
+    """``rows_at`` of NumPy's arrays, into one of them."""
+    if type(x) is np.ndarray and x.dtype == into.dtype:
+        # "clip" alone writes to ``into`` directly; batches know their indices
+        return x.take(indices, axis=0, out=into, mode="clip")
+    into[...] = x[indices]
+    return into
 
 
 def cuda_number(device: str) -> int:

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from minienc.training.step import Learner
 
 _workspace: Callable[[], AbstractContextManager] = nullcontext
+_release: Callable[[], None] | None = None
 _plans: Callable[[], Any] | None = None
 _pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
 
 
-def register_workspace(make: Callable[[], AbstractContextManager]) -> None:
-    """Let ``workspace()`` enter the context that ``make()`` returns."""
-    global _workspace
-    _workspace = make
+def register_workspace(
+    make: Callable[[], AbstractContextManager], release: Callable[[], None]
+) -> None:
+    """Let ``workspace()`` enter the context that ``make()`` returns; ``release()`` gives back what
+    is kept in the one that was entered last."""
+    global _workspace, _release
+    _workspace, _release = make, release
 
 
 def workspace() -> AbstractContextManager:
@@ -36,6 +40,12 @@ def workspace() -> AbstractContextManager:
     """
     open_the_door()
     return _workspace()
+
+
+def release_workspace() -> None:
+    """Give back the memory that the workspace keeps for later: what comes needs other sizes."""
+    if _release is not None:
+        _release()
 
 
 def register_plans(make: Callable[[], Any]) -> None:
@@ -63,9 +73,13 @@ class Pipeline:
         moved = {id(a): a if a is None else to_device(a, self.device) for a in arrays}
         return tuple([moved[id(a)] for a in arrays])
 
-    def batches(self, taken: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
-        """Each batch of ``taken``, where the device computes."""
-        return iter(taken) if self.device == "cpu" else map(self.upload, taken)
+    def batches(
+        self, take: Callable[..., tuple[Array, ...]], parts: Iterable[Array]
+    ) -> Iterator[tuple[Array, ...]]:
+        """``take(indices)`` of each part, where the device computes; ``take(indices, into)`` may
+        use arrays that an earlier call returned again."""
+        taken = map(take, parts)
+        return taken if self.device == "cpu" else map(self.upload, taken)
 
     def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         """What is to be called as ``learner.step`` is, for batches of ``batches``."""

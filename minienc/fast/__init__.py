@@ -50,7 +50,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
     else:
         from minienc.devices import register_plans, register_workspace
 
-        register_workspace(minienc._kernels.Workspace)
+        register_workspace(minienc._kernels.Workspace, minienc._kernels.release_workspace)
         register_plans(minienc._kernels.Plan)
 
 if os.environ.get("MINIENC_KERNEL") != "0":

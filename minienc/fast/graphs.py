@@ -83,8 +83,8 @@ class GraphPipeline(Pipeline):
 
     # -- the next batch
 
-    def batches(self, taken: Iterable[tuple]) -> Iterator[tuple]:
-        self.taken = iter(taken)
+    def batches(self, take: Callable[..., tuple], parts: Iterable[Any]) -> Iterator[tuple]:
+        self.taken = map(take, parts)
         self.set_off()
         while (batch := self.following) is not None:
             self.following = None

@@ -281,6 +281,7 @@ class Gradients(_FlatVector):
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         self._unwritten: set[Parameter] = set()  # those whose zeros are not there yet
+        self.zeroed: list[Parameter] = []  # those that needed them, for something was added
         super().__init__(named)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -297,7 +298,16 @@ class Gradients(_FlatVector):
         in their place, which saves two passes over the vector in each training step.
         """
         self._unwritten = set(self._views)
+        self.zeroed.clear()
         return self
+
+    def written(self) -> list[Parameter]:
+        """The parameters to whose gradients something was written since ``zero``."""
+        return [p for p in self._views if p not in self._unwritten]
+
+    def note_written(self, parameters: Iterable[Parameter]) -> None:
+        """Say that every number of these gradients has been written, by other ways than these."""
+        self._unwritten.difference_update(parameters)
 
     @property
     def vector(self) -> Array:  # type: ignore[override]
@@ -322,6 +332,7 @@ class Gradients(_FlatVector):
             if isinstance(parameter, Parameter) and parameter in self._unwritten:
                 self._unwritten.remove(parameter)
                 self._views[parameter][...] = 0
+                self.zeroed.append(parameter)
         return super().__getitem__(key)
 
     def add(self, parameter: Parameter, gradient: Array) -> None:

@@ -153,19 +153,21 @@ class Trainer:
             self._tell("on_train_begin", logs)
             while self.epoch < self.epochs and not self.stop_training:
                 parts, batches = self._begin_epoch()
-                logs, told = self.means(), self._told_of_batches()
+                logs, sums, told = self.means(), self.sums, self._told_of_batches()
                 for part, batch in zip(parts, batches, strict=True):
-                    numbers = self.step(batch, self.noise)
+                    numbers, n = self.step(batch, self.noise), len(part)
                     self.batch += 1
-                    self.n_seen += len(part)
+                    self.n_seen += n
                     for name, number in numbers.items():
-                        self.sums[name] = self.sums.get(name, 0.0) + len(part) * float(number)
-                        logs[name] = self.sums[name] / self.n_seen
+                        sums[name] = sums.get(name, 0.0) + n * float(number)
                     for callback in told:
+                        for name, total in sums.items():
+                            logs[name] = total / self.n_seen
                         callback.on_train_batch_end(self.batch - 1, logs)
                     if interrupts:
                         self._tell("on_interrupt")
                         raise KeyboardInterrupt
+                logs |= self.means()
                 self._end_epoch(logs)
             self._tell("on_train_end", logs)
         return self.history
@@ -178,7 +180,7 @@ class Trainer:
         order = self.generator("order") if self.shuffle else None
         parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
         take = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
-        return parts, self.pipeline.batches(map(take, parts))
+        return parts, self.pipeline.batches(take, parts)
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
         if self.validate is not None:
@@ -196,11 +198,12 @@ class Trainer:
 
     @contextmanager
     def _let_go(self) -> Iterator[None]:
-        """At the end, hold no samples: callbacks keep their run, and the model its history."""
+        """At the end, hold no samples and no plans: callbacks keep their run, and the model its
+        history."""
         try:
             yield
         finally:
-            self.data = self.validate = None
+            self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]
 
     def _told_of_batches(self) -> list[Callback]:
         """The callbacks that want to hear of each batch."""

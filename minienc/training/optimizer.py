@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
+from operator import is_not
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +53,7 @@ class Optimizer:
         self._state: dict[str, Array] = {}
         self._layout: tuple | None = None
         self._seen: Parameters | None = None  # the parameters whose layout was compared last
+        self._cut: dict[int, tuple] = {}  # by where a part begins: vectors, and what of them it is
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -109,12 +111,20 @@ class Optimizer:
         self, w: Array, g: Array, part: slice, step: Scalar, rate: Scalar, scale: Scalar
     ) -> None:
         """The step of one part of the flat vectors, in which all move at the same rate."""
-        given: dict[str, Any] = dict.fromkeys(self.vectors)
-        for name in self.slots:
-            given[name] = self._state[name][part]
-        for name in self.options:
-            given[name] = step if name == "step" else getattr(self, name)
-        self.rule(w[part], g[part], scale=scale, learning_rate=rate, **given)
+        w, g, remembered = self._views(w, g, part)
+        options = {name: step if name == "step" else getattr(self, name) for name in self.options}
+        self.rule(w, g, scale=scale, learning_rate=rate, **remembered, **options)
+
+    def _views(self, w: Array, g: Array, part: slice) -> tuple[Array, Array, dict[str, Any]]:
+        """This part of w, of g, and of what is remembered: cut once, for as long as these are the
+        vectors."""
+        vectors = w, g, part, self._state, self.slots
+        kept = self._cut.get(part.start)
+        if kept is None or any(map(is_not, vectors, kept[0])):
+            remembered: dict[str, Any] = dict.fromkeys(self.vectors)
+            remembered |= {name: self._state[name][part] for name in self.slots}
+            kept = self._cut[part.start] = vectors, (w[part], g[part], remembered)
+        return kept[1]
 
     def _initial(self, xp: ModuleType, w: Array) -> Array:
         """What a remembered vector begins as."""
@@ -163,7 +173,7 @@ class Optimizer:
     # -- saving
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_seen": None}
+        return {**vars(self), "_seen": None, "_cut": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

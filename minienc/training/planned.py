@@ -2,9 +2,9 @@
 
 A step of a small model is a dozen calls of the kernel, a few microseconds each, and Python takes
 longer to make them than they take. But a step on a batch of the same shapes makes the same calls
-with the same addresses. So ``PlannedStep`` makes a few steps as they are written, notes the kernel's
-calls of one (``kernels/plan.h``), and from then on has them made again from C. What stands around
-them stays ``Learner.step``: to it a plan is an objective like any other, whose forward computes the
+with the same addresses. So ``PlannedStep`` makes a few steps as they are written, notes the calls
+of one (``kernels/plan.h``), and from then on has them made again from C. What stands around them
+stays ``Learner.step``: to it a plan is an objective like any other, whose forward computes the
 gradients as well.
 
 What makes it safe:
@@ -20,21 +20,23 @@ when it was noted.
 *It is tried out.* The first step that a plan makes is made as it is written, too: loss, gradients
 and state must agree in every bit, or the plan is dropped.
 
-*Whatever it was made for may change.* Other weights (not: other numbers in them), another setting of
-a layer, a definition that was edited, somebody who listens: the step is made as it is written, and
-noted anew where that may help.
+*Whatever it was made for may change.* Other weights (not: other numbers in them), another setting
+of a layer, a definition that was edited, somebody who listens: the step is made as it is written,
+and noted anew where that may help.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from operator import is_not
 from typing import Any
 
 import numpy as np
 
-from minienc.devices import Pipeline, new_plan, register_pipeline
+from minienc.arrays import Array
+from minienc.devices import Pipeline, new_plan, register_pipeline, release_workspace
 from minienc.functions import activations
 from minienc.layers.base import Layer
 from minienc.layers.graph import Step
@@ -74,7 +76,9 @@ class PlannedStep:
         self.learner = learner
         self.plans: dict[Any, PlannedObjective] = {}
         self.plain_steps: dict[Any, int] = {}  # that were made, by the shapes of their batches
-        self.bound_to: list[Any] = []  # what they were made for; kept, so that no id is given anew
+        self.own: dict[int, PlannedObjective] = {}  # by the rows of the batches that are their own
+        self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
+        self.bound_to: list[Any] = []  # what the plans were made for
         self.declined: str | None = None
         self.n_planned = 0
 
@@ -83,42 +87,43 @@ class PlannedStep:
         if not is_plain():
             return learner.step(batch, rng)
         self._forget_unless_bound()
-        shapes = _shapes(batch)
-        planned = self.plans.get(shapes)
-        if planned is None:
-            if self._is_time_to_note(shapes):
+        planned = self.own.get(len(batch[0]))
+        if planned is None or planned.batch[0] is not batch[0]:
+            planned = self.plans.get(shapes := _shapes(batch))
+            if planned is None:
                 return learner.step(batch, rng, self._noting(batch, shapes))
-            self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
-            return learner.step(batch, rng)
         if not planned.is_tried and not planned.agrees(batch, rng, learner.gradients):
-            self._decline(shapes, "it computed something else than the step as it is written")
+            self._decline("it computed something else than the step as it is written")
             return learner.step(batch, rng)
         self.n_planned += 1
         return learner.step(batch, rng, planned)
 
-    def _is_time_to_note(self, shapes: Any) -> bool:
-        return (
-            self.declined is None
-            and self.plain_steps.get(shapes, 0) >= PLAIN_STEPS
-            and len(self.plans) < MOST_PLANS
-        )
+    def room_for(self, n: int) -> tuple | None:
+        """Arrays in which a batch of n rows is best brought: those that its plan reads."""
+        planned = self.own.get(n)
+        return None if planned is None else planned.batch
 
     def _noting(self, batch: tuple, shapes: Any) -> NotedObjective | None:
-        """What makes this step, and a plan of it on the way; None where there can be none."""
-        try:
-            return NotedObjective(self.learner.objective, lambda p: self._keep(p, shapes))
-        except Declined as why:
-            self._decline(shapes, str(why))
+        """What makes this step, and a plan of it on the way; None: the step as it is written."""
+        made = self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
+        if self.declined is not None or made <= PLAIN_STEPS or len(self.plans) == MOST_PLANS:
             return None
 
-    def _keep(self, plan: PlannedObjective | str, shapes: Any) -> None:
-        if isinstance(plan, str):
-            self._decline(shapes, plan)
-        else:
-            self.plans[shapes] = plan
+        def keep(plan: PlannedObjective | str) -> None:
+            if isinstance(plan, str):
+                self._decline(plan)
+            else:
+                self.plans[shapes] = self.own[len(batch[0])] = plan
 
-    def _decline(self, shapes: Any, why: str) -> None:
-        self.plans.pop(shapes, None)
+        try:
+            return NotedObjective(self.learner.objective, keep)
+        except Declined as why:
+            self._decline(str(why))
+            return None
+
+    def _decline(self, why: str) -> None:
+        self.plans.clear()
+        self.own.clear()
         self.declined = why
 
     def _forget_unless_bound(self) -> None:
@@ -126,18 +131,21 @@ class PlannedStep:
         learner = self.learner
         if not learner.parameters.is_home:
             learner.gather()
-        bound = [learner.objective, learner.gradients, learner.parameters.vector]
-        for step in learner.objective.steps:
-            layer = step.layer
-            for name in layer.learned:
-                bound.append(getattr(layer, name))
-            for name in layer.options:
-                bound.append(getattr(layer, name))
-        if len(bound) != len(self.bound_to) or any(map(is_not, bound, self.bound_to)):
-            self.plans.clear()
-            self.plain_steps.clear()
-            self.declined = None
-            self.bound_to = bound
+        bound = [getattr(layer, name) for layer, name in self.settings]
+        bound += learner.objective, learner.gradients, learner.parameters.vector
+        if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
+            return
+        self.plans.clear()
+        self.own.clear()
+        self.plain_steps.clear()
+        self.declined = None
+        self.settings = [
+            (step.layer, name)
+            for step in learner.objective.steps
+            for name in (*step.layer.learned, *step.layer.options)
+        ]
+        bound = [getattr(layer, name) for layer, name in self.settings]
+        self.bound_to = [*bound, learner.objective, learner.gradients, learner.parameters.vector]
 
 
 def _shapes(batch: tuple) -> tuple:
@@ -155,18 +163,15 @@ class Hosted(Layer):
 
     takes_several = True
 
-    def __init__(self, layer: Layer, plan: Any) -> None:
+    def __init__(self, layer: Layer, noted: NotedObjective) -> None:
         super().__init__()
-        self.layer, self.plan, self.given = layer, plan, ()
+        self.layer, self.noted, self.given = layer, noted, ()
         self.built_for = ()
 
     def forward(self, x: tuple, **_: object) -> tuple[Any, Any]:
         self.given = x
-        self.plan.stop()
-        try:
+        with self.noted.paused():
             return self.layer.forward(x)
-        finally:
-            self.plan.start()
 
     def backward(self, dy: Any, cache: Any, grads: Any, need_dx: bool = True) -> Any:
         return self.layer.backward(dy, cache, grads, need_dx)
@@ -182,34 +187,32 @@ class NotedObjective:
             raise Declined("noise is drawn in it")
         self.objective, self.keep, self.uses_rng = objective, keep, False
         self.plan: Any = new_plan()
+        self.is_paused = False
         self.hosted = copy.copy(objective)
         self.hosted.steps = [self._noted(step) for step in objective.steps]
-        _refuse_meetings(self.hosted.steps)
+        _refuse_meetings(objective)
         self.why: str | None = None
 
     def _noted(self, step: Step) -> Step:
         layer = step.layer
         if isinstance(layer, Metric | WeightedSum):
-            return step._replace(layer=Hosted(layer, self.plan))
+            return step._replace(layer=Hosted(layer, self))
         kind = type(layer)
         if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 
     def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
+        release_workspace()  # of the steps before: this one has a room of its own
         own: dict[int, np.ndarray] = {}
         for a in batch:
             own.setdefault(id(a), a.copy())
         self.batch = tuple([own[id(a)] for a in batch])
-        with self:
-            self.numbers, cache = self.hosted.forward(self.batch)
-        return self.numbers, cache
+        with self.noting():
+            return self.hosted.forward(self.batch)
 
     def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
-        if self.why is None:
-            with self:
-                self.hosted.backward(dloss, cache, grads)
-        else:
+        with self.noting():
             self.hosted.backward(dloss, cache, grads)
         why = self.why or self.plan.declined
         self.keep(PlannedObjective(self, cache, grads) if why is None else why)
@@ -220,34 +223,44 @@ class NotedObjective:
     def heard(self, call: Call) -> None:
         """Of each primitive: whether the plan has all of it."""
         name = call.primitive.__name__
-        if call.event == "leave" and self.why is None and name not in OF_NUMBERS:
-            if name not in NOTED:
-                self.why = f"{name} is not computed by the kernel alone"
-            elif call.as_written:
-                self.why = f"{name} is not the kernel's for these arrays"
+        if call.event == "enter" or self.is_paused or self.why is not None or name in OF_NUMBERS:
+            return
+        if name not in NOTED:
+            self.why = f"{name} is not computed by the kernel alone"
+        elif call.as_written:
+            self.why = f"{name} is not the kernel's for these arrays"
 
-    def __enter__(self) -> None:
-        self.plan.workspace.__enter__()
-        self.listening = recording(self.heard, second_entries=True)
-        self.listening.__enter__()
-        self.plan.start()
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        with self.plan.workspace, recording(self.heard, second_entries=True):
+            self.plan.start()
+            try:
+                yield
+            finally:
+                self.plan.stop()
 
-    def __exit__(self, *error: object) -> None:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within ``noting``: what is called here is not noted."""
         self.plan.stop()
-        self.listening.__exit__(*error)
-        self.plan.workspace.__exit__(*error)
+        self.is_paused = True
+        try:
+            yield
+        finally:
+            self.is_paused = False
+            self.plan.start()
 
 
-def _refuse_meetings(steps: list[Step]) -> None:
+def _refuse_meetings(graph: ModelObjective) -> None:
     """Where gradients meet in a tensor, NumPy adds them."""
-    used: set[int] = set()
-    for step in steps:
-        if isinstance(step.layer, Hosted) and isinstance(step.layer.layer, Metric):
-            continue  # no gradient comes from it
-        for slot in step.inputs:
-            if slot in used:
+    reached = {graph.output_slots[0]}
+    for step, need in zip(reversed(graph.steps), reversed(graph.needs), strict=True):
+        if not need.dx or not reached.intersection(step.outputs):
+            continue
+        for slot in set(step.inputs).difference(graph.input_slots):
+            if slot in reached:
                 raise Declined(f"gradients meet before {step.path}")
-            used.add(slot)
+            reached.add(slot)
 
 
 # ---------------------------------------------------------------------------------------- to replay
@@ -261,11 +274,12 @@ class PlannedObjective:
     def __init__(self, noted: NotedObjective, cache: Any, grads: Any) -> None:
         self.objective, self.plan, self.batch = noted.objective, noted.plan, noted.batch
         self.cache = cache  # whose arrays the plan fills again
-        self.written = [p for p in grads._views if p not in grads._unwritten]
-        self.inputs: list[tuple[int, np.ndarray]] = []  # the first place of each array in a batch
-        for i, a in enumerate(self.batch):
-            if all(a is not b for _, b in self.inputs):
-                self.inputs.append((i, a))
+        self.written = grads.written()
+        self.zeroed = [grads[p] for p in grads.zeroed]  # which the plan adds to
+        self.inputs: list[tuple[int, Array]] = []  # the first place of each array in a batch
+        for i, array in enumerate(self.batch):
+            if all(array is not other for _, other in self.inputs):
+                self.inputs.append((i, array))
         self._plan_numbers(noted)
         self.is_tried = False
 
@@ -279,12 +293,8 @@ class PlannedObjective:
             if isinstance(layer, LossLayer):
                 self.losses.append((slot, noted.batch[0].dtype.type))
             elif isinstance(layer, Hosted):
-                given = tuple(
-                    [
-                        None if s in of_numbers else a
-                        for s, a in zip(step.inputs, layer.given, strict=True)
-                    ]
-                )
+                parts = zip(step.inputs, layer.given, strict=True)
+                given = tuple([None if s in of_numbers else part for s, part in parts])
                 self.hosted.append((slot, layer.layer, step.inputs, given))
             else:
                 continue
@@ -293,7 +303,10 @@ class PlannedObjective:
 
     def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
         for i, own in self.inputs:
-            own[...] = batch[i]
+            if batch[i] is not own:
+                own[...] = batch[i]
+        for gradient in self.zeroed:
+            gradient[...] = 0
         if self.plan.run():
             return self.objective.forward(batch)  # which says what is wrong
         values = {slot: kind(self.plan.number(i)) for i, (slot, kind) in enumerate(self.losses)}
@@ -304,8 +317,9 @@ class PlannedObjective:
 
     def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
         if cache is not self.cache:
-            return self.objective.backward(dloss, cache, grads)
-        grads._unwritten.difference_update(self.written)  # forward has written them
+            self.objective.backward(dloss, cache, grads)
+        else:
+            grads.note_written(self.written)  # by forward
 
     def updates(self, cache: Any) -> Iterable:
         return self.objective.updates(cache)
@@ -326,15 +340,29 @@ class PlannedObjective:
             *zip(expected, numbers, strict=True),
             *zip(states, own, strict=True),
         ]
-        return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+        try:
+            return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+        finally:
+            del caches, expected, right, states, pairs
+            release_workspace()
 
 
 class PlannedPipeline(Pipeline):
     """What the CPU with a compiled kernel offers to training."""
 
+    step: PlannedStep | None = None
+
     def step_of(self, learner: Any) -> Callable[..., dict[str, Any]]:
-        has_plans = new_plan() is not None and learner.exchange is None
-        return PlannedStep(learner) if has_plans else learner.step
+        if new_plan() is None or learner.exchange is not None:
+            return learner.step
+        self.step = PlannedStep(learner)
+        return self.step
+
+    def batches(self, take: Callable[..., tuple], parts: Iterable[Any]) -> Iterator[tuple]:
+        if self.step is None:
+            return super().batches(take, parts)
+        room_for = self.step.room_for
+        return (take(part, room_for(len(part))) for part in parts)
 
 
 register_pipeline("cpu", PlannedPipeline)
