@@ -218,7 +218,7 @@ def rows_of(arrays: tuple, dtypes: tuple, indices: Any, into: tuple | None = Non
     return tuple(rows)
 
 
-def _rows_into(into: Array, x: Any, indices: Any) -> Array:
+def _rows_into(into: Array, x: Any, indices: Array) -> Array:
     """``rows_at`` of NumPy's arrays, into one of them."""
     if type(x) is np.ndarray and x.dtype == into.dtype:
         # "clip" alone writes to ``into`` directly; batches know their indices

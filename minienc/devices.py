@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from minienc.arrays import Array, Scalar, to_device
 from minienc.primitive import load_fast_of_arrays_met, open_the_door
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _workspace: Callable[[], AbstractContextManager] = nullcontext
 _release: Callable[[], None] | None = None
-_plans: Callable[[], Any] | None = None
+_plans: Callable[[], Plan] | None = None
 _pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
 
 
@@ -48,17 +48,35 @@ def release_workspace() -> None:
         _release()
 
 
-def register_plans(make: Callable[[], Any]) -> None:
+class Plan(Protocol):
+    """Calls of the compiled kernel that were noted, to be made again: ``kernels/plan.pxi``."""
+
+    workspace: AbstractContextManager
+    declined: str | None
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def run(self) -> int: ...
+    def number(self, i: int) -> float: ...
+
+
+def register_plans(make: Callable[[], Plan]) -> None:
     """Let ``new_plan()`` be ``make()``."""
     global _plans
     _plans = make
 
 
-def new_plan() -> Any:
-    """A plan in which this thread's calls of the compiled kernel can be noted, as
-    ``training/planned.py`` does; None without one."""
+def has_plans() -> bool:
+    """Whether calls of a compiled kernel can be noted here."""
     open_the_door()
-    return None if _plans is None else _plans()
+    return _plans is not None
+
+
+def new_plan() -> Plan:
+    """A plan in which this thread's calls of the compiled kernel can be noted, as
+    ``training/planned.py`` does."""
+    assert _plans is not None
+    return _plans()
 
 
 class Pipeline:

@@ -35,13 +35,15 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array
-from minienc.devices import Pipeline, new_plan, register_pipeline, release_workspace
+from minienc.arrays import Array, Cache, Rng, Scalar
+from minienc.devices import Pipeline, has_plans, new_plan, register_pipeline, release_workspace
 from minienc.functions import activations
 from minienc.layers.base import Layer
 from minienc.layers.graph import Step
+from minienc.layers.parameters import Gradients, Grads, Parameter
 from minienc.primitive import Call, is_plain, recording
 from minienc.training.objective import LossLayer, Metric, ModelObjective, WeightedSum
+from minienc.training.step import Learner, Objective
 
 PLAIN_STEPS = 2  # of a shape, before one is noted
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
@@ -72,17 +74,17 @@ class PlannedStep:
         Steps that were made from C.
     """
 
-    def __init__(self, learner: Any) -> None:
+    def __init__(self, learner: Learner) -> None:
         self.learner = learner
-        self.plans: dict[Any, PlannedObjective] = {}
-        self.plain_steps: dict[Any, int] = {}  # that were made, by the shapes of their batches
+        self.plans: dict[tuple, PlannedObjective] = {}
+        self.plain_steps: dict[tuple, int] = {}  # that were made, by the shapes of their batches
         self.own: dict[int, PlannedObjective] = {}  # by the rows of the batches that are their own
         self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
-        self.bound_to: list[Any] = []  # what the plans were made for
+        self.bound_to: list[object] = []  # what the plans were made for
         self.declined: str | None = None
         self.n_planned = 0
 
-    def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Any]:
+    def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learner
         if not is_plain():
             return learner.step(batch, rng)
@@ -103,7 +105,7 @@ class PlannedStep:
         planned = self.own.get(n)
         return None if planned is None else planned.batch
 
-    def _noting(self, batch: tuple, shapes: Any) -> NotedObjective | None:
+    def _noting(self, batch: tuple, shapes: tuple) -> NotedObjective | None:
         """What makes this step, and a plan of it on the way; None: the step as it is written."""
         made = self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
         if self.declined is not None or made <= PLAIN_STEPS or len(self.plans) == MOST_PLANS:
@@ -141,7 +143,7 @@ class PlannedStep:
         self.declined = None
         self.settings = [
             (step.layer, name)
-            for step in learner.objective.steps
+            for step in getattr(learner.objective, "steps", ())
             for name in (*step.layer.learned, *step.layer.options)
         ]
         bound = [getattr(layer, name) for layer, name in self.settings]
@@ -168,25 +170,25 @@ class Hosted(Layer):
         self.layer, self.noted, self.given = layer, noted, ()
         self.built_for = ()
 
-    def forward(self, x: tuple, **_: object) -> tuple[Any, Any]:
+    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
         self.given = x
         with self.noted.paused():
             return self.layer.forward(x)
 
-    def backward(self, dy: Any, cache: Any, grads: Any, need_dx: bool = True) -> Any:
+    def backward(self, dy: Scalar, cache: Cache, grads: Grads, need_dx: bool = True) -> object:
         return self.layer.backward(dy, cache, grads, need_dx)
 
 
-class NotedObjective:
+class NotedObjective(Objective):
     """An objective that notes what it calls, forward and backward, and gives the plan away."""
 
-    def __init__(self, objective: Any, keep: Callable[[PlannedObjective | str], None]) -> None:
+    def __init__(self, objective: object, keep: Callable[[PlannedObjective | str], None]) -> None:
         if type(objective) is not ModelObjective:
             raise Declined(f"{type(objective).__name__} has arithmetic of its own")
         if objective.uses_rng:
             raise Declined("noise is drawn in it")
         self.objective, self.keep, self.uses_rng = objective, keep, False
-        self.plan: Any = new_plan()
+        self.plan = new_plan()
         self.is_paused = False
         self.hosted = copy.copy(objective)
         self.hosted.steps = [self._noted(step) for step in objective.steps]
@@ -202,7 +204,7 @@ class NotedObjective:
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         release_workspace()  # of the steps before: this one has a room of its own
         own: dict[int, np.ndarray] = {}
         for a in batch:
@@ -211,13 +213,13 @@ class NotedObjective:
         with self.noting():
             return self.hosted.forward(self.batch)
 
-    def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         with self.noting():
             self.hosted.backward(dloss, cache, grads)
         why = self.why or self.plan.declined
         self.keep(PlannedObjective(self, cache, grads) if why is None else why)
 
-    def updates(self, cache: Any) -> Iterable:
+    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
         return self.objective.updates(cache)
 
     def heard(self, call: Call) -> None:
@@ -266,12 +268,12 @@ def _refuse_meetings(graph: ModelObjective) -> None:
 # ---------------------------------------------------------------------------------------- to replay
 
 
-class PlannedObjective:
+class PlannedObjective(Objective):
     """The objective of batches of the same shapes, by a plan: as ``Objective`` is."""
 
     uses_rng = False
 
-    def __init__(self, noted: NotedObjective, cache: Any, grads: Any) -> None:
+    def __init__(self, noted: NotedObjective, cache: Cache, grads: Gradients) -> None:
         self.objective, self.plan, self.batch = noted.objective, noted.plan, noted.batch
         self.cache = cache  # whose arrays the plan fills again
         self.written = grads.written()
@@ -280,20 +282,22 @@ class PlannedObjective:
         for i, array in enumerate(self.batch):
             if all(array is not other for _, other in self.inputs):
                 self.inputs.append((i, array))
-        self._plan_numbers(noted)
+        self._plan_numbers(noted, grads.vector.dtype.type)
         self.is_tried = False
 
-    def _plan_numbers(self, noted: NotedObjective) -> None:
+    def _plan_numbers(self, noted: NotedObjective, kind: type) -> None:
         """How each number of the objective is had: of the plan, or of a layer behind it."""
-        self.losses: list[tuple[int, Any]] = []  # (slot, type) of the plan's numbers in their order
-        self.hosted: list[tuple[int, Any, tuple, tuple]] = []  # (slot, layer, slots, arrays)
+        self.losses: list[
+            tuple[int, type]
+        ] = []  # (slot, type) of the plan's numbers in their order
+        self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
         of_numbers: set[int] = set()
         for step in noted.hosted.steps:
             (slot, *_), layer = step.outputs, step.layer
             if isinstance(layer, LossLayer):
-                self.losses.append((slot, noted.batch[0].dtype.type))
+                self.losses.append((slot, kind))
             elif isinstance(layer, Hosted):
-                parts = zip(step.inputs, layer.given, strict=True)
+                parts: Iterable = zip(step.inputs, layer.given, strict=True)
                 given = tuple([None if s in of_numbers else part for s, part in parts])
                 self.hosted.append((slot, layer.layer, step.inputs, given))
             else:
@@ -301,7 +305,7 @@ class PlannedObjective:
             of_numbers.add(slot)
         self.output_slots = tuple(noted.objective.output_slots)
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple, Any]:
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         for i, own in self.inputs:
             if batch[i] is not own:
                 own[...] = batch[i]
@@ -315,16 +319,16 @@ class PlannedObjective:
             values[slot] = layer.forward(x)[0]
         return tuple([values[slot] for slot in self.output_slots]), self.cache
 
-    def backward(self, dloss: Any, cache: Any, grads: Any) -> None:
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         if cache is not self.cache:
             self.objective.backward(dloss, cache, grads)
         else:
             grads.note_written(self.written)  # by forward
 
-    def updates(self, cache: Any) -> Iterable:
+    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
         return self.objective.updates(cache)
 
-    def agrees(self, batch: tuple, rng: np.random.Generator, grads: Any) -> bool:
+    def agrees(self, batch: tuple, rng: np.random.Generator, grads: Gradients) -> bool:
         """Whether loss, gradients and state are those of the step as it is written, to the bit."""
         self.is_tried = True
         expected, caches = self.objective.forward(batch, rng)
@@ -352,13 +356,13 @@ class PlannedPipeline(Pipeline):
 
     step: PlannedStep | None = None
 
-    def step_of(self, learner: Any) -> Callable[..., dict[str, Any]]:
-        if new_plan() is None or learner.exchange is not None:
+    def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
+        if not has_plans() or learner.exchange is not None:
             return learner.step
         self.step = PlannedStep(learner)
         return self.step
 
-    def batches(self, take: Callable[..., tuple], parts: Iterable[Any]) -> Iterator[tuple]:
+    def batches(self, take: Callable[..., tuple], parts: Iterable[Array]) -> Iterator[tuple]:
         if self.step is None:
             return super().batches(take, parts)
         room_for = self.step.room_for
