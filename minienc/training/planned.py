@@ -31,7 +31,6 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from operator import is_not
-from typing import Any
 
 import numpy as np
 
