@@ -202,9 +202,7 @@ def rows_at(x: Any, indices: Any, dtype: DTypeLike | None = None) -> Array:
         return rows if dtype is None or rows.dtype == dtype else rows.astype(dtype)
 
 
-def rows_of(
-    arrays: tuple, dtypes: tuple, indices: Array | slice, into: tuple | None = None
-) -> tuple:
+def rows_of(arrays: tuple, dtypes: tuple, indices: Array, into: tuple | None = None) -> tuple:
     """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
     is the input) is taken once. With ``into``, what an earlier call returned for as many rows is
     written to, and returned again."""
