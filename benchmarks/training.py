@@ -1,4 +1,4 @@
-"""One training step of an autoencoder, timed beside the libraries that courses use.
+"""Training an autoencoder, timed beside the libraries that courses use: a step, and an epoch.
 
     python -m benchmarks.training                       all rows, all candidates that are installed
     python -m benchmarks.training --rows 1 2 --seconds 5
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import command, machine, timing
+from benchmarks import command, epochs, machine, timing
 from benchmarks.training_candidates import CANDIDATES, OWN, Candidate, NumpyByHand, Weights
 from minienc.kernel import usable_cpus
 
@@ -47,10 +47,10 @@ ROWS = (
 )
 
 
-def problem(row: Row, seed: int = 0) -> tuple[np.ndarray, Weights]:
-    """A batch x (N, D) that looks like ink on paper, one pixel in five, and the first weights."""
+def problem(row: Row, seed: int = 0, batches: int = 1) -> tuple[np.ndarray, Weights]:
+    """Batches x (N, D) that look like ink on paper, one pixel in five, and the first weights."""
     rng = np.random.default_rng(seed)
-    shape = (row.batch, row.layers[0])
+    shape = (batches * row.batch, row.layers[0])
     x = (rng.random(shape) * (rng.random(shape) < 0.2)).astype("float32")
     weights = []
     for D, M in zip(row.layers, row.layers[1:], strict=False):
@@ -122,7 +122,9 @@ def measure(row: Row, candidates: Mapping[str, Any], seconds: float) -> dict[str
     )
     for candidate in made.values():
         candidate.reset()
+    X, weights = problem(row, batches=epochs.n_steps(flops(row)))
     return {
+        "epoch": epochs.measure(X, weights, row.batch, candidates, seconds),
         "layers": row.layers,
         "batch": row.batch,
         "flops": flops(row),

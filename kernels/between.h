@@ -35,3 +35,25 @@ static int NAME(labels)(const struct labels *p)
             return -2;
     return 0;
 }
+
+/* What is compared and divided has the type that NumPy compares and divides in. */
+static int NAME(noise)(const struct noise *p)
+{
+    const REAL *x = p->x, kept = p->kind == NOISE_DROPOUT ? 1 / (REAL)(1 - p->rate) : 1;
+    REAL *mask = p->mask, *y = p->y;
+    const float rate = (float)p->rate, half = (float)(p->rate / 2);
+    if (p->kind == NOISE_GAUSSIAN)
+        for (ptrdiff_t i = 0; i < p->n; i++)
+            y[i] = x[i] + (REAL)p->rate * (REAL)p->drawn[i];
+    else if (p->kind == NOISE_SLOPE)
+        for (ptrdiff_t i = 0; i < p->n; i++)
+            y[i] = x[i] * mask[i];
+    else
+        for (ptrdiff_t i = 0; i < p->n; i++) {
+            mask[i] = p->drawn[i] >= rate ? kept : 0;
+            y[i] = x[i] * mask[i];
+            if (p->kind == NOISE_SALT_AND_PEPPER)
+                y[i] += p->drawn[i] < half ? 1 : 0;
+        }
+    return 0;
+}

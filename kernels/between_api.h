@@ -30,10 +30,29 @@ struct labels { /* each is from 0 to D - 1, for it will be an index; else the fu
     const int64_t *labels;
 };
 
+/* Noise of minienc/functions/noise.py, from n numbers that were drawn: float, whatever the type. */
+enum noise_kind {
+    NOISE_MASKING,         /* mask = 1 where drawn >= rate, else 0;  y = x mask */
+    NOISE_DROPOUT,         /* the same with 1 / (1 - rate) in the place of 1 */
+    NOISE_SALT_AND_PEPPER, /* y = x mask + (1 where drawn < rate / 2, else 0) */
+    NOISE_GAUSSIAN,        /* y = x + rate drawn */
+    NOISE_SLOPE            /* y = x mask: the backward of all but the last */
+};
+
+struct noise {
+    ptrdiff_t n;
+    int kind;
+    double rate;
+    const void *x;
+    const float *drawn;
+    void *mask, *y;
+};
+
 #define BETWEEN_FUNCTIONS(F) \
     F(fill, fill)            \
     F(put, put)              \
     F(dot, dot)              \
-    F(labels, labels)
+    F(labels, labels)        \
+    F(noise, noise)
 
 #endif

@@ -12,6 +12,16 @@ cdef extern from "plan.h":
     void plan_clear(plan *p) noexcept
 
 
+noting = ContextVar("noting", default=None)  # the plan in which a thread notes
+
+
+def drawn(str method, a):
+    """Say that this array holds what ``rng.method`` drew, if this thread notes a plan."""
+    plan = noting.get()
+    if plan is not None:
+        (<Plan>plan).draws.append((method, a))
+
+
 cdef class Plan:
     """The kernels' calls of this thread between ``start`` and ``stop``, to be made again by ``run``.
 
@@ -21,20 +31,24 @@ cdef class Plan:
 
     cdef plan p
     cdef readonly object workspace
+    cdef readonly list draws  # (the generator's method, the array) of what was drawn, in its order
 
     def __cinit__(self):
         self.workspace = Workspace()
+        self.draws = []
 
     def start(self):
         """Note the calls of this thread from now on."""
         if plan_noting() != NULL:
             raise RuntimeError("Plan: this thread is noting another one")
         plan_note(&self.p)
+        noting.set(self)
 
     def stop(self):
         """Note no longer."""
         if plan_noting() == &self.p:
             plan_note(NULL)
+            noting.set(None)
 
     def run(self):
         """Make the calls again. 0, or what the first one returned that could not be made: -1 where

@@ -52,6 +52,7 @@ class Plan(Protocol):
     """Calls of the compiled kernel that were noted, to be made again: ``kernels/plan.pxi``."""
 
     workspace: AbstractContextManager
+    draws: list[tuple[str, Array]]
     declined: str | None
 
     def start(self) -> None: ...

@@ -31,6 +31,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             conv1d,
             copying,
             cpu,
+            noise,
             normalization,
             patches,
             pointwise,

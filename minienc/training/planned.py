@@ -41,7 +41,13 @@ from minienc.layers.base import Layer
 from minienc.layers.graph import Step
 from minienc.layers.parameters import Gradients, Grads, Parameter
 from minienc.primitive import Call, is_plain, recording
-from minienc.training.objective import LossLayer, Metric, ModelObjective, WeightedSum
+from minienc.training.objective import (
+    LossLayer,
+    Metric,
+    ModelObjective,
+    WeightedSum,
+    WeightPenalty,
+)
 from minienc.training.step import Learner, Objective
 
 PLAIN_STEPS = 2  # of a shape, before one is noted
@@ -51,11 +57,14 @@ _PAIRS = (
     *("dense", "softmax", "mean_squared_error", "binary_crossentropy"),
     *("categorical_crossentropy", "sparse_categorical_crossentropy"),
     *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
-    "gelu",
+    *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
+    "patches",
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
 NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
-OF_NUMBERS = {"weighted_sum_backward"}  # definitions that turn constants into constants
+# Definitions that do nothing but call others and look at arrays in another shape, or turn constants
+# into constants.
+AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
 
 
 class Declined(Exception):
@@ -159,14 +168,16 @@ def _shapes(batch: tuple) -> tuple:
 
 
 class Hosted(Layer):
-    """A step of the objective that is not noted, for nothing but a number comes of it: a metric, or
-    a sum of losses. It is computed again by the layer itself, behind the plan."""
+    """A step of the objective that is not noted, for nothing but a number comes of it: a metric or
+    a sum of losses, computed by the layer itself behind the plan; or a penalty on weights, which
+    adds to a gradient before the plan does."""
 
     takes_several = True
 
     def __init__(self, layer: Layer, noted: NotedObjective) -> None:
         super().__init__()
         self.layer, self.noted, self.given = layer, noted, ()
+        self.dy: Scalar = 0.0
         self.built_for = ()
 
     def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
@@ -175,7 +186,9 @@ class Hosted(Layer):
             return self.layer.forward(x)
 
     def backward(self, dy: Scalar, cache: Cache, grads: Grads, need_dx: bool = True) -> object:
-        return self.layer.backward(dy, cache, grads, need_dx)
+        self.dy = dy
+        with self.noted.paused():
+            return self.layer.backward(dy, cache, grads, need_dx)
 
 
 class NotedObjective(Objective):
@@ -184,9 +197,7 @@ class NotedObjective(Objective):
     def __init__(self, objective: object, keep: Callable[[PlannedObjective | str], None]) -> None:
         if type(objective) is not ModelObjective:
             raise Declined(f"{type(objective).__name__} has arithmetic of its own")
-        if objective.uses_rng:
-            raise Declined("noise is drawn in it")
-        self.objective, self.keep, self.uses_rng = objective, keep, False
+        self.objective, self.keep, self.uses_rng = objective, keep, objective.uses_rng
         self.plan = new_plan()
         self.is_paused = False
         self.hosted = copy.copy(objective)
@@ -196,7 +207,7 @@ class NotedObjective(Objective):
 
     def _noted(self, step: Step) -> Step:
         layer = step.layer
-        if isinstance(layer, Metric | WeightedSum):
+        if isinstance(layer, Metric | WeightedSum | WeightPenalty):
             return step._replace(layer=Hosted(layer, self))
         kind = type(layer)
         if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
@@ -210,7 +221,7 @@ class NotedObjective(Objective):
             own.setdefault(id(a), a.copy())
         self.batch = tuple([own[id(a)] for a in batch])
         with self.noting():
-            return self.hosted.forward(self.batch)
+            return self.hosted.forward(self.batch, rng)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         with self.noting():
@@ -224,7 +235,7 @@ class NotedObjective(Objective):
     def heard(self, call: Call) -> None:
         """Of each primitive: whether the plan has all of it."""
         name = call.primitive.__name__
-        if call.event == "enter" or self.is_paused or self.why is not None or name in OF_NUMBERS:
+        if call.event == "enter" or self.is_paused or self.why is not None or name in AS_WRITTEN:
             return
         if name not in NOTED:
             self.why = f"{name} is not computed by the kernel alone"
@@ -270,11 +281,10 @@ def _refuse_meetings(graph: ModelObjective) -> None:
 class PlannedObjective(Objective):
     """The objective of batches of the same shapes, by a plan: as ``Objective`` is."""
 
-    uses_rng = False
-
     def __init__(self, noted: NotedObjective, cache: Cache, grads: Gradients) -> None:
         self.objective, self.plan, self.batch = noted.objective, noted.plan, noted.batch
-        self.cache = cache  # whose arrays the plan fills again
+        self.uses_rng = noted.uses_rng
+        self.cache, self.grads = cache, grads  # whose arrays the plan fills again
         self.written = grads.written()
         self.zeroed = [grads[p] for p in grads.zeroed]  # which the plan adds to
         self.inputs: list[tuple[int, Array]] = []  # the first place of each array in a batch
@@ -290,11 +300,14 @@ class PlannedObjective(Objective):
             tuple[int, type]
         ] = []  # (slot, type) of the plan's numbers in their order
         self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
+        self.penalties: list[tuple[int, Layer, Scalar]] = []  # (slot, layer, what its loss counts)
         of_numbers: set[int] = set()
         for step in noted.hosted.steps:
             (slot, *_), layer = step.outputs, step.layer
             if isinstance(layer, LossLayer):
                 self.losses.append((slot, kind))
+            elif isinstance(layer, Hosted) and isinstance(layer.layer, WeightPenalty):
+                self.penalties.append((slot, layer.layer, layer.dy))
             elif isinstance(layer, Hosted):
                 parts: Iterable = zip(step.inputs, layer.given, strict=True)
                 given = tuple([None if s in of_numbers else part for s, part in parts])
@@ -310,9 +323,18 @@ class PlannedObjective(Objective):
                 own[...] = batch[i]
         for gradient in self.zeroed:
             gradient[...] = 0
+        values: dict[int, Scalar] = {}
+        if self.penalties:
+            self.grads.zero()
+            for slot, layer, dy in self.penalties:
+                values[slot], cache = layer.forward(())
+                layer.backward(dy, cache, self.grads)
+        for method, drawn in self.plan.draws:
+            getattr(rng, method)(out=drawn, dtype=drawn.dtype)
         if self.plan.run():
-            return self.objective.forward(batch)  # which says what is wrong
-        values = {slot: kind(self.plan.number(i)) for i, (slot, kind) in enumerate(self.losses)}
+            return self.objective.forward(batch, rng)  # which says what is wrong
+        for i, (slot, kind) in enumerate(self.losses):
+            values[slot] = kind(self.plan.number(i))
         for slot, layer, slots, given in self.hosted:
             x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
             values[slot] = layer.forward(x)[0]
@@ -330,10 +352,12 @@ class PlannedObjective(Objective):
     def agrees(self, batch: tuple, rng: np.random.Generator, grads: Gradients) -> bool:
         """Whether loss, gradients and state are those of the step as it is written, to the bit."""
         self.is_tried = True
+        noise = rng.bit_generator.state
         expected, caches = self.objective.forward(batch, rng)
         self.objective.backward(1.0, caches, grads.zero())
         right = grads.vector.copy()
         states = [value for _, value in self.objective.updates(caches)]
+        rng.bit_generator.state = noise
         grads.vector[...] = np.nan  # what the plan leaves out is seen
         numbers, cache = self.forward(batch, rng)
         self.backward(1.0, cache, grads.zero())
@@ -346,6 +370,7 @@ class PlannedObjective(Objective):
         try:
             return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
         finally:
+            rng.bit_generator.state = noise
             del caches, expected, right, states, pairs
             release_workspace()
 

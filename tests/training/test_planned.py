@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minienc.layers import Add, Dense, DenseTranspose, Dropout, Input, Reshape
+from minienc.layers import (
+    Add,
+    Conv2D,
+    Dense,
+    DenseTranspose,
+    Dropout,
+    GaussianNoise,
+    Input,
+    MaskingNoise,
+    Reshape,
+    SaltAndPepperNoise,
+)
 from minienc.models import Model
 from minienc.primitive import definitions_only, recording
 from minienc.training import planned
@@ -141,6 +152,45 @@ def test_metrics_and_two_outputs_are_computed_behind_the_plan(unplanned):
     same_as_written(make, unplanned, y=[X, LABELS])
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: Dropout(0.5)(x),
+        lambda x: MaskingNoise(0.25)(x),
+        lambda x: SaltAndPepperNoise(0.3)(x),
+        lambda x: GaussianNoise(0.1)(x),
+        lambda x: Dropout(0.2)(
+            Dense(9, "tanh", kernel_regularizer="l2", seed=5)(GaussianNoise(1.0)(x))
+        ),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_noise_is_drawn_from_the_same_generator_in_the_same_order(between, dtype, unplanned):
+    def make():
+        x = Input((12,), dtype=dtype)
+        h = Dense(7, "relu", kernel_regularizer="l1", bias_regularizer="l2", seed=1)(between(x))
+        model = Model(x, Dense(12, "sigmoid", seed=2)(Dropout(0.5)(h)))
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    same_as_written(make, unplanned)
+
+
+def test_convolutions(unplanned):
+    images = np.random.default_rng(0).random((70, 8, 8, 1), dtype="float32")
+
+    def make():
+        x = Input((8, 8, 1))
+        h = Conv2D(4, 3, strides=2, padding="same", activation="relu", seed=1)(x)
+        h = Conv2D(6, 3, padding="valid", activation="gelu", seed=2)(h)
+        model = Model(x, Conv2D(3, 1, activation="sigmoid", seed=3)(h))
+        model.compile("adam", "mean_squared_error")
+        return model
+
+    targets = np.random.default_rng(1).random((70, 2, 2, 3), dtype="float32")
+    same_as_written(make, unplanned, x=images, y=targets)
+
+
 def test_tied_weights(unplanned):
     def make():
         x = Input((12,))
@@ -223,7 +273,6 @@ def skip(x):
 @pytest.mark.parametrize(
     ("between", "why"),
     [
-        (lambda x: Dropout(0.5)(x), "noise is drawn in it"),
         (lambda x: Reshape((12,))(Reshape((3, 4))(x)), "has arithmetic of its own"),
         (lambda x: skip(Dense(12, "relu", seed=5)(x)), "gradients meet before"),
     ],
@@ -246,16 +295,16 @@ def test_weights_of_samples_and_penalties_are_computed_by_numpy(unplanned):
     assert step.declined == "the losses of samples have weights"
 
 
-def test_a_penalty_has_arithmetic_of_its_own(unplanned):
+def test_a_penalty_on_what_a_layer_returns_has_arithmetic_of_its_own(unplanned):
     def make():
         x = Input((12,))
-        h = Dense(7, "relu", kernel_regularizer="l2", seed=1)(x)
+        h = Dense(7, "relu", activity_regularizer="l1", seed=1)(x)
         model = Model(x, Dense(12, "sigmoid", seed=2)(h))
         model.compile("adam", "binary_crossentropy")
         return model
 
     step = same_as_written(make, unplanned, is_planned=False)
-    assert "regularizer" in step.declined
+    assert "activity_regularizer" in step.declined
 
 
 def test_a_plan_that_computes_something_else_is_dropped(monkeypatch, unplanned):
