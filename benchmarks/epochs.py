@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmarks import timing
+from benchmarks import command, timing
 from benchmarks.training_candidates import (
     OWN,
     Jax,
@@ -203,3 +203,20 @@ def measure(
     )
     steps = {name: [value / n for value in values] for name, values in samples.items()}
     return {"steps": n, "missing": missing, **timing.summary(steps)}
+
+
+def render(rows: list[tuple[Any, dict[str, Any]]]) -> str:
+    """The table of (row, its result): a step's share of an epoch, and how many times minienc's the
+    fastest loop of a peer and JAX's one program take."""
+    names = [n for n in EPOCHS if any(n in r["epoch"]["seconds"] for _, r in rows)]
+    head = ["an epoch, by its steps", "steps", *names, "best loop / minienc", "JAX scan / minienc"]
+    lines = []
+    for row, result in rows:
+        medians = {n: s["median"] for n, s in result["epoch"]["seconds"].items()}
+        over = {n: s["median"] for n, s in result["epoch"].get("times_minienc", {}).items()}
+        loops = [over[n] for n in over if n not in (*OWN, "JAX scan")]
+        times = [command.time_text(medians[n]) if n in medians else "-" for n in names]
+        scan = f"{over['JAX scan']:.2f}" if "JAX scan" in over else "-"
+        best = f"{min(loops):.2f}" if loops else "-"
+        lines.append([row.name, str(result["epoch"]["steps"]), *times, best, scan])
+    return command.table(head, lines)

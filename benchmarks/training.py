@@ -174,6 +174,8 @@ def render(results: dict[str, Any]) -> str:
     parts = [machine.describe(about), command.table(["layers, batch", *names], times)]
     if shares:
         parts.append(command.table(header, shares))
+    if any("epoch" in row for row in rows):
+        parts.append(epochs.render([(Row(tuple(r["layers"]), r["batch"]), r) for r in rows]))
     return "\n\n".join([*parts, _notes(rows)])
 
 

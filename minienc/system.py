@@ -86,6 +86,10 @@ def format_info(info: dict[str, Any]) -> str:
         + (f", with {', '.join(numpy['simd'])}" if numpy["simd"] else ""),
         "system": machine["system"],
         "kernel": kernel,
+        "steps": "forward and backward of a fit's step as one call, where all of it is the kernel's; "
+        "history.steps says whether it was"
+        if info["kernel"]["serves"]
+        else "as they are written",
         "threads": f"NumPy's: {variables or 'its default (OMP_NUM_THREADS is not set)'}"
         + (f"; the kernel's: {kernel_threads}" if info["kernel"]["loaded"] else ""),
         "GPU": info["gpu"]["reason"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import command, dense, machine, sequences, timing, training
+from benchmarks import command, dense, epochs, machine, sequences, timing, training
 from benchmarks.training_candidates import Minienc, NumpyByHand
 
 TINY = training.Row((20, 60, 30, 20), 9)
@@ -184,6 +184,38 @@ def test_the_work_of_a_step_is_that_of_its_layers(row):
     assert training.traffic(row) > 4 * 7 * sum(
         (D + 1) * M for D, M in zip(row.layers, row.layers[1:], strict=False)
     )
+
+
+# ------------------------------------------------------------------------------------- an epoch
+
+
+@pytest.mark.parametrize("name", list(epochs.EPOCHS))
+def test_an_epoch_trains_on_every_sample_in_the_order_that_it_is_given(name):
+    package = "torch" if "orch" in name else "jax" if "JAX" in name else "numpy"
+    pytest.importorskip(package)
+    if "compile" in name:
+        pytest.skip("the compiled step is tried by its step")
+    X, weights = training.problem(TINY, batches=3)
+    order = np.arange(len(X))
+    exact = NumpyByHand(X[: TINY.batch], weights, "float64")
+    expected = []
+    for start in range(0, len(X), TINY.batch):
+        exact.x = X[start : start + TINY.batch].astype("float64")
+        expected.append(exact.step())
+    epoch = epochs.EPOCHS[name](X, weights, TINY.batch)
+    epoch.reset()
+    np.testing.assert_allclose(epoch.epoch(order), np.mean(expected), rtol=1e-4)
+    assert np.isfinite(epoch.epoch())  # in an order of its own
+
+
+def test_an_epoch_is_measured_and_told(monkeypatch):
+    X, weights = training.problem(TINY, batches=3)
+    names = dict.fromkeys(["minienc", "NumPy by hand"])
+    found = epochs.measure(X, weights, TINY.batch, names, 0.1)
+    assert found["steps"] == 3
+    assert set(found["seconds"]) == set(names)
+    text = epochs.render([(TINY, {"epoch": found})])
+    assert TINY.name in text and "JAX scan / minienc" in text
 
 
 # -------------------------------------------------------------------------------- the dense layer

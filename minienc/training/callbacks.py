@@ -77,8 +77,8 @@ def as_callbacks(callbacks: Sequence[Callback] | None) -> list[Callback]:
 class History(Callback):
     """The logs of every epoch: ``history.history["val_loss"]`` is a list; ``epoch`` their numbers.
 
-    ``fit`` returns it. ``seed`` is what fixed the order of the samples and the noise.
-    """
+    ``fit`` returns it. ``seed`` is what fixed the order of the samples and the noise; ``steps``
+    says, with a compiled kernel, how they were made (``training/planned.py``)."""
 
     order = 1
 
@@ -86,6 +86,7 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
         self.seed: int | None = None
+        self.steps: str | None = None
 
     def _repr_html_(self) -> str:
         """In a notebook, a table of the epochs; of many, some twenty."""

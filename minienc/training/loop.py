@@ -203,6 +203,7 @@ class Trainer:
         try:
             yield
         finally:
+            self.history.steps = self.step.says() if hasattr(self.step, "says") else None
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]
 
     def _told_of_batches(self) -> list[Callback]:

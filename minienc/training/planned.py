@@ -27,48 +27,25 @@ and noted anew where that may help.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from operator import is_not
 
 import numpy as np
 
 from minienc.arrays import Array, Cache, Rng, Scalar
-from minienc.devices import Pipeline, has_plans, new_plan, register_pipeline, release_workspace
-from minienc.functions import activations
+from minienc.devices import Pipeline, has_plans, register_pipeline, release_workspace
 from minienc.layers.base import Layer
-from minienc.layers.graph import Step
-from minienc.layers.parameters import Gradients, Grads, Parameter
-from minienc.primitive import Call, is_plain, recording
+from minienc.layers.parameters import Gradients, Parameter
+from minienc.primitive import is_plain
+from minienc.training.noting import Declined, Hosted, NotedObjective
 from minienc.training.objective import (
     LossLayer,
-    Metric,
-    ModelObjective,
-    WeightedSum,
     WeightPenalty,
 )
 from minienc.training.step import Learner, Objective
 
 PLAIN_STEPS = 2  # of a shape, before one is noted
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
-
-_PAIRS = (
-    *("dense", "softmax", "mean_squared_error", "binary_crossentropy"),
-    *("categorical_crossentropy", "sparse_categorical_crossentropy"),
-    *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
-    *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
-    "patches",
-)
-# Their faster functions compute all that they return in calls of the kernel, and look at no number.
-NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
-# Definitions that do nothing but call others and look at arrays in another shape, or turn constants
-# into constants.
-AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
-
-
-class Declined(Exception):
-    """The step has parts that a plan cannot hold; the message says which."""
 
 
 class PlannedStep:
@@ -78,8 +55,8 @@ class PlannedStep:
     ----------
     declined : str or None
         Why steps are made as they are written.
-    n_planned : int
-        Steps that were made from C.
+    n_steps, n_planned : int
+        Steps that were made, and those of them that were made from C.
     """
 
     def __init__(self, learner: Learner) -> None:
@@ -90,10 +67,11 @@ class PlannedStep:
         self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
         self.bound_to: list[object] = []  # what the plans were made for
         self.declined: str | None = None
-        self.n_planned = 0
+        self.n_steps = self.n_planned = 0
 
     def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learner
+        self.n_steps += 1
         if not is_plain():
             return learner.step(batch, rng)
         self._forget_unless_bound()
@@ -108,6 +86,11 @@ class PlannedStep:
         self.n_planned += 1
         return learner.step(batch, rng, planned)
 
+    def says(self) -> str:
+        """How the steps were made, and why not all at once."""
+        found = f"of {self.n_steps} steps, {self.n_planned} had forward and backward as one call"
+        return found if self.declined is None else f"{found}: {self.declined}"
+
     def room_for(self, n: int) -> tuple | None:
         """Arrays in which a batch of n rows is best brought: those that its plan reads."""
         planned = self.own.get(n)
@@ -119,14 +102,15 @@ class PlannedStep:
         if self.declined is not None or made <= PLAIN_STEPS or len(self.plans) == MOST_PLANS:
             return None
 
-        def keep(plan: PlannedObjective | str) -> None:
-            if isinstance(plan, str):
-                self._decline(plan)
+        def done(noted: NotedObjective, cache: Cache, grads: Gradients) -> None:
+            if noted.why is not None:
+                self._decline(noted.why)
             else:
+                plan = PlannedObjective(noted, cache, grads)
                 self.plans[shapes] = self.own[len(batch[0])] = plan
 
         try:
-            return NotedObjective(self.learner.objective, keep)
+            return NotedObjective(self.learner.objective, done)
         except Declined as why:
             self._decline(str(why))
             return None
@@ -162,120 +146,6 @@ def _shapes(batch: tuple) -> tuple:
     """What two batches must have in common: shapes, dtypes, and which arrays are the same one."""
     seen: dict[int, int] = {}
     return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype) for a in batch])
-
-
-# ----------------------------------------------------------------------------------------- to note
-
-
-class Hosted(Layer):
-    """A step of the objective that is not noted, for nothing but a number comes of it: a metric or
-    a sum of losses, computed by the layer itself behind the plan; or a penalty on weights, which
-    adds to a gradient before the plan does."""
-
-    takes_several = True
-
-    def __init__(self, layer: Layer, noted: NotedObjective) -> None:
-        super().__init__()
-        self.layer, self.noted, self.given = layer, noted, ()
-        self.dy: Scalar = 0.0
-        self.built_for = ()
-
-    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
-        self.given = x
-        with self.noted.paused():
-            return self.layer.forward(x)
-
-    def backward(self, dy: Scalar, cache: Cache, grads: Grads, need_dx: bool = True) -> object:
-        self.dy = dy
-        with self.noted.paused():
-            return self.layer.backward(dy, cache, grads, need_dx)
-
-
-class NotedObjective(Objective):
-    """An objective that notes what it calls, forward and backward, and gives the plan away."""
-
-    def __init__(self, objective: object, keep: Callable[[PlannedObjective | str], None]) -> None:
-        if type(objective) is not ModelObjective:
-            raise Declined(f"{type(objective).__name__} has arithmetic of its own")
-        self.objective, self.keep, self.uses_rng = objective, keep, objective.uses_rng
-        self.plan = new_plan()
-        self.is_paused = False
-        self.hosted = copy.copy(objective)
-        self.hosted.steps = [self._noted(step) for step in objective.steps]
-        _refuse_meetings(objective)
-        self.why: str | None = None
-
-    def _noted(self, step: Step) -> Step:
-        layer = step.layer
-        if isinstance(layer, Metric | WeightedSum | WeightPenalty):
-            return step._replace(layer=Hosted(layer, self))
-        kind = type(layer)
-        if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
-            raise Declined(f"{step.path} has arithmetic of its own")
-        return step
-
-    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        release_workspace()  # of the steps before: this one has a room of its own
-        own: dict[int, np.ndarray] = {}
-        for a in batch:
-            own.setdefault(id(a), a.copy())
-        self.batch = tuple([own[id(a)] for a in batch])
-        with self.noting():
-            return self.hosted.forward(self.batch, rng)
-
-    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        with self.noting():
-            self.hosted.backward(dloss, cache, grads)
-        why = self.why or self.plan.declined
-        self.keep(PlannedObjective(self, cache, grads) if why is None else why)
-
-    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
-        return self.objective.updates(cache)
-
-    def heard(self, call: Call) -> None:
-        """Of each primitive: whether the plan has all of it."""
-        name = call.primitive.__name__
-        if call.event == "enter" or self.is_paused or self.why is not None or name in AS_WRITTEN:
-            return
-        if name not in NOTED:
-            self.why = f"{name} is not computed by the kernel alone"
-        elif call.as_written:
-            self.why = f"{name} is not the kernel's for these arrays"
-
-    @contextmanager
-    def noting(self) -> Iterator[None]:
-        with self.plan.workspace, recording(self.heard, second_entries=True):
-            self.plan.start()
-            try:
-                yield
-            finally:
-                self.plan.stop()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Within ``noting``: what is called here is not noted."""
-        self.plan.stop()
-        self.is_paused = True
-        try:
-            yield
-        finally:
-            self.is_paused = False
-            self.plan.start()
-
-
-def _refuse_meetings(graph: ModelObjective) -> None:
-    """Where gradients meet in a tensor, NumPy adds them."""
-    reached = {graph.output_slots[0]}
-    for step, need in zip(reversed(graph.steps), reversed(graph.needs), strict=True):
-        if not need.dx or not reached.intersection(step.outputs):
-            continue
-        for slot in set(step.inputs).difference(graph.input_slots):
-            if slot in reached:
-                raise Declined(f"gradients meet before {step.path}")
-            reached.add(slot)
-
-
-# ---------------------------------------------------------------------------------------- to replay
 
 
 class PlannedObjective(Objective):

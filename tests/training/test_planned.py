@@ -100,8 +100,7 @@ def test_weights_are_the_same_to_the_bit_on_any_threads(threads, unplanned):
     finally:
         kernels.set_num_threads(before)
     assert step.declined is None
-    assert step.n_planned == 3 * 5 - (3 + 3)  # 5 batches an epoch; the last has 6 rows
-    assert len(step.plans) == 2 or step.n_planned > 0
+    assert step.n_planned == 3 * 5 - (3 + 3)  # two shapes of batches: 16 rows, and 6 at the end
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -109,8 +108,6 @@ def test_weights_are_the_same_to_the_bit_on_any_threads(threads, unplanned):
     "activation", ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "softmax"]
 )
 def test_all_activations(activation, dtype, unplanned):
-    if activation == "softmax":  # behind the product, by a call of its own
-        pytest.importorskip("minienc._kernels")
     same_as_written(lambda: autoencoder(activation, dtype=dtype), unplanned)
 
 
@@ -118,7 +115,7 @@ def test_all_activations(activation, dtype, unplanned):
     ("output", "loss", "units", "y"),
     [
         ("sigmoid", "binary_crossentropy", 12, X),
-        ("tanh", "binary_crossentropy", 12, X),
+        ("softmax", "binary_crossentropy", 12, X),  # which the loss does not take over
         ("linear", "mean_squared_error", 12, X),
         ("sigmoid", "mean_squared_error", 12, X),
         ("softmax", "categorical_crossentropy", 3, np.eye(3, dtype="float32")[LABELS]),
@@ -126,8 +123,6 @@ def test_all_activations(activation, dtype, unplanned):
     ],
 )
 def test_all_losses(output, loss, units, y, unplanned):
-    if output == "tanh":  # probabilities that the loss does not take over
-        output = "softmax"
     same_as_written(lambda: autoencoder("relu", output, loss, units=units), unplanned, y=y)
 
 
@@ -484,9 +479,17 @@ def test_a_plan_holds_what_the_step_held():
     assert 512 * 512 * 4 < plan.plan.workspace.nbytes <= 1.1 * held
 
 
-def test_a_run_that_is_over_holds_no_plan():
+def test_a_run_that_is_over_holds_no_plan_and_says_how_its_steps_were_made():
     watcher = Watcher()
     model = autoencoder()
-    model.fit(X, X, epochs=2, batch_size=16, verbose=0, seed=0, callbacks=[watcher])
+    history = model.fit(X, X, epochs=3, batch_size=16, verbose=0, seed=0, callbacks=[watcher])
     assert isinstance(watcher.trainer, Trainer)
     assert watcher.trainer.step is None
+    assert history.steps == "of 15 steps, 9 had forward and backward as one call"
+    x = Input((12,))
+    model = Model(x, Dense(12, "sigmoid")(Reshape((12,))(x)))
+    model.compile("adam", "binary_crossentropy")
+    history = model.fit(X, X, epochs=1, batch_size=16, verbose=0, seed=0)
+    assert history.steps == (
+        "of 5 steps, 0 had forward and backward as one call: reshape_1 has arithmetic of its own"
+    )

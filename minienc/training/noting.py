@@ -1,0 +1,161 @@
+"""A step's calls of the kernel noted while it is made, and what of a step cannot be noted.
+
+``planned.py`` says what for. An objective that notes is one that computes as it is written, except
+that its batch is an array of the plan's own, and that what NumPy computes is told from what the
+kernel does.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minienc.arrays import Array, Cache, Rng, Scalar
+from minienc.devices import new_plan, release_workspace
+from minienc.functions import activations
+from minienc.layers.base import Layer
+from minienc.layers.graph import Step
+from minienc.layers.parameters import Gradients, Grads, Parameter
+from minienc.primitive import Call, recording
+from minienc.training.objective import Metric, ModelObjective, WeightedSum, WeightPenalty
+from minienc.training.step import Objective
+
+_PAIRS = (
+    *("dense", "softmax", "mean_squared_error", "binary_crossentropy"),
+    *("categorical_crossentropy", "sparse_categorical_crossentropy"),
+    *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
+    *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
+    "patches",
+)
+# Their faster functions compute all that they return in calls of the kernel, and look at no number.
+NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
+# Definitions that do nothing but call others and look at arrays in another shape, or turn constants
+# into constants.
+AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
+
+
+class Declined(Exception):
+    """The step has parts that a plan cannot hold; the message says which."""
+
+
+class Hosted(Layer):
+    """A step of the objective that is not noted, for nothing but a number comes of it: a metric or
+    a sum of losses, computed by the layer itself behind the plan; or a penalty on weights, which
+    adds to a gradient before the plan does."""
+
+    takes_several = True
+
+    def __init__(self, layer: Layer, noted: NotedObjective) -> None:
+        super().__init__()
+        self.layer, self.noted, self.given = layer, noted, ()
+        self.dy: Scalar = 0.0
+        self.built_for = ()
+
+    def forward(self, x: tuple, **_: object) -> tuple[Scalar, Cache]:
+        self.given = x
+        with self.noted.paused():
+            return self.layer.forward(x)
+
+    def backward(self, dy: Scalar, cache: Cache, grads: Grads, need_dx: bool = True) -> object:
+        self.dy = dy
+        with self.noted.paused():
+            return self.layer.backward(dy, cache, grads, need_dx)
+
+
+class NotedObjective(Objective):
+    """An objective that notes what it calls, forward and backward, and then calls
+    ``done(self, cache, grads)``.
+
+    Attributes
+    ----------
+    plan : Plan
+    hosted : ModelObjective
+        With ``Hosted`` in the place of what is not noted.
+    batch : tuple of arrays
+        Those that the plan reads.
+    why : str or None
+        Why the plan is no use, once it is done.
+    """
+
+    def __init__(self, objective: object, done: Callable[..., None]) -> None:
+        if type(objective) is not ModelObjective:
+            raise Declined(f"{type(objective).__name__} has arithmetic of its own")
+        self.objective, self.done, self.uses_rng = objective, done, objective.uses_rng
+        self.plan = new_plan()
+        self.is_paused = False
+        self.hosted = copy.copy(objective)
+        self.hosted.steps = [self._noted(step) for step in objective.steps]
+        _refuse_meetings(objective)
+        self.why: str | None = None
+
+    def _noted(self, step: Step) -> Step:
+        layer = step.layer
+        if isinstance(layer, Metric | WeightedSum | WeightPenalty):
+            return step._replace(layer=Hosted(layer, self))
+        kind = type(layer)
+        if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
+            raise Declined(f"{step.path} has arithmetic of its own")
+        return step
+
+    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        release_workspace()  # of the steps before: this one has a room of its own
+        own: dict[int, np.ndarray] = {}
+        for a in batch:
+            own.setdefault(id(a), a.copy())
+        self.batch = tuple([own[id(a)] for a in batch])
+        with self.noting():
+            return self.hosted.forward(self.batch, rng)
+
+    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
+        with self.noting():
+            self.hosted.backward(dloss, cache, grads)
+        self.why = self.why or self.plan.declined
+        self.done(self, cache, grads)
+
+    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
+        return self.objective.updates(cache)
+
+    def heard(self, call: Call) -> None:
+        """Of each primitive: whether the plan has all of it."""
+        name = call.primitive.__name__
+        if call.event == "enter" or self.is_paused or self.why is not None or name in AS_WRITTEN:
+            return
+        if name not in NOTED:
+            self.why = f"{name} is not computed by the kernel alone"
+        elif call.as_written:
+            self.why = f"{name} is not the kernel's for these arrays"
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        with self.plan.workspace, recording(self.heard, second_entries=True):
+            self.plan.start()
+            try:
+                yield
+            finally:
+                self.plan.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within ``noting``: what is called here is not noted."""
+        self.plan.stop()
+        self.is_paused = True
+        try:
+            yield
+        finally:
+            self.is_paused = False
+            self.plan.start()
+
+
+def _refuse_meetings(graph: ModelObjective) -> None:
+    """Where gradients meet in a tensor, NumPy adds them."""
+    reached = {graph.output_slots[0]}
+    for step, need in zip(reversed(graph.steps), reversed(graph.needs), strict=True):
+        if not need.dx or not reached.intersection(step.outputs):
+            continue
+        for slot in set(step.inputs).difference(graph.input_slots):
+            if slot in reached:
+                raise Declined(f"gradients meet before {step.path}")
+            reached.add(slot)
