@@ -25,15 +25,20 @@ def step_run(
     batch: int,
     seed: int,
     quiet: bool,
+    kernel: bool = False,
 ) -> int:
     """Write the page, and say what was found of each line of the backwards."""
     if batch < 1 or seed < 0:
         raise ValueError("step: --batch must be at least 1, and --seed at least 0")
     path = Path(out or "step.html")
+    if kernel and what is not None and what.endswith(".npz"):
+        raise ValueError("step: --kernel is for a step that is made now; this one is recorded")
     if what is not None and what.endswith(".npz"):
         page_of(load_record(what)).save(path)
         return 0
     if what is not None and ".py:" in what:
+        if kernel:
+            raise ValueError("step: --kernel is for a model; FILE.py:NAME runs as it is written")
         try:
             made = _of_file(what, shapes, seed)
         except Crash as stop:
@@ -42,7 +47,8 @@ def step_run(
     elif shapes is not None:
         raise ValueError("step: --shapes is for FILE.py:NAME")
     else:
-        made = _of_digits(batch, seed) if what is None else _of_run(Path(what), batch, seed)
+        how = batch, seed, kernel
+        made = _of_digits(*how) if what is None else _of_run(Path(what), *how)
         path = path if out or what is None else Path(what) / "step.html"
     made.save(path)
     if not quiet:
@@ -68,7 +74,7 @@ def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
         return step(*pair, *arguments, seed=seed, title=where)
 
 
-def _of_digits(batch: int, seed: int) -> Stepped:
+def _of_digits(batch: int, seed: int, kernel: bool) -> Stepped:
     """An autoencoder 64-16-64 of the embedded digits, at its first step."""
     x = np.asarray(load_dataset("digits").x)[:batch]
     pixels = Input((64,))
@@ -76,10 +82,10 @@ def _of_digits(batch: int, seed: int) -> Stepped:
     model.initialize(np.random.default_rng(seed))
     model.compile("adam", "binary_crossentropy")
     title = f"an autoencoder 64-16-64, {len(x)} digits, its first step"
-    return step(model, x.reshape(len(x), -1), seed=seed, title=title)
+    return step(model, x.reshape(len(x), -1), seed=seed, title=title, kernel=kernel)
 
 
-def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
+def _of_run(folder: Path, batch: int, seed: int, kernel: bool) -> Stepped:
     """The model that a run left, on the first samples that it is tested on."""
     settings = read_whole_config(folder)["settings"]
     model = load_model(folder / "model.npz")
@@ -91,4 +97,4 @@ def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
     x = np.asarray(load_data(settings).test_x[:batch], model.dtype)
     shape = model.inputs[0].sample_shape
     title = f"{settings['method']} of {folder.name}, {len(x)} samples, the step after its last"
-    return step(model, x.reshape(len(x), *shape), seed=seed, title=title)
+    return step(model, x.reshape(len(x), *shape), seed=seed, title=title, kernel=kernel)

@@ -1,6 +1,6 @@
 """A record as JSON and numbers: what a page carries, and what ``.npz`` keeps.
 
-    {"version": 1, "title": ..., "about": {...},
+    {"version": 2, "title": ..., "about": {...},
      "values": [[dtype, shape, offset], ...],           numbers lie behind, little-endian
      "ops":    [[kind, [argument, ...], {option: ...}, value, visit], ...],  in an order to run in
      "formulas": ["<math>...", ...],
@@ -8,12 +8,13 @@
      "frames": [{"source", "outer", "arguments", "returned"}],
      "visits": [{"frame", "line", "last", "numbers", "bound", "ops": [number, ...], "formula": n}],
      "steps":  [{"phase", "primitive", "path", "time", "arguments", "returned", "after",
-                 "frames": [from, to], "visits": [from, to]}],
+                 "frames": [from, to], "visits": [from, to],
+                 "ran": {"numbers", "differing", "digits", "pairs": [[replay's, run's], ...]}}],
      "verdicts": [{"visit", "name", "of", "verdict", "index", "yours", "numeric", "uncertainty",
                    "shape", "because"}],
      "graph": [{"path", "kind", "inputs"}],
      "parameters": [{"name", "shape", "value", "gradient", "after", "from"}],
-     "gradients": [[value, gradient], ...], "loss": {...}, "differing": n, "numbers": n}
+     "gradients": [[value, gradient], ...], "loss": {...}, "kernel": false}
 
 The offset of a value is -1 where its numbers need not be carried: its operation moves numbers, or
 is one that IEEE 754 rounds in one way alone (``EXACT``), so the page makes the same bits of it. The
@@ -43,10 +44,10 @@ import numpy as np
 from minienc.stepper.formula import formula_of
 from minienc.stepper.lines import Frame, comment_of, numbers_of, statements, text_of
 from minienc.stepper.links import Link, Place, in_order, links_of
-from minienc.stepper.record import Record
+from minienc.stepper.record import Ran, Record
 from minienc.stepper.tape import Ref
 
-VERSION = 1
+VERSION = 2
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,6 +90,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
                 "after": named(step.after),
                 "frames": list(step.frames),
                 "visits": list(step.visits),
+                "ran": _ran(step.ran),
             }
             for step in record.steps
         ],
@@ -97,10 +99,19 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "parameters": [_place(p) for p in links.places],
         "gradients": [list(pair) for pair in links.gradients],
         "loss": record.loss,
-        "differing": record.differing,
-        "numbers": record.numbers,
+        "kernel": record.kernel,
     }
     return header, numbers
+
+
+def _ran(ran: Ran) -> dict[str, Any]:
+    """How far a call of the run agrees with its replay."""
+    return {
+        "numbers": ran.numbers,
+        "differing": ran.differing,
+        "digits": ran.digits,
+        "pairs": [list(pair) for pair in ran.pairs],
+    }
 
 
 def _operation(op: Any) -> list[Any]:

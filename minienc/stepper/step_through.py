@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from minienc.stepper.check import as_cotangent, drawn
+from minienc.stepper.heard import Heard
 from minienc.stepper.page import Page, page_of
 from minienc.stepper.payload import encode
-from minienc.stepper.record import Heard, Record, record, record_batch, record_method
+from minienc.stepper.record import Record, record, record_batch, record_method
 from minienc.stepper.saved import save_record
 from minienc.stepper.tape import recording_numpy
 
@@ -69,6 +70,7 @@ def step(
     against: Any = None,
     seed: int = 0,
     title: str = "",
+    kernel: bool = False,
     **options: Any,
 ) -> Stepped:
     """Record one training step, to be walked through line by line.
@@ -86,6 +88,9 @@ def step(
     seed : int
         Of what is drawn: dropout, or the dy of a pair.
     title : str
+    kernel : bool
+        Whether the step is made as ``fit`` makes it, with the compiled kernel. The lines are those
+        of the definitions all the same, and the page says of each call how many digits agree.
     **options
         Of a forward.
 
@@ -100,9 +105,11 @@ def step(
         For what cannot be recorded.
     ValueError
         If the page would be too large with a single sample, or the code takes more operations than
-        anybody would walk through.
+        anybody would walk through; if there is no compiled kernel, and ``kernel`` asks for it.
     """
     if callable(what) and arguments and callable(arguments[0]):
+        if kernel:
+            raise TypeError("step: a pair's functions run as they are written: leave out kernel")
         backward, *arrays = arguments
         how: dict[str, Any] = dict(options=options, title=title, seed=seed)
         made = record_pair(what, backward, tuple(arrays), **how)
@@ -122,15 +129,16 @@ def step(
             f"step: {type(what).__name__} is no compiled model, no fitted method that makes steps, "
             f"and no forward with its backward behind it"
         )
-    made = _small_enough(take, what, arguments, title, seed)
+    take = partial(take, seed=seed, kernel=kernel)
+    made = _small_enough(take, what, arguments, title)
     if against is None:
         return Stepped(made)
     n = made.about.get("samples", len(arguments[0]))
     batch = tuple(a[:n] for a in arguments)
     if not isinstance(against, dict):
-        return Stepped(made, take(against, *batch, title=title, seed=seed))
+        return Stepped(made, take(against, *batch, title=title))
     with _settings(what, against):
-        return Stepped(made, take(what, *batch, title=f"{title} {against}", seed=seed))
+        return Stepped(made, take(what, *batch, title=f"{title} {against}"))
 
 
 @contextmanager
@@ -152,15 +160,13 @@ def _settings(what: Any, changed: dict[str, Any]) -> Iterator[None]:
                 setattr(optimizer, name, value)
 
 
-def _small_enough(
-    take: Callable[..., Record], what: Any, arrays: tuple, title: str, seed: int
-) -> Record:
+def _small_enough(take: Callable[..., Record], what: Any, arrays: tuple, title: str) -> Record:
     """The record of the batch, or of its first samples if a page could not carry it."""
     if not arrays:
         raise TypeError("step: a batch is missing: step(model, x) or step(model, x, y)")
     n = whole = len(arrays[0])
     while True:
-        made = take(what, *(a[:n] for a in arrays), title=title, seed=seed)
+        made = take(what, *(a[:n] for a in arrays), title=title)
         size = len(encode(made)[1])
         if size <= MOST:
             break

@@ -112,6 +112,8 @@ def pages(tmp_path_factory):
             made[name] = folder / f"{name}.html"
             if name == "two":
                 page = page_of(autoencoder(5, 3, 6), autoencoder(5, 3, 6, learning_rate=1.0))
+            elif name == "kernel":
+                page = page_of(autoencoder(5, 3, 6, kernel=True))
             elif name == "small":
                 page = page_of(autoencoder(5, 3, 6))
             else:

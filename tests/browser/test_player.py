@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from minienc.kernel import kernel_info
 from tests.stepper.recorded import ALL
 
 NAMES = [*ALL, "two"]
@@ -91,7 +92,7 @@ def test_keys(opened):
         it.press("ArrowRight")
         assert it.step == 1
         it.press("Escape")
-        assert it.page.query_selector("dialog") is None
+        it.page.wait_for_selector("dialog", state="detached")
         it.page.goto(it.page.url.split("#")[0] + "#step=4")
         it.page.wait_for_function(
             "document.querySelector('#sentence').textContent.startsWith('Step 4')"
@@ -150,6 +151,28 @@ def test_addresses_that_say_nothing(opened, address):
     with opened("small", address) as it:
         assert 1 <= it.step <= it.steps
         it.press("ArrowLeft", "ArrowRight")
+
+
+@pytest.mark.skipif(not kernel_info()["serves"], reason="needs the compiled kernel")
+def test_a_step_of_the_kernel(opened):
+    """Each call says how far the lines agree, and of a number that is otherwise what it is."""
+    said = set()
+    with opened("kernel") as it:
+        for _ in range(it.steps):
+            ran = it.text("#ran")
+            assert re.match(
+                r"With the compiled kernel on, this call gave (the very bits that|"
+                r"\d+ of its \d+ numbers otherwise than these lines: they agree to \d digits)",
+                ran,
+            )
+            said.add(ran)
+            it.press("ArrowRight")
+        assert len(said) > 1
+        assert it.page.locator("h1 + p", has_text="computed by the compiled kernel").count() == 1
+        it.press("?")
+        assert "differ from the compiled kernel's" in it.text("dialog")
+    with opened("small") as it:
+        assert it.text("#ran") == "" and not it.page.is_visible("#ran")
 
 
 def test_predict(opened):

@@ -10,7 +10,8 @@ from minienc import layers as L
 from minienc.models import Model
 from minienc.pretraining.gan import DiscriminatorObjective, GeneratorObjective
 from minienc.primitive import Primitive
-from minienc.stepper.record import Record, listen, record, record_batch
+from minienc.stepper.heard import listen
+from minienc.stepper.record import Record, record, record_batch
 from minienc.training.optimizers import Adam
 from minienc.training.step import Learner
 
@@ -25,12 +26,15 @@ def _drawn(*shape: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).random(shape).astype(np.float32)
 
 
-def autoencoder(n_in: int, n_hidden: int, n: int, learning_rate: float = 0.01) -> Record:
+def autoencoder(
+    n_in: int, n_hidden: int, n: int, learning_rate: float = 0.01, kernel: bool = False
+) -> Record:
     x = L.Input(shape=(n_in,))
     h = L.Dense(n_hidden, activation="relu")(x)
     y = L.Dense(n_in, activation="sigmoid")(h)
     model = _compiled(Model(x, y), "binary_crossentropy", learning_rate)
-    return record_batch(model, _drawn(n, n_in), title=f"autoencoder {n_in}-{n_hidden}-{n_in}")
+    title = f"autoencoder {n_in}-{n_hidden}-{n_in}"
+    return record_batch(model, _drawn(n, n_in), title=title, kernel=kernel)
 
 
 def tied() -> Record:

@@ -139,7 +139,7 @@ def test_the_payload_says_it_in_json():
     record = record_batch(recurrent(), *batch("recurrent"))
     header, numbers = encode(record)
     found = json.loads(as_json(header))
-    assert found["version"] == 1 and len(found["values"]) == len(record.tape.values)
+    assert found["version"] == 2 and len(found["values"]) == len(record.tape.values)
     for (dtype, shape, offset), value in zip(found["values"], record.tape.values, strict=True):
         size = value.nbytes
         if offset < 0:  # the page makes it itself

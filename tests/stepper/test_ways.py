@@ -103,7 +103,7 @@ def test_a_record_of_another_version_or_damaged_is_refused(model):
         load_record("step.npz")
     content["record"]["version"] = 0
     write_archive("step.npz", content, arrays)
-    with pytest.raises(ValueError, match=r"version 0, expected 1: record the step again"):
+    with pytest.raises(ValueError, match=r"version 0, expected 2: record the step again"):
         load_record("step.npz")
     model.save("model.npz")
     with pytest.raises(ValueError, match="expected 'minienc step'"):

@@ -8,7 +8,8 @@ import { ELLIPSIS, isArr, sizeOf } from "./places.js";
 /** @typedef {{kind: string, args: any[], options: Object<string, any>, value: number, visit: number, refs: number[], number: number}} Op */
 /** @typedef {{frame: number, line: number, last: number, numbers: number[], bound: Object<string, any>, ops: number[], formula: string, step: number}} Visit */
 /** @typedef {{source: number, outer: number, arguments: Object<string, any>, returned: any}} Frame */
-/** @typedef {{phase: string, primitive: string, path: string, time: number|null, arguments: Object<string, any>, returned: any, after: Object<string, any>, frames: number[], visits: number[]}} Step */
+/** @typedef {{phase: string, primitive: string, path: string, time: number|null, arguments: Object<string, any>, returned: any, after: Object<string, any>, frames: number[], visits: number[],
+ *   ran: {numbers: number, differing: number, digits: number, pairs: [number, number][]}}} Step */
 /** @typedef {{header: any, values: Arr[], ops: Op[], makers: (Op|undefined)[], users: Op[][], visits: Visit[], frames: Frame[], steps: Step[], sources: any[]}} Run */
 
 /** @param {string} text base64 of a header's length, the header and the numbers, deflated */

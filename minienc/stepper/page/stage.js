@@ -63,8 +63,18 @@ export function numbersOf(s) {
       ? h("b", null, "?")
       : h("b", { title: exact(x, array.dtype), class: isChanged(changed, value)(k) ? "changed" : null }, short(x, 4)),
     h("small", null, hidden ? "" : ` ${exact(x, array.dtype)} ${array.dtype}`),
+    hidden || changed ? null : ofKernel(run, run.steps[stop.step], value, k),
     placeInVector(run, run.steps[stop.step], array.shape, k),
   );
+}
+
+/** What the kernel has in its place. @param {import("./record.js").Run} run
+ * @param {import("./record.js").Step} step @param {number} value @param {number} k */
+function ofKernel(run, step, value, k) {
+  const theirs = step.ran.pairs.find(([own]) => own === value)?.[1];
+  if (theirs === undefined) return null;
+  const { data, dtype } = run.values[theirs];
+  return h("small", null, `; the kernel has ${exact(data[k], dtype)}`);
 }
 
 /** Of the vector of all parameters: whose number it is. @param {import("./record.js").Run} run

@@ -9,7 +9,7 @@ import { formula, graph, timeline, unrolled, verdict, where } from "./panels.js"
 import { refsIn, unpack } from "./record.js";
 import { source } from "./source.js";
 import { arraysOf, chosenOf, indexOf, keptAt, numbersOf } from "./stage.js";
-import { firstDifference, keysOf, sentence, walkOf } from "./walk.js";
+import { firstDifference, keysOf, ranSentence, sentence, walkOf } from "./walk.js";
 import { editName, editsOf, editsText, other } from "./whatif.js";
 
 const PARTS = [
@@ -125,6 +125,7 @@ function draw() {
     const seen = (/** @type {string} */ part) => !state.hide.includes(part);
     tell("");
     byId("sentence").textContent = sentence(w, state.step);
+    byId("ran").textContent = ranSentence(w.run, w.stops[state.step].step);
     byId("bar").replaceChildren(...(seen("title") ? [titleOf(w.run)] : []), ...(seen("modes") ? [modesOf()] : []));
     byId("ways").replaceChildren(waysOf(), ...(seen("timeline") ? timeline(setting, different) : []));
     byId("strip").replaceChildren(...(seen("graph") ? [graph(setting), unrolled(setting)].filter(Boolean) : []));
@@ -379,6 +380,7 @@ function beforePrint() {
           "article",
           null,
           h("p", { class: "sentence" }, sentence(w, step)),
+          h("p", { class: "small" }, ranSentence(w.run, w.stops[step].step)),
           ...stageOf(w, step, null, `print ${step}`),
         ),
       );

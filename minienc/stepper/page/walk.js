@@ -161,6 +161,17 @@ export function sentence(walk, i) {
   return `Step ${i + 1} of ${walk.stops.length}: ${where.join(", ")}: ${said}`;
 }
 
+/** How far what the kernel made of a call is what its lines make. @param {Run} run @param {number} step */
+export function ranSentence(run, step) {
+  const { numbers, differing, digits } = run.steps[step].ran;
+  if (!run.header.kernel) return "";
+  if (!differing) return "With the compiled kernel on, this call gave the very bits that these lines give.";
+  const which = digits
+    ? `they agree to ${digits} digit${digits > 1 ? "s" : ""} of the largest`
+    : "not one digit agrees";
+  return `With the compiled kernel on, this call gave ${differing} of its ${numbers} numbers otherwise than these lines: ${which}.`;
+}
+
 /** @param {Walk} walk @param {Stop} stop */
 export function turnName(walk, stop) {
   const step = walk.run.steps[stop.step];
