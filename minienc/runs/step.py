@@ -56,8 +56,8 @@ def step_run(
             claim = verdict.claim
             if claim.verdict == "fail" and verdict.because is None:
                 print(f"{claim.name} is wrong: {claim.told}")
-        if "left out" in made.record.about:
-            print(f"shown is {made.record.about['left out']}")
+        if "shown" in made.record.about:
+            print(f"shown: {made.record.about['shown']}")
         print(f"{path}: {made.record.title}, {len(made.record.steps)} calls")
     failed = any(verdict.claim.verdict == "fail" for verdict in made.record.verdicts)
     return 1 if failed else 0

@@ -193,7 +193,7 @@ def _call(node: ast.Call) -> str:
     arguments = list(node.args)
     if isinstance(function, ast.Attribute):
         name = function.attr
-        is_module = isinstance(function.value, ast.Name) and function.value.id in ("xp", "np")
+        is_module = _root_of(function.value) in ("xp", "np")
         is_module |= ast.unparse(function.value).startswith("get_array_module(")
         if name == "backward":  # get_activation(activation).backward(dy, f)
             return f"<mrow><msup><mi>f</mi><mo>′</mo></msup>{_of(arguments[0])}</mrow>"
@@ -208,6 +208,13 @@ def _call(node: ast.Call) -> str:
     if written is not None:
         return written(arguments, node.keywords)
     return _called(name, arguments)
+
+
+def _root_of(node: ast.expr) -> str:
+    """xp, of xp.lib.stride_tricks."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -2,6 +2,8 @@
 
     {"version": 2, "title": ..., "about": {...},
      "values": [[dtype, shape, offset], ...],           numbers lie behind, little-endian
+                [dtype, shape, offset, part, norm]      of what is carried in part
+     "parts":  [[lane of each axis, ...], ...],         so many, [[from, how many], ...], null: all
      "ops":    [[kind, [argument, ...], {option: ...}, value, visit], ...],  in an order to run in
      "formulas": ["<math>...", ...],
      "sources": [{"name", "file", "first", "lines"}],   functions, whole
@@ -16,6 +18,7 @@
      "parameters": [{"name", "shape", "value", "gradient", "after", "from"}],
      "gradients": [[value, gradient], ...], "loss": {...}, "kernel": false}
 
+Of a model that is too large, features are left out (``cut.py``): ``part`` is a row of ``parts``.
 The offset of a value is -1 where its numbers need not be carried: its operation moves numbers, or
 is one that IEEE 754 rounds in one way alone (``EXACT``), so the page makes the same bits of it. The
 operations of visit -1 stand between the calls (``links.py``), which also say of parameters which
@@ -41,6 +44,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.stepper.cut import Lane, lanes_of, norm_of, part_of, said_of
 from minienc.stepper.formula import formula_of
 from minienc.stepper.lines import Frame, comment_of, numbers_of, statements, text_of
 from minienc.stepper.links import Link, Place, in_order, links_of
@@ -57,7 +61,14 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
     ops = [_operation(op) for op in in_order(record.tape.operations, links.links)]
     arrays = [*record.tape.values, *links.values]
     again = {op[3] for op in ops if _is_exact(op, arrays)}
-    values, numbers = numbers_of_values(arrays, again)
+    lanes: list[list[Lane] | None] = [None] * len(arrays)
+    loss = dict(record.loss)
+    if record.most is not None:
+        lanes = lanes_of(arrays, record, links.places, record.most)
+        again = {op[3] for op in ops if op[3] in again and _is_whole(op, lanes)}
+        loss |= {} if (said := said_of(record)) is None else {"said": said}
+    parts: list[list[Lane]] = []
+    values, numbers = numbers_of_values(arrays, again, lanes, parts)
     sources, formulas = _Sources(), _Table()
     visits = _visits(record, ops, formulas)
     frames = [
@@ -74,6 +85,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "title": record.title,
         "about": record.about,
         "values": values,
+        "parts": parts,
         "ops": ops,
         "formulas": formulas.rows,
         "sources": sources.found,
@@ -98,7 +110,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "graph": record.graph,
         "parameters": [_place(p) for p in links.places],
         "gradients": [list(pair) for pair in links.gradients],
-        "loss": record.loss,
+        "loss": loss,
         "kernel": record.kernel,
     }
     return header, numbers
@@ -139,20 +151,37 @@ _CARRIED = ("float32", "float64", "bool")  # dtypes whose arithmetic the page ha
 
 
 def numbers_of_values(
-    arrays: Sequence[np.ndarray], made_again: set[int]
+    arrays: Sequence[np.ndarray],
+    made_again: set[int],
+    lanes: Sequence[list[Lane] | None] = (),
+    parts: list[list[Lane]] | None = None,
 ) -> tuple[list[list[Any]], bytes]:
-    """The table of values, and the numbers of those that are carried."""
-    table, parts, offset = [], [], 0
+    """The table of values, and the numbers of those that are carried; ``parts`` is filled with what
+    is carried of some, by their ``lanes``."""
+    table: list[list[Any]] = []
+    blocks, offset = [], 0
+    parts = [] if parts is None else parts
     for number, a in enumerate(arrays):
         if number in made_again:
             table.append([a.dtype.name, list(a.shape), -1])
             continue
-        raw = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).tobytes()
+        own = lanes[number] if lanes else None
+        carried = np.ascontiguousarray(part_of(a, own))
+        raw = carried.astype(a.dtype.newbyteorder("<"), copy=False).tobytes()
         gap = -offset % 8  # a page reads them as Float64Array, say, which begin at such places
-        parts += [b"\0" * gap, raw]
+        blocks += [b"\0" * gap, raw]
         table.append([a.dtype.name, list(a.shape), offset + gap])
+        if own is not None:
+            if own not in parts:
+                parts.append(own)
+            table[-1] += [parts.index(own), plain(norm_of(a))]
         offset += gap + len(raw)
-    return table, b"".join(parts)
+    return table, b"".join(blocks)
+
+
+def _is_whole(op: list[Any], lanes: Sequence[list[Lane] | None]) -> bool:
+    """Whether nothing of an operation is left out."""
+    return all(lanes[v] is None for v in (op[3], *_values_in([op[1], op[2]])))
 
 
 def _is_exact(op: list[Any], arrays: Sequence[np.ndarray]) -> bool:

@@ -91,6 +91,7 @@ class Record:
     loss: dict[str, float] = field(default_factory=dict)  # before, after, predicted
     about: dict[str, Any] = field(default_factory=dict)  # dtype, seed, command
     kernel: bool = False  # whether the run had the compiled kernel on
+    most: int | None = None  # so many features a page carries (cut.py); None: all
 
     @property
     def differing(self) -> int:
@@ -258,7 +259,13 @@ def record(
 
 
 def record_batch(
-    model: Any, x: Any, y: Any = None, title: str = "", seed: int = 0, kernel: bool = False
+    model: Any,
+    x: Any,
+    y: Any = None,
+    title: str = "",
+    seed: int = 0,
+    kernel: bool = False,
+    verdicts: bool = True,
 ) -> Record:
     """Record one step of a compiled model on a batch, which is taken and then taken back.
 
@@ -273,18 +280,25 @@ def record_batch(
         Of what is drawn, such as dropout.
     kernel : bool
         Whether the run is the compiled kernel's, as that of ``fit`` is.
+    verdicts : bool
+        Whether each line of a backward is checked.
     """
     data = Batches(model, x, x if y is None else y)
     batch = rows_of(data.arrays, data.dtypes, np.arange(data.n))
     learner = Learner(model, model.objective, model.optimizer)
-    made = record_learners([learner], batch, title, seed, kernel=kernel)
+    made = record_learners([learner], batch, title, seed, {}, kernel, verdicts)
     made.graph = list(graph_of(model.objective))
     made.about["dtype"] = str(model.dtype)
     return made
 
 
 def record_method(
-    method: Any, X: Any, title: str = "", seed: int = 0, kernel: bool = False
+    method: Any,
+    X: Any,
+    title: str = "",
+    seed: int = 0,
+    kernel: bool = False,
+    verdicts: bool = True,
 ) -> Record:
     """Record a step of each learner of a fitted method, such as a GAN's critic and generator."""
     X = np.asarray(X, method.dtype)
@@ -293,7 +307,8 @@ def record_method(
     title = title or f"{type(method).__name__}, {len(X)} samples"
     learners = method.learners_
     networks = {name: one.network for name, one in learners.items()} if len(learners) > 1 else {}
-    return record_learners(list(learners.values()), (X,), title, seed, networks, kernel)
+    how = seed, networks, kernel, verdicts
+    return record_learners(list(learners.values()), (X,), title, *how)
 
 
 def record_learners(
@@ -303,6 +318,7 @@ def record_learners(
     seed: int,
     networks: dict[str, Any] | None = None,
     kernel: bool = False,
+    verdicts: bool = True,
 ) -> Record:
     """Record a step of each learner on one batch; what they learn is taken back."""
     if kernel and not (info := kernel_info())["serves"]:
@@ -317,7 +333,7 @@ def record_learners(
                 losses.append(learner.step(batch, rng))
 
     try:
-        made = record(listen(run, networks, kernel), title)
+        made = record(listen(run, networks, kernel), title, verdicts=verdicts)
         if losses:
             with nullcontext() if kernel else definitions_only():
                 numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))

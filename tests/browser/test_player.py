@@ -153,6 +153,31 @@ def test_addresses_that_say_nothing(opened, address):
         it.press("ArrowLeft", "ArrowRight")
 
 
+def test_a_part_of_a_large_model(opened):
+    """The page says what it has; what it has not is neither shown nor chosen."""
+    with opened("in_part") as it:
+        assert "of features, filters and units the first 4" in it.text("#bar")
+        step = next(n for n in range(1, it.steps + 1) if _at(it, n, "forward, dense_1, line (1)"))
+        assert "20 of which the page has 3 × 4" in it.text(".falk figure >> nth=-1")
+        assert "60 more terms, together" in it.text(".same")
+        assert "and 59 more of W" in it.text(".where")
+        it.page.goto(it.page.url.split("#")[0] + f"#step={step}&at=1,9")  # which is not there
+        it.page.wait_for_function("location.hash.includes('at=1,9')")
+        assert "z[0, 0]" in it.text(".same")
+        it.press("End")
+        assert "elements" in it.text(".arrays") and "nan" not in it.text(".arrays")
+        it.page.click("button[data-key='mode whatif']")
+        assert "the page leaves some out" in it.text(".whatif")
+        it.press("?")
+        assert "The page leaves numbers out" in it.text("dialog")
+
+
+def _at(it, step, said):
+    it.page.evaluate("(n) => { location.hash = `#step=${n}`; }", step)
+    it.wait_for_step(step)
+    return said in it.sentence
+
+
 @pytest.mark.skipif(not kernel_info()["serves"], reason="needs the compiled kernel")
 def test_a_step_of_the_kernel(opened):
     """Each call says how far the lines agree, and of a number that is otherwise what it is."""

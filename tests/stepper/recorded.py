@@ -53,6 +53,18 @@ def convolution() -> Record:
     )
 
 
+def in_part(most: int = 4) -> Record:
+    """As of a model that is too large: of features, filters and units the first few."""
+    x = L.Input(shape=(6, 6, 2))
+    h = L.Conv2D(7, 3, activation="relu", padding="same")(x)
+    h = L.Dense(20, activation="tanh")(L.Flatten()(L.MaxPool2D(2)(h)))
+    model = _compiled(Model(x, L.Dense(9)(h)))
+    made = record_batch(model, _drawn(3, 6, 6, 2), _drawn(3, 9), title="a part of a large model")
+    made.most = most
+    made.about["shown"] = f"of features, filters and units the first {most}"
+    return made
+
+
 def batch_normalization() -> Record:
     x = L.Input(shape=(5,))
     y = L.Dense(5)(L.BatchNormalization()(L.Dense(4)(x)))
@@ -158,4 +170,5 @@ ALL: dict[str, Any] = {
     "wrong_affine": wrong_affine,
     "dropout": dropout,
     "empty": empty,
+    "in_part": in_part,
 }

@@ -155,7 +155,7 @@ def test_a_batch_that_no_page_could_carry_is_cut(monkeypatch):
     monkeypatch.setattr("minienc.stepper.step_through.MOST", 20_000)
     model = dense()
     made = minienc.step(model, RNG.random((400, 6)).astype("float32"))
-    assert "of the batch's 400 samples" in made.record.about["left out"]
+    assert "of the batch's 400 samples" in made.record.about["shown"]
     monkeypatch.setattr("minienc.stepper.step_through.MOST", 100)
     with pytest.raises(ValueError, match=r"one sample takes .* expected at most 100"):
         minienc.step(model, RNG.random((4, 6)).astype("float32"))

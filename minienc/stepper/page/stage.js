@@ -4,7 +4,7 @@ import { arrayOf, axesOfTable } from "./arrays.js";
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
 import { MOVES } from "./ops.js";
-import { sizeOf } from "./places.js";
+import { isCarried, sizeOf } from "./places.js";
 import { refsIn } from "./record.js";
 import { withNumbers } from "./numbers.js";
 import { element, label, ravel, unravel } from "./walk.js";
@@ -20,9 +20,10 @@ import { isChanged } from "./whatif.js";
 export function chosenOf({ walk, step, result, at }) {
   const stop = walk.stops[step],
     { value, name } = stop.results[Math.min(result, stop.results.length - 1)];
-  const { shape } = walk.run.values[value];
-  const frame = walk.run.visits[stop.visit].frame;
-  return { value, name: name || label(walk, value, frame), k: at && at.length === shape.length ? ravel(shape, at) : 0 };
+  const array = walk.run.values[value],
+    frame = walk.run.visits[stop.visit].frame;
+  const k = at && at.length === array.shape.length ? ravel(array.shape, at) : 0;
+  return { value, name: name || label(walk, value, frame), k: isCarried(array, k) ? k : 0 };
 }
 
 /** @param {Stage} s */

@@ -6,7 +6,8 @@ import { helpDialog, linkDialog } from "./dialogs.js";
 import { short } from "./digits.js";
 import { byId, h, keepingFocus, panel } from "./dom.js";
 import { formula, graph, timeline, unrolled, verdict, where } from "./panels.js";
-import { refsIn, unpack } from "./record.js";
+import { isCarried } from "./places.js";
+import { isInPart, refsIn, unpack } from "./record.js";
 import { source } from "./source.js";
 import { arraysOf, chosenOf, indexOf, keptAt, numbersOf } from "./stage.js";
 import { firstDifference, keysOf, ranSentence, sentence, walkOf } from "./walk.js";
@@ -99,7 +100,9 @@ const link = (/** @type {number} */ step) =>
 function show(value, k) {
   const { run, stops, stopOf } = atHand(),
     op = run.makers[value];
-  if (state.mode === "whatif" && editName(run, value)) return void edit(value, k);
+  if (!isCarried(run.values[value], k))
+    return void tell("This number is left out of the page: the model is too large.");
+  if (state.mode === "whatif" && editName(run, value) && !isInPart(run)) return void edit(value, k);
   if (!op || op.visit < 0) return void tell(`${nameOf(value)} is no line's result: it came into the step.`);
   const step = stopOf[op.visit],
     result = stops[step].results.findIndex((r) => r.value === value);
@@ -115,7 +118,8 @@ const tell = (/** @type {string} */ text) => (byId("told").textContent = text);
 
 // ------------------------------------------------------------------------------------------- draw
 
-const edits = () => (state.mode === "whatif" && state.edit ? editsOf(atHand().run, state.edit) : []);
+const edits = () =>
+  state.mode === "whatif" && state.edit && !isInPart(atHand().run) ? editsOf(atHand().run, state.edit) : [];
 
 function draw() {
   keepingFocus(() => {
@@ -208,7 +212,7 @@ function besides(changed) {
 function titleOf(run) {
   const about = Object.entries(run.header.about)
     .filter(([key]) => key !== "command")
-    .map(([key, x]) => `${key} ${x}`)
+    .map(([key, x]) => (key === "shown" ? `shown: ${x}` : `${key} ${x}`))
     .join(", ");
   return h("div", null, h("h1", null, run.header.title || "A training step"), h("p", { class: "small" }, about));
 }
@@ -300,6 +304,12 @@ function predictForm() {
 
 /** @param {any} changed */
 function whatIfForm(changed) {
+  if (isInPart(atHand().run))
+    return panel(
+      "whatif",
+      "What if",
+      h("p", null, "This needs every number, and the page leaves some out: record a smaller model."),
+    );
   const edit = (/** @type {import("./whatif.js").Edit[]} */ list) => go({ edit: editsText(atHand().run, list) });
   return whatIfPanel({ walk: atHand(), edits: edits(), changed, edit, tell });
 }
@@ -317,9 +327,9 @@ function edit(value, k) {
 function footOf(run) {
   const { before, after } = run.header.loss,
     parts = [];
-  let said = 0,
-    known = false;
-  for (const step of run.steps.filter((s) => s.phase === "U" && s.after.w && s.arguments.g)) {
+  let said = run.header.loss.said ?? 0,
+    known = "said" in run.header.loss;
+  for (const step of known ? [] : run.steps.filter((s) => s.phase === "U" && s.after.w && s.arguments.g)) {
     const [w, g, to] = [step.arguments.w, step.arguments.g, step.after.w].map((x) => run.values[refsIn(x)[0]]?.data);
     if (!w || !g || !to) continue;
     known = true;
