@@ -141,7 +141,7 @@ def test_a_planted_mistake_is_red_where_it_was_planted():
                 elsewhere += lines not in ([], [line])
                 unseen += not lines
     print(f"{found} red where they are, {elsewhere} elsewhere, {unseen} nowhere")
-    assert found >= 0.9 * (found + elsewhere + unseen)
+    assert found >= (0.95 if WHOLE else 0.9) * (found + elsewhere + unseen)
     assert found > 100
 
 
