@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def step_run(
         how = batch, seed, kernel
         made = _of_digits(*how) if what is None else _of_run(Path(what), *how)
         path = path if out or what is None else Path(what) / "step.html"
+    made.record.about["command"] = _command(what, shapes, out, batch, seed, kernel)
     made.save(path)
     if not quiet:
         for verdict in made.record.verdicts:
@@ -61,6 +63,16 @@ def step_run(
         print(f"{path}: {made.record.title}, {len(made.record.steps)} calls")
     failed = any(verdict.claim.verdict == "fail" for verdict in made.record.verdicts)
     return 1 if failed else 0
+
+
+def _command(
+    what: str | None, shapes: str | None, out: str | None, batch: int, seed: int, kernel: bool
+) -> str:
+    """What makes the page again."""
+    words = ["minienc", "step"] + ([what] if what else [])
+    words += ["--shapes", shapes] if shapes else ["--batch", str(batch)]
+    words += ["--seed", str(seed)] + ["--kernel"] * kernel + (["--out", out] if out else [])
+    return shlex.join(words)
 
 
 def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:

@@ -255,6 +255,21 @@ def test_a_wrong_line(opened):
         )
 
 
+def test_a_weight_that_is_used_twice(opened):
+    """Each use shows its own part of the gradient, and the sum beside it: the same sum."""
+    with opened("tied") as it:
+        sums = []
+        for n in range(1, it.steps + 1):
+            it.wait_for_step(n)
+            if "backward" in it.sentence and "line (1): dW = " in it.sentence:
+                at = "0,1" if "transpose" in it.sentence else "1,0"
+                it.page.evaluate("(at) => { location.hash = at; }", f"#step={n}&at={at}")
+                it.page.wait_for_function("(at) => location.hash.includes(at)", arg=at)
+                sums.append(it.text(".same").split("all uses of this weight together: ")[1])
+            it.press("ArrowRight")
+        assert len(sums) == 2 and sums[0] == sums[1]
+
+
 def test_two_runs(opened):
     with opened("two", "#run=ab") as it:
         assert it.page.locator("#stage > div").count() == 2

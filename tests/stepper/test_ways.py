@@ -40,6 +40,9 @@ def folder(tmp_path, monkeypatch):
 def test_the_embedded_digits_are_what_it_shows_where_nothing_is_said(capsys):
     assert main(["step", "--batch", "2"]) == 0
     assert "step.html: an autoencoder 64-16-64, 2 digits" in capsys.readouterr().out
+    assert main(["step", "--batch", "2", "--seed", "3", "--out", "a b.npz"]) == 0
+    about = load_record("a b.npz").header["about"]
+    assert about["command"] == "minienc step --batch 2 --seed 3 --out 'a b.npz'"
     assert open("step.html", encoding="utf-8").read().startswith("<!DOCTYPE html>")
 
 

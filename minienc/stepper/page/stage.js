@@ -8,7 +8,7 @@ import { isCarried, sizeOf } from "./places.js";
 import { refsIn } from "./record.js";
 import { withNumbers } from "./numbers.js";
 import { element, label, ravel, unravel } from "./walk.js";
-import { trace } from "./where.js";
+import { targets, trace } from "./where.js";
 import { isChanged } from "./whatif.js";
 
 /** @typedef {import("./walk.js").Walk} Walk @typedef {import("./whatif.js").Other} Other */
@@ -65,8 +65,25 @@ export function numbersOf(s) {
       : h("b", { title: exact(x, array.dtype), class: isChanged(changed, value)(k) ? "changed" : null }, short(x, 4)),
     h("small", null, hidden ? "" : ` ${exact(x, array.dtype)} ${array.dtype}`),
     hidden || changed ? null : ofKernel(run, run.steps[stop.step], value, k),
+    hidden ? null : ofAllUses(run, value, k),
     placeInVector(run, run.steps[stop.step], array.shape, k),
   );
+}
+
+/** Of a gradient by something that is used more than once: the sum of what all uses send back.
+ * @param {import("./record.js").Run} run @param {number} value @param {number} k */
+function ofAllUses(run, value, k) {
+  const { parameters } = run.header;
+  const sum = (/** @type {number} */ v, /** @type {number} */ n, /** @type {boolean} */ isSum) => {
+    if (isSum && parameters.some((p) => p.gradient === v)) return run.values[v].data[n];
+    for (const { op, at } of targets(run, v, n)) {
+      const found = op.visit < 0 && sum(op.value, at[0], isSum || op.kind === "add");
+      if (typeof found === "number") return found;
+    }
+    return undefined;
+  };
+  const whole = sum(value, k, false);
+  return whole === undefined ? null : h("small", null, `; all uses of this weight together: ${short(whole, 4)}`);
 }
 
 /** What the kernel has in its place. @param {import("./record.js").Run} run
