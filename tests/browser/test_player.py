@@ -318,6 +318,13 @@ def test_print(opened):
         assert it.page.query_selector("#print") is None
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "lstm", "convolution", "attention"])
+def test_a_step_is_a_page_of_paper(opened, name):
+    with opened(name) as it:
+        pdf = it.page.pdf(format="A4")  # the pages are objects of their own, not packed
+        assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == min(it.steps, 200)
+
+
 def test_forced_colors_and_less_motion(opened):
     with opened("small", forced_colors="active", reduced_motion="reduce") as it:
         style = "getComputedStyle(document.querySelector('td.chosen')).outlineStyle"

@@ -379,7 +379,8 @@ function onKey(e) {
   acts[e.key]();
 }
 
-const PRINTED = 200;
+const PRINTED = 200, // steps
+  MANY_ROWS = 38; // rows of arrays: with more, a page of paper is printed smaller
 
 function beforePrint() {
   const w = atHand(),
@@ -392,8 +393,12 @@ function beforePrint() {
           h("p", { class: "sentence" }, sentence(w, step)),
           h("p", { class: "small" }, ranSentence(w.run, w.stops[step].step)),
           ...stageOf(w, step, null, `print ${step}`),
+          w.run.steps[w.stops[step].step].phase === "B"
+            ? panel("verdict", "Verdict", ...verdict({ walk: w, step, link, show, name: () => "" }).slice(0, -1))
+            : null,
         ),
       );
+  for (const page of pages) page.classList.toggle("long", page.querySelectorAll("tr").length > MANY_ROWS);
   document.body.append(
     h(
       "div",
