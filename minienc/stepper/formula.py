@@ -161,6 +161,8 @@ def _attribute(node: ast.Attribute) -> str:
 
 def _subscript(node: ast.Subscript) -> str:
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if all(ast.unparse(part) in ("None", "...", ":") for part in parts):  # another axis
+        return _of(node.value)
     inner = _op(",").join(_index(part) for part in parts)
     return f"<msub>{_inside(node.value, 5)}<mrow>{inner}</mrow></msub>"
 

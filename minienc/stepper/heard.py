@@ -47,7 +47,8 @@ class Listener:
         if call.event == "enter":
             if self._depth == 0:
                 args, kwargs = self.copied(call.args), self.copied(call.kwargs)
-                path = self._within((call.args, call.kwargs)) + call.place.path
+                path = self._within((call.args, call.kwargs))
+                path += call.place.path or (_subject(call.primitive) if path else "")
                 self.heard.append(Heard(call.primitive, args, kwargs, path, call.place.time))
             self._depth += 1
             return
@@ -87,6 +88,11 @@ class Listener:
                 self._held.append(x)
             return self._sequences[id(x)]
         return mapped(self.copied, x)
+
+
+def _subject(primitive: Primitive) -> str:
+    """What a pair is about, for a call that is made in no layer: a loss, an update."""
+    return primitive.__name__.removesuffix("_forward").removesuffix("_backward")
 
 
 def arrays_in(x: object) -> Iterator[np.ndarray]:

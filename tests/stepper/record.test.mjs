@@ -68,6 +68,15 @@ for (const name of NAMES) {
   });
 }
 
+test("a line whose result another function made shows what that one was given", async () => {
+  const run = await carried("lstm"),
+    walk = walkOf(run);
+  const i = walk.stops.findIndex((_, n) => / o = sigmoid\(z\[/.test(sentence(walk, n))),
+    [{ value }] = walk.stops[i].results;
+  const said = withNumbers(run, walk.stops[i].inside, value, 0);
+  assert.ok(said.some((t) => t.value !== undefined && t.value !== value && run.values[t.value].shape[1] === 16));
+});
+
 test("sentences", async () => {
   const walk = walkOf(await carried("small")),
     said = walk.stops.map((_, i) => sentence(walk, i));

@@ -38,6 +38,7 @@ def test_it_reads_as_on_a_blackboard():
     assert (
         text("v = xp.lib.stride_tricks.sliding_window_view(x, n)") == "v=sliding window view(x,n)"
     )
+    assert text("d = dl[..., None] / n") == "d=dln" and text("v = b[:, None]") == "v=b"
     assert text("db = dz.sum(axis=0)") == "db=∑axis\u00a00dz"
     assert text("y = (a + b) * c") == "y=(a+b)·c"
     assert text("y = a - (b - c)") == "y=a−(b−c)"

@@ -122,6 +122,9 @@ def test_each_learner_of_a_method_makes_its_step():
     assert [step.phase for step in record.steps].count("U") == len(weights) == 2
     named = {step.path.split("/")[0] for step in record.steps if step.primitive == "dense_forward"}
     assert named == set(gan.learners_)  # whose layers have the same names
+    losses = {step.path for step in record.steps if step.phase == "L"}
+    assert "discriminator/binary_crossentropy" in losses
+    assert not any(step.path.endswith("/") for step in record.steps)
     for learner, before in zip(gan.learners_.values(), weights, strict=True):
         np.testing.assert_array_equal(learner.network.parameters.vector, before)
     assert record.differing == 0

@@ -154,9 +154,10 @@ function draw() {
     );
     byId("foot").replaceChildren(...(seen("foot") ? footOf(w.run) : []));
   });
-  const lines = /** @type {any} */ (document.querySelector(".lines")),
-    here = /** @type {any} */ (lines?.querySelector("[aria-current]"));
-  if (lines && here) lines.scrollLeft = here.offsetLeft - lines.offsetLeft - lines.clientWidth / 2;
+  for (const strip of [document.querySelector(".lines"), byId("strip")]) {
+    const here = /** @type {any} */ (strip?.querySelector("[aria-current]"));
+    if (here) strip.scrollLeft = here.offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
+  }
 }
 
 const placeKey = () => `${state.run} ${state.step} ${state.result} ${state.at}`;

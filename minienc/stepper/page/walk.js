@@ -22,9 +22,10 @@ export function walkOf(run) {
   const stops = [];
   const stopOf = run.visits.map(() => -1);
   run.visits.forEach((visit, v) => {
-    const inside = new Set(visit.ops.length ? visit.ops : inner[v]);
     const results = resultsOf(run, v, new Set(inner[v]));
     if (!results.length) return;
+    const own = results.every(({ value }) => visit.ops.includes(run.makers[value]?.number ?? -1));
+    const inside = new Set(own ? visit.ops : inner[v]); // o = sigmoid(z[...]): what sigmoid does, too
     stopOf[v] = stops.length;
     stops.push({ visit: v, step: visit.step, results, inside, ...turns(v) });
   });
