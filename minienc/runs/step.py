@@ -57,7 +57,9 @@ def step_run(
         for verdict in made.record.verdicts:
             claim = verdict.claim
             if claim.verdict == "fail" and verdict.because is None:
-                print(f"{claim.name} is wrong: {claim.told}")
+                visit = made.record.visits[verdict.visit]
+                file = Path(made.record.frames[visit.frame].file).name
+                print(f"{claim.name} is wrong: {claim.told}; line {visit.line} of {file}")
         if "shown" in made.record.about:
             print(f"shown: {made.record.about['shown']}")
         print(f"{path}: {made.record.title}, {len(made.record.steps)} calls")

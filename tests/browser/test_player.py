@@ -255,6 +255,29 @@ def test_a_wrong_line(opened):
         )
 
 
+def test_homework(opened):
+    """From the first page to the wrong line, which says by what it is wrong."""
+    with opened("homework") as it:
+        it.page.click(".verdict a >> text=first wrong line")
+        assert "db = np.mean(dy, axis=0)" in it.sentence
+        assert it.text(".verdict .fail").endswith(": 5 times too small")
+
+
+def test_a_number_that_came_in_says_what_it_is(opened):
+    """From a weight's gradient to a pixel: two clicks."""
+    with opened("small") as it:
+        step = next(n for n in range(1, it.steps + 1) if _at(it, n, "dense_1, line (1): dW = "))
+        it.page.evaluate("(n) => { location.hash = `#step=${n}&at=1,2`; }", step)
+        it.page.wait_for_function("location.hash.includes('at=1,2')")
+        button = it.page.locator(".where button", has_text="x[").first
+        n = re.match(r"x\[(\d), 1\] = ", button.inner_text())[1]
+        button.click()
+        assert re.match(rf"x\[{n}, 1\] = .* with sample {n} of the batch\.$", it.text("#told"))
+        it.press("Home")
+        it.page.locator(".where button", has_text="W[").first.click()
+        assert "dense_1.W[" in it.text("#told") and "is a parameter" in it.text("#told")
+
+
 def test_a_weight_that_is_used_twice(opened):
     """Each use shows its own part of the gradient, and the sum beside it: the same sum."""
     with opened("tied") as it:

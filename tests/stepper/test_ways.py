@@ -61,7 +61,9 @@ def test_the_page_of_a_run_lies_where_its_report_says(capsys):
 def test_homework_is_judged_and_its_wrong_line_told(capsys):
     shapes = ["--shapes", "x=N,D W=D,M b=M"]
     assert main(["step", "homework.py:affine", *shapes, "--out", "a.html"]) == 1
-    assert "db is wrong: db[" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    (line,) = [i for i, text in enumerate(open("homework.py"), 1) if "db = np.mean" in text]
+    assert "db is wrong: db[" in said and f"; line {line} of homework.py" in said
     assert main(["step", "homework.py:loops", "--shapes", "x=N,D W=D,M", "--quiet"]) == 0
 
 

@@ -224,7 +224,7 @@ export function verdict({ walk, step, link }) {
     return h(
       "p",
       { class: "fail" },
-      `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}`,
+      `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}${timesOf(numberOf(v.yours) / numberOf(v.numeric))}`,
     );
   });
   if (!parts.length)
@@ -251,6 +251,16 @@ export function verdict({ walk, step, link }) {
     ),
   );
   return parts;
+}
+
+/** What a wrong number is of the right one, where that is a factor with a name. @param {number} ratio */
+function timesOf(ratio) {
+  const size = Math.max(Math.abs(ratio), 1 / Math.abs(ratio)),
+    whole = Math.round(size);
+  if (!Number.isFinite(size) || Math.abs(size / whole - 1) > 1e-6 || whole > 1e6) return "";
+  if (whole > 1)
+    return `: ${whole} times too ${Math.abs(ratio) > 1 ? "large" : "small"}${ratio < 0 ? ", and of the other sign" : ""}`;
+  return ratio < 0 ? ": the sign is wrong" : "";
 }
 
 /** @param {any} x a number of the header, or what JSON has none for */

@@ -22,8 +22,19 @@ export function chosenOf({ walk, step, result, at }) {
     { value, name } = stop.results[Math.min(result, stop.results.length - 1)];
   const array = walk.run.values[value],
     frame = walk.run.visits[stop.visit].frame;
-  const k = at && at.length === array.shape.length ? ravel(array.shape, at) : 0;
-  return { value, name: name || label(walk, value, frame), k: isCarried(array, k) ? k : 0 };
+  const asked = at && at.length === array.shape.length ? ravel(array.shape, at) : -1;
+  return {
+    value,
+    name: name || label(walk, value, frame),
+    k: asked >= 0 && isCarried(array, asked) ? asked : tellingOf(array),
+  };
+}
+
+/** The first element that says something: zeros, such as of a picture's corner, do not.
+ * @param {import("./places.js").Arr} array */
+function tellingOf({ data }) {
+  const first = data.findIndex((x) => x !== 0 && !Number.isNaN(x));
+  return Number.isNaN(data[0]) || first < 0 ? 0 : first;
 }
 
 /** @param {Stage} s */

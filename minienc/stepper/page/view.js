@@ -10,7 +10,7 @@ import { isCarried } from "./places.js";
 import { isInPart, refsIn, unpack } from "./record.js";
 import { source } from "./source.js";
 import { arraysOf, chosenOf, indexOf, keptAt, numbersOf } from "./stage.js";
-import { firstDifference, keysOf, ranSentence, sentence, walkOf } from "./walk.js";
+import { element, firstDifference, keysOf, ranSentence, sentence, walkOf } from "./walk.js";
 import { editName, editsOf, editsText, other } from "./whatif.js";
 
 const PARTS = [
@@ -103,7 +103,7 @@ function show(value, k) {
   if (!isCarried(run.values[value], k))
     return void tell("This number is left out of the page: the model is too large.");
   if (state.mode === "whatif" && editName(run, value) && !isInPart(run)) return void edit(value, k);
-  if (!op || op.visit < 0) return void tell(`${nameOf(value)} is no line's result: it came into the step.`);
+  if (!op || op.visit < 0) return void tell(cameIn(value, k));
   const step = stopOf[op.visit],
     result = stops[step].results.findIndex((r) => r.value === value);
   if (result < 0) {
@@ -113,7 +113,16 @@ function show(value, k) {
   go({ step, result, at: indexOf(run.values[value].shape, k), lens: null });
 }
 
-const nameOf = (/** @type {number} */ value) => editName(atHand().run, value) || `value ${value}`;
+/** Of a number that no line made: what it is. @param {number} value @param {number} k */
+function cameIn(value, k) {
+  const { run } = atHand(),
+    { shape, data } = run.values[value];
+  const said = `${element(editName(run, value) || `value ${value}`, shape, k)} = ${short(data[k])}`;
+  if (run.header.parameters.some((p) => p.value === value)) return `${said} is a parameter: it came into the step.`;
+  const isBatch = shape.length > 1 && refsIn(run.steps[0].arguments)[0] === value;
+  return `${said} came into the step${isBatch ? ` with sample ${indexOf(shape, k)[0]} of the batch` : ": no line made it"}.`;
+}
+
 const tell = (/** @type {string} */ text) => (byId("told").textContent = text);
 
 // ------------------------------------------------------------------------------------------- draw
