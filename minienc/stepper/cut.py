@@ -12,7 +12,6 @@ many more terms there are, and what they are together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -99,11 +98,11 @@ def norm_of(a: np.ndarray) -> float:
 def said_of(record: Record) -> float | None:
     """What the gradients say of the loss: the sum of g (w' - w) over all parameters."""
     total: float | None = None
-    values: Any = record.tape.values
+    values = record.tape.values
     for step in record.steps:
-        of = [next(refs_in(x), None) for x in (step.after.get("w"), step.arguments.get("g"))]
-        w = next(refs_in(step.arguments.get("w")), None)
-        if step.phase == UPDATE and None not in of and w is not None:
-            after, g = (values[v].astype(float) for v in of)
-            total = (total or 0.0) + float(g @ (after - values[w]))
+        given = step.after.get("w"), step.arguments.get("w"), step.arguments.get("g")
+        of = [next(refs_in(x), -1) for x in given]
+        if step.phase == UPDATE and -1 not in of:
+            after, w, g = (values[v].astype(float) for v in of)
+            total = (total or 0.0) + float(g @ (after - w))
     return total

@@ -94,12 +94,13 @@ export function arrayOf(shown) {
       table,
     ),
   );
+  const seen = spanOf(lanes[1], j0, columns, shape[across] ?? 1);
   if (large)
     parts.push(
       h(
         "p",
         { class: "small" },
-        `rows ${lanes[0][i0]} to ${lanes[0][i0 + rows - 1]} of ${down < 0 ? 1 : shape[down]}, columns ${lanes[1][j0]} to ${lanes[1][j0 + columns - 1]} of ${across < 0 ? 1 : shape[across]}`,
+        down < 0 ? `elements ${seen}` : `rows ${spanOf(lanes[0], i0, rows, shape[down])}, columns ${seen}`,
       ),
     );
   const unseen = [...(marked ?? [])].filter((k) =>
@@ -108,6 +109,9 @@ export function arrayOf(shown) {
   if (unseen) parts.push(h("p", { class: "small" }, `and ${unseen} marked in other slices`));
   return h("figure", { class: "array" }, ...parts);
 }
+
+/** Which places of an axis are seen. @param {number[]} lane @param {number} from @param {number} n @param {number} size */
+const spanOf = (lane, from, n, size) => `${lane[from]} to ${lane[from + n - 1]} of ${size}`;
 
 /** What there is of an array that is carried in part. @param {Arr} array */
 function partOf({ shape, lanes }) {
@@ -131,7 +135,9 @@ function cellOf(shown, k, top, here) {
       role: "gridcell",
       class: classes.filter(Boolean).join(" "),
       "data-k": k,
-      title: shown.hidden ? "?" : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}`,
+      title: shown.hidden
+        ? "?"
+        : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}${shown.choose ? "" : "; click: where it comes from"}`,
       tabindex: shown.choose ? (k === chosen ? 0 : -1) : null,
       "data-key": shown.choose ? `${shown.key} ${k === chosen ? "" : k}` : null,
       "aria-selected": shown.choose ? String(k === chosen) : null,
