@@ -4,7 +4,7 @@
 # make check   lint, format, types
 # make check-page    types and format of the player's JavaScript (needs npx)
 # make test-browser  the pages in a browser (needs Chromium)
-# make proofs  every line of every backward judged, every mistake planted: some minutes
+# make proofs  every line of every backward judged, every mistake planted: half an hour
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/

@@ -67,6 +67,12 @@ def add_step(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--batch", type=int, default=8, metavar="N", help="samples of the batch (8)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument(
+        "--kernel",
+        action="store_true",
+        help="the step as fit makes it, with the compiled kernel; of each call the page says how "
+        "many digits the definition's lines agree in",
+    )
+    p.add_argument(
         "--out", metavar="FILE", help="the page (step.html), or such as step.npz: the record"
     )
     p.add_argument("--quiet", action="store_true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,15 +26,20 @@ def step_run(
     batch: int,
     seed: int,
     quiet: bool,
+    kernel: bool = False,
 ) -> int:
     """Write the page, and say what was found of each line of the backwards."""
     if batch < 1 or seed < 0:
         raise ValueError("step: --batch must be at least 1, and --seed at least 0")
     path = Path(out or "step.html")
+    if kernel and what is not None and what.endswith(".npz"):
+        raise ValueError("step: --kernel is for a step that is made now; this one is recorded")
     if what is not None and what.endswith(".npz"):
         page_of(load_record(what)).save(path)
         return 0
     if what is not None and ".py:" in what:
+        if kernel:
+            raise ValueError("step: --kernel is for a model; FILE.py:NAME runs as it is written")
         try:
             made = _of_file(what, shapes, seed)
         except Crash as stop:
@@ -42,19 +48,33 @@ def step_run(
     elif shapes is not None:
         raise ValueError("step: --shapes is for FILE.py:NAME")
     else:
-        made = _of_digits(batch, seed) if what is None else _of_run(Path(what), batch, seed)
+        how = batch, seed, kernel
+        made = _of_digits(*how) if what is None else _of_run(Path(what), *how)
         path = path if out or what is None else Path(what) / "step.html"
+    made.record.about["command"] = _command(what, shapes, out, batch, seed, kernel)
     made.save(path)
     if not quiet:
         for verdict in made.record.verdicts:
             claim = verdict.claim
             if claim.verdict == "fail" and verdict.because is None:
-                print(f"{claim.name} is wrong: {claim.told}")
-        if "left out" in made.record.about:
-            print(f"shown is {made.record.about['left out']}")
+                visit = made.record.visits[verdict.visit]
+                file = Path(made.record.frames[visit.frame].file).name
+                print(f"{claim.name} is wrong: {claim.told}; line {visit.line} of {file}")
+        if "shown" in made.record.about:
+            print(f"shown: {made.record.about['shown']}")
         print(f"{path}: {made.record.title}, {len(made.record.steps)} calls")
     failed = any(verdict.claim.verdict == "fail" for verdict in made.record.verdicts)
     return 1 if failed else 0
+
+
+def _command(
+    what: str | None, shapes: str | None, out: str | None, batch: int, seed: int, kernel: bool
+) -> str:
+    """What makes the page again."""
+    words = ["minienc", "step"] + ([what] if what else [])
+    words += ["--shapes", shapes] if shapes else ["--batch", str(batch)]
+    words += ["--seed", str(seed)] + ["--kernel"] * kernel + (["--out", out] if out else [])
+    return shlex.join(words)
 
 
 def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
@@ -68,7 +88,7 @@ def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
         return step(*pair, *arguments, seed=seed, title=where)
 
 
-def _of_digits(batch: int, seed: int) -> Stepped:
+def _of_digits(batch: int, seed: int, kernel: bool) -> Stepped:
     """An autoencoder 64-16-64 of the embedded digits, at its first step."""
     x = np.asarray(load_dataset("digits").x)[:batch]
     pixels = Input((64,))
@@ -76,10 +96,10 @@ def _of_digits(batch: int, seed: int) -> Stepped:
     model.initialize(np.random.default_rng(seed))
     model.compile("adam", "binary_crossentropy")
     title = f"an autoencoder 64-16-64, {len(x)} digits, its first step"
-    return step(model, x.reshape(len(x), -1), seed=seed, title=title)
+    return step(model, x.reshape(len(x), -1), seed=seed, title=title, kernel=kernel)
 
 
-def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
+def _of_run(folder: Path, batch: int, seed: int, kernel: bool) -> Stepped:
     """The model that a run left, on the first samples that it is tested on."""
     settings = read_whole_config(folder)["settings"]
     model = load_model(folder / "model.npz")
@@ -91,4 +111,4 @@ def _of_run(folder: Path, batch: int, seed: int) -> Stepped:
     x = np.asarray(load_data(settings).test_x[:batch], model.dtype)
     shape = model.inputs[0].sample_shape
     title = f"{settings['method']} of {folder.name}, {len(x)} samples, the step after its last"
-    return step(model, x.reshape(len(x), *shape), seed=seed, title=title)
+    return step(model, x.reshape(len(x), *shape), seed=seed, title=title, kernel=kernel)

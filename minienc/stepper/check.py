@@ -27,6 +27,7 @@ from minienc.verify.line import Line
 from minienc.verify.noise import EPS
 
 MOST = 32  # elements that are looked at one by one; of larger arrays, so many chosen ones
+LARGE, FEW = 300_000, 8  # numbers on the way through a forward: from here on so few, for the time
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
@@ -249,6 +250,8 @@ class _Trial:
         self.values = ahead.tape.values
         self.y = tuple(self.values[value].astype(float) for value in outputs)
         self.measured: dict[int, dict] = {}  # by the value that moves
+        size = sum(self.values[op.result].size for op in ahead.tape.operations[:n])
+        self.most = FEW if size > LARGE else MOST
 
     def judge(self, claims: list[Claim]) -> Iterator[Claim]:
         """Judge what is said of one variable, and yield what can be said of it.
@@ -318,7 +321,7 @@ class _Trial:
             program = self.ahead.tape.behind([source, *held], self.n)
             self.measured[source] = {
                 index: self._along(source, index, held, program)
-                for index in _chosen(value.shape, source)
+                for index in _chosen(value.shape, self.most, source)
             }
         return self.measured[source]
 
@@ -356,12 +359,12 @@ def _fits(shape: tuple[int, ...], of: tuple[int, ...]) -> bool:
     return all(n in (1, m) for n, m in zip(shape, of, strict=False))
 
 
-def _chosen(shape: tuple[int, ...], seed: int) -> list[tuple[int, ...]]:
-    every = list(np.ndindex(shape))
-    if len(every) <= MOST:
-        return every
-    picked = np.random.default_rng(seed).choice(len(every), MOST, replace=False)
-    return [every[i] for i in sorted(picked)]
+def _chosen(shape: tuple[int, ...], most: int, seed: int) -> list[tuple[int, ...]]:
+    size = int(np.prod(shape))
+    if size <= most:
+        return list(np.ndindex(shape))
+    picked = np.random.default_rng(seed).choice(size, most, replace=False)
+    return [tuple(map(int, np.unravel_index(i, shape))) for i in sorted(picked)]
 
 
 def _note(claim: Claim, said: np.ndarray, right: np.ndarray) -> None:

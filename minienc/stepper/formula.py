@@ -161,6 +161,8 @@ def _attribute(node: ast.Attribute) -> str:
 
 def _subscript(node: ast.Subscript) -> str:
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if all(ast.unparse(part) in ("None", "...", ":") for part in parts):  # another axis
+        return _of(node.value)
     inner = _op(",").join(_index(part) for part in parts)
     return f"<msub>{_inside(node.value, 5)}<mrow>{inner}</mrow></msub>"
 
@@ -193,7 +195,7 @@ def _call(node: ast.Call) -> str:
     arguments = list(node.args)
     if isinstance(function, ast.Attribute):
         name = function.attr
-        is_module = isinstance(function.value, ast.Name) and function.value.id in ("xp", "np")
+        is_module = _root_of(function.value) in ("xp", "np")
         is_module |= ast.unparse(function.value).startswith("get_array_module(")
         if name == "backward":  # get_activation(activation).backward(dy, f)
             return f"<mrow><msup><mi>f</mi><mo>′</mo></msup>{_of(arguments[0])}</mrow>"
@@ -208,6 +210,13 @@ def _call(node: ast.Call) -> str:
     if written is not None:
         return written(arguments, node.keywords)
     return _called(name, arguments)
+
+
+def _root_of(node: ast.expr) -> str:
+    """xp, of xp.lib.stride_tricks."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -92,6 +92,8 @@ class _Search:
     def _rounded(self) -> None:
         """A replay that took another way than the run returned other digits."""
         returned: list[int] = []
+        for own, again in (pair for step in self.record.steps for pair in step.ran.pairs):
+            self._copy(own, again)
         for number, step in enumerate(self.record.steps if self.record.differing else []):
             forward = self._forward_of(number)
             if forward is not None:  # field by field: two may hold the same numbers
@@ -252,6 +254,8 @@ class _Search:
     def _vector(self, step: Step) -> None:
         w, g = step.arguments["w"].value, _first(step.arguments.get("g"))
         after = _first(step.after.get("w"))
+        if after is not None:
+            after = dict(step.ran.pairs).get(after, after)  # what the run made of it
         for run in _runs(self.found.places, self.values[w].size):
             if all(p.value is not None for p in run) and self._joined(run, "value", w):
                 self._link("flatten", tuple(Ref(p.value) for p in run), w)  # type: ignore[arg-type]

@@ -164,6 +164,7 @@ _PAGE = """<!DOCTYPE html>
 </header>
 <main>
 <p id="sentence" aria-live="polite">This page needs JavaScript, and a browser of 2023 or newer.</p>
+<p id="ran" class="small"></p>
 <p id="told" role="status"></p>
 <div id="strip"></div>
 <div id="body"><div id="stage"></div><div id="side"></div></div>

@@ -1,20 +1,24 @@
 """A record as JSON and numbers: what a page carries, and what ``.npz`` keeps.
 
-    {"version": 1, "title": ..., "about": {...},
+    {"version": 2, "title": ..., "about": {...},
      "values": [[dtype, shape, offset], ...],           numbers lie behind, little-endian
+                [dtype, shape, offset, part, norm]      of what is carried in part
+     "parts":  [[lane of each axis, ...], ...],         so many, [[from, how many], ...], null: all
      "ops":    [[kind, [argument, ...], {option: ...}, value, visit], ...],  in an order to run in
      "formulas": ["<math>...", ...],
      "sources": [{"name", "file", "first", "lines"}],   functions, whole
      "frames": [{"source", "outer", "arguments", "returned"}],
      "visits": [{"frame", "line", "last", "numbers", "bound", "ops": [number, ...], "formula": n}],
      "steps":  [{"phase", "primitive", "path", "time", "arguments", "returned", "after",
-                 "frames": [from, to], "visits": [from, to]}],
+                 "frames": [from, to], "visits": [from, to],
+                 "ran": {"numbers", "differing", "digits", "pairs": [[replay's, run's], ...]}}],
      "verdicts": [{"visit", "name", "of", "verdict", "index", "yours", "numeric", "uncertainty",
                    "shape", "because"}],
      "graph": [{"path", "kind", "inputs"}],
      "parameters": [{"name", "shape", "value", "gradient", "after", "from"}],
-     "gradients": [[value, gradient], ...], "loss": {...}, "differing": n, "numbers": n}
+     "gradients": [[value, gradient], ...], "loss": {...}, "kernel": false}
 
+Of a model that is too large, features are left out (``cut.py``): ``part`` is a row of ``parts``.
 The offset of a value is -1 where its numbers need not be carried: its operation moves numbers, or
 is one that IEEE 754 rounds in one way alone (``EXACT``), so the page makes the same bits of it. The
 operations of visit -1 stand between the calls (``links.py``), which also say of parameters which
@@ -40,13 +44,14 @@ from typing import Any
 
 import numpy as np
 
+from minienc.stepper.cut import Lane, lanes_of, norm_of, part_of, said_of
 from minienc.stepper.formula import formula_of
 from minienc.stepper.lines import Frame, comment_of, numbers_of, statements, text_of
 from minienc.stepper.links import Link, Place, in_order, links_of
-from minienc.stepper.record import Record
+from minienc.stepper.record import Ran, Record
 from minienc.stepper.tape import Ref
 
-VERSION = 1
+VERSION = 2
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,7 +61,14 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
     ops = [_operation(op) for op in in_order(record.tape.operations, links.links)]
     arrays = [*record.tape.values, *links.values]
     again = {op[3] for op in ops if _is_exact(op, arrays)}
-    values, numbers = numbers_of_values(arrays, again)
+    lanes: list[list[Lane] | None] = [None] * len(arrays)
+    loss = dict(record.loss)
+    if record.most is not None:
+        lanes = lanes_of(arrays, record, links.places, record.most)
+        again = {op[3] for op in ops if op[3] in again and _is_whole(op, lanes)}
+        loss |= {} if (said := said_of(record)) is None else {"said": said}
+    parts: list[list[Lane]] = []
+    values, numbers = numbers_of_values(arrays, again, lanes, parts)
     sources, formulas = _Sources(), _Table()
     visits = _visits(record, ops, formulas)
     frames = [
@@ -73,6 +85,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "title": record.title,
         "about": record.about,
         "values": values,
+        "parts": parts,
         "ops": ops,
         "formulas": formulas.rows,
         "sources": sources.found,
@@ -89,6 +102,7 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
                 "after": named(step.after),
                 "frames": list(step.frames),
                 "visits": list(step.visits),
+                "ran": _ran(step.ran),
             }
             for step in record.steps
         ],
@@ -96,11 +110,20 @@ def encode(record: Record) -> tuple[dict[str, Any], bytes]:
         "graph": record.graph,
         "parameters": [_place(p) for p in links.places],
         "gradients": [list(pair) for pair in links.gradients],
-        "loss": record.loss,
-        "differing": record.differing,
-        "numbers": record.numbers,
+        "loss": loss,
+        "kernel": record.kernel,
     }
     return header, numbers
+
+
+def _ran(ran: Ran) -> dict[str, Any]:
+    """How far a call of the run agrees with its replay."""
+    return {
+        "numbers": ran.numbers,
+        "differing": ran.differing,
+        "digits": ran.digits,
+        "pairs": [list(pair) for pair in ran.pairs],
+    }
 
 
 def _operation(op: Any) -> list[Any]:
@@ -128,20 +151,37 @@ _CARRIED = ("float32", "float64", "bool")  # dtypes whose arithmetic the page ha
 
 
 def numbers_of_values(
-    arrays: Sequence[np.ndarray], made_again: set[int]
+    arrays: Sequence[np.ndarray],
+    made_again: set[int],
+    lanes: Sequence[list[Lane] | None] = (),
+    parts: list[list[Lane]] | None = None,
 ) -> tuple[list[list[Any]], bytes]:
-    """The table of values, and the numbers of those that are carried."""
-    table, parts, offset = [], [], 0
+    """The table of values, and the numbers of those that are carried; ``parts`` is filled with what
+    is carried of some, by their ``lanes``."""
+    table: list[list[Any]] = []
+    blocks, offset = [], 0
+    parts = [] if parts is None else parts
     for number, a in enumerate(arrays):
         if number in made_again:
             table.append([a.dtype.name, list(a.shape), -1])
             continue
-        raw = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).tobytes()
+        own = lanes[number] if lanes else None
+        carried = np.ascontiguousarray(part_of(a, own))
+        raw = carried.astype(a.dtype.newbyteorder("<"), copy=False).tobytes()
         gap = -offset % 8  # a page reads them as Float64Array, say, which begin at such places
-        parts += [b"\0" * gap, raw]
+        blocks += [b"\0" * gap, raw]
         table.append([a.dtype.name, list(a.shape), offset + gap])
+        if own is not None:
+            if own not in parts:
+                parts.append(own)
+            table[-1] += [parts.index(own), plain(norm_of(a))]
         offset += gap + len(raw)
-    return table, b"".join(parts)
+    return table, b"".join(blocks)
+
+
+def _is_whole(op: list[Any], lanes: Sequence[list[Lane] | None]) -> bool:
+    """Whether nothing of an operation is left out."""
+    return all(lanes[v] is None for v in (op[3], *_values_in([op[1], op[2]])))
 
 
 def _is_exact(op: list[Any], arrays: Sequence[np.ndarray]) -> bool:

@@ -3,26 +3,30 @@
 The run itself says which functions were called, in which layer, on which arrays (``recording``,
 in ``minienc/primitive.py``); each call's definition is then replayed on those arrays, line by line
 (``lines.py``), all on one tape, so that the x of a layer is the very value that was the y of the
-one before. The run is made of definitions alone, and so the replay's numbers are the run's to the
-bit; ``differing`` counts where they are not.
+one before. A run that is made of definitions alone has the replay's numbers to the bit. With the
+compiled kernel on, some are rounded otherwise: then what a call returned is a value of its own
+beside the replay's, it is what the next call is given, and ``Ran`` says how far they agree.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from minienc.arrays import rows_of
-from minienc.primitive import Call, Primitive, definitions_only, recording
+from minienc.kernel import kernel_info
+from minienc.primitive import Primitive, definitions_only
 from minienc.stepper.check import Claim, check_lines
+from minienc.stepper.heard import Heard, listen
 from minienc.stepper.lines import Frame, Tracer, Visit
-from minienc.stepper.tape import Tape, bare, mapped, referred
+from minienc.stepper.tape import Ref, Tape, bare, mapped, referred
 from minienc.training.batches import Batches
 from minienc.training.step import Learner, NonFiniteError
 
@@ -30,16 +34,21 @@ FORWARD, LOSS, BACKWARD, UPDATE = "FLBU"
 
 
 @dataclass
-class Heard:
-    """A call of the run, with its arrays as they were."""
+class Ran:
+    """How far what a call of the run returned is what its replay did."""
 
-    primitive: Primitive
-    args: tuple
-    kwargs: dict[str, Any]
-    path: str
-    time: int | None
-    result: Any = None
-    overwritten: dict[str, Any] = field(default_factory=dict)  # by the step of an optimiser: after
+    numbers: int = 0  # that were compared
+    differing: int = 0
+    error: float = 0.0  # the largest difference
+    largest: float = 0.0  # of all numbers that it returned
+    pairs: list[tuple[int, int]] = field(default_factory=list)  # values: the replay's, the run's
+
+    @property
+    def digits(self) -> int:
+        """So many of the largest number's digits agree: a gradient that is zero, say, but for what
+        was rounded on the way, is noise in any order of adding up."""
+        part = self.error / self.largest if self.largest else math.inf
+        return max(0, math.floor(-math.log10(part))) if 0 < part < math.inf else 0
 
 
 @dataclass
@@ -55,6 +64,7 @@ class Step:
     frames: tuple[int, int]  # which of the record's frames are its own
     visits: tuple[int, int]
     after: dict[str, Any] = field(default_factory=dict)  # of what it overwrites
+    ran: Ran = field(default_factory=Ran)
 
 
 @dataclass
@@ -76,84 +86,22 @@ class Record:
     frames: list[Frame]
     visits: list[Visit]
     verdicts: list[Verdict]
-    differing: int  # numbers that the replay has otherwise than the run
-    numbers: int  # that were compared
     graph: list[dict[str, Any]] = field(default_factory=list)  # layers: path, kind, inputs, shape
     parameters: list[dict[str, Any]] = field(default_factory=list)  # in the flat vector
     loss: dict[str, float] = field(default_factory=dict)  # before, after, predicted
     about: dict[str, Any] = field(default_factory=dict)  # dtype, seed, command
+    kernel: bool = False  # whether the run had the compiled kernel on
+    most: int | None = None  # so many features a page carries (cut.py); None: all
 
+    @property
+    def differing(self) -> int:
+        """Numbers that the run has otherwise than the replay."""
+        return sum(step.ran.differing for step in self.steps)
 
-class Listener:
-    """Hears a run, and keeps the outermost calls with copies of their arrays.
-
-    ``networks``, by their names, are told apart by the weights that a call is given: its path
-    begins with the network's name. A call without weights belongs to that of the one before it.
-    """
-
-    def __init__(self, networks: dict[str, Any] | None = None) -> None:
-        self.heard: list[Heard] = []
-        self._networks, self._network = networks or {}, ""
-        self._depth = 0
-        self._copies: dict[tuple, np.ndarray] = {}
-        self._held: list[Any] = []  # so that nothing of the run lies where something else lay
-
-    def __call__(self, call: Call) -> None:
-        if call.event == "enter":
-            if self._depth == 0:
-                args, kwargs = self.copied(call.args), self.copied(call.kwargs)
-                path = self._within((call.args, call.kwargs)) + call.place.path
-                self.heard.append(Heard(call.primitive, args, kwargs, path, call.place.time))
-            self._depth += 1
-            return
-        self._depth -= 1
-        if self._depth == 0:
-            one = self.heard[-1]
-            one.result = self.copied(call.result)
-            bound = inspect.signature(call.primitive.definition).bind(*call.args, **call.kwargs)
-            one.overwritten = {
-                name: self.copied(bound.arguments[name])
-                for name in call.primitive.overwrites
-                if bound.arguments.get(name) is not None
-            }
-
-    def _within(self, given: object) -> str:
-        """The name of the network whose weights are given, and a stroke; or nothing."""
-        for name, network in self._networks.items():
-            vector = network.parameters.vector
-            if any(np.may_share_memory(a, vector) for a in arrays_in(given)):
-                self._network = f"{name}/"
-        return self._network
-
-    def copied(self, x: Any) -> Any:
-        """Arrays as they are now; the same array with the same numbers is copied once."""
-        if isinstance(x, np.ndarray):
-            place = x.__array_interface__["data"][0], x.shape, x.strides, x.dtype.str
-            key = (*place, hash(x.tobytes()))
-            if key not in self._copies:
-                self._copies[key] = x.copy()
-                self._held.append(x)
-            return self._copies[key]
-        if isinstance(x, np.random.Generator):
-            return copy.deepcopy(x)  # what it draws next, it will draw again
-        return mapped(self.copied, x)
-
-
-def arrays_in(x: object) -> Iterator[np.ndarray]:
-    """The arrays of arguments or of a cache."""
-    if isinstance(x, np.ndarray):
-        yield x
-    elif isinstance(x, (tuple, list, dict)):
-        for part in x.values() if isinstance(x, dict) else x:
-            yield from arrays_in(part)
-
-
-def listen(run: Callable[[], Any], networks: dict[str, Any] | None = None) -> list[Heard]:
-    """The outermost calls that a run makes, as their definitions compute them."""
-    listener = Listener(networks)
-    with definitions_only(), recording(listener):
-        run()
-    return listener.heard
+    @property
+    def numbers(self) -> int:
+        """Numbers that were compared."""
+        return sum(step.ran.numbers for step in self.steps)
 
 
 def phase_of(primitive: Primitive) -> str:
@@ -177,7 +125,6 @@ class Recorder:
         self.tracer = Tracer(self.tape, wanted)
         self.steps: list[Step] = []
         self.verdicts: list[Verdict] = []
-        self.differing = self.numbers = 0
         self._forwards: list[tuple[Heard, Any]] = []  # with the cache of each
 
     def replay(self, call: Heard, phase: str = "") -> Step:
@@ -192,9 +139,9 @@ class Recorder:
         arguments = {name: referred(value) for name, value in bound.items()}
         with self.tape, definitions_only(), self.tracer:
             result = primitive.definition(*args, **kwargs)
-        returned = referred(result)
-        self._unify(call.result, result)
-        after = {name: self._unify(a, bound[name]) for name, a in call.overwritten.items()}
+        returned, ran = referred(result), Ran()
+        self._unify(call.result, result, ran)
+        after = {name: self._unify(a, bound[name], ran) for name, a in call.overwritten.items()}
         ends = len(self.tracer.frames), len(self.tracer.visits)
         step = Step(
             phase,
@@ -206,23 +153,29 @@ class Recorder:
             (start[0], ends[0]),
             (start[1], ends[1]),
             after,
+            ran,
         )
         self.steps.append(step)
         return step
 
-    def _unify(self, ran: Any, replayed: Any) -> Any:
-        """What comes later and is the run's array is the replay's value; count what differs."""
-        if isinstance(ran, (np.ndarray, np.generic)):
+    def _unify(self, one: Any, replayed: Any, ran: Ran) -> Any:
+        """What comes later and is the run's array is the replay's value, if they are the same to
+        the bit; otherwise it is a value of its own, and ``ran`` is told of both."""
+        if isinstance(one, (np.ndarray, np.generic)):
             numbers = np.asarray(bare(replayed))
-            self.numbers += numbers.size
-            same = np.asarray(ran).tobytes() == numbers.tobytes()
-            if same:
-                self.tape.take_for(ran, replayed)
+            ran.numbers += numbers.size
+            sizes = np.abs(numbers[np.isfinite(numbers)])
+            ran.largest = max(ran.largest, float(sizes.max(initial=0)))
+            if np.asarray(one).tobytes() == numbers.tobytes():
+                self.tape.take_for(one, replayed)
             else:
-                self.differing += int((np.asarray(ran) != numbers).sum())
-        elif isinstance(ran, (tuple, list)):
-            for a, b in zip(ran, replayed, strict=True):
-                self._unify(a, b)
+                differing, error = difference(np.asarray(one), numbers)
+                ran.differing, ran.error = ran.differing + differing, max(ran.error, error)
+                if isinstance(ref := referred(replayed), Ref):
+                    ran.pairs.append((ref.value, self.tape.watch(one).index))
+        elif isinstance(one, (tuple, list)):
+            for a, b in zip(one, replayed, strict=True):
+                self._unify(a, b, ran)
         return referred(replayed)
 
     def judge(self, step: Step, call: Heard) -> None:
@@ -244,6 +197,15 @@ class Recorder:
         for claim in checked.claims:
             because = None if claim.because is None else first + claim.because
             self.verdicts.append(Verdict(first + claim.visit, claim, because))
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> tuple[int, float]:
+    """How many numbers differ in bits, and by how much at most."""
+    here = np.asarray(~((one == other) & (np.signbit(one) == np.signbit(other))))
+    here &= ~(np.isnan(one) & np.isnan(other))
+    with np.errstate(all="ignore"):
+        error = float(np.abs(one.astype(float) - other.astype(float))[here].max(initial=0))
+    return int(here.sum()), math.inf if math.isnan(error) else error
 
 
 def again(x: Any) -> Any:
@@ -290,15 +252,21 @@ def record(
         recorder.tracer.frames,
         recorder.tracer.visits,
         recorder.verdicts,
-        recorder.differing,
-        recorder.numbers,
     )
 
 
 # --------------------------------------------------------------------------------- a model's batch
 
 
-def record_batch(model: Any, x: Any, y: Any = None, title: str = "", seed: int = 0) -> Record:
+def record_batch(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    title: str = "",
+    seed: int = 0,
+    kernel: bool = False,
+    verdicts: bool = True,
+) -> Record:
     """Record one step of a compiled model on a batch, which is taken and then taken back.
 
     Parameters
@@ -310,17 +278,28 @@ def record_batch(model: Any, x: Any, y: Any = None, title: str = "", seed: int =
     title : str
     seed : int
         Of what is drawn, such as dropout.
+    kernel : bool
+        Whether the run is the compiled kernel's, as that of ``fit`` is.
+    verdicts : bool
+        Whether each line of a backward is checked.
     """
     data = Batches(model, x, x if y is None else y)
     batch = rows_of(data.arrays, data.dtypes, np.arange(data.n))
     learner = Learner(model, model.objective, model.optimizer)
-    made = record_learners([learner], batch, title, seed)
+    made = record_learners([learner], batch, title, seed, {}, kernel, verdicts)
     made.graph = list(graph_of(model.objective))
     made.about["dtype"] = str(model.dtype)
     return made
 
 
-def record_method(method: Any, X: Any, title: str = "", seed: int = 0) -> Record:
+def record_method(
+    method: Any,
+    X: Any,
+    title: str = "",
+    seed: int = 0,
+    kernel: bool = False,
+    verdicts: bool = True,
+) -> Record:
     """Record a step of each learner of a fitted method, such as a GAN's critic and generator."""
     X = np.asarray(X, method.dtype)
     if not method.takes_shape:
@@ -328,7 +307,8 @@ def record_method(method: Any, X: Any, title: str = "", seed: int = 0) -> Record
     title = title or f"{type(method).__name__}, {len(X)} samples"
     learners = method.learners_
     networks = {name: one.network for name, one in learners.items()} if len(learners) > 1 else {}
-    return record_learners(list(learners.values()), (X,), title, seed, networks)
+    how = seed, networks, kernel, verdicts
+    return record_learners(list(learners.values()), (X,), title, *how)
 
 
 def record_learners(
@@ -337,8 +317,12 @@ def record_learners(
     title: str,
     seed: int,
     networks: dict[str, Any] | None = None,
+    kernel: bool = False,
+    verdicts: bool = True,
 ) -> Record:
     """Record a step of each learner on one batch; what they learn is taken back."""
+    if kernel and not (info := kernel_info())["serves"]:
+        raise ValueError(f"step: kernel=True, but {info['reason']}; leave it out")
     befores = [copy.deepcopy(learner.state()) for learner in learners]
     rng = np.random.default_rng(seed)
     losses: list[dict[str, Any]] = []
@@ -349,9 +333,9 @@ def record_learners(
                 losses.append(learner.step(batch, rng))
 
     try:
-        made = record(listen(run, networks), title)
+        made = record(listen(run, networks, kernel), title, verdicts=verdicts)
         if losses:
-            with definitions_only():
+            with nullcontext() if kernel else definitions_only():
                 numbers, _ = learners[0].objective.forward(batch, np.random.default_rng(seed))
             before_it = float(next(iter(losses[0].values())))
             made.loss = {"before": before_it, "after": float(numbers[0])}
@@ -361,7 +345,9 @@ def record_learners(
     for learner in learners:
         updates = {p["update"] for p in made.parameters} - {-1}
         made.parameters += layout_of(learner.network, len(updates))
+    made.kernel = kernel
     made.about |= {"seed": seed, "numpy": np.__version__}
+    made.about["computed by"] = "the compiled kernel" if kernel else "the definitions"
     return made
 
 

@@ -18,7 +18,18 @@ from minienc.training.checkpoints import read_archive, write_archive
 
 FORMAT = "minienc step"
 LISTS = (
-    *("values", "ops", "sources", "frames", "visits", "steps", "verdicts", "graph", "parameters"),
+    *(
+        "values",
+        "parts",
+        "ops",
+        "sources",
+        "frames",
+        "visits",
+        "steps",
+        "verdicts",
+        "graph",
+        "parameters",
+    ),
     "gradients",
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 
 from minienc.stepper.check import as_cotangent, drawn
+from minienc.stepper.cut import HELD, STEPS
+from minienc.stepper.heard import Heard
 from minienc.stepper.page import Page, page_of
 from minienc.stepper.payload import encode
-from minienc.stepper.record import Heard, Record, record, record_batch, record_method
+from minienc.stepper.record import Record, record, record_batch, record_method
 from minienc.stepper.saved import save_record
 from minienc.stepper.tape import recording_numpy
 
 MOST = 2_000_000  # bytes of numbers that a page may carry
+FEW = 4  # samples: where these are too many, features are left out before samples are
 
 
 class Stepped:
@@ -69,6 +72,7 @@ def step(
     against: Any = None,
     seed: int = 0,
     title: str = "",
+    kernel: bool = False,
     **options: Any,
 ) -> Stepped:
     """Record one training step, to be walked through line by line.
@@ -86,6 +90,9 @@ def step(
     seed : int
         Of what is drawn: dropout, or the dy of a pair.
     title : str
+    kernel : bool
+        Whether the step is made as ``fit`` makes it, with the compiled kernel. The lines are those
+        of the definitions all the same, and the page says of each call how many digits agree.
     **options
         Of a forward.
 
@@ -100,9 +107,11 @@ def step(
         For what cannot be recorded.
     ValueError
         If the page would be too large with a single sample, or the code takes more operations than
-        anybody would walk through.
+        anybody would walk through; if there is no compiled kernel, and ``kernel`` asks for it.
     """
     if callable(what) and arguments and callable(arguments[0]):
+        if kernel:
+            raise TypeError("step: a pair's functions run as they are written: leave out kernel")
         backward, *arrays = arguments
         how: dict[str, Any] = dict(options=options, title=title, seed=seed)
         made = record_pair(what, backward, tuple(arrays), **how)
@@ -122,15 +131,16 @@ def step(
             f"step: {type(what).__name__} is no compiled model, no fitted method that makes steps, "
             f"and no forward with its backward behind it"
         )
-    made = _small_enough(take, what, arguments, title, seed)
+    take = partial(take, seed=seed, kernel=kernel)
+    made = _small_enough(take, what, arguments, title)
     if against is None:
         return Stepped(made)
     n = made.about.get("samples", len(arguments[0]))
     batch = tuple(a[:n] for a in arguments)
     if not isinstance(against, dict):
-        return Stepped(made, take(against, *batch, title=title, seed=seed))
+        return Stepped(made, take(against, *batch, title=title))
     with _settings(what, against):
-        return Stepped(made, take(what, *batch, title=f"{title} {against}", seed=seed))
+        return Stepped(made, take(what, *batch, title=f"{title} {against}"))
 
 
 @contextmanager
@@ -152,28 +162,63 @@ def _settings(what: Any, changed: dict[str, Any]) -> Iterator[None]:
                 setattr(optimizer, name, value)
 
 
-def _small_enough(
-    take: Callable[..., Record], what: Any, arrays: tuple, title: str, seed: int
-) -> Record:
-    """The record of the batch, or of its first samples if a page could not carry it."""
+def _small_enough(take: Callable[..., Record], what: Any, arrays: tuple, title: str) -> Record:
+    """The record of the batch; of its first samples if a page could not carry it, and where a few
+    are too many, of the first features of everything."""
     if not arrays:
         raise TypeError("step: a batch is missing: step(model, x) or step(model, x, y)")
     n = whole = len(arrays[0])
-    while True:
-        made = take(what, *(a[:n] for a in arrays), title=title, seed=seed)
+    _refuse_too_many_parameters(what)
+    while True:  # without verdicts, which take most of the time
+        made = take(what, *(a[:n] for a in arrays), title=title, verdicts=False)
+        held = sum(a.size for a in made.tape.values)
+        size = len(encode(made)[1]) if held <= HELD else MOST * held // HELD
+        if size > MOST and n <= FEW and held <= HELD:
+            size = _leave_out_features(made)
+        if size <= MOST and held <= HELD:
+            break
+        if n == 1:
+            too_large = (
+                f"the lines of one sample hold {held:,} numbers, expected at most {HELD:,}"
+                if held > HELD
+                else f"one sample takes {size:,} bytes of numbers, expected at most {MOST:,}"
+            )
+            raise ValueError(f"step: {too_large}: a smaller model of the same kind shows the same")
+        n = max(1 if n <= FEW else FEW, min(n // 2, n * MOST // size))
+    most, made = made.most, take(what, *(a[:n] for a in arrays), title=title)
+    made.most, shown = most, []
+    if n < whole:
+        shown.append(f"the first {n} of the batch's {whole} samples")
+        made.about["samples"] = n
+    if made.most is not None:
+        shown.append(f"of features, filters and units the first {made.most}")
+    if shown:
+        made.about["shown"] = "; ".join(shown)
+    return made
+
+
+def _refuse_too_many_parameters(what: Any) -> None:
+    """Before a record of them is made, which takes much memory."""
+    learners = getattr(what, "learners_", {})
+    networks = [one.network for one in learners.values()] or [what]
+    size = sum(network.parameters.vector.size for network in networks)
+    if (
+        size * 5 > HELD
+    ):  # each is there before and after, in W and in the vector, as is its gradient
+        raise ValueError(
+            f"step: the model has {size:,} parameters, and a page has room for at most "
+            f"{HELD // 5:,}: a smaller model of the same kind shows the same"
+        )
+
+
+def _leave_out_features(made: Record) -> int:
+    """Carry as many features as there is room for; return how many bytes that takes."""
+    size = 0
+    for made.most in STEPS:
         size = len(encode(made)[1])
         if size <= MOST:
             break
-        if n == 1:
-            raise ValueError(
-                f"step: one sample takes {size:,} bytes of numbers, expected at most {MOST:,}: a "
-                f"smaller model of the same kind shows the same"
-            )
-        n = max(1, min(n // 2, n * MOST // size))
-    if n < whole:
-        made.about["left out"] = f"the first {n} of the batch's {whole} samples"
-        made.about["samples"] = n
-    return made
+    return size
 
 
 # ------------------------------------------------------------------------------ somebody's own pair

@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REQUIRED = os.environ.get("MINIENC_REQUIRE_BROWSER") == "1"
@@ -102,8 +103,12 @@ class Opened:
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory):
     """Paths of pages, each made when it is asked for."""
+    import minienc
     from minienc.stepper.page import page_of
+    from tests.stepper.homework import affine_backward, affine_forward
     from tests.stepper.recorded import ALL, autoencoder
+
+    PAIR, ARRAYS = (affine_forward, affine_backward), [np.ones((5, 3)), np.ones((3, 2)), np.ones(2)]
 
     folder, made = tmp_path_factory.mktemp("pages"), {}
 
@@ -112,6 +117,10 @@ def pages(tmp_path_factory):
             made[name] = folder / f"{name}.html"
             if name == "two":
                 page = page_of(autoencoder(5, 3, 6), autoencoder(5, 3, 6, learning_rate=1.0))
+            elif name == "kernel":
+                page = page_of(autoencoder(5, 3, 6, kernel=True))
+            elif name == "homework":
+                page = minienc.step(*PAIR, *ARRAYS).html
             elif name == "small":
                 page = page_of(autoencoder(5, 3, 6))
             else:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from minienc.kernel import kernel_info
 from tests.stepper.recorded import ALL
 
 NAMES = [*ALL, "two"]
@@ -91,7 +92,7 @@ def test_keys(opened):
         it.press("ArrowRight")
         assert it.step == 1
         it.press("Escape")
-        assert it.page.query_selector("dialog") is None
+        it.page.wait_for_selector("dialog", state="detached")
         it.page.goto(it.page.url.split("#")[0] + "#step=4")
         it.page.wait_for_function(
             "document.querySelector('#sentence').textContent.startsWith('Step 4')"
@@ -152,6 +153,53 @@ def test_addresses_that_say_nothing(opened, address):
         it.press("ArrowLeft", "ArrowRight")
 
 
+def test_a_part_of_a_large_model(opened):
+    """The page says what it has; what it has not is neither shown nor chosen."""
+    with opened("in_part") as it:
+        assert "of features, filters and units the first 4" in it.text("#bar")
+        step = next(n for n in range(1, it.steps + 1) if _at(it, n, "forward, dense_1, line (1)"))
+        assert "20 of which the page has 3 × 4" in it.text(".falk figure >> nth=-1")
+        assert "60 more terms, together" in it.text(".same")
+        assert "and 59 more of W" in it.text(".where")
+        it.page.goto(it.page.url.split("#")[0] + f"#step={step}&at=1,9")  # which is not there
+        it.page.wait_for_function("location.hash.includes('at=1,9')")
+        assert "z[0, 0]" in it.text(".same")
+        it.press("End")
+        assert "elements" in it.text(".arrays") and "nan" not in it.text(".arrays")
+        it.page.click("button[data-key='mode whatif']")
+        assert "the page leaves some out" in it.text(".whatif")
+        it.press("?")
+        assert "The page leaves numbers out" in it.text("dialog")
+
+
+def _at(it, step, said):
+    it.page.evaluate("(n) => { location.hash = `#step=${n}`; }", step)
+    it.wait_for_step(step)
+    return said in it.sentence
+
+
+@pytest.mark.skipif(not kernel_info()["serves"], reason="needs the compiled kernel")
+def test_a_step_of_the_kernel(opened):
+    """Each call says how far the lines agree, and of a number that is otherwise what it is."""
+    said = set()
+    with opened("kernel") as it:
+        for _ in range(it.steps):
+            ran = it.text("#ran")
+            assert re.match(
+                r"With the compiled kernel on, this call gave (the very bits that|"
+                r"\d+ of its \d+ numbers otherwise than these lines: they agree to \d digits)",
+                ran,
+            )
+            said.add(ran)
+            it.press("ArrowRight")
+        assert len(said) > 1
+        assert it.page.locator("h1 + p", has_text="computed by the compiled kernel").count() == 1
+        it.press("?")
+        assert "differ from the compiled kernel's" in it.text("dialog")
+    with opened("small") as it:
+        assert it.text("#ran") == "" and not it.page.is_visible("#ran")
+
+
 def test_predict(opened):
     with opened("small", "#step=1&at=1,2&mode=predict") as it:
         assert "?" in it.text("td.chosen") and it.page.query_selector(".where") is None
@@ -207,6 +255,44 @@ def test_a_wrong_line(opened):
         )
 
 
+def test_homework(opened):
+    """From the first page to the wrong line, which says by what it is wrong."""
+    with opened("homework") as it:
+        it.page.click(".verdict a >> text=first wrong line")
+        assert "db = np.mean(dy, axis=0)" in it.sentence
+        assert it.text(".verdict .fail").endswith(": 5 times too small")
+
+
+def test_a_number_that_came_in_says_what_it_is(opened):
+    """From a weight's gradient to a pixel: two clicks."""
+    with opened("small") as it:
+        step = next(n for n in range(1, it.steps + 1) if _at(it, n, "dense_1, line (1): dW = "))
+        it.page.evaluate("(n) => { location.hash = `#step=${n}&at=1,2`; }", step)
+        it.page.wait_for_function("location.hash.includes('at=1,2')")
+        button = it.page.locator(".where button", has_text="x[").first
+        n = re.match(r"x\[(\d), 1\] = ", button.inner_text())[1]
+        button.click()
+        assert re.match(rf"x\[{n}, 1\] = .* with sample {n} of the batch\.$", it.text("#told"))
+        it.press("Home")
+        it.page.locator(".where button", has_text="W[").first.click()
+        assert "dense_1.W[" in it.text("#told") and "is a parameter" in it.text("#told")
+
+
+def test_a_weight_that_is_used_twice(opened):
+    """Each use shows its own part of the gradient, and the sum beside it: the same sum."""
+    with opened("tied") as it:
+        sums = []
+        for n in range(1, it.steps + 1):
+            it.wait_for_step(n)
+            if "backward" in it.sentence and "line (1): dW = " in it.sentence:
+                at = "0,1" if "transpose" in it.sentence else "1,0"
+                it.page.evaluate("(at) => { location.hash = at; }", f"#step={n}&at={at}")
+                it.page.wait_for_function("(at) => location.hash.includes(at)", arg=at)
+                sums.append(it.text(".same").split("all uses of this weight together: ")[1])
+            it.press("ArrowRight")
+        assert len(sums) == 2 and sums[0] == sums[1]
+
+
 def test_two_runs(opened):
     with opened("two", "#run=ab") as it:
         assert it.page.locator("#stage > div").count() == 2
@@ -253,6 +339,13 @@ def test_print(opened):
         assert it.page.is_visible("#print") and not it.page.is_visible("main")
         it.page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert it.page.query_selector("#print") is None
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "lstm", "convolution", "attention"])
+def test_a_step_is_a_page_of_paper(opened, name):
+    with opened(name) as it:
+        pdf = it.page.pdf(format="A4")  # the pages are objects of their own, not packed
+        assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == min(it.steps, 200)
 
 
 def test_forced_colors_and_less_motion(opened):

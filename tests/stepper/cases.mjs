@@ -7,7 +7,7 @@ const folder = process.env.MINIENC_CASES;
 
 export function cases() {
   const bytes = readFileSync(join(folder, "cases.bin"));
-  const header = { formulas: [], sources: [], frames: [], visits: [], steps: [], parameters: [] };
+  const header = { parts: [], formulas: [], sources: [], frames: [], visits: [], steps: [], parameters: [] };
   return JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")).map(({ name, values, ops, from, to }) => {
     const numbers = bytes.buffer.slice(bytes.byteOffset + from, bytes.byteOffset + to);
     return { name, run: openRun({ ...header, values, ops }, numbers) };
@@ -21,6 +21,16 @@ export const carried = (name) => unpack(readFileSync(join(folder, `${name}.txt`)
 export function numbers(name) {
   const bytes = readFileSync(join(folder, `${name}.bin`));
   const values = JSON.parse(readFileSync(join(folder, `${name}.json`), "utf8"));
-  const header = { values, ops: [], formulas: [], sources: [], frames: [], visits: [], steps: [], parameters: [] };
+  const header = {
+    values,
+    parts: [],
+    ops: [],
+    formulas: [],
+    sources: [],
+    frames: [],
+    visits: [],
+    steps: [],
+    parameters: [],
+  };
   return openRun(header, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)).values;
 }

@@ -10,7 +10,8 @@ from minienc import layers as L
 from minienc.models import Model
 from minienc.pretraining.gan import DiscriminatorObjective, GeneratorObjective
 from minienc.primitive import Primitive
-from minienc.stepper.record import Record, listen, record, record_batch
+from minienc.stepper.heard import listen
+from minienc.stepper.record import Record, record, record_batch
 from minienc.training.optimizers import Adam
 from minienc.training.step import Learner
 
@@ -25,12 +26,15 @@ def _drawn(*shape: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).random(shape).astype(np.float32)
 
 
-def autoencoder(n_in: int, n_hidden: int, n: int, learning_rate: float = 0.01) -> Record:
+def autoencoder(
+    n_in: int, n_hidden: int, n: int, learning_rate: float = 0.01, kernel: bool = False
+) -> Record:
     x = L.Input(shape=(n_in,))
     h = L.Dense(n_hidden, activation="relu")(x)
     y = L.Dense(n_in, activation="sigmoid")(h)
     model = _compiled(Model(x, y), "binary_crossentropy", learning_rate)
-    return record_batch(model, _drawn(n, n_in), title=f"autoencoder {n_in}-{n_hidden}-{n_in}")
+    title = f"autoencoder {n_in}-{n_hidden}-{n_in}"
+    return record_batch(model, _drawn(n, n_in), title=title, kernel=kernel)
 
 
 def tied() -> Record:
@@ -47,6 +51,18 @@ def convolution() -> Record:
     return record_batch(
         _compiled(Model(x, y)), _drawn(2, 8, 8, 1), _drawn(2, 4), title="convolution"
     )
+
+
+def in_part(most: int = 4) -> Record:
+    """As of a model that is too large: of features, filters and units the first few."""
+    x = L.Input(shape=(6, 6, 2))
+    h = L.Conv2D(7, 3, activation="relu", padding="same")(x)
+    h = L.Dense(20, activation="tanh")(L.Flatten()(L.MaxPool2D(2)(h)))
+    model = _compiled(Model(x, L.Dense(9)(h)))
+    made = record_batch(model, _drawn(3, 6, 6, 2), _drawn(3, 9), title="a part of a large model")
+    made.most = most
+    made.about["shown"] = f"of features, filters and units the first {most}"
+    return made
 
 
 def batch_normalization() -> Record:
@@ -154,4 +170,5 @@ ALL: dict[str, Any] = {
     "wrong_affine": wrong_affine,
     "dropout": dropout,
     "empty": empty,
+    "in_part": in_part,
 }

@@ -19,6 +19,7 @@ from tests.cases import FORWARDS, all_cases
 from tests.stepper import homework
 
 WHOLE = os.environ.get("MINIENC_PROOFS") == "1"  # make proofs: every case, every mistake
+pytestmark = pytest.mark.timeout(4 * 3600 if WHOLE else 300)  # beside other work it takes long
 
 
 def cases(name):
@@ -111,7 +112,6 @@ def differ(one, two):
     return not all(np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) for a, b in pairs)
 
 
-@pytest.mark.timeout(3600 if WHOLE else 300)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_planted_mistake_is_red_where_it_was_planted():
     found = elsewhere = unseen = 0
@@ -141,7 +141,7 @@ def test_a_planted_mistake_is_red_where_it_was_planted():
                 elsewhere += lines not in ([], [line])
                 unseen += not lines
     print(f"{found} red where they are, {elsewhere} elsewhere, {unseen} nowhere")
-    assert found >= 0.9 * (found + elsewhere + unseen)
+    assert found >= (0.95 if WHOLE else 0.9) * (found + elsewhere + unseen)
     assert found > 100
 
 

@@ -35,6 +35,10 @@ def test_it_reads_as_on_a_blackboard():
     assert text("z = x @ W + b  # (1)") == "z=xW+b"
     assert text("dx = dz @ W.T") == "dx=dzW′"
     assert text("e = xp.exp(x - x.max(axis=-1, keepdims=True))") == "e=exp(x−max(x))"
+    assert (
+        text("v = xp.lib.stride_tricks.sliding_window_view(x, n)") == "v=sliding window view(x,n)"
+    )
+    assert text("d = dl[..., None] / n") == "d=dln" and text("v = b[:, None]") == "v=b"
     assert text("db = dz.sum(axis=0)") == "db=∑axis\u00a00dz"
     assert text("y = (a + b) * c") == "y=(a+b)·c"
     assert text("y = a - (b - c)") == "y=a−(b−c)"

@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_another_place(small):
 def test_what_is_carried_can_be_read_again(small):
     raw = zlib.decompress(base64.b64decode(carried(small, "run-a")), -15)
     (length,) = struct.unpack("<I", raw[:4])
-    assert raw[4 : 4 + length].startswith(b'{"version":1') and (4 + length) % 8 == 0
+    assert raw[4 : 4 + length].startswith(b'{"version":2') and (4 + length) % 8 == 0
 
 
 def test_a_title_is_text():

@@ -50,6 +50,8 @@ def cases(tmp_path_factory):
         "convolution",
         "batch_normalization",
         "dropout",
+        "in_part",
+        "lstm",
     ):
         _carry(folder, name, autoencoder(5, 3, 6) if name == "small" else ALL[name]())
     (folder / "digits.json").write_text(json.dumps(numbers), encoding="utf-8")

@@ -122,6 +122,9 @@ def test_each_learner_of_a_method_makes_its_step():
     assert [step.phase for step in record.steps].count("U") == len(weights) == 2
     named = {step.path.split("/")[0] for step in record.steps if step.primitive == "dense_forward"}
     assert named == set(gan.learners_)  # whose layers have the same names
+    losses = {step.path for step in record.steps if step.phase == "L"}
+    assert "discriminator/binary_crossentropy" in losses
+    assert not any(step.path.endswith("/") for step in record.steps)
     for learner, before in zip(gan.learners_.values(), weights, strict=True):
         np.testing.assert_array_equal(learner.network.parameters.vector, before)
     assert record.differing == 0
@@ -139,7 +142,7 @@ def test_the_payload_says_it_in_json():
     record = record_batch(recurrent(), *batch("recurrent"))
     header, numbers = encode(record)
     found = json.loads(as_json(header))
-    assert found["version"] == 1 and len(found["values"]) == len(record.tape.values)
+    assert found["version"] == 2 and len(found["values"]) == len(record.tape.values)
     for (dtype, shape, offset), value in zip(found["values"], record.tape.values, strict=True):
         size = value.nbytes
         if offset < 0:  # the page makes it itself
@@ -155,7 +158,7 @@ def test_a_batch_that_no_page_could_carry_is_cut(monkeypatch):
     monkeypatch.setattr("minienc.stepper.step_through.MOST", 20_000)
     model = dense()
     made = minienc.step(model, RNG.random((400, 6)).astype("float32"))
-    assert "of the batch's 400 samples" in made.record.about["left out"]
+    assert "of the batch's 400 samples" in made.record.about["shown"]
     monkeypatch.setattr("minienc.stepper.step_through.MOST", 100)
     with pytest.raises(ValueError, match=r"one sample takes .* expected at most 100"):
         minienc.step(model, RNG.random((4, 6)).astype("float32"))

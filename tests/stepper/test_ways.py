@@ -40,6 +40,9 @@ def folder(tmp_path, monkeypatch):
 def test_the_embedded_digits_are_what_it_shows_where_nothing_is_said(capsys):
     assert main(["step", "--batch", "2"]) == 0
     assert "step.html: an autoencoder 64-16-64, 2 digits" in capsys.readouterr().out
+    assert main(["step", "--batch", "2", "--seed", "3", "--out", "a b.npz"]) == 0
+    about = load_record("a b.npz").header["about"]
+    assert about["command"] == "minienc step --batch 2 --seed 3 --out 'a b.npz'"
     assert open("step.html", encoding="utf-8").read().startswith("<!DOCTYPE html>")
 
 
@@ -58,7 +61,9 @@ def test_the_page_of_a_run_lies_where_its_report_says(capsys):
 def test_homework_is_judged_and_its_wrong_line_told(capsys):
     shapes = ["--shapes", "x=N,D W=D,M b=M"]
     assert main(["step", "homework.py:affine", *shapes, "--out", "a.html"]) == 1
-    assert "db is wrong: db[" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    (line,) = [i for i, text in enumerate(open("homework.py"), 1) if "db = np.mean" in text]
+    assert "db is wrong: db[" in said and f"; line {line} of homework.py" in said
     assert main(["step", "homework.py:loops", "--shapes", "x=N,D W=D,M", "--quiet"]) == 0
 
 
@@ -103,7 +108,7 @@ def test_a_record_of_another_version_or_damaged_is_refused(model):
         load_record("step.npz")
     content["record"]["version"] = 0
     write_archive("step.npz", content, arrays)
-    with pytest.raises(ValueError, match=r"version 0, expected 1: record the step again"):
+    with pytest.raises(ValueError, match=r"version 0, expected 2: record the step again"):
         load_record("step.npz")
     model.save("model.npz")
     with pytest.raises(ValueError, match="expected 'minienc step'"):

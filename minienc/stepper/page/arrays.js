@@ -2,7 +2,7 @@
 
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
-import { sizeOf } from "./places.js";
+import { isCarried, laneOf, sizeOf } from "./places.js";
 import { element, ravel, unravel } from "./walk.js";
 
 /** @typedef {import("./places.js").Arr} Arr */
@@ -32,24 +32,27 @@ export function arrayOf(shown) {
   const { array, axes, chosen, marked } = shown,
     { shape } = array;
   const [down, across] = axes,
-    n = down < 0 ? 1 : shape[down],
-    m = across < 0 ? 1 : shape[across];
+    lanes = [down, across].map((axis) => (axis < 0 ? [0] : laneOf(array, axis))),
+    [n, m] = lanes.map((lane) => lane.length);
   const title = h(
     "figcaption",
     null,
     h("b", null, shown.name),
     ` ${shape.length ? shape.join(" \u00d7 ") : "a number"}`,
     shown.note ? h("small", null, ` ${shown.note}`) : null,
+    array.lanes ? h("small", null, ` of which the page has ${partOf(array)}`) : null,
   );
   if (!array.data.length) return h("figure", { class: "array" }, title, "no elements");
-  const here = unravel(shape, chosen ?? marked?.values().next().value ?? 0);
+  const carried = [...(marked ?? [])].find((k) => isCarried(array, k)),
+    here = unravel(shape, chosen ?? carried ?? 0),
+    place = [down, across].map((axis, i) => Math.max(lanes[i].indexOf(here[axis] ?? 0), 0));
   const at = (/** @type {number} */ i, /** @type {number} */ j) =>
     ravel(
       shape,
-      here.map((x, a) => (a === down ? i : a === across ? j : x)),
+      here.map((x, a) => (a === down ? lanes[0][i] : a === across ? lanes[1][j] : x)),
     );
-  const i0 = windowOf(n, shown.rows, here[down] ?? 0, shown.lens?.[0]),
-    j0 = windowOf(m, shown.columns, here[across] ?? 0, shown.lens?.[1]);
+  const i0 = windowOf(n, shown.rows, place[0], shown.lens?.[0]),
+    j0 = windowOf(m, shown.columns, place[1], shown.lens?.[1]);
   const rows = Math.min(n, shown.rows),
     columns = Math.min(m, shown.columns);
   let top = 0;
@@ -63,13 +66,13 @@ export function arrayOf(shown) {
     "tr",
     { role: "row" },
     h("td", { class: "corner" }),
-    ...Array.from({ length: columns }, (_, j) => h("th", { scope: "col" }, j0 + j)),
+    ...Array.from({ length: columns }, (_, j) => h("th", { scope: "col" }, lanes[1][j0 + j])),
   );
   const body = Array.from({ length: rows }, (_, i) =>
     h(
       "tr",
       { role: "row" },
-      down < 0 ? h("td", { class: "corner" }) : h("th", { scope: "row" }, i0 + i),
+      down < 0 ? h("td", { class: "corner" }) : h("th", { scope: "row" }, lanes[0][i0 + i]),
       ...Array.from({ length: columns }, (_, j) => cell(i0 + i, j0 + j)),
     ),
   );
@@ -78,7 +81,7 @@ export function arrayOf(shown) {
     { role: "grid", "aria-label": `${shown.name}, ${shape.join(" by ") || "one number"}` },
     h("tbody", null, head, ...body),
   );
-  if (shown.choose) inside(table, shown, at, [n, m], [down, across], here);
+  if (shown.choose) inside(table, shown, at, [n, m], place);
   parts.push(
     h(
       "div",
@@ -91,12 +94,13 @@ export function arrayOf(shown) {
       table,
     ),
   );
+  const seen = spanOf(lanes[1], j0, columns, shape[across] ?? 1);
   if (large)
     parts.push(
       h(
         "p",
         { class: "small" },
-        `rows ${i0} to ${i0 + rows - 1} of ${n}, columns ${j0} to ${j0 + columns - 1} of ${m}`,
+        down < 0 ? `elements ${seen}` : `rows ${spanOf(lanes[0], i0, rows, shape[down])}, columns ${seen}`,
       ),
     );
   const unseen = [...(marked ?? [])].filter((k) =>
@@ -104,6 +108,15 @@ export function arrayOf(shown) {
   ).length;
   if (unseen) parts.push(h("p", { class: "small" }, `and ${unseen} marked in other slices`));
   return h("figure", { class: "array" }, ...parts);
+}
+
+/** Which places of an axis are seen. @param {number[]} lane @param {number} from @param {number} n @param {number} size */
+const spanOf = (lane, from, n, size) => `${lane[from]} to ${lane[from + n - 1]} of ${size}`;
+
+/** What there is of an array that is carried in part. @param {Arr} array */
+function partOf({ shape, lanes }) {
+  const kept = shape.map((n, axis) => lanes?.[axis]?.length ?? n);
+  return shape.length === 1 ? `${kept[0]} elements` : kept.join(" \u00d7 ");
 }
 
 /** @param {Shown} shown @param {number} k @param {number} top @param {number[]} here */
@@ -122,7 +135,9 @@ function cellOf(shown, k, top, here) {
       role: "gridcell",
       class: classes.filter(Boolean).join(" "),
       "data-k": k,
-      title: shown.hidden ? "?" : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}`,
+      title: shown.hidden
+        ? "?"
+        : `${element(shown.name, array.shape, k)} = ${exact(x, array.dtype)}${shown.choose ? "" : "; click: where it comes from"}`,
       tabindex: shown.choose ? (k === chosen ? 0 : -1) : null,
       "data-key": shown.choose ? `${shown.key} ${k === chosen ? "" : k}` : null,
       "aria-selected": shown.choose ? String(k === chosen) : null,
@@ -147,12 +162,13 @@ function sliceOf(shown, here) {
     text = here.map((x, a) => (shown.axes.includes(a) ? ":" : x)).join(", ");
   const move = (/** @type {number} */ by) => {
     const others = shape.map((_, a) => a).filter((a) => !shown.axes.includes(a)),
-      sizes = others.map((a) => shape[a]);
+      kept = others.map((a) => laneOf(shown.array, a)),
+      sizes = kept.map((lane) => lane.length);
     const total = sizeOf(sizes),
       next =
         (ravel(
           sizes,
-          others.map((a) => here[a]),
+          others.map((a, i) => kept[i].indexOf(here[a])),
         ) +
           by +
           total) %
@@ -161,7 +177,7 @@ function sliceOf(shown, here) {
     shown.choose?.(
       ravel(
         shape,
-        here.map((x, a) => (others.includes(a) ? index[others.indexOf(a)] : x)),
+        here.map((x, a) => (others.includes(a) ? kept[others.indexOf(a)][index[others.indexOf(a)]] : x)),
       ),
     );
   };
@@ -226,8 +242,8 @@ function pictureOf(shown, n, m, at, top, [i0, j0, rows, columns]) {
 }
 
 /** Arrow keys move the chosen element after Enter, until Escape. @param {any} table @param {Shown} shown
- * @param {(i: number, j: number) => number} at @param {number[]} size @param {number[]} axes @param {number[]} here */
-function inside(table, shown, at, [n, m], [down, across], here) {
+ * @param {(i: number, j: number) => number} at @param {number[]} size @param {number[]} place */
+function inside(table, shown, at, [n, m], place) {
   table.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => {
     const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[e.key];
     if (e.key === "Enter") table.dataset.inside = entered.key = shown.key;
@@ -235,8 +251,7 @@ function inside(table, shown, at, [n, m], [down, across], here) {
       entered.key = "";
       delete table.dataset.inside;
     } else if (by && entered.key === shown.key) {
-      const i = Math.min(Math.max((here[down] ?? 0) + by[0], 0), n - 1),
-        j = Math.min(Math.max((here[across] ?? 0) + by[1], 0), m - 1);
+      const [i, j] = [n, m].map((size, a) => Math.min(Math.max(place[a] + by[a], 0), size - 1));
       shown.choose?.(at(i, j));
     } else return;
     e.preventDefault();

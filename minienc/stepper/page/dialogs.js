@@ -1,6 +1,7 @@
 // What stands before the page for a moment: the help, and the link.
 
 import { h } from "./dom.js";
+import { isInPart } from "./record.js";
 import { difference } from "./whatif.js";
 
 /** @param {string} address @param {string[]} parts what can be hidden */
@@ -21,6 +22,7 @@ export function linkDialog(address, parts) {
 
 /** @param {import("./record.js").Run} run */
 export function helpDialog(run) {
+  const count = (/** @type {"differing"|"numbers"} */ what) => run.steps.reduce((sum, s) => sum + s.ran[what], 0);
   const keys = [
     ["\u2190 \u2192", "line before, line after"],
     ["shift \u2190 \u2192", "function before, after"],
@@ -42,7 +44,7 @@ export function helpDialog(run) {
     h(
       "p",
       null,
-      `The lines were run again on what each call was given: ${run.header.differing} of ${run.header.numbers} numbers differ from the run's. The page's own computation, with which What if begins, is in float64 and differs from them by ${difference(run).toExponential(1)} of an array's largest number at most: sums in another order.`,
+      `The lines were run again on what each call was given: ${count("differing")} of ${count("numbers")} numbers that calls returned differ from ${run.header.kernel ? "the compiled kernel's" : "the run's"}. ${isInPart(run) ? `The page leaves numbers out, for the model is large: ${run.header.about.shown}.` : `The page's own computation, with which What if begins, is in float64 and differs from them by ${difference(run).toExponential(1)} of an array's largest number at most: sums in another order.`}`,
     ),
     h(
       "p",

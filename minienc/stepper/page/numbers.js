@@ -1,7 +1,8 @@
 // A line with numbers in the place of its names, for one element of what it makes.
 
 import { ELEMENTWISE, MOVES, REDUCTIONS } from "./ops.js";
-import { isArr } from "./places.js";
+import { isArr, isCarried } from "./places.js";
+import { isInPart } from "./record.js";
 import { sources } from "./where.js";
 
 /** @typedef {import("./record.js").Run} Run @typedef {import("./record.js").Op} Op */
@@ -28,6 +29,9 @@ const CALLED = { maximum: "max", minimum: "min", absolute: "abs" };
 const MANY = 8,
   LONG = 90;
 
+/** The three largest of some numbers. @param {number[]} sizes @param {number[]} among their places */
+const largest = (sizes, among) => [...among].sort((p, q) => Math.abs(sizes[q]) - Math.abs(sizes[p])).slice(0, 3);
+
 const text = (/** @type {string} */ t) => ({ text: t });
 const inBrackets = (/** @type {Token[]} */ tokens) => [text("("), ...tokens, text(")")];
 
@@ -35,6 +39,8 @@ const inBrackets = (/** @type {Token[]} */ tokens) => [text("("), ...tokens, tex
  * @param {number} k @returns {Token[]} */
 export function withNumbers(run, inside, value, k) {
   let length = 0;
+  /** The places of those that the page has. @param {number[]} sizes */
+  const there = (sizes) => [...sizes.keys()].filter((i) => !Number.isNaN(sizes[i]) || !isInPart(run));
 
   /** @param {any} x an argument @param {number} n its place @param {number} level
    * @param {boolean} second whether a sign stands before it @returns {Token[]} */
@@ -48,6 +54,7 @@ export function withNumbers(run, inside, value, k) {
   /** @param {number} v @param {number} n @param {number} level @param {boolean} second @returns {Token[]} */
   function element(v, n, level, second = false) {
     const op = run.makers[v];
+    if (!isCarried(run.values[v], n)) return [text("\u2026")];
     if (!op || !inside.has(op.number) || length > LONG) {
       length++;
       const x = run.values[v].data[n],
@@ -56,9 +63,13 @@ export function withNumbers(run, inside, value, k) {
     }
     if (op.kind in MOVES || op.kind === "astype") {
       const [from] = sources(run, op, n);
+      if (from && !isCarried(run.values[from.value], from.at[0]))
+        return [{ value: v, at: n, x: run.values[v].data[n] }];
       return from ? element(from.value, from.at[0], level, second) : [{ x: run.values[v].data[n] }];
     }
     if (op.kind === "where") {
+      const unknown = sources(run, op, n).some((p) => !isCarried(run.values[p.value], p.at[0]));
+      if (unknown) return [{ value: v, at: n, x: run.values[v].data[n] }];
       const [c, taken] = sources(run, op, n),
         yes = c?.value === op.args[0].v ? run.values[c.value].data[c.at[0]] : op.args[0];
       return argument(op.args[yes ? 1 : 2], taken?.at[0] ?? 0, level, second);
@@ -67,20 +78,23 @@ export function withNumbers(run, inside, value, k) {
     return own < level ? inBrackets(tokens) : tokens;
   }
 
-  /** The terms of a sum. @param {Token[][]} terms @param {number[]} sizes @returns {Token[]} */
-  function sum(terms, sizes) {
-    let shown = terms.map((_, i) => i);
-    if (terms.length > MANY)
-      shown = sizes
-        .map((x, i) => [Math.abs(x), i])
-        .sort((a, b) => b[0] - a[0])
-        .slice(0, 3)
-        .map((p) => p[1])
-        .sort((a, b) => a - b);
+  /** The terms of a sum; those that the page has not (their sizes are NaN) are said by what is
+   * missing to the whole. @param {Token[][]} terms @param {number[]} sizes @param {number} whole
+   * @returns {Token[]} */
+  function sum(terms, sizes, whole) {
+    const known = there(sizes),
+      shown = terms.length > MANY ? largest(sizes, known).sort((a, b) => a - b) : known;
     const tokens = shown.flatMap((i, place) => [...(place ? [text(" + ")] : []), ...terms[i]]);
     if (shown.length === terms.length) return tokens.length ? tokens : [text("0")];
-    const rest = sizes.reduce((s, x, i) => (shown.includes(i) ? s : s + x), 0);
-    return [...tokens, text(` + ${terms.length - shown.length} more terms, together `), { x: rest }];
+    const rest =
+      known.length < terms.length
+        ? shown.reduce((s, i) => s - sizes[i], whole)
+        : sizes.reduce((s, x, i) => (shown.includes(i) ? s : s + x), 0);
+    return [
+      ...tokens,
+      text(`${shown.length ? " + " : ""}${terms.length - shown.length} more terms, together `),
+      { x: rest },
+    ];
   }
 
   /** @param {Op} op @param {number} n @returns {[number, Token[]]} how tightly it holds together, and what is said */
@@ -91,24 +105,18 @@ export function withNumbers(run, inside, value, k) {
       const [a, b] = from,
         few = a.at.length <= MANY;
       const sizes = a.at.map((i, m) => run.values[a.value].data[i] * run.values[b.value].data[b.at[m]]);
-      const largest = new Set(
-        sizes
-          .map((x, i) => [Math.abs(x), i])
-          .sort((p, q) => q[0] - p[0])
-          .slice(0, 3)
-          .map((p) => p[1]),
-      );
+      const most = new Set(largest(sizes, there(sizes)));
       const terms = a.at.map((i, m) =>
-        few || largest.has(m) ? [...element(a.value, i, 2), text(" \u00b7 "), ...element(b.value, b.at[m], 2)] : [],
+        few || most.has(m) ? [...element(a.value, i, 2), text(" \u00b7 "), ...element(b.value, b.at[m], 2)] : [],
       );
-      return [1, sum(terms, sizes)];
+      return [1, sum(terms, sizes, run.values[op.value].data[n])];
     }
     if (kind === "sum" || kind === "mean" || kind === "cumsum") {
       const [{ value: v, at }] = from,
         sizes = at.map((i) => run.values[v].data[i]);
-      const largest = new Set([...sizes.keys()].sort((p, q) => Math.abs(sizes[q]) - Math.abs(sizes[p])).slice(0, MANY));
-      const terms = at.map((i, m) => (at.length <= MANY || largest.has(m) ? element(v, i, 1, m > 0) : []));
-      const tokens = sum(terms, sizes);
+      const most = new Set(largest(sizes, there(sizes)));
+      const terms = at.map((i, m) => (at.length <= MANY || most.has(m) ? element(v, i, 1, m > 0) : []));
+      const tokens = sum(terms, sizes, run.values[op.value].data[n] * (kind === "mean" ? at.length : 1));
       return kind === "mean" ? [3, [...inBrackets(tokens), text(` / ${at.length}`)]] : [1, tokens];
     }
     if (kind in REDUCTIONS) {
@@ -123,6 +131,7 @@ export function withNumbers(run, inside, value, k) {
         sum(
           from.flatMap((p) => p.at.map((i) => element(p.value, i, 1))),
           from.flatMap((p) => p.at.map((i) => run.values[p.value].data[i])),
+          run.values[op.value].data[n],
         ),
       ];
     if (!(kind in ELEMENTWISE) && kind !== "clip" && kind !== "invert")

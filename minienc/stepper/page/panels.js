@@ -2,6 +2,7 @@
 
 import { exact, short } from "./digits.js";
 import { h, mathOf } from "./dom.js";
+import { isCarried } from "./places.js";
 import { refsIn } from "./record.js";
 import { element, label, PHASES, sentence, statement, turnName } from "./walk.js";
 import { sources, targets, trace } from "./where.js";
@@ -104,7 +105,7 @@ export function graph({ walk, step, link }) {
       .filter((s) => s.phase === "B" && (s.path || s.primitive) === node.path)
       .map((s) => refsIn(s.returned)[0])
       .find(isSeen);
-    const size = sent === undefined ? "" : `\u2016dx\u2016 ${short(Math.hypot(...run.values[sent].data))}`;
+    const size = sent === undefined ? "" : `\u2016dx\u2016 ${short(normOf(run.values[sent]))}`;
     const to = stops.findIndex((x) => x.step === (back && of("B") >= 0 ? of("B") : of("FL")));
     const others = node.inputs.filter((n) => n >= 0 && n !== i - 1).map((n) => known[n].path),
       begins = node.inputs.some((n) => n < 0) && i > 0 && node.kind !== "LossLayer";
@@ -148,6 +149,9 @@ export function graph({ walk, step, link }) {
     ...boxes,
   );
 }
+
+/** @param {import("./places.js").Arr} a */
+const normOf = (a) => a.norm ?? Math.sqrt(a.data.reduce((sum, x) => sum + x * x, 0));
 
 /** A loop's turns: the steps of time. @param {Setting} s */
 export function unrolled({ walk, step, link }) {
@@ -220,7 +224,7 @@ export function verdict({ walk, step, link }) {
     return h(
       "p",
       { class: "fail" },
-      `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}`,
+      `\u2717 fail: ${at} is ${short(numberOf(v.yours), 5)}, expected ${short(numberOf(v.numeric), 5)} \u00b1 ${short(numberOf(v.uncertainty), 2)}${timesOf(numberOf(v.yours) / numberOf(v.numeric))}`,
     );
   });
   if (!parts.length)
@@ -247,6 +251,16 @@ export function verdict({ walk, step, link }) {
     ),
   );
   return parts;
+}
+
+/** What a wrong number is of the right one, where that is a factor with a name. @param {number} ratio */
+function timesOf(ratio) {
+  const size = Math.max(Math.abs(ratio), 1 / Math.abs(ratio)),
+    whole = Math.round(size);
+  if (!Number.isFinite(size) || Math.abs(size / whole - 1) > 1e-6 || whole > 1e6) return "";
+  if (whole > 1)
+    return `: ${whole} times too ${Math.abs(ratio) > 1 ? "large" : "small"}${ratio < 0 ? ", and of the other sign" : ""}`;
+  return ratio < 0 ? ": the sign is wrong" : "";
 }
 
 /** @param {any} x a number of the header, or what JSON has none for */
@@ -283,17 +297,20 @@ export function where({ walk, step, show, name }, value, k) {
   begun.sort((p, q) => Number(!run.makers[p.value]) - Number(!run.makers[q.value])); // lines to go to first
   const from = op ? through(run, made(value) ? begun : sources(run, op, k)) : [];
   const listed = from.flatMap((p) => {
-    const sorted = [...p.at].sort(
-      (a, b) => Math.abs(run.values[p.value].data[b]) - Math.abs(run.values[p.value].data[a]),
-    );
+    const array = run.values[p.value],
+      there = p.at.filter((n) => isCarried(array, n));
+    const sorted = there.sort((a, b) => Math.abs(array.data[b]) - Math.abs(array.data[a])).slice(0, 4);
+    const more = p.at.length - sorted.length;
     return [
-      ...sorted.slice(0, 4).map((n) => button(p.value, n)),
-      p.at.length > 4
-        ? h("li", { class: "small" }, `and ${p.at.length - 4} more of ${label(walk, p.value, frame)}`)
-        : null,
+      ...sorted.map((n) => button(p.value, n)),
+      more ? h("li", { class: "small" }, `and ${more} more of ${label(walk, p.value, frame)}`) : null,
     ];
   });
-  const to = forward(run, value, k).map(({ op: user, at }) => {
+  const reached = forward(run, value, k).flatMap(({ op, at }) => {
+    const there = at.filter((n) => isCarried(run.values[op.value], n));
+    return there.length ? [{ op, at: there }] : [];
+  });
+  const to = reached.map(({ op: user, at }) => {
     const i = stopOf[user.visit],
       call = run.steps[stops[i]?.step];
     const place = call ? ` in ${PHASES[call.phase]} ${call.path || call.primitive}` : "";

@@ -2,7 +2,9 @@
 
 /**
  * An array: its numbers in rows, one behind the other.
- * @typedef {{shape: number[], data: Float64Array, dtype: string}} Arr
+ * Of one that is carried in part, ``lanes`` says of each axis which places are (null: all), ``norm``
+ * is the size of the whole, and what is left out is NaN.
+ * @typedef {{shape: number[], data: Float64Array, dtype: string, lanes?: (number[]|null)[], norm?: number}} Arr
  * @typedef {{start: number|null, stop: number|null, step: number|null}} Slice
  */
 
@@ -16,6 +18,31 @@ export const zeros = (shape, dtype = "float64") => ({ shape, data: new Float64Ar
 
 /** @param {any} x @returns {x is Arr} */
 export const isArr = (x) => x !== null && typeof x === "object" && x.data instanceof Float64Array;
+
+/** Whether a number is in the page. @param {Arr} a @param {number} k */
+export function isCarried(a, k) {
+  if (!a.lanes) return true;
+  for (let axis = a.shape.length - 1; axis >= 0; axis--) {
+    const lane = a.lanes[axis];
+    if (lane && !isIn(lane, k % a.shape[axis])) return false;
+    k = Math.floor(k / a.shape[axis]);
+  }
+  return true;
+}
+
+/** Whether a sorted list has a number. @param {number[]} list @param {number} n */
+function isIn(list, n) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle] < n) low = middle + 1;
+    else high = middle;
+  }
+  return list[low] === n;
+}
+
+/** The places of an axis that are in the page. @param {Arr} a @param {number} axis @returns {number[]} */
+export const laneOf = (a, axis) => a.lanes?.[axis] ?? Array.from({ length: a.shape[axis] ?? 1 }, (_, i) => i);
 
 /** How far apart neighbours along each axis lie. @param {number[]} shape */
 export function stridesOf(shape) {

@@ -1,14 +1,15 @@
 // What the page carries: a header in JSON, and numbers; minienc/stepper/payload.py has the format.
 
 import { compute, isKnown } from "./ops.js";
-import { ELLIPSIS, isArr, sizeOf } from "./places.js";
+import { ELLIPSIS, isArr, laneOf, sizeOf, stridesOf } from "./places.js";
 
 /** @typedef {import("./places.js").Arr} Arr */
 /** A value among an operation's arguments. @typedef {{v: number}} Ref */
 /** @typedef {{kind: string, args: any[], options: Object<string, any>, value: number, visit: number, refs: number[], number: number}} Op */
 /** @typedef {{frame: number, line: number, last: number, numbers: number[], bound: Object<string, any>, ops: number[], formula: string, step: number}} Visit */
 /** @typedef {{source: number, outer: number, arguments: Object<string, any>, returned: any}} Frame */
-/** @typedef {{phase: string, primitive: string, path: string, time: number|null, arguments: Object<string, any>, returned: any, after: Object<string, any>, frames: number[], visits: number[]}} Step */
+/** @typedef {{phase: string, primitive: string, path: string, time: number|null, arguments: Object<string, any>, returned: any, after: Object<string, any>, frames: number[], visits: number[],
+ *   ran: {numbers: number, differing: number, digits: number, pairs: [number, number][]}}} Step */
 /** @typedef {{header: any, values: Arr[], ops: Op[], makers: (Op|undefined)[], users: Op[][], visits: Visit[], frames: Frame[], steps: Step[], sources: any[]}} Run */
 
 /** @param {string} text base64 of a header's length, the header and the numbers, deflated */
@@ -83,10 +84,11 @@ export function openRun(header, numbers) {
     for (const v of op.refs) users[v].push(op);
   }
   /** @type {Arr[]} */
-  const values = header.values.map(([dtype, shape, offset]) => {
+  const values = header.values.map(([dtype, shape, offset, part, norm]) => {
     if (offset < 0) return undefined; // the page makes it
     const Reader = READERS[dtype];
     if (!Reader) throw new Error(`the page does not read ${dtype}`);
+    if (part !== undefined) return inPart(shape, dtype, header.parts[part], plain(norm), Reader, numbers, offset);
     return { shape, data: Float64Array.from(new Reader(numbers, offset, sizeOf(shape)), Number), dtype };
   });
   for (const op of ops) {
@@ -115,6 +117,30 @@ export function openRun(header, numbers) {
   const frames = header.frames.map((f) => ({ ...f, arguments: named(f.arguments), returned: plain(f.returned) }));
   return { header, values, ops, makers, users, visits, frames, steps, sources: header.sources };
 }
+
+/** An array of which a part is carried. @param {number[]} shape @param {string} dtype
+ * @param {(number|number[][]|null)[]} part of each axis: so many, from where how many, or all
+ * @param {number} norm @param {any} Reader @param {ArrayBuffer} numbers @param {number} offset @returns {Arr} */
+function inPart(shape, dtype, part, norm, Reader, numbers, offset) {
+  const lanes = part.map((lane) =>
+    Array.isArray(lane)
+      ? lane.flatMap(([from, n]) => Array.from({ length: n }, (_, i) => from + i))
+      : lane === null
+        ? null
+        : Array.from({ length: lane }, (_, i) => i),
+  );
+  const a = { shape, data: new Float64Array(sizeOf(shape)).fill(NaN), dtype, lanes, norm },
+    strides = stridesOf(shape);
+  const places = shape.reduce(
+    (/** @type {number[]} */ at, _, axis) => at.flatMap((k) => laneOf(a, axis).map((i) => k + i * strides[axis])),
+    [0],
+  );
+  new Reader(numbers, offset, places.length).forEach((x, i) => (a.data[places[i]] = Number(x)));
+  return a;
+}
+
+/** Whether anything was left out of it. @param {Run} run */
+export const isInPart = (run) => run.header.parts.length > 0;
 
 // --------------------------------------------------------------------------------- run once more
 

@@ -4,11 +4,11 @@ import { arrayOf, axesOfTable } from "./arrays.js";
 import { exact, short } from "./digits.js";
 import { h } from "./dom.js";
 import { MOVES } from "./ops.js";
-import { sizeOf } from "./places.js";
+import { isCarried, sizeOf } from "./places.js";
 import { refsIn } from "./record.js";
 import { withNumbers } from "./numbers.js";
 import { element, label, ravel, unravel } from "./walk.js";
-import { trace } from "./where.js";
+import { targets, trace } from "./where.js";
 import { isChanged } from "./whatif.js";
 
 /** @typedef {import("./walk.js").Walk} Walk @typedef {import("./whatif.js").Other} Other */
@@ -20,9 +20,21 @@ import { isChanged } from "./whatif.js";
 export function chosenOf({ walk, step, result, at }) {
   const stop = walk.stops[step],
     { value, name } = stop.results[Math.min(result, stop.results.length - 1)];
-  const { shape } = walk.run.values[value];
-  const frame = walk.run.visits[stop.visit].frame;
-  return { value, name: name || label(walk, value, frame), k: at && at.length === shape.length ? ravel(shape, at) : 0 };
+  const array = walk.run.values[value],
+    frame = walk.run.visits[stop.visit].frame;
+  const asked = at && at.length === array.shape.length ? ravel(array.shape, at) : -1;
+  return {
+    value,
+    name: name || label(walk, value, frame),
+    k: asked >= 0 && isCarried(array, asked) ? asked : tellingOf(array),
+  };
+}
+
+/** The first element that says something: zeros, such as of a picture's corner, do not.
+ * @param {import("./places.js").Arr} array */
+function tellingOf({ data }) {
+  const first = data.findIndex((x) => x !== 0 && !Number.isNaN(x));
+  return Number.isNaN(data[0]) || first < 0 ? 0 : first;
 }
 
 /** @param {Stage} s */
@@ -63,8 +75,35 @@ export function numbersOf(s) {
       ? h("b", null, "?")
       : h("b", { title: exact(x, array.dtype), class: isChanged(changed, value)(k) ? "changed" : null }, short(x, 4)),
     h("small", null, hidden ? "" : ` ${exact(x, array.dtype)} ${array.dtype}`),
+    hidden || changed ? null : ofKernel(run, run.steps[stop.step], value, k),
+    hidden ? null : ofAllUses(run, value, k),
     placeInVector(run, run.steps[stop.step], array.shape, k),
   );
+}
+
+/** Of a gradient by something that is used more than once: the sum of what all uses send back.
+ * @param {import("./record.js").Run} run @param {number} value @param {number} k */
+function ofAllUses(run, value, k) {
+  const { parameters } = run.header;
+  const sum = (/** @type {number} */ v, /** @type {number} */ n, /** @type {boolean} */ isSum) => {
+    if (isSum && parameters.some((p) => p.gradient === v)) return run.values[v].data[n];
+    for (const { op, at } of targets(run, v, n)) {
+      const found = op.visit < 0 && sum(op.value, at[0], isSum || op.kind === "add");
+      if (typeof found === "number") return found;
+    }
+    return undefined;
+  };
+  const whole = sum(value, k, false);
+  return whole === undefined ? null : h("small", null, `; all uses of this weight together: ${short(whole, 4)}`);
+}
+
+/** What the kernel has in its place. @param {import("./record.js").Run} run
+ * @param {import("./record.js").Step} step @param {number} value @param {number} k */
+function ofKernel(run, step, value, k) {
+  const theirs = step.ran.pairs.find(([own]) => own === value)?.[1];
+  if (theirs === undefined) return null;
+  const { data, dtype } = run.values[theirs];
+  return h("small", null, `; the kernel has ${exact(data[k], dtype)}`);
 }
 
 /** Of the vector of all parameters: whose number it is. @param {import("./record.js").Run} run

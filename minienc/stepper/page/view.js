@@ -6,10 +6,11 @@ import { helpDialog, linkDialog } from "./dialogs.js";
 import { short } from "./digits.js";
 import { byId, h, keepingFocus, panel } from "./dom.js";
 import { formula, graph, timeline, unrolled, verdict, where } from "./panels.js";
-import { refsIn, unpack } from "./record.js";
+import { isCarried } from "./places.js";
+import { isInPart, refsIn, unpack } from "./record.js";
 import { source } from "./source.js";
 import { arraysOf, chosenOf, indexOf, keptAt, numbersOf } from "./stage.js";
-import { firstDifference, keysOf, sentence, walkOf } from "./walk.js";
+import { element, firstDifference, keysOf, ranSentence, sentence, walkOf } from "./walk.js";
 import { editName, editsOf, editsText, other } from "./whatif.js";
 
 const PARTS = [
@@ -99,8 +100,10 @@ const link = (/** @type {number} */ step) =>
 function show(value, k) {
   const { run, stops, stopOf } = atHand(),
     op = run.makers[value];
-  if (state.mode === "whatif" && editName(run, value)) return void edit(value, k);
-  if (!op || op.visit < 0) return void tell(`${nameOf(value)} is no line's result: it came into the step.`);
+  if (!isCarried(run.values[value], k))
+    return void tell("This number is left out of the page: the model is too large.");
+  if (state.mode === "whatif" && editName(run, value) && !isInPart(run)) return void edit(value, k);
+  if (!op || op.visit < 0) return void tell(cameIn(value, k));
   const step = stopOf[op.visit],
     result = stops[step].results.findIndex((r) => r.value === value);
   if (result < 0) {
@@ -110,12 +113,22 @@ function show(value, k) {
   go({ step, result, at: indexOf(run.values[value].shape, k), lens: null });
 }
 
-const nameOf = (/** @type {number} */ value) => editName(atHand().run, value) || `value ${value}`;
+/** Of a number that no line made: what it is. @param {number} value @param {number} k */
+function cameIn(value, k) {
+  const { run } = atHand(),
+    { shape, data } = run.values[value];
+  const said = `${element(editName(run, value) || `value ${value}`, shape, k)} = ${short(data[k])}`;
+  if (run.header.parameters.some((p) => p.value === value)) return `${said} is a parameter: it came into the step.`;
+  const isBatch = shape.length > 1 && refsIn(run.steps[0].arguments)[0] === value;
+  return `${said} came into the step${isBatch ? ` with sample ${indexOf(shape, k)[0]} of the batch` : ": no line made it"}.`;
+}
+
 const tell = (/** @type {string} */ text) => (byId("told").textContent = text);
 
 // ------------------------------------------------------------------------------------------- draw
 
-const edits = () => (state.mode === "whatif" && state.edit ? editsOf(atHand().run, state.edit) : []);
+const edits = () =>
+  state.mode === "whatif" && state.edit && !isInPart(atHand().run) ? editsOf(atHand().run, state.edit) : [];
 
 function draw() {
   keepingFocus(() => {
@@ -125,6 +138,7 @@ function draw() {
     const seen = (/** @type {string} */ part) => !state.hide.includes(part);
     tell("");
     byId("sentence").textContent = sentence(w, state.step);
+    byId("ran").textContent = ranSentence(w.run, w.stops[state.step].step);
     byId("bar").replaceChildren(...(seen("title") ? [titleOf(w.run)] : []), ...(seen("modes") ? [modesOf()] : []));
     byId("ways").replaceChildren(waysOf(), ...(seen("timeline") ? timeline(setting, different) : []));
     byId("strip").replaceChildren(...(seen("graph") ? [graph(setting), unrolled(setting)].filter(Boolean) : []));
@@ -149,9 +163,10 @@ function draw() {
     );
     byId("foot").replaceChildren(...(seen("foot") ? footOf(w.run) : []));
   });
-  const lines = /** @type {any} */ (document.querySelector(".lines")),
-    here = /** @type {any} */ (lines?.querySelector("[aria-current]"));
-  if (lines && here) lines.scrollLeft = here.offsetLeft - lines.offsetLeft - lines.clientWidth / 2;
+  for (const strip of [document.querySelector(".lines"), byId("strip")]) {
+    const here = /** @type {any} */ (strip?.querySelector("[aria-current]"));
+    if (here) strip.scrollLeft = here.offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
+  }
 }
 
 const placeKey = () => `${state.run} ${state.step} ${state.result} ${state.at}`;
@@ -207,7 +222,7 @@ function besides(changed) {
 function titleOf(run) {
   const about = Object.entries(run.header.about)
     .filter(([key]) => key !== "command")
-    .map(([key, x]) => `${key} ${x}`)
+    .map(([key, x]) => (key === "shown" ? `shown: ${x}` : `${key} ${x}`))
     .join(", ");
   return h("div", null, h("h1", null, run.header.title || "A training step"), h("p", { class: "small" }, about));
 }
@@ -299,6 +314,12 @@ function predictForm() {
 
 /** @param {any} changed */
 function whatIfForm(changed) {
+  if (isInPart(atHand().run))
+    return panel(
+      "whatif",
+      "What if",
+      h("p", null, "This needs every number, and the page leaves some out: record a smaller model."),
+    );
   const edit = (/** @type {import("./whatif.js").Edit[]} */ list) => go({ edit: editsText(atHand().run, list) });
   return whatIfPanel({ walk: atHand(), edits: edits(), changed, edit, tell });
 }
@@ -316,9 +337,9 @@ function edit(value, k) {
 function footOf(run) {
   const { before, after } = run.header.loss,
     parts = [];
-  let said = 0,
-    known = false;
-  for (const step of run.steps.filter((s) => s.phase === "U" && s.after.w && s.arguments.g)) {
+  let said = run.header.loss.said ?? 0,
+    known = "said" in run.header.loss;
+  for (const step of known ? [] : run.steps.filter((s) => s.phase === "U" && s.after.w && s.arguments.g)) {
     const [w, g, to] = [step.arguments.w, step.arguments.g, step.after.w].map((x) => run.values[refsIn(x)[0]]?.data);
     if (!w || !g || !to) continue;
     known = true;
@@ -368,7 +389,8 @@ function onKey(e) {
   acts[e.key]();
 }
 
-const PRINTED = 200;
+const PRINTED = 200, // steps
+  MANY_ROWS = 38; // rows of arrays: with more, a page of paper is printed smaller
 
 function beforePrint() {
   const w = atHand(),
@@ -379,9 +401,14 @@ function beforePrint() {
           "article",
           null,
           h("p", { class: "sentence" }, sentence(w, step)),
+          h("p", { class: "small" }, ranSentence(w.run, w.stops[step].step)),
           ...stageOf(w, step, null, `print ${step}`),
+          w.run.steps[w.stops[step].step].phase === "B"
+            ? panel("verdict", "Verdict", ...verdict({ walk: w, step, link, show, name: () => "" }).slice(0, -1))
+            : null,
         ),
       );
+  for (const page of pages) page.classList.toggle("long", page.querySelectorAll("tr").length > MANY_ROWS);
   document.body.append(
     h(
       "div",

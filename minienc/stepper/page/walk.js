@@ -22,9 +22,10 @@ export function walkOf(run) {
   const stops = [];
   const stopOf = run.visits.map(() => -1);
   run.visits.forEach((visit, v) => {
-    const inside = new Set(visit.ops.length ? visit.ops : inner[v]);
     const results = resultsOf(run, v, new Set(inner[v]));
     if (!results.length) return;
+    const own = results.every(({ value }) => visit.ops.includes(run.makers[value]?.number ?? -1));
+    const inside = new Set(own ? visit.ops : inner[v]); // o = sigmoid(z[...]): what sigmoid does, too
     stopOf[v] = stops.length;
     stops.push({ visit: v, step: visit.step, results, inside, ...turns(v) });
   });
@@ -159,6 +160,17 @@ export function sentence(walk, i) {
     .replace(/ @ /g, " ")
     .replace(/\bxp\./g, "");
   return `Step ${i + 1} of ${walk.stops.length}: ${where.join(", ")}: ${said}`;
+}
+
+/** How far what the kernel made of a call is what its lines make. @param {Run} run @param {number} step */
+export function ranSentence(run, step) {
+  const { numbers, differing, digits } = run.steps[step].ran;
+  if (!run.header.kernel) return "";
+  if (!differing) return "With the compiled kernel on, this call gave the very bits that these lines give.";
+  const which = digits
+    ? `they agree to ${digits} digit${digits > 1 ? "s" : ""} of the largest`
+    : "not one digit agrees";
+  return `With the compiled kernel on, this call gave ${differing} of its ${numbers} numbers otherwise than these lines: ${which}.`;
 }
 
 /** @param {Walk} walk @param {Stop} stop */

@@ -1,7 +1,7 @@
 // Where from, where to: which numbers made a number, and which it helped to make.
 
 import { compute, ELEMENTWISE, MOVES, productPlan, REDUCTIONS } from "./ops.js";
-import { axesOf, isArr, lines, locate, spread } from "./places.js";
+import { axesOf, isArr, isCarried, lines, locate, spread } from "./places.js";
 import { fill } from "./record.js";
 
 /** @typedef {import("./record.js").Run} Run @typedef {import("./record.js").Op} Op */
@@ -74,7 +74,7 @@ export function sources(run, op, k) {
     given = operands(op);
   if (kind === "where") return chosen(run, op, k);
   if (POINTWISE.has(kind))
-    return given.map((value) => ({ value, at: [spread(run.values[value].shape, out.shape)[k]] }));
+    return given.map((value) => ({ value, at: [placeOf(run.values[value].shape, out.shape, k)] }));
   if (kind in MOVES && kind !== "flip") {
     const moves = movesOf(run, op);
     return moves.codes[k] < 0 ? [] : [decode(moves, k)];
@@ -95,11 +95,24 @@ export function sources(run, op, k) {
   return given.map((value) => ({ value, at: [...run.values[value].data.keys()] }));
 }
 
+/** The place of an operand that place ``k`` of a result comes from. @param {number[]} shape @param {number[]} out @param {number} k */
+function placeOf(shape, out, k) {
+  let place = 0,
+    stride = 1;
+  for (let axis = out.length - 1, own = shape.length - 1; own >= 0; axis--, own--) {
+    if (shape[own] !== 1) place += (k % out[axis]) * stride;
+    k = Math.floor(k / out[axis]);
+    stride *= shape[own];
+  }
+  return place;
+}
+
 /** Of ``where(c, a, b)``: c, and the one that was taken. @param {Run} run @param {Op} op @param {number} k */
 function chosen(run, op, k) {
   const out = run.values[op.value].shape;
-  const place = (/** @type {any} */ x) => ({ value: x.v, at: [spread(run.values[x.v].shape, out)[k]] });
+  const place = (/** @type {any} */ x) => ({ value: x.v, at: [placeOf(run.values[x.v].shape, out, k)] });
   const [c, a, b] = op.args;
+  if (typeof c?.v === "number" && !isCarried(run.values[c.v], place(c).at[0])) return [place(c)]; // who knows
   const yes = typeof c?.v === "number" ? run.values[c.v].data[place(c).at[0]] !== 0 : Boolean(c);
   return [c, yes ? a : b].filter((x) => typeof x?.v === "number").map(place);
 }
@@ -141,30 +154,36 @@ export function targets(run, value, k) {
 /** @param {Run} run @param {Op} op @param {number} value @param {number} k @returns {number[]} */
 function reached(run, op, value, k) {
   const out = run.values[op.value],
-    every = [...out.data.keys()];
+    size = out.data.length;
+  const which = (/** @type {(n: number) => boolean} */ wanted) => {
+    const at = [];
+    for (let n = 0; n < size; n++) if (wanted(n)) at.push(n);
+    return at;
+  };
   if (op.kind === "matmul") {
     const [a, b] = operands(op),
       plan = productPlan(run.values[a].shape, run.values[b].shape);
-    const at = new Set();
-    every.forEach((n) => {
+    return which((n) => {
       const j = n % plan.m,
         i = Math.floor(n / plan.m) % plan.n,
         l = Math.floor(n / (plan.m * plan.n));
-      if (value === a && Math.floor(k / plan.inner) === plan.rows[l] * plan.n + i) at.add(n);
-      if (value === b && k % plan.m === j && Math.floor(k / (plan.m * plan.inner)) === plan.columns[l]) at.add(n);
+      return (
+        (value === a && Math.floor(k / plan.inner) === plan.rows[l] * plan.n + i) ||
+        (value === b && k % plan.m === j && Math.floor(k / (plan.m * plan.inner)) === plan.columns[l])
+      );
     });
-    return [...at];
   }
   if (POINTWISE.has(op.kind) && op.kind !== "where") {
+    if (run.values[value].data.length === size) return [k];
     const from = spread(run.values[value].shape, out.shape);
-    return every.filter((n) => from[n] === k);
+    return which((n) => from[n] === k);
   }
   if (op.kind in MOVES && op.kind !== "flip") {
     const moves = movesOf(run, op);
     const codes = moves.refs.flatMap((v, i) => (v === value ? [moves.begins[i] + k] : []));
-    return every.filter((n) => codes.includes(moves.codes[n]));
+    return which((n) => codes.includes(moves.codes[n]));
   }
-  return every.filter((n) => sources(run, op, n).some((s) => s.value === value && s.at.includes(k)));
+  return which((n) => sources(run, op, n).some((s) => s.value === value && s.at.includes(k)));
 }
 
 const ENOUGH = 20000;
