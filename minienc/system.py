@@ -86,7 +86,7 @@ def format_info(info: dict[str, Any]) -> str:
         + (f", with {', '.join(numpy['simd'])}" if numpy["simd"] else ""),
         "system": machine["system"],
         "kernel": kernel,
-        "steps": "forward and backward as one call where all of a model is the kernel's; what a fit "
+        "steps": "forward and backward as one call where a model is all the kernel's; what a fit "
         "did stands in history.steps"
         if info["kernel"]["serves"]
         else "as they are written",
