@@ -27,8 +27,8 @@ from benchmarks.training_candidates import (
     Weights,
 )
 
-SECONDS = 0.15  # of an epoch, as far as its steps can be guessed
-MOST, LEAST = 400, 12  # steps of one
+SECONDS = 0.05  # of an epoch, as far as its steps can be guessed
+MOST, LEAST = 400, 8  # steps of one
 
 
 class Epoch:

@@ -206,25 +206,23 @@ def rows_of(arrays: tuple, dtypes: tuple, indices: Array, into: tuple | None = N
     """``rows_at`` of several arrays, each in its dtype; one that stands there twice (a target that
     is the input) is taken once. With ``into``, what an earlier call returned for as many rows is
     written to, and returned again."""
+    if into is not None:
+        for i, (room, a) in enumerate(zip(into, arrays, strict=True)):
+            if i > 0 and room is into[i - 1]:
+                continue
+            if type(a) is np.ndarray and a.dtype is room.dtype:
+                # "clip" alone writes to ``room`` directly; who cuts batches knows the indices
+                a.take(indices, 0, room, "clip")
+            else:
+                room[...] = a[indices]
+        return into
     taken: dict[tuple[int, np.dtype], Array] = {}
     rows = []
-    for i, (a, dtype) in enumerate(zip(arrays, dtypes, strict=True)):
+    for a, dtype in zip(arrays, dtypes, strict=True):
         if (id(a), dtype) not in taken:
-            if into is None:
-                taken[id(a), dtype] = rows_at(a, indices, dtype)
-            else:
-                taken[id(a), dtype] = _rows_into(into[i], a, indices)
+            taken[id(a), dtype] = rows_at(a, indices, dtype)
         rows.append(taken[id(a), dtype])
     return tuple(rows)
-
-
-def _rows_into(into: Array, x: Any, indices: Array) -> Array:
-    """``rows_at`` of NumPy's arrays, into one of them."""
-    if type(x) is np.ndarray and x.dtype == into.dtype:
-        # "clip" alone writes to ``into`` directly; batches know their indices
-        return x.take(indices, axis=0, out=into, mode="clip")
-    into[...] = x[indices]
-    return into
 
 
 def cuda_number(device: str) -> int:

@@ -44,7 +44,7 @@ from minienc.training.objective import (
 )
 from minienc.training.step import Learner, Objective
 
-PLAIN_STEPS = 2  # of a shape, before one is noted
+PLAIN_STEPS = 1  # of a shape, before one is noted: it makes what is made once
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
 
 
@@ -90,11 +90,6 @@ class PlannedStep:
         """How the steps were made, and why not all at once."""
         found = f"of {self.n_steps} steps, {self.n_planned} had forward and backward as one call"
         return found if self.declined is None else f"{found}: {self.declined}"
-
-    def room_for(self, n: int) -> tuple | None:
-        """Arrays in which a batch of n rows is best brought: those that its plan reads."""
-        planned = self.own.get(n)
-        return None if planned is None else planned.batch
 
     def _noting(self, batch: tuple, shapes: tuple) -> NotedObjective | None:
         """What makes this step, and a plan of it on the way; None: the step as it is written."""
@@ -259,8 +254,11 @@ class PlannedPipeline(Pipeline):
     def batches(self, take: Callable[..., tuple], parts: Iterable[Array]) -> Iterator[tuple]:
         if self.step is None:
             return super().batches(take, parts)
-        room_for = self.step.room_for
-        return (take(part, room_for(len(part))) for part in parts)
+        own = self.step.own  # arrays in which a batch is best brought: those that its plan reads
+        return (
+            take(part, planned.batch) if (planned := own.get(len(part))) else take(part)
+            for part in parts
+        )
 
 
 register_pipeline("cpu", PlannedPipeline)
