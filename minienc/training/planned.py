@@ -44,7 +44,10 @@ from minienc.training.objective import (
 )
 from minienc.training.step import Learner, Objective
 
-PLAIN_STEPS = 1  # of a shape, before one is noted: it makes what is made once
+# Steps of a shape that are made before one is noted: one, which makes what is made once, and one
+# more for so many multiplications. To note and to try out costs two steps, and a plan saves some
+# 25 us of each that follows: a large model, or a short run, would pay more than it gets back.
+PLAIN_STEPS, WORK = 1, 2**18
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
 
 
@@ -94,7 +97,9 @@ class PlannedStep:
     def _noting(self, batch: tuple, shapes: tuple) -> NotedObjective | None:
         """What makes this step, and a plan of it on the way; None: the step as it is written."""
         made = self.plain_steps[shapes] = self.plain_steps.get(shapes, 0) + 1
-        if self.declined is not None or made <= PLAIN_STEPS or len(self.plans) == MOST_PLANS:
+        work = self.learner.parameters.vector.size * len(batch[0])
+        is_early = made <= PLAIN_STEPS + work // WORK
+        if self.declined is not None or is_early or len(self.plans) == MOST_PLANS:
             return None
 
         def done(noted: NotedObjective, cache: Cache, grads: Gradients) -> None:

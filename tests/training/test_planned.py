@@ -457,7 +457,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
 # ------------------------------------------------------------------------------------------- memory
 
 
-def test_a_plan_holds_what_the_step_held():
+def test_a_plan_holds_what_the_step_held(monkeypatch):
     """At most a tenth more memory than the arrays of a step as it is written take."""
     x = Input((256,))
     h = Dense(512, "relu", seed=1)(x)
@@ -471,12 +471,21 @@ def test_a_plan_holds_what_the_step_held():
         for _ in range(3):
             learner.step((data, data), rng)
         held = room.nbytes
+    monkeypatch.setattr(planned, "WORK", 2**40)
     step = PlannedStep(learner)
     for _ in range(5):
         step((data, data), rng)
     (plan,) = step.plans.values()
     assert step.n_planned > 0
     assert 512 * 512 * 4 < plan.plan.workspace.nbytes <= 1.1 * held
+
+
+def test_a_large_step_is_noted_when_that_may_be_saved_again():
+    model = autoencoder()
+    data = np.random.default_rng(0).random((9000, 12), dtype="float32")  # 187 weights
+    step, _, _ = trained(model, data, data, epochs=6, batch_size=4500)
+    assert 187 * 4500 // planned.WORK == 3
+    assert (step.n_steps, step.n_planned) == (12, 12 - 5)  # one, three more, and the noted one
 
 
 def test_a_run_that_is_over_holds_no_plan_and_says_how_its_steps_were_made():
