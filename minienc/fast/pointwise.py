@@ -182,6 +182,8 @@ def _as_labels(labels):
     """Labels of any integer type as int64, which is what the kernel reads; None for others."""
     if type(labels) is not np.ndarray or labels.dtype.kind not in "iu":
         return None
+    if labels.dtype != np.int64 or not labels.flags.c_contiguous:
+        _kernels.decline(b"labels are copied")
     return np.ascontiguousarray(labels, dtype=np.int64)  # which the kernel copies, and then checks
 
 

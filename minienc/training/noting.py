@@ -103,8 +103,8 @@ class NotedObjective(Objective):
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         release_workspace()  # of the steps before: this one has a room of its own
         own: dict[int, np.ndarray] = {}
-        for a in batch:
-            own.setdefault(id(a), a.copy())
+        for a in batch:  # labels as the kernel reads them, so that it need not copy
+            own.setdefault(id(a), a.astype("int64") if a.dtype.kind in "iu" else a.copy())
         self.batch = tuple([own[id(a)] for a in batch])
         with self.noting():
             return self.hosted.forward(self.batch, rng)

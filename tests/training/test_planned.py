@@ -126,6 +126,25 @@ def test_all_losses(output, loss, units, y, unplanned):
     same_as_written(lambda: autoencoder("relu", output, loss, units=units), unplanned, y=y)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_labels_of_any_type_are_read_anew_at_each_step(dtype, unplanned):
+    """Sorted, so that several batches have the same ones: those of before would do for a while."""
+    labels = np.sort(LABELS).astype(dtype)
+    same_as_written(
+        lambda: autoencoder("relu", "softmax", "sparse_categorical_crossentropy", units=3),
+        unplanned,
+        y=labels,
+        batch_size=7,
+        shuffle=False,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64", "float16"])
+def test_data_of_any_type_become_the_models(dtype, unplanned):
+    data = (X * 255).astype(dtype)
+    same_as_written(lambda: autoencoder("relu", "linear", "mean_squared_error"), unplanned, x=data)
+
+
 @pytest.mark.parametrize(
     "optimizer", ["sgd", "rmsprop", "adagrad", "adam", "adamw", "lion", "muon"]
 )
