@@ -2,6 +2,14 @@
 
 from minienc.finetuning.classifier import finetune
 from minienc.finetuning.curve import FewLabelCurve, few_label_curve
+from minienc.finetuning.multitask import MultiTask
 from minienc.finetuning.probes import knn_probe, linear_probe
 
-__all__ = ["FewLabelCurve", "few_label_curve", "finetune", "knn_probe", "linear_probe"]
+__all__ = [
+    "FewLabelCurve",
+    "MultiTask",
+    "few_label_curve",
+    "finetune",
+    "knn_probe",
+    "linear_probe",
+]
