@@ -171,7 +171,7 @@ def test_it_learns_all_of_them(combine):
 def test_one_task_is_fine_tuning():
     """The same steps as those of ``finetune``, where all samples are one batch: to rounding."""
     X, y = blobs()
-    how = dict(epochs=5, batch_size=90, random_state=3, learning_rate=0.02)
+    how = dict(epochs=5, batch_size=90, random_state=3, optimizer="sgd", learning_rate=0.2)
     one = MultiTask(small_encoder(), **how).fit(X, {"shape": y})
     other = finetune(small_encoder(), X, y, **how)
     np.testing.assert_allclose(one.predict_proba(X)["shape"], other.predict(X), atol=1e-5)
