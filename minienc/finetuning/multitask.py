@@ -24,11 +24,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, Scalar, on_device, rows_at, to_device, to_numpy
+from minienc.arrays import Array, DTypeLike, Scalar, on_device, rows_at, to_device, to_numpy
+from minienc.data.pixels import Samples
 from minienc.data.plain import DataLike
 from minienc.finetuning.classifier import SCHEDULES, _optimizer, _rate, encoder_of
 from minienc.finetuning.targets import Task, check_mapping, check_weights, find_tasks
@@ -36,7 +37,7 @@ from minienc.finetuning.task_losses import Head, TaskLosses
 from minienc.layers import Activation, Dense, Dropout, Flatten, Input, UncertaintyWeighting
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
-from minienc.pretraining.base import _Run, samples_for
+from minienc.pretraining.base import Pretrainer, _Run, samples_for
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
@@ -78,6 +79,8 @@ class MultiTask(SteppedPretrainer):
     encoder_ : Model
         From samples to what all heads take.
     tasks_ : list of Task
+    losses_ : TaskLosses
+        What was made small.
     history_ : dict of lists
         Of each epoch: "loss", and of each task such as "digit_loss", "digit_accuracy",
         "digit_norm", the mean length of its gradient by the shared weights; of each pair
@@ -87,7 +90,7 @@ class MultiTask(SteppedPretrainer):
 
     choices: ClassVar = {"combine": COMBINE, "schedule": SCHEDULES}
     without: ClassVar = ("dtype",)
-    encoder: Any = None
+    encoder: Model | Pretrainer | None = None
     combine: str = "sum"
     weights: Mapping[str, float] | None = None
     quantities: Sequence[str] = ()
@@ -99,6 +102,7 @@ class MultiTask(SteppedPretrainer):
     augment: Sequence[Layer] = ()
     batch_size = 32
     tasks_: list[Task]
+    losses_: TaskLosses
     n_steps_: int = 1
 
     # -- learning
@@ -142,14 +146,16 @@ class MultiTask(SteppedPretrainer):
             del self._run, self._targets, self._begin
         return self
 
-    def _fit(self, X: Any) -> None:
+    def _fit(self, X: Samples) -> None:
         batch_size = min(self.batch_size, len(X))
         self.n_steps_ = self.epochs * -(-len(X) // batch_size)
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
         self.learners_["model"].network.to(self.device or "cpu")
         self.history_ = self._run_steps(X, "checkpoint", self.epochs)
 
-    def _samples(self, encoder: Model, X: DataLike, y: Any, where: str) -> tuple:
+    def _samples(
+        self, encoder: Model, X: DataLike, y: Mapping[str, DataLike], where: str
+    ) -> tuple[Samples, list[np.ndarray]]:
         """Samples and targets as a batch of the objective has them."""
         X = samples_for(encoder, X, where)
         check_mapping(y, [task.name for task in self.tasks_], where)
@@ -190,32 +196,31 @@ class MultiTask(SteppedPretrainer):
             losses = Input((len(heads),), dtype=encoder.dtype)
             network = Model([x, losses], [*logits, weighting(losses)], name="multitask")
         projects = self.combine == "pcgrad"
-        loss = TaskLosses(network, self.encoder_, heads, weighting, projects, self.label_smoothing)
-        self.learners_ = {"model": Learner(network, loss, self._new_optimizer())}
+        smoothing = self.label_smoothing
+        self.losses_ = TaskLosses(network, self.encoder_, heads, weighting, projects, smoothing)
+        self.learners_ = {"model": Learner(network, self.losses_, self._new_optimizer())}
 
     def _new_optimizer(self) -> Optimizer:
         optimizer = _optimizer(self.optimizer, self.weight_decay)
         optimizer.learning_rate = _rate(self.learning_rate, self.schedule, self.n_steps_)
         return optimizer
 
-    def _data(self, X: Any) -> Any:
-        return _Labelled(X, self._targets, self.model_.dtype, self.tasks_)
+    def _data(self, X: Samples) -> Labelled:  # type: ignore[override]
+        return Labelled(X, self._targets, self.model_.dtype, self.tasks_)
 
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
-        learner = self.learners_["model"]
-        objective: Any = learner.objective
-        return learner.step(batch, rng) | objective.seen
+        return self.learners_["model"].step(batch, rng) | self.losses_.seen
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:
-        objective: Any = self.learners_["model"].objective
+        losses = self.losses_
         X, targets = self._run.validation
-        data = _Labelled(X, targets, self.model_.dtype, self.tasks_)
+        data = Labelled(X, targets, self.model_.dtype, self.tasks_)
         sums: dict[str, float] = {}
         for start in range(0, len(X), 256):
             part = slice(start, start + 256)
             batch = [rows_at(a, part, d) for a, d in zip(data.arrays, data.dtypes, strict=True)]
-            numbers, _ = objective.forward([to_device(a, self.model_.device) for a in batch])
-            for name, number in zip(objective.names, numbers, strict=True):
+            numbers, _ = losses.forward(tuple([to_device(a, self.model_.device) for a in batch]))
+            for name, number in zip(losses.names, numbers, strict=True):
                 sums[name] = sums.get(name, 0.0) + len(batch[0]) * float(number)
         return {name: total / len(X) for name, total in sums.items()}
 
@@ -256,12 +261,12 @@ class MultiTask(SteppedPretrainer):
         return found
 
 
-class _Labelled:
+class Labelled:
     """What a batch is made of: samples, and the targets of each task."""
 
     def __init__(
-        self, X: Any, targets: Sequence[np.ndarray], dtype: Any, tasks: Sequence[Task]
+        self, X: Samples, targets: Sequence[np.ndarray], dtype: DTypeLike, tasks: Sequence[Task]
     ) -> None:
         floats, whole = np.dtype(dtype), np.dtype(np.int64)
-        self.arrays: tuple[Any, ...] = (X, *targets)
+        self.arrays = (X, *targets)
         self.dtypes = (floats, *[floats if task.classes is None else whole for task in tasks])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def find_tasks(
     return tasks, targets
 
 
-def check_mapping(y: Any, expected: Sequence[str] | None = None, where: str = "y") -> None:
+def check_mapping(y: object, expected: Sequence[str] | None = None, where: str = "y") -> None:
     """Refuse what is no {task: labels}, or not of the tasks that are expected."""
     if not isinstance(y, Mapping):
         raise TypeError(
@@ -143,7 +143,9 @@ def _found(name: str, labels: DataLike, n: int, is_quantity: bool) -> Task:
     return Task(name, classes)
 
 
-def _column(name: str, labels: Any, n: int, is_quantity: bool, where: str) -> np.ndarray:
+def _column(
+    name: str, labels: DataLike | None, n: int, is_quantity: bool, where: str
+) -> np.ndarray:
     """The labels of a task as an array (n,): whole numbers, words, or quantities as float64."""
     if labels is None:
         raise ValueError(f"{where}: task {name!r} has no labels, expected one for each sample")

@@ -17,7 +17,7 @@ cos(g_i, g_j) < 0. What then goes to the optimiser is their sum, or what
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -165,7 +165,7 @@ class TaskLosses(Objective):
             return weighted_sum_forward.backward(dloss, cache)
         cache, factors = cache
         dy = dloss + 0 * factors[:1, None]
-        dl: Any = self.weighting.backward(dy, cache, grads)
+        dl = self.weighting.backward(dy, cache, grads)
         return list(dl[0] * factors)
 
     def _look(self, G: Array) -> dict[str, float]:
