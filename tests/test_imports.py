@@ -26,7 +26,7 @@ FLOORS = [
     {"language", "audio", "page"},
     {"finetuning", "stepper"},
     {"tasks"},
-    {"gallery", "report", "report_text", "report_pairs"},
+    {"gallery", "report", "report_text", "report_pairs", "report_multitask"},
     {"runs"},
     {"commands"},
     {"cli"},

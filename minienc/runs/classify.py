@@ -1,4 +1,7 @@
-"""``minienc classify``: what the classifier of a run says of files, by the names of its classes."""
+"""``minienc classify``: what the classifier of a run says of files, by the names of its classes.
+
+A run of several tasks (``--task multitask``) says what it has to say for each of them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import check_device, to_numpy
+from minienc.finetuning.multitask_folder import load_multitask
 from minienc.models import Model, load_model
+from minienc.runs import multitask
 from minienc.runs.config import read_whole_config
 from minienc.runs.uses import later_samples
 
@@ -28,6 +33,11 @@ def classify_run(
     check_device(device or "cpu")
     if top < 1:
         raise ValueError(f"--top is {top}, expected at least 1")
+    if multitask.is_run(run_folder):
+        if classifier is not None:
+            raise ValueError(f"--classifier is for runs of one task; {run_folder} has several")
+        _several(run_folder, data, data_dir, scale, resample, top)
+        return
     config = read_whole_config(Path(run_folder))
     model = read_classifier(Path(run_folder), classifier).to(device or "cpu")
     for path in data:
@@ -38,6 +48,35 @@ def classify_run(
         for i, row in enumerate(p):
             which = path if len(p) == 1 else f"{path} [{i}]"
             print(f"{which}: {named(row, model.class_names, top)}")
+
+
+def _several(
+    run_folder: str,
+    data: list[str],
+    data_dir: str | None,
+    scale: float | None,
+    resample: bool,
+    top: int,
+) -> None:
+    """What a run of several tasks says of files: a line a sample, a part a task."""
+    config = multitask.read_config(Path(run_folder))["pretrained"]
+    model = load_multitask(run_folder)
+    how = (data_dir, scale, resample, config, run_folder)
+    for path in data:
+        X, odd = later_samples(model.encoder_, path, *how)
+        for line in odd:
+            print(f"note: {line}", file=sys.stderr)
+        outputs = model.outputs(X)
+        for i in range(len(X)):
+            parts = []
+            for task in model.tasks_:
+                row = outputs[task.name][i : i + 1]
+                if task.classes is None:
+                    parts.append(f"{task.name} {task.decode(row)[0]:.4g}")
+                else:
+                    parts.append(f"{task.name} {named(row[0], task.classes, top)}")
+            which = path if len(X) == 1 else f"{path} [{i}]"
+            print(f"{which}: {'; '.join(parts)}")
 
 
 def read_classifier(folder: Path, said: str | None) -> Model:
