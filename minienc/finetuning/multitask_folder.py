@@ -41,15 +41,21 @@ def load_multitask(folder: str | Path) -> MultiTask:
     path = folder / "multitask.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no multitask.json: it is no run of several tasks")
-    with damage_is_told(path, "it"):
-        if path.stat().st_size > _MOST:
-            raise ValueError(f"it has more than {_MOST:,} bytes")
-        tasks = _tasks(parse_json(path.read_bytes()))
+    tasks = read_tasks(path)
     model = MultiTask()
     model.tasks_, model.model_ = tasks, load_model(folder / "model.npz")
     with damage_is_told(folder, "the model"):
         model.encoder_ = _trunk(model.model_, tasks)
     return model
+
+
+def read_tasks(path: str | Path) -> list[Task]:
+    """The tasks of a multitask.json."""
+    path = Path(path)
+    with damage_is_told(path, "it"):
+        if path.stat().st_size > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} bytes")
+        return _tasks(parse_json(path.read_bytes()))
 
 
 def _tasks(plain: object) -> list[Task]:

@@ -98,7 +98,7 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], T: int) -> np.ndarr
     """
     rows = [tokens_of(tokenizer, text)[:T] + 1 for text in texts]
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
-        if not len(row):
+        if not len(row) or not text.strip():
             why = "is empty" if not text.strip() else "has no sign that the vocabulary knows"
             raise ValueError(f"text {i} {why}, so nothing can be said of it: {text[:40]!r}")
     return pad_sequences(rows, T=T)[0]

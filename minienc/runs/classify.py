@@ -1,21 +1,20 @@
 """``minienc classify``: what the classifier of a run says of files, by the names of its classes.
 
-A run of several tasks (``--task multitask``) says what it has to say for each of them.
+A run of several tasks (``--task multitask``) says what it has to say for each of them; one of
+texts (``--task classify``) is given texts, or files of them.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from minienc.arrays import check_device, to_numpy
 from minienc.finetuning.multitask_folder import load_multitask
 from minienc.models import Model, load_model
-from minienc.runs import multitask
+from minienc.runs import multitask, texts
 from minienc.runs.config import read_whole_config
+from minienc.runs.naming import named
 from minienc.runs.uses import later_samples
 
 
@@ -28,11 +27,17 @@ def classify_run(
     classifier: str | None,
     top: int,
     device: str | None,
+    lines: bool = False,
 ) -> None:
     """``minienc classify RUN FILE ...``: each is read as the run's own data were."""
     check_device(device or "cpu")
     if top < 1:
         raise ValueError(f"--top is {top}, expected at least 1")
+    if texts.is_run(run_folder):
+        texts.classify_texts(run_folder, data, lines, top)
+        return
+    if lines:
+        raise ValueError(f"--lines is for texts; {run_folder} is no run of --task classify")
     if multitask.is_run(run_folder):
         if classifier is not None:
             raise ValueError(f"--classifier is for runs of one task; {run_folder} has several")
@@ -94,10 +99,3 @@ def read_classifier(folder: Path, said: str | None) -> Model:
             f"{model.outputs[0].sample_shape[0]}"
         )
     return model
-
-
-def named(p: np.ndarray, names: Any, top: int) -> str:
-    """The likeliest classes of probabilities p (K,), each with its name."""
-    best = np.argsort(-p, kind="stable")[:top]
-    told = [f"{k if names is None else names[k]} {100 * p[k]:.1f} %" for k in best]
-    return ", ".join(told)
