@@ -26,17 +26,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from benchmarks.command import RESULTS, say, table, without_kernel
+from benchmarks.command import save, say, table, without_kernel
 from benchmarks.digits_spoken import ALL, Records
 from benchmarks.pairs_runs import spread
 from minienc.audio import METHODS
 from minienc.data import Dataset, load_dataset
 from minienc.data.datasets import test_rows
-from minienc.files import write_json, write_text
 from minienc.finetuning import MultiTask
 from minienc.finetuning.curve import draw_labelled, epochs_of
 from minienc.models import Model
+from minienc.plots import COLOURS
 
 TASKS = ("digit", "speaker")
 ARMS = ("alone", "sum", "uncertainty", "pcgrad")
@@ -168,6 +169,28 @@ def render(records: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def plot(records: list[dict[str, Any]]) -> Figure:
+    """The cosine of the two tasks' gradients along the training: a panel for each number of labels,
+    the mean over the seeds and all of them, thin."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    sizes = sorted({r["labels"] for r in records}, key=lambda n: n or 10**9)
+    panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
+    for axes, n in zip(panels, sizes, strict=True):
+        for arm, colour in zip(ARMS[1:], COLOURS, strict=False):
+            found = [r["cosines"] for r in records if (r["arm"], r["labels"]) == (arm, n)]
+            along = 100 * (np.arange(len(found[0])) + 1) / len(found[0]) if found else []
+            for one in found:
+                axes.plot(along, one, color=colour, linewidth=0.4)
+            if found:
+                axes.plot(along, np.mean(found, axis=0), color=colour, label=TITLES[arm])
+        axes.axhline(0, color="0.4", linewidth=0.8)
+        told = "all clips labelled" if n == ALL else f"{n} clips labelled"
+        axes.set(title=told, xlabel="of the training, %")
+    panels[0].set_ylabel("cosine, digit and speaker")
+    panels[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def _labels(text: str) -> int:
     return ALL if text == "all" else int(text)
 
@@ -188,9 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measure_all(given, records)
     print(text := render(records.found))
     if given.save:
-        RESULTS.mkdir(exist_ok=True)
-        write_json(RESULTS / "multitask.json", records.found)
-        write_text(RESULTS / "multitask.md", text + "\n")
+        save("multitask", records.found, text, plot(records.found))
 
 
 if __name__ == "__main__":

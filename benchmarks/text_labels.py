@@ -1,0 +1,199 @@
+"""What is a package for? Few labelled texts, and a language model that has read many.
+
+    python -m benchmarks.text_labels --data debian-synopses --sections sections.tsv --save
+
+Debian sorts its packages into sections: games, mail, science, ... Of ten sections whose names say
+what a package is for, the description is given and the section asked for. DIR holds the
+descriptions, train.jsonl.gz and valid.jsonl.gz; the sections of packages are in Debian's own lists:
+
+    apt-cache dumpavail | awk '/^Package:/{p=$2} /^Section:/{print p "\\t" $2}' > sections.tsv
+
+Packages of one family (libfoo1, libfoo-dev, foo-doc) have nearly one description: whole families
+are held out, a fifth of them. The method has read the descriptions of all other families, of
+whatever section, without labels. A seed draws the pretraining, the labelled texts, all weights and
+the order. The arms see the same texts, seed by seed: those of ``finetuning.texts``.
+
+Which language a sentence is in would be no task: with --languages, a folder of Multi30k, it is said
+how well naive Bayes tells English from French by ten sentences.
+
+Each result is written to --records as it comes: what is there is not measured again, so the command
+may be stopped at any moment and begun anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import time
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.command import RESULTS, say, table, without_kernel
+from benchmarks.digits_spoken import Records
+from benchmarks.pairs_runs import spread
+from minienc.data.pairs import read_lines
+from minienc.files import write_json, write_text
+from minienc.finetuning.curve import PRETRAINED, RANDOM
+from minienc.finetuning.texts import TextEncoder, encoder_for, text_label_curve
+from minienc.language import METHODS, NaiveBayes
+
+SECTIONS = (
+    *("admin", "games", "graphics", "mail", "math"),
+    *("net", "science", "sound", "text", "web"),
+)
+# the pretraining, and how its parameters differ from the class's
+METHOD = "rnn_lm"
+PRETRAINING: dict[str, Any] = {
+    "tokens": "byte pairs",
+    "vocab_size": 2000,
+    "embedding": 128,
+    "hidden": (256,),
+    "batch_size": 32,
+    "epochs": 1,
+    "steps_per_epoch": 2000,
+}
+LENGTH = 64  # tokens of a description that are read
+FINE_TUNING: dict[str, Any] = {"steps": 150, "batch_size": 32, "learning_rate": 2e-3}
+
+
+class Task(NamedTuple):
+    """Texts to learn from and to test on; and all that may be read without labels."""
+
+    texts: list[str]
+    y: np.ndarray
+    test_texts: list[str]
+    test_y: np.ndarray
+    unlabelled: str
+
+
+def family_of(package: str) -> str:
+    """libfoo1, libfoo-dev and foo-doc are of one: foo."""
+    return re.split(r"[-\d.+]", package.removeprefix("lib"))[0] or package
+
+
+def is_held_out(package: str) -> bool:
+    """Of a fifth of all families, whatever else there is."""
+    return zlib.crc32(family_of(package).encode()) % 5 == 0
+
+
+def read_task(folder: Path, sections: Path) -> Task:
+    """The descriptions of the ten sections, parted by families; each once."""
+    of_package = dict(line.split("\t", 1) for line in read_lines(sections))
+    rows: dict[str, str] = {}  # description -> package
+    for part in ("train", "valid"):
+        with gzip.open(folder / f"{part}.jsonl.gz", "rt", encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                rows.setdefault(" ".join(row["description"].split()), row["package"])
+    parts: tuple[list, list] = ([], [])
+    unlabelled = []
+    for text, package in rows.items():
+        out, section = is_held_out(package), of_package.get(package)
+        if not out:
+            unlabelled.append(text)
+        if section in SECTIONS:
+            parts[out].append((text, SECTIONS.index(section)))
+    (texts, y), (test_texts, test_y) = (zip(*part, strict=True) for part in parts)
+    whole = "\n".join(unlabelled) + "\n"
+    return Task(list(texts), np.array(y), list(test_texts), np.array(test_y), whole)
+
+
+def pretrained(task: Task, seed: int) -> tuple[TextEncoder, float, float]:
+    """(the encoder, the loss that training ended with, CPU seconds)."""
+    began = time.process_time()
+    method = METHODS[METHOD](random_state=seed, **PRETRAINING).fit(task.unlabelled)
+    encoder = encoder_for(method, task.texts, LENGTH)
+    return encoder, method.history_["loss"][-1], time.process_time() - began
+
+
+def measure_all(given: argparse.Namespace, records: Records) -> None:
+    task = read_task(given.data, given.sections)
+    there = {(r["seed"], r["labels"]) for r in records.found}
+    for seed in given.seeds:
+        missing = [n for n in given.labels if (seed, n) not in there]
+        if not missing:
+            continue
+        encoder, loss, seconds = pretrained(task, seed)
+        say(f"seed {seed}: pretrained in {seconds:.0f} s, {loss:.2f} nats a token")
+        for n in missing:
+            began = time.process_time()
+            curve = text_label_curve(encoder, *task[:4], labels=(n,), seeds=(seed,), **FINE_TUNING)
+            found = {name: round(float(a[0, 0]), 4) for name, a in curve.arms.items()}
+            records.add(
+                seed=seed, labels=n, arms=found, pretraining_loss=round(loss, 4),
+                pretraining_cpu_seconds=round(seconds, 1),
+                cpu_seconds=round(time.process_time() - began, 1),
+                texts_train=len(task.texts), texts_test=len(task.test_texts),
+                most_frequent=round(float(np.bincount(task.test_y).max() / len(task.test_y)), 4),
+            )  # fmt: skip
+            say(f"seed {seed}, {n} labels: {found}")
+
+
+def languages(folder: Path, n: int = 10, seed: int = 0) -> str:
+    """How well naive Bayes tells Multi30k's languages apart by n sentences."""
+    parts = {}
+    for part in ("train", "val"):
+        lines = [read_lines(folder / f"{part}.{side}.gz") for side in ("en", "fr")]
+        parts[part] = [(text, k) for k, side in enumerate(lines) for text in side]
+    train, valid = parts["train"], parts["val"]
+    order = np.random.default_rng(seed).permutation(len(train) // 2)[: n // 2]
+    few = [train[i + k * (len(train) // 2)] for i in order for k in (0, 1)]
+    model = NaiveBayes().fit([text for text, _ in few], [k for _, k in few])
+    right = model.score([text for text, _ in valid], [k for _, k in valid])
+    return (
+        f"naive Bayes tells English from French by {n} sentences in {100 * right:.1f} % of "
+        f"{len(valid):,} sentences"
+    )
+
+
+def render(records: list[dict[str, Any]]) -> str:
+    """Accuracies with their spread over seeds, and what pretraining gained."""
+    sizes = sorted({r["labels"] for r in records})
+    of = lambda n: [r for r in records if r["labels"] == n]  # noqa: E731
+    rows = []
+    for name in records[0]["arms"] if records else ():
+        rows.append([name, *[spread([100 * r["arms"][name] for r in of(n)]) for n in sizes]])
+    gain = lambda r: 100 * (r["arms"][PRETRAINED] - r["arms"][RANDOM])  # noqa: E731
+    rows.append(["gain by pretraining", *[spread([gain(r) for r in of(n)]) for n in sizes]])
+    head = ["accuracy, %", *[f"{n:,} labelled" for n in sizes]]
+    seeds = len({r["seed"] for r in records})
+    told = (
+        f"{seeds} seeds; {records[0]['texts_test']:,} test texts, of which the most frequent "
+        f"section makes up {100 * records[0]['most_frequent']:.1f} %"
+    )
+    return f"{table(head, rows)}\n\n{told}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    form = argparse.RawDescriptionHelpFormatter
+    name = "python -m benchmarks.text_labels"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__, formatter_class=form)
+    parser.add_argument("--data", type=Path, metavar="DIR", required=True)
+    parser.add_argument("--sections", type=Path, metavar="FILE", required=True)
+    parser.add_argument("--languages", type=Path, metavar="DIR", help="Multi30k's folder")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--labels", nargs="+", type=int, default=[50, 200, 1000])
+    parser.add_argument("--records", type=Path, default=Path("runs/text_labels.json"))
+    parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")
+    given = parser.parse_args(arguments)
+    print(without_kernel(), end="", flush=True)
+    records = Records(given.records)
+    measure_all(given, records)
+    text = render(records.found)
+    if given.languages is not None:
+        text += f"\n\n{languages(given.languages)}"
+    print(text)
+    if given.save:
+        RESULTS.mkdir(exist_ok=True)
+        write_json(RESULTS / "text_labels.json", records.found)
+        write_text(RESULTS / "text_labels.md", text + "\n")
+
+
+if __name__ == "__main__":
+    main()
