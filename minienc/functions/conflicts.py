@@ -40,7 +40,7 @@ def project_conflicts(G, orders):
     ----------
     G : array (K, P)
         Of the shared weights.
-    orders : integers (K, K)
+    orders : integers (K, K), on the host
         Row i: the order in which task i meets the tasks; itself it passes over.
 
     Notes
@@ -48,7 +48,7 @@ def project_conflicts(G, orders):
     Source: Yu, Kumar, Gupta, Levine, Hausman and Finn 2020, "Gradient surgery for multi-task
     learning" (PCGrad), algorithm 1.
     """
-    check_shapes("project_conflicts", "G: K P, orders: K K int", G, orders)
+    check_shapes("project_conflicts", "G: K P", G)
     total = get_array_module(G).zeros_like(G[0])
     squares = (G * G).sum(axis=1)
     for i, order in enumerate(orders):
