@@ -10,14 +10,14 @@ descriptions, train.jsonl.gz and valid.jsonl.gz; the sections of packages are in
 
 Packages of one family (libfoo1, libfoo-dev, foo-doc) have nearly one description: whole families
 are held out, a fifth of them. The method has read the descriptions of all other families, of
-whatever section, without labels. A seed draws the pretraining, the labelled texts, all weights and
-the order. The arms see the same texts, seed by seed: those of ``finetuning.texts``.
+whatever section, without labels, once for all seeds. A seed draws the labelled texts, all new
+weights and the order. The arms, those of ``finetuning.texts``, see the same texts, seed by seed.
 
 Which language a sentence is in would be no task: with --languages, a folder of Multi30k, it is said
 how well naive Bayes tells English from French by ten sentences.
 
-Each result is written to --records as it comes: what is there is not measured again, so the command
-may be stopped at any moment and begun anew.
+Each result is written to --records as it comes, and the pretraining to --pretraining: what is there
+is not done again, so the command may be stopped at any moment and begun anew.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ PRETRAINING: dict[str, Any] = {
     "hidden": (256,),
     "batch_size": 32,
     "epochs": 1,
-    "steps_per_epoch": 2000,
 }
+TOKENIZED = 2_000_000  # characters that byte pairs are learned from
 LENGTH = 64  # tokens of a description that are read
 FINE_TUNING: dict[str, Any] = {"steps": 150, "batch_size": 32, "learning_rate": 2e-3}
 
@@ -104,35 +104,40 @@ def read_task(folder: Path, sections: Path) -> Task:
     return Task(list(texts), np.array(y), list(test_texts), np.array(test_y), whole)
 
 
-def pretrained(task: Task, seed: int) -> tuple[TextEncoder, float, float]:
-    """(the encoder, the loss that training ended with, CPU seconds)."""
-    began = time.process_time()
-    method = METHODS[METHOD](random_state=seed, **PRETRAINING).fit(task.unlabelled)
-    encoder = encoder_for(method, task.texts, LENGTH)
-    return encoder, method.history_["loss"][-1], time.process_time() - began
+def pretrained(task: Task, folder: Path) -> tuple[TextEncoder, dict[str, float]]:
+    """The encoder, and what is to be said of its pretraining."""
+    method = METHODS[METHOD](random_state=0, **PRETRAINING)
+    tokenizer = method.new_tokenizer(task.unlabelled[:TOKENIZED])
+    clock = folder / "cpu_seconds.json"
+    before, began = json.loads(clock.read_text()) if clock.is_file() else 0.0, time.process_time()
+    try:
+        method.fit(task.unlabelled, tokenizer=tokenizer, checkpoint_dir=folder, resume=True)
+    finally:
+        seconds = before + time.process_time() - began
+        write_json(clock, seconds)
+    about = {"nats_per_token": round(method.history_["loss"][-1], 3), "cpu_seconds": round(seconds)}
+    return encoder_for(method, task.texts, LENGTH), about
 
 
 def measure_all(given: argparse.Namespace, records: Records) -> None:
     task = read_task(given.data, given.sections)
     there = {(r["seed"], r["labels"]) for r in records.found}
-    for seed in given.seeds:
-        missing = [n for n in given.labels if (seed, n) not in there]
-        if not missing:
-            continue
-        encoder, loss, seconds = pretrained(task, seed)
-        say(f"seed {seed}: pretrained in {seconds:.0f} s, {loss:.2f} nats a token")
-        for n in missing:
-            began = time.process_time()
-            curve = text_label_curve(encoder, *task[:4], labels=(n,), seeds=(seed,), **FINE_TUNING)
-            found = {name: round(float(a[0, 0]), 4) for name, a in curve.arms.items()}
-            records.add(
-                seed=seed, labels=n, arms=found, pretraining_loss=round(loss, 4),
-                pretraining_cpu_seconds=round(seconds, 1),
-                cpu_seconds=round(time.process_time() - began, 1),
-                texts_train=len(task.texts), texts_test=len(task.test_texts),
-                most_frequent=round(float(np.bincount(task.test_y).max() / len(task.test_y)), 4),
-            )  # fmt: skip
-            say(f"seed {seed}, {n} labels: {found}")
+    missing = [(s, n) for s in given.seeds for n in given.labels if (s, n) not in there]
+    if not missing:
+        return
+    encoder, about = pretrained(task, given.pretraining)
+    say(f"pretrained: {about}")
+    for seed, n in missing:
+        began = time.process_time()
+        curve = text_label_curve(encoder, *task[:4], labels=(n,), seeds=(seed,), **FINE_TUNING)
+        found = {name: round(float(a[0, 0]), 4) for name, a in curve.arms.items()}
+        records.add(
+            seed=seed, labels=n, arms=found, pretraining=about,
+            cpu_seconds=round(time.process_time() - began, 1),
+            texts_train=len(task.texts), texts_test=len(task.test_texts),
+            most_frequent=round(float(np.bincount(task.test_y).max() / len(task.test_y)), 4),
+        )  # fmt: skip
+        say(f"seed {seed}, {n} labels: {found}")
 
 
 def languages(folder: Path, n: int = 10, seed: int = 0) -> str:
@@ -179,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--languages", type=Path, metavar="DIR", help="Multi30k's folder")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--labels", nargs="+", type=int, default=[50, 200, 1000])
+    parser.add_argument("--pretraining", type=Path, default=Path("runs/text_labels"))
     parser.add_argument("--records", type=Path, default=Path("runs/text_labels.json"))
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")
     given = parser.parse_args(arguments)
