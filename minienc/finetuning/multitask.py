@@ -226,11 +226,15 @@ class MultiTask(SteppedPretrainer):
 
     # -- what it is for
 
+    def samples(self, X: DataLike, name: str = "X", minimum: int = 1) -> Samples:
+        """``X`` as the encoder takes it."""
+        return samples_for(self.encoder_, X, name, minimum)
+
     def outputs(self, X: DataLike) -> dict[str, np.ndarray]:
         """What each head says of samples: probabilities (N, K), or (N, 1) in deviations."""
         self.check_fitted()
         with on_device(self.model_.device):
-            found = self.model_.predict(samples_for(self.encoder_, X))
+            found = self.model_.predict(self.samples(X))
         several: Sequence[Array] = found if isinstance(found, list) else [found]
         names = [task.name for task in self.tasks_]
         return {name: to_numpy(a) for name, a in zip(names, several, strict=True)}

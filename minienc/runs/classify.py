@@ -34,14 +34,14 @@ def classify_run(
     if top < 1:
         raise ValueError(f"--top is {top}, expected at least 1")
     if texts.is_run(run_folder):
-        texts.classify_texts(run_folder, data, lines, top)
+        texts.classify_texts(run_folder, data, lines, top, device or "cpu")
         return
     if lines:
         raise ValueError(f"--lines is for texts; {run_folder} is no run of --task classify")
     if multitask.is_run(run_folder):
         if classifier is not None:
             raise ValueError(f"--classifier is for runs of one task; {run_folder} has several")
-        _several(run_folder, data, data_dir, scale, resample, top)
+        _several(run_folder, data, data_dir, scale, resample, top, device or "cpu")
         return
     config = read_whole_config(Path(run_folder))
     model = read_classifier(Path(run_folder), classifier).to(device or "cpu")
@@ -62,10 +62,12 @@ def _several(
     scale: float | None,
     resample: bool,
     top: int,
+    device: str,
 ) -> None:
     """What a run of several tasks says of files: a line a sample, a part a task."""
     config = multitask.read_config(Path(run_folder))["pretrained"]
     model = load_multitask(run_folder)
+    model.model_.to(device)
     how = (data_dir, scale, resample, config, run_folder)
     for path in data:
         X, odd = later_samples(model.encoder_, path, *how)

@@ -289,9 +289,12 @@ def is_run(folder: str | Path) -> bool:
         return False
 
 
-def classify_texts(run_folder: str, data: list[str], lines: bool, top: int) -> None:
+def classify_texts(
+    run_folder: str, data: list[str], lines: bool, top: int, device: str = "cpu"
+) -> None:
     """``minienc classify RUN TEXT ...``: texts, or files of one, or with ``lines`` of many."""
     classifier = TextClassifier.load(run_folder)
+    classifier.model_.to(device)
     shown, texts = [], []
     for word in data:
         if not os.path.isfile(word):

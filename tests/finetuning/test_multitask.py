@@ -14,7 +14,14 @@ from minienc.functions import (
     sparse_categorical_crossentropy_forward,
     uncertainty_weighting_forward,
 )
-from minienc.layers import BatchNormalization, Dense, GaussianNoise, Input, UncertaintyWeighting
+from minienc.layers import (
+    GRU,
+    BatchNormalization,
+    Dense,
+    GaussianNoise,
+    Input,
+    UncertaintyWeighting,
+)
 from minienc.models import Model
 from minienc.training.callbacks import Callback
 from tests.finetuning.test_finetuning import blobs
@@ -177,6 +184,15 @@ def test_one_task_is_fine_tuning():
     np.testing.assert_allclose(one.predict_proba(X)["shape"], other.predict(X), atol=1e-5)
     np.testing.assert_allclose(one.history_["loss"], other.history.history["loss"], rtol=1e-5)
     assert not [name for name in one.history_ if "cosine" in name]
+
+
+def test_samples_keep_the_shape_that_the_encoder_takes():
+    x = Input((4, 3))
+    start = Model(x, GRU(5, seed=1)(x))
+    X = np.random.default_rng(0).standard_normal((20, 4, 3)).astype("float32")
+    y = {"one": np.arange(20) % 2, "other": np.arange(20) % 3}
+    model = MultiTask(start, epochs=1, random_state=0).fit(X, y)
+    assert model.transform(X).shape == (20, 5) and model.predict(X)["other"].shape == (20,)
 
 
 def test_weights_count():
