@@ -87,10 +87,11 @@ def sentences(results: dict[str, Any]) -> list[str]:
         lines.append(f"{name}: {told} (one seed, so no spread is known).")
     for pair, cosine in results["cosine"].items():
         share = 100 * results["conflict"][pair]
-        way = "the same way" if cosine > 0 else "against one another"
+        how = "pull the same way" if cosine > 0 else "pull against one another"
+        how = "hardly meet" if abs(cosine) < 0.05 else f"{how} on the whole"
         lines.append(
-            f"{_named(pair, results)} pull {way} on the whole: the mean cosine of their gradients "
-            f"is {cosine:.2f}, and it was below 0 in {share:.0f} % of the steps."
+            f"{_named(pair, results)} {how}: the mean cosine of their gradients is {cosine:.2f}, "
+            f"and it was below 0 in {share:.0f} % of the steps."
         )
     if results.get("note"):
         lines.append(f"Mind that {results['note']}.")
