@@ -1,4 +1,4 @@
-"""What is a package for? Few labelled texts, and a language model that has read many.
+"""What is a package for? Few labelled texts, and methods that have read many without labels.
 
     python -m benchmarks.text_labels --data debian-synopses --sections sections.tsv --save
 
@@ -9,9 +9,10 @@ descriptions, train.jsonl.gz and valid.jsonl.gz; the sections of packages are in
     apt-cache dumpavail | awk '/^Package:/{p=$2} /^Section:/{print p "\\t" $2}' > sections.tsv
 
 Packages of one family (libfoo1, libfoo-dev, foo-doc) have nearly one description: whole families
-are held out, a fifth of them. The method has read the descriptions of all other families, of
-whatever section, without labels, once for all seeds. A seed draws the labelled texts, all new
-weights and the order. The arms, those of ``finetuning.texts``, see the same texts, seed by seed.
+are held out, a fifth of them. A language model and word vectors have read the descriptions of all
+other families, of whatever section, without labels, once for all seeds. A seed draws the labelled
+texts, all new weights and the order. The arms, those of ``finetuning.texts``, see the same texts,
+seed by seed.
 
 Which language a sentence is in would be no task: with --languages, a folder of Multi30k, it is said
 how well naive Bayes tells English from French by ten sentences.
@@ -28,7 +29,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,27 +40,49 @@ from benchmarks.digits_spoken import Records
 from benchmarks.pairs_runs import spread
 from minienc.data.pairs import read_lines
 from minienc.files import write_json, write_text
-from minienc.finetuning.curve import PRETRAINED, RANDOM
-from minienc.finetuning.texts import TextEncoder, encoder_for, text_label_curve
+from minienc.finetuning.curve import PRETRAINED, PROBE, RANDOM
+from minienc.finetuning.texts import (
+    CHARACTERS,
+    COUNTS,
+    WORDS,
+    TextEncoder,
+    encoder_for,
+    text_label_curve,
+)
 from minienc.language import METHODS, NaiveBayes
 
 SECTIONS = (
     *("admin", "games", "graphics", "mail", "math"),
     *("net", "science", "sound", "text", "web"),
 )
-# the pretraining, and how its parameters differ from the class's
-METHOD = "rnn_lm"
-PRETRAINING: dict[str, Any] = {
-    "tokens": "byte pairs",
-    "vocab_size": 2000,
-    "embedding": 128,
-    "hidden": (256,),
-    "batch_size": 32,
-    "epochs": 1,
+
+
+class Way(NamedTuple):
+    """A method, and how its parameters differ from the class's; how its encoder is fine-tuned."""
+
+    title: str
+    pretraining: dict[str, Any]
+    fine_tuning: dict[str, Any]
+    length: int  # tokens of a description that are read
+
+
+WAYS = {
+    "rnn_lm": Way(
+        "language model (LSTM)",
+        {
+            **{"tokens": "words", "vocab_size": 4000, "embedding": 128, "hidden": (128,)},
+            **{"batch_size": 32, "epochs": 1},
+        },
+        {"steps": 150, "batch_size": 32, "learning_rate": 4e-3},
+        48,
+    ),
+    "word_vectors": Way(
+        "word vectors",
+        {"vocab_size": 8000, "batch_size": 1024, "steps_per_epoch": 2000, "epochs": 4},
+        {"steps": 150, "batch_size": 32, "learning_rate": 0.03},
+        96,
+    ),
 }
-TOKENIZED = 2_000_000  # characters that byte pairs are learned from
-LENGTH = 64  # tokens of a description that are read
-FINE_TUNING: dict[str, Any] = {"steps": 150, "batch_size": 32, "learning_rate": 2e-3}
 
 
 class Task(NamedTuple):
@@ -104,40 +127,43 @@ def read_task(folder: Path, sections: Path) -> Task:
     return Task(list(texts), np.array(y), list(test_texts), np.array(test_y), whole)
 
 
-def pretrained(task: Task, folder: Path) -> tuple[TextEncoder, dict[str, float]]:
+def pretrained(name: str, task: Task, folder: Path) -> tuple[TextEncoder, dict[str, float]]:
     """The encoder, and what is to be said of its pretraining."""
-    method = METHODS[METHOD](random_state=0, **PRETRAINING)
-    tokenizer = method.new_tokenizer(task.unlabelled[:TOKENIZED])
+    way = WAYS[name]
+    method = METHODS[name](random_state=0, **way.pretraining)
     clock = folder / "cpu_seconds.json"
     before, began = json.loads(clock.read_text()) if clock.is_file() else 0.0, time.process_time()
     try:
-        method.fit(task.unlabelled, tokenizer=tokenizer, checkpoint_dir=folder, resume=True)
+        method.fit(task.unlabelled, checkpoint_dir=folder, resume=True)
     finally:
         seconds = before + time.process_time() - began
         write_json(clock, seconds)
-    about = {"nats_per_token": round(method.history_["loss"][-1], 3), "cpu_seconds": round(seconds)}
-    return encoder_for(method, task.texts, LENGTH), about
+    about = {"loss": round(method.history_["loss"][-1], 3), "cpu_seconds": round(seconds)}
+    return encoder_for(method, task.texts, way.length), about
 
 
 def measure_all(given: argparse.Namespace, records: Records) -> None:
     task = read_task(given.data, given.sections)
-    there = {(r["seed"], r["labels"]) for r in records.found}
-    missing = [(s, n) for s in given.seeds for n in given.labels if (s, n) not in there]
-    if not missing:
-        return
-    encoder, about = pretrained(task, given.pretraining)
-    say(f"pretrained: {about}")
-    for seed, n in missing:
-        began = time.process_time()
-        curve = text_label_curve(encoder, *task[:4], labels=(n,), seeds=(seed,), **FINE_TUNING)
-        found = {name: round(float(a[0, 0]), 4) for name, a in curve.arms.items()}
-        records.add(
-            seed=seed, labels=n, arms=found, pretraining=about,
-            cpu_seconds=round(time.process_time() - began, 1),
-            texts_train=len(task.texts), texts_test=len(task.test_texts),
-            most_frequent=round(float(np.bincount(task.test_y).max() / len(task.test_y)), 4),
-        )  # fmt: skip
-        say(f"seed {seed}, {n} labels: {found}")
+    there = {(r["method"], r["seed"], r["labels"]) for r in records.found}
+    for name in given.methods:
+        wanted = [(seed, n) for seed in given.seeds for n in given.labels]
+        missing = [(seed, n) for seed, n in wanted if (name, seed, n) not in there]
+        if not missing:
+            continue
+        encoder, about = pretrained(name, task, given.pretraining / name)
+        say(f"{name} is pretrained: {about}")
+        for seed, n in missing:
+            began = time.process_time()
+            how = WAYS[name].fine_tuning
+            curve = text_label_curve(encoder, *task[:4], labels=(n,), seeds=(seed,), **how)
+            found = {arm: round(float(a[0, 0]), 4) for arm, a in curve.arms.items()}
+            records.add(
+                method=name, seed=seed, labels=n, arms=found, pretraining=about,
+                cpu_seconds=round(time.process_time() - began, 1),
+                texts_train=len(task.texts), texts_test=len(task.test_texts),
+                most_frequent=round(float(np.bincount(task.test_y).max() / len(task.test_y)), 4),
+            )  # fmt: skip
+            say(f"{name}, seed {seed}, {n} labels: {found}")
 
 
 def languages(folder: Path, n: int = 10, seed: int = 0) -> str:
@@ -158,21 +184,33 @@ def languages(folder: Path, n: int = 10, seed: int = 0) -> str:
 
 
 def render(records: list[dict[str, Any]]) -> str:
-    """Accuracies with their spread over seeds, and what pretraining gained."""
+    """Accuracies with their spread over seeds, and what pretraining gained, seed by seed."""
     sizes = sorted({r["labels"] for r in records})
-    of = lambda n: [r for r in records if r["labels"] == n]  # noqa: E731
+    gain = lambda r: r["arms"][PRETRAINED] - r["arms"][RANDOM]  # noqa: E731
     rows = []
-    for name in records[0]["arms"] if records else ():
-        rows.append([name, *[spread([100 * r["arms"][name] for r in of(n)]) for n in sizes]])
-    gain = lambda r: 100 * (r["arms"][PRETRAINED] - r["arms"][RANDOM])  # noqa: E731
-    rows.append(["gain by pretraining", *[spread([gain(r) for r in of(n)]) for n in sizes]])
+    for name, way in WAYS.items():
+        own = [r for r in records if r["method"] == name]
+        for arm in (PRETRAINED, RANDOM, PROBE) if own else ():
+            value = lambda r, arm=arm: r["arms"][arm]  # noqa: E731
+            rows.append([f"{way.title}: {arm}", *_cells(own, sizes, value)])
+        if own:
+            rows.append([f"{way.title}: gain by pretraining", *_cells(own, sizes, gain)])
+    any_way = [r for r in records if r["method"] == records[0]["method"]]
+    for arm in (COUNTS, CHARACTERS, WORDS):
+        rows.append([arm, *_cells(any_way, sizes, lambda r, arm=arm: r["arms"][arm])])
     head = ["accuracy, %", *[f"{n:,} labelled" for n in sizes]]
-    seeds = len({r["seed"] for r in records})
     told = (
-        f"{seeds} seeds; {records[0]['texts_test']:,} test texts, of which the most frequent "
-        f"section makes up {100 * records[0]['most_frequent']:.1f} %"
+        f"{len({r['seed'] for r in records})} seeds; {records[0]['texts_test']:,} test texts, of "
+        f"which the most frequent section makes up {100 * records[0]['most_frequent']:.1f} %"
     )
     return f"{table(head, rows)}\n\n{told}"
+
+
+def _cells(
+    records: list[dict[str, Any]], sizes: list[int], value: Callable[[dict[str, Any]], float]
+) -> list[str]:
+    of = lambda n: [100 * value(r) for r in records if r["labels"] == n]  # noqa: E731
+    return [spread(found) if (found := of(n)) else "" for n in sizes]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -184,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--languages", type=Path, metavar="DIR", help="Multi30k's folder")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--labels", nargs="+", type=int, default=[50, 200, 1000])
+    parser.add_argument("--methods", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--pretraining", type=Path, default=Path("runs/text_labels"))
     parser.add_argument("--records", type=Path, default=Path("runs/text_labels.json"))
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")

@@ -71,14 +71,18 @@ def test_sections_of_packages(results, tmp_path, monkeypatch):
     assert not any(text in task.unlabelled for text in task.test_texts)
     for text, y in zip(task.texts, task.y, strict=True):
         assert WORDS[y] in text and text in task.unlabelled
-    monkeypatch.setattr(text_labels, "PRETRAINING", {"epochs": 1, "steps_per_epoch": 2,
-        "hidden": (4,), "embedding": 4, "context": 8, "batch_size": 4})  # fmt: skip
-    monkeypatch.setattr(text_labels, "FINE_TUNING", {"steps": 2, "batch_size": 8})
+    small = {"epochs": 1, "steps_per_epoch": 2, "embedding": 4, "context": 8, "batch_size": 4}
+    tiny = {"steps": 2, "batch_size": 8}
+    ways = {name: text_labels.Way(name, small, tiny, 9) for name in text_labels.WAYS}
+    monkeypatch.setattr(text_labels, "WAYS", ways)
     words = ["--data", ".", "--sections", "sections.tsv", "--seeds", "0", "1", "--labels", "10"]
     words += ["--records", "kept.json", "--save"]
     text_labels.main(words)
     records = json.loads((results / "text_labels.json").read_text())
-    assert [r["seed"] for r in records] == [0, 1] and len(records[0]["arms"]) == 6
+    assert [(r["method"], r["seed"]) for r in records] == [
+        (name, seed) for name in ways for seed in (0, 1)
+    ]
+    assert all(len(r["arms"]) == 6 for r in records)
     table = (results / "text_labels.md").read_text()
     assert "gain by pretraining" in table and "2 seeds" in table
     monkeypatch.setattr(text_labels, "pretrained", None)  # what is there is not measured again
