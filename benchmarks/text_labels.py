@@ -79,7 +79,7 @@ WAYS = {
     "word_vectors": Way(
         "word vectors",
         {"vocab_size": 8000, "batch_size": 1024, "steps_per_epoch": 2000, "epochs": 4},
-        {"steps": 150, "batch_size": 32, "learning_rate": 0.03},
+        {"steps": 300, "learning_rate": 0.03, "layer_decay": 0.1, "weight_decay": 0.01},
         96,
     ),
 }

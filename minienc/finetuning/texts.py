@@ -235,7 +235,9 @@ def text_label_curve(
     batch_size: int = 32,
     learning_rate: float = 1e-3,
     mode: str = "full",
+    layer_decay: float = 1.0,
     progress: Callable[[str], None] | None = None,
+    **how: Any,
 ) -> FewLabelCurve:
     """Fine-tune on a few labelled texts, and do the same without pretraining, and without a
     network.
@@ -248,6 +250,8 @@ def text_label_curve(
     test_texts, test_y
     labels, seeds, steps, batch_size, learning_rate, mode, progress
         As of ``few_label_curve``.
+    layer_decay, **how
+        As of ``finetune``: the decay for the pretrained network alone, the others for both.
 
     Returns
     -------
@@ -262,9 +266,8 @@ def text_label_curve(
                 f"{len(texts)}, the number of texts"
             )
     test_ids, test_counts = encoder.encode(test_texts), counts_of_tokens(encoder, test_texts)
-    budget: dict[str, Any] = dict(
-        batch_size=batch_size, learning_rate=learning_rate, n_classes=K, mode=mode
-    )
+    how |= {"batch_size": batch_size, "learning_rate": learning_rate, "n_classes": K}
+    budget: dict[str, Any] = {**how, "mode": mode, "layer_decay": layer_decay}
     names = (PRETRAINED, RANDOM, PROBE, COUNTS, CHARACTERS, WORDS)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}
     for i, n in enumerate(labels):

@@ -61,6 +61,11 @@ SETTINGS: dict[str, Any] = {
     "seed": 0,
     "device": "cpu",
 }
+# those that say how a network is fine-tuned
+HOW = (
+    *("mode", "layer_decay", "batch_size", "learning_rate", "schedule", "weight_decay"),
+    *("dropout", "label_smoothing"),
+)
 
 
 class Parted(NamedTuple):
@@ -180,10 +185,8 @@ def _run(
         labels=few,
         seeds=range(settings["seed"], settings["seed"] + settings["seeds"]),
         steps=STEPS,
-        batch_size=settings["batch_size"],
-        learning_rate=settings["learning_rate"],
-        mode=settings["mode"],
         progress=say,
+        **{name: settings[name] for name in HOW},
     )
     p = classifier.predict_proba(data.test_texts)
     results = measure(settings, classifier, data, curve, p, seconds)
@@ -201,8 +204,7 @@ def train(settings: Mapping[str, Any], method: TextPretrainer, data: Parted) -> 
     if n is not None:
         chosen = draw_labelled(y, n, np.random.default_rng([settings["seed"], n]))
         texts, y = [texts[i] for i in chosen], y[chosen]
-    names = ("mode", "layer_decay", "batch_size", "learning_rate", "schedule", "weight_decay")
-    how = {name: settings[name] for name in (*names, "dropout", "label_smoothing")}
+    how = {name: settings[name] for name in HOW}
     epochs = settings["epochs"] or epochs_of(STEPS if n else 2 * STEPS, how["batch_size"], len(y))
     words = np.array(data.names)[y]
     how |= {"epochs": epochs, "random_state": settings["seed"]}
