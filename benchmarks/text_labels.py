@@ -11,8 +11,8 @@ descriptions, train.jsonl.gz and valid.jsonl.gz; the sections of packages are in
 Packages of one family (libfoo1, libfoo-dev, foo-doc) have nearly one description: whole families
 are held out, a fifth of them. A language model and word vectors have read the descriptions of all
 other families, of whatever section, without labels, once for all seeds. A seed draws the labelled
-texts, all new weights and the order. The arms, those of ``finetuning.texts``, see the same texts,
-seed by seed.
+texts, all new weights and the order; the settings below were chosen by seed 0, which is not among
+those that are told. The arms, those of ``finetuning.texts``, see the same texts, seed by seed.
 
 Which language a sentence is in would be no task: with --languages, a folder of Multi30k, it is said
 how well naive Bayes tells English from French by ten sentences.
@@ -73,7 +73,7 @@ WAYS = {
             **{"tokens": "words", "vocab_size": 4000, "embedding": 128, "hidden": (128,)},
             **{"batch_size": 32, "epochs": 1},
         },
-        {"steps": 150, "batch_size": 32, "learning_rate": 4e-3},
+        {"steps": 150, "learning_rate": 0.01, "weight_decay": 0.01},
         48,
     ),
     "word_vectors": Way(
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", required=True)
     parser.add_argument("--sections", type=Path, metavar="FILE", required=True)
     parser.add_argument("--languages", type=Path, metavar="DIR", help="Multi30k's folder")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--labels", nargs="+", type=int, default=[50, 200, 1000])
     parser.add_argument("--methods", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--pretraining", type=Path, default=Path("runs/text_labels"))

@@ -58,6 +58,7 @@ class TextEncoder(NamedTuple):
 
     tokenizer: Tokenizer
     model: Model  # (T,) to (M,)
+    standardize: bool = True  # whether a classifier brings codes to one scale first
 
     @property
     def length(self) -> int:
@@ -84,7 +85,7 @@ def encoder_for(
             length = min(length, method.context)
     if not is_whole(length, 1):
         raise ValueError(f"length is {length!r}, expected a whole number of tokens from 1")
-    return TextEncoder(method.tokenizer_, text_encoder(method, length))
+    return TextEncoder(method.tokenizer_, text_encoder(method, length), method.standardized)
 
 
 def check_texts(texts: object, name: str = "texts") -> list[str]:
@@ -117,7 +118,8 @@ class TextClassifier:
     length : int, optional
         Tokens of a text that are read; the rest is cut off.
     **how
-        As of ``finetune``: mode, epochs, batch_size, learning_rate, random_state, ...
+        As of ``finetune``: mode, epochs, batch_size, learning_rate, random_state, ...; codes are
+        standardised as the method's ``standardized`` says, unless it is said otherwise.
 
     Attributes
     ----------
@@ -152,7 +154,8 @@ class TextClassifier:
             raise TypeError("TextClassifier: method is None, expected a fitted method of text")
         self.encoder_ = encoder_for(self.method, texts, self.length)
         ids = self.encoder_.encode(texts)
-        self._take(finetune(self.encoder_.model, ids, labels, **self.how), task)
+        how = {"standardize": self.encoder_.standardize, **self.how}
+        self._take(finetune(self.encoder_.model, ids, labels, **how), task)
         return self
 
     def _take(self, model: Model, task: Task) -> None:
@@ -237,7 +240,7 @@ def text_label_curve(
     mode: str = "full",
     layer_decay: float = 1.0,
     progress: Callable[[str], None] | None = None,
-    **how: Any,
+    **how: object,
 ) -> FewLabelCurve:
     """Fine-tune on a few labelled texts, and do the same without pretraining, and without a
     network.
@@ -266,7 +269,8 @@ def text_label_curve(
                 f"{len(texts)}, the number of texts"
             )
     test_ids, test_counts = encoder.encode(test_texts), counts_of_tokens(encoder, test_texts)
-    how |= {"batch_size": batch_size, "learning_rate": learning_rate, "n_classes": K}
+    how = {"standardize": encoder.standardize, **how, "batch_size": batch_size}
+    how |= {"learning_rate": learning_rate, "n_classes": K}
     budget: dict[str, Any] = {**how, "mode": mode, "layer_decay": layer_decay}
     names = (PRETRAINED, RANDOM, PROBE, COUNTS, CHARACTERS, WORDS)
     arms = {name: np.zeros((len(labels), len(seeds))) for name in names}

@@ -73,6 +73,7 @@ class TextPretrainer(SteppedPretrainer):
 
     special: ClassVar[tuple[str, ...]] = ()  # tokens that stand for something else than text
     reads_sides: ClassVar[bool] = False  # whether a ``TextOfSides`` is more to it than a text
+    standardized: ClassVar[bool] = True  # whether a classifier brings its codes to one scale first
     choices: ClassVar = {"tokens": tuple(TOKENIZERS)}
     tokens: str = "characters"
     vocab_size: int = 1000

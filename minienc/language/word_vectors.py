@@ -104,6 +104,9 @@ class WordVectors(TextPretrainer):
     epochs = 10
     steps_per_epoch = 500
     choices: ClassVar = TextPretrainer.choices
+    standardized = (
+        False  # means of vectors differ enough; made large, those of random ones are noise
+    )
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
