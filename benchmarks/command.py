@@ -176,7 +176,7 @@ def share_text(part: float, whole: float | None) -> str:
     return "not measured" if whole is None else f"{100 * part / whole:.0f} %"
 
 
-def save(name: str, results: dict[str, Any], text: str, figure: Any) -> None:
+def save(name: str, results: object, text: str, figure: Any) -> None:
     """Write results/NAME.json, .md and .png."""
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / f"{name}.json", results)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minienc.commands import pairs
+from minienc.commands import multitask, pairs, texts
 from minienc.commands.checks import add_gradcheck, add_step
 from minienc.commands.options import (
     add_classify,
@@ -30,10 +30,12 @@ EPILOG = """examples:
   minienc pretrain mnist --data-dir ~/data --hidden 512,128,30 --epochs 20
   minienc pretrain photos/ --method denoising --noise masking:0.3
   minienc finetune runs/autoencoder-digits-1 --labels 100
+  minienc finetune runs/predictive_coding-fsdd-1 --task multitask --heads digit=label speaker
   minienc encode runs/autoencoder-digits-1 new.npy --out codes.npy
   minienc classify runs/predictive_coding-fsdd-1 clip.wav
   minienc pretrain shakespeare                        a language model, 10 minutes
   minienc generate runs/rnn_lm-shakespeare-1 --prompt "ROMEO:"
+  minienc finetune runs/rnn_lm-letters-1 --task classify --texts labelled.csv
   minienc finetune --task translate --pairs multi30k --source en --target fr
   minienc translate runs/translate-multi30k-1 "a man rides a horse"
   minienc step                                        walk through a training step
@@ -209,14 +211,18 @@ def _add_pretrain(commands: argparse._SubParsersAction) -> None:
 def _add_finetune(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "finetune",
-        help="train a classifier on a run's encoder; or to translate, to summarize",
+        help="train on a run's encoder: a classifier, several tasks; or to translate, to summarize",
         description="Train a classifier on the encoder of RUN, and the same from random weights, "
         "as the report does: with several draws of the labelled samples, compared seed by seed. "
-        "With --task, learn from pairs of texts; without RUN then from random weights.",
+        "With --task classify, a classifier of texts; with --task multitask, several tasks at "
+        "once; with --task translate or summarize, learn from pairs of texts, without RUN then "
+        "from random weights.",
     )
     p.set_defaults(run=_finetune)
     p.add_argument("run_folder", metavar="RUN", nargs="?")
     pairs.add_task_options(p)
+    multitask.add_options(p)
+    texts.add_options(p)
     p.add_argument("--labels", type=int, metavar="N", help="labelled samples to use (all)")
     p.add_argument("--mode", default="full", help="full (default), frozen, gradual")
     p.add_argument("--layer-decay", type=float, default=1.0, help="learning rate by depth (1)")
@@ -301,7 +307,15 @@ def _pretrain(
 def _finetune(run_folder: str | None, lr: float | None, **given: Any) -> None:
     from minienc import runs
 
-    of_task = pairs.take_task_options(given)
+    of_task, of_heads = pairs.take_task_options(given), multitask.take_options(given)
+    of_texts = texts.take_options(given)
+    if of_task["task"] != "classify":
+        texts.refuse(of_texts)
+    if multitask.is_meant(of_task):
+        return multitask.finetune(run_folder, lr, of_task, of_heads, given)
+    multitask.refuse(of_heads)
+    if of_task["task"] == "classify":
+        return texts.finetune(run_folder, lr, of_task, of_texts, given)
     if of_task["task"] or of_task["resume"]:
         return pairs.finetune(run_folder, lr, of_task, given)
     pairs.refuse_task_options(of_task)

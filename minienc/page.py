@@ -23,6 +23,8 @@ from minienc.data.wav import wav_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from minienc.finetuning.curve import FewLabelCurve
+
 
 def page(title: str, said: dict[str, str], sections: Sequence[tuple[str, str]]) -> str:
     """The whole: a title, facts with their names, sections with their headings."""
@@ -89,6 +91,28 @@ def audio(samples: np.ndarray, rate: int, what: str) -> str:
     return (
         f'<figure><figcaption>{escape(what)}</figcaption><audio controls preload="none" '
         f'aria-label="{escape(what)}" src="data:audio/wav;base64,{data}"></audio></figure>'
+    )
+
+
+def few_labels(curve: FewLabelCurve) -> str:
+    """A comparison with few labels: the table, and the same as a picture."""
+    head = "".join(f"<th scope='col'>{n:,} labels</th>" for n in curve.labels)
+    body = ""
+    for name, accuracy in curve.arms.items():
+        spread = accuracy.std(axis=1, ddof=1) if len(curve.seeds) > 1 else accuracy[:, 0] * 0
+        cells = "".join(
+            f"<td>{100 * m:.1f} ± {100 * s:.1f}</td>"
+            for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
+        )
+        body += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    return (
+        f"<p>Test accuracy in per cent, {curve.measure}, "
+        f"each with other labelled samples. All arms see the same ones.</p>"
+        f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        "<p>The same, as a picture: higher is better, and a band reaches one standard deviation "
+        "to each side.</p>"
+        + svg(lambda: plots.few_label_curve(curve), "test accuracy against the number of labels")
     )
 
 

@@ -232,6 +232,26 @@ def lines(curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> Fi
 
 
 @drawn
+def confusion(counts: np.ndarray, names: Sequence[object]) -> Figure:
+    """Counts (K, K), a row a class and a column what was said of it, in per cent of the row."""
+    total = counts.sum(axis=1, keepdims=True)
+    share = 100 * counts / np.where(total > 0, total, 1)
+    K, words = len(names), [printable(name) for name in names]
+    figure = _figure(min(1.2 + 0.36 * K, 7.0))
+    ax = figure.subplots()
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    small = 12 if K <= 10 else 8
+    ax.set_xticks(range(K), words, rotation=90, fontsize=small)
+    ax.set_yticks(range(K), words, fontsize=small)
+    ax.set(xlabel="what was said", ylabel="the class")
+    for i, j in zip(*np.nonzero(counts), strict=True) if K <= 20 else ():
+        colour = "white" if share[i, j] > 50 else "black"
+        size = 10 if K <= 10 else 7
+        ax.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=size)
+    return figure
+
+
+@drawn
 def bars(
     values: np.ndarray | dict[str, np.ndarray],
     xlabel: str,

@@ -25,12 +25,12 @@ from minienc.page import (
     audio,
     bars,
     curves,
+    few_labels,
     missing_parts,
     page,
     pictures,
     png,
     repeat,
-    svg,
     verdict,
 )
 from minienc.verdicts import few_label_verdicts, reconstruction_verdict
@@ -197,25 +197,7 @@ def _sounds(run: RunReport) -> str:
 def _few_labels(run: RunReport) -> str:
     if run.few_label is None:
         return "<p>The data has no labels, so nothing can be said about a task.</p>"
-    curve = run.few_label
-    head = "".join(f"<th scope='col'>{n:,} labels</th>" for n in curve.labels)
-    body = ""
-    for name, accuracy in curve.arms.items():
-        spread = accuracy.std(axis=1, ddof=1) if len(curve.seeds) > 1 else accuracy[:, 0] * 0
-        cells = "".join(
-            f"<td>{100 * m:.1f} ± {100 * s:.1f}</td>"
-            for m, s in zip(accuracy.mean(axis=1), spread, strict=True)
-        )
-        body += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
-    return (
-        f"<p>Test accuracy in per cent, {curve.measure}, "
-        f"each with other labelled samples. All arms see the same ones.</p>"
-        f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-        "<p>The same, as a picture: higher is better, and a band reaches one standard deviation "
-        "to each side.</p>"
-        + svg(lambda: plots.few_label_curve(curve), "test accuracy against the number of labels")
-    )
+    return few_labels(run.few_label)
 
 
 def _filters(run: RunReport) -> str:

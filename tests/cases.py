@@ -363,6 +363,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "random_stretch_forward": _augmentation,
     "add_forward": _several,
     "weighted_sum_forward": _weighted,
+    "uncertainty_weighting_forward": lambda rng: iter(
+        [((_normal(rng, *lead, 3), _normal(rng, 3)), {}) for lead in [(1,), (4,), (2, 3), ()]]
+    ),
     "concatenate_forward": _concatenate,
     "reshape_forward": lambda rng: iter([((_normal(rng, 2, 6), (3, 2)), {})]),
     "patches_forward": _patches,

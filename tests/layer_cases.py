@@ -63,6 +63,7 @@ OF_ROWS: dict[str, Callable[[Any], Any]] = {
     "Reshape": lambda x: L.Reshape((3, 2))(x),
     "SaltAndPepperNoise": lambda x: L.SaltAndPepperNoise(0.4)(x),
     "SpectralNormalization": lambda x: L.SpectralNormalization(Dense(4, "tanh", seed=1), seed=2)(x),
+    "UncertaintyWeighting": lambda x: L.UncertaintyWeighting()(x),
     "VectorQuantizer": lambda x: L.VectorQuantizer(5, 2, seed=1)(x),
 }
 OF_IMAGES: dict[str, Callable[[Any], Any]] = {

@@ -18,7 +18,8 @@ from minienc.audio import METHODS as SOUND_METHODS
 from minienc.data import load_digits
 from minienc.devices import Pipeline
 from minienc.fast.replayable import ReplayableStep
-from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
+from minienc.finetuning import MultiTask, few_label_curve, finetune, knn_probe, linear_probe
+from minienc.finetuning.multitask import COMBINE
 from minienc.language import METHODS as TEXT_METHODS
 from minienc.language.seq2seq import NETWORKS
 from minienc.layers import Dense, Input
@@ -192,6 +193,27 @@ def test_every_method_of_sound(name):
     np.testing.assert_allclose(there.found(x), here.found(x), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("combine", COMBINE)
+def test_several_tasks(combine):
+    x = Input((6,), dtype="float64")
+    encoder = Model(x, Dense(4, "tanh", seed=1)(x))
+    y = {"one": np.arange(12) % 3, "other": (ROWS[:, 0] > 0.5).astype(int), "far": ROWS[:, 1]}
+    here, there = (
+        MultiTask(
+            encoder, combine, quantities=("far",), device=device, epochs=3, batch_size=5,
+            random_state=0, head_initializer="glorot_uniform",
+        ).fit(ROWS, y, validation_data=(ROWS, y))
+        for device in ("cpu", "guard")
+    )  # fmt: skip
+    vectors = [one.learners_["model"].network.parameters.vector for one in (there, here)]
+    assert isinstance(vectors[0], GuardArray)
+    same(*vectors, 1e-7)
+    assert there.history_.keys() == here.history_.keys()
+    for name, values in here.history_.items():
+        np.testing.assert_allclose(there.history_[name], values, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(there.outputs(ROWS)["far"], here.outputs(ROWS)["far"], rtol=1e-6)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_pairs_of_texts(network):
     here, there = (
@@ -210,7 +232,7 @@ def test_pairs_of_texts(network):
 
 
 FOR_JAX_ALONE = {"functions.convolution._look_through: stack 0"}
-ROOMS = ("fast", "functions", "layers", "training", "pretraining", "audio", "verify")
+ROOMS = ("fast", "functions", "layers", "training", "pretraining", "audio", "finetuning", "verify")
 PLACES = [p for room in ROOMS for p in places(room)]
 
 
@@ -257,6 +279,10 @@ def everything(place):
     if place.module.startswith(("minienc.audio.", "minienc.layers.masking")):
         for name in SOUND_METHODS:
             test_every_method_of_sound(name)
+        return
+    if place.module.startswith(("minienc.finetuning.", "minienc.functions.conflicts")):
+        for combine in COMBINE:
+            test_several_tasks(combine)
         return
     if place.module.startswith("minienc.verify."):
         test_devices.test_the_laws_hold_for_the_arrays_of_the_device()

@@ -73,8 +73,11 @@ def add_classify(commands: argparse._SubParsersAction) -> None:
     )
     p.set_defaults(run=_classify)
     p.add_argument("run_folder", metavar="RUN")
-    p.add_argument("data", metavar="DATA", nargs="+", help="a sound, an image; or as for encode")
+    p.add_argument(
+        "data", metavar="DATA", nargs="+", help="a sound, an image, a text; or as for encode"
+    )
     add_later_data(p)
+    p.add_argument("--lines", action="store_true", help="of files of text: each line is a text")
     p.add_argument("--classifier", metavar="FILE", help="(RUN/classifier.npz)")
     p.add_argument("--top", type=int, default=3, metavar="K", help="the K likeliest classes (3)")
     add_device(p)

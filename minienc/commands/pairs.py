@@ -17,7 +17,7 @@ OF_CLASSIFIER = {"labels": None, "mode": "full", "layer_decay": 1.0, "seeds": No
 def add_task_options(p: argparse.ArgumentParser) -> None:
     """The options of ``finetune`` for pairs."""
     add = p.add_argument_group("pairs of texts").add_argument
-    add("--task", metavar="TASK", help="translate or summarize")
+    add("--task", metavar="TASK", help="translate, summarize; classify, multitask (below)")
     add(
         "--pairs",
         nargs="+",

@@ -35,6 +35,9 @@ class Dataset:
     sound : recordings.Heard, or None
         Of recordings: how they became frames, some of them to be heard, and the speakers. Samples
         are then (T, F), frames of mel bands, with 0 behind the end of a sound.
+    order : ndarray of int64 or None
+        The place in what was read of each sample, those to test on behind the others; None where
+        they stand in that order.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Dataset:
     source: str = ""
     columns: tuple[str, ...] | None = None
     sound: Any = None  # Heard, or None
+    order: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_part(self.name, "x", self.x, "y", self.y, self.class_names)
@@ -98,6 +102,7 @@ class Dataset:
             y=None if self.y is None else self.y[~test],
             test_x=_choose(self.x, test),
             test_y=None if self.y is None else self.y[test],
+            order=np.concatenate([np.flatnonzero(~test), np.flatnonzero(test)]),
         )
 
 

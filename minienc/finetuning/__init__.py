@@ -2,6 +2,17 @@
 
 from minienc.finetuning.classifier import finetune
 from minienc.finetuning.curve import FewLabelCurve, few_label_curve
+from minienc.finetuning.multitask import MultiTask
 from minienc.finetuning.probes import knn_probe, linear_probe
+from minienc.finetuning.texts import TextClassifier, text_label_curve
 
-__all__ = ["FewLabelCurve", "few_label_curve", "finetune", "knn_probe", "linear_probe"]
+__all__ = [
+    "FewLabelCurve",
+    "MultiTask",
+    "TextClassifier",
+    "few_label_curve",
+    "finetune",
+    "knn_probe",
+    "linear_probe",
+    "text_label_curve",
+]

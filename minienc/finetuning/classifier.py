@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from minienc.arrays import to_device_of, to_numpy
 from minienc.data.labels import as_labels
 from minienc.data.plain import DataLike
-from minienc.layers import Dense, Dropout, Flatten, Input
+from minienc.layers import BatchNormalization, Dense, Dropout, Flatten, Input
 from minienc.layers.base import Layer
 from minienc.models import Model, clone_model
 from minienc.pretraining.base import Pretrainer, samples_for
@@ -36,6 +37,7 @@ from minienc.training.schedules import CosineDecay, LearningRate
 
 MODES = ("full", "frozen", "gradual")
 SCHEDULES = ("constant", "cosine")
+STANDARDIZE = "standardize"  # the layer's name
 
 
 def finetune(
@@ -60,6 +62,7 @@ def finetune(
     dropout: float = 0.0,
     label_smoothing: float = 0.0,
     augment: Sequence[Layer] = (),
+    standardize: bool = False,
     copy: bool = True,
     random_state: int | None = None,
     verbose: int = 0,
@@ -91,6 +94,10 @@ def finetune(
     augment : layers
         Put before the encoder: what disturbs samples in training alone, such as
         ``RandomEqualizer``. They stay in the classifier, where they pass samples on unchanged.
+    standardize : bool
+        Whether each number of a code is brought to mean 0 and deviation 1 before the new layer, by
+        what the encoder that was given makes of ``X``. Where codes differ little from sample to
+        sample, as the mean states of a language model do, it is learned from much sooner.
     copy : bool
         False trains the encoder that was given, instead of a copy.
     epochs, batch_size, optimizer, learning_rate, validation_data, callbacks, verbose,
@@ -118,7 +125,9 @@ def finetune(
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     rng = np.random.default_rng(random_state)
     encoder = clone_model(encoder) if copy else encoder
-    model = classifier(encoder, n_classes, head_initializer, rng, augment, dropout)
+    model = classifier(encoder, n_classes, head_initializer, rng, augment, dropout, standardize)
+    if standardize:
+        _standardize(model, to_numpy(encoder.predict(X)).reshape(len(X), -1))
     _set_rates(model, layer_decay)
     settings: dict[str, Any] = dict(
         batch_size=min(batch_size, len(X)),
@@ -190,6 +199,7 @@ def classifier(
     rng: np.random.Generator,
     augment: Sequence[Layer] = (),
     dropout: float = 0.0,
+    standardize: bool = False,
 ) -> Model:
     """The encoder with a softmax layer behind it, and what disturbs samples before it."""
     x = disturbed = Input(encoder.inputs[0].sample_shape, dtype=encoder.inputs[0].dtype)
@@ -198,6 +208,8 @@ def classifier(
     code = encoder(disturbed)
     if len(code.sample_shape) > 1:
         code = Flatten()(code)
+    if standardize:
+        code = BatchNormalization(epsilon=1e-12, trainable=False, name=STANDARDIZE)(code)
     code = Dropout(dropout)(code) if dropout else code
     head = Dense(n_classes, "softmax", kernel_initializer=head_initializer, name="classes")
     model = Model(x, head(code), name="classifier")
@@ -205,9 +217,24 @@ def classifier(
     return model.to(encoder.device)
 
 
+def _standardize(model: Model, codes: np.ndarray) -> None:
+    """Let the layer take off these codes' mean and deviation. It is frozen, so they stay; a number
+    that never changes is left at its mean."""
+    layer = model.get_layer(STANDARDIZE)
+    assert isinstance(layer, BatchNormalization)
+    mean, variance = (f(codes, axis=0, dtype=np.float64) for f in (np.mean, np.var))
+    still = variance <= 1e-12 * max(float(variance.max()), 1e-30)
+    for state, value in (
+        (layer.moving_mean, mean),
+        (layer.moving_variance, np.where(still, 1.0, variance)),
+    ):
+        state.value = to_device_of(value.astype(state.value.dtype), state.value)
+
+
 def _owners(model: Model) -> list[Layer]:
-    """The layers that have weights of their own, the new one first, then downwards."""
-    return [layer for layer in reversed(model.layers) if layer.named_parameters()]
+    """The layers that have weights to learn, the new one first, then downwards."""
+    layers = [layer for layer in reversed(model.layers) if layer.name != STANDARDIZE]
+    return [layer for layer in layers if layer.named_parameters()]
 
 
 def _set_rates(model: Model, layer_decay: float) -> None:

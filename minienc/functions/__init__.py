@@ -39,6 +39,7 @@ from minienc.functions.reversing import *
 from minienc.functions.rms_normalization import *
 from minienc.functions.slopes import *
 from minienc.functions.sparsity import *
+from minienc.functions.uncertainty import *
 from minienc.functions.variational import *
 from minienc.primitive import Primitive
 

@@ -25,6 +25,7 @@ from minienc.data.tokenizers import (
     WordTokenizer,
 )
 from minienc.layers import Embedding
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.pretraining.base import _Run, check_counts
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
 from minienc.training.callbacks import Callback, as_callbacks
@@ -72,6 +73,7 @@ class TextPretrainer(SteppedPretrainer):
 
     special: ClassVar[tuple[str, ...]] = ()  # tokens that stand for something else than text
     reads_sides: ClassVar[bool] = False  # whether a ``TextOfSides`` is more to it than a text
+    standardized: ClassVar[bool] = True  # whether a classifier brings its codes to one scale first
     choices: ClassVar = {"tokens": tuple(TOKENIZERS)}
     tokens: str = "characters"
     vocab_size: int = 1000
@@ -167,6 +169,14 @@ class TextPretrainer(SteppedPretrainer):
         return ids
 
     # -- what a method gives
+
+    def pooled(self, x: SymbolicTensor, lengths: SymbolicTensor) -> SymbolicTensor:
+        """One vector of a text: behind its embedded tokens (T, E), of which so many count, with
+        new layers of the names that those of ``build`` have. ``texts.py`` gives them weights."""
+        raise TypeError(
+            f"{type(self).__name__} makes no one vector of a text, expected a language model, a "
+            f"masked one, a sequence autoencoder or word vectors"
+        )
 
     def read(self, ids: np.ndarray) -> None:
         """Take the ids that are learned from; ``learners_`` are there."""

@@ -141,6 +141,12 @@ class LanguageModel(TextPretrainer):
         loss = NextToken(network, T, len(states), arrays)
         self.learners_ = {"model": Learner(network, loss, self._new_optimizer(), arrays)}
 
+    def pooled(self, x: SymbolicTensor, lengths: SymbolicTensor) -> SymbolicTensor:
+        """The mean over the tokens of a text: no step looks ahead, so none sees the padding."""
+        self.make_layers()
+        h = self._dropped(self.body(self._dropped(x), [])[0])
+        return GlobalAveragePooling1D()([h, lengths])
+
     def _dropped(self, x: SymbolicTensor) -> SymbolicTensor:
         return Dropout(self.dropout)(x) if self.dropout else x
 

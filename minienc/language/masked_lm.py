@@ -27,6 +27,7 @@ from minienc.layers import (
     RMSNormalization,
     TransformerBlock,
 )
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.training.step import Learner
@@ -101,7 +102,18 @@ class MaskedLanguageModel(TextPretrainer):
         T, V = sample_shape
         table = Embedding(V, self.embedding, dtype=self.dtype, name="embedding")
         ids = Input((T,), dtype="int32")
-        h = table(ids)
+        h = self._body(table(ids))
+        self.model_ = Model(ids, DenseTranspose(table, name="head")(h), name="masked_lm")
+        self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
+        self.model_.initialize(rng)
+        make_small(table)
+        mask = getattr(self, "tokenizer_", None)
+        mask_id = V - 1 if mask is None else mask.special["<mask>"]
+        loss = MaskedTokens(self.model_, T, self.mask_ratio, mask_id, V)
+        self.learners_ = {"model": Learner(self.model_, loss, self._new_optimizer())}
+
+    def _body(self, h: SymbolicTensor, lengths: SymbolicTensor | None = None) -> SymbolicTensor:
+        """From embedded tokens (T, E) to what they are with all others in view, (T, E)."""
         for k in range(1, self.n_layers + 1):
             h = TransformerBlock(
                 self.num_heads,
@@ -112,16 +124,12 @@ class MaskedLanguageModel(TextPretrainer):
                 norm="rms",
                 use_bias=False,
                 name=f"block_{k}",
-            )(h)
-        h = RMSNormalization(name="norm")(h)
-        self.model_ = Model(ids, DenseTranspose(table, name="head")(h), name="masked_lm")
-        self.encoder_ = Model(ids, GlobalAveragePooling1D()(h), name="encoder")
-        self.model_.initialize(rng)
-        make_small(table)
-        mask = getattr(self, "tokenizer_", None)
-        mask_id = V - 1 if mask is None else mask.special["<mask>"]
-        loss = MaskedTokens(self.model_, T, self.mask_ratio, mask_id, V)
-        self.learners_ = {"model": Learner(self.model_, loss, self._new_optimizer())}
+            )(h, lengths=lengths)
+        return RMSNormalization(name="norm")(h)
+
+    def pooled(self, x: SymbolicTensor, lengths: SymbolicTensor) -> SymbolicTensor:
+        """The mean over the tokens of a text; attention does not see the padding."""
+        return GlobalAveragePooling1D()([self._body(x, lengths), lengths])
 
     def read(self, ids: np.ndarray) -> None:
         loss: Any = self.learners_["model"].objective

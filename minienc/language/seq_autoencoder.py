@@ -24,6 +24,7 @@ from minienc.data.text import random_windows
 from minienc.language.base import TextPretrainer
 from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import GRU, Bidirectional, Dense, Embedding, Input
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.shapes import is_whole
@@ -136,6 +137,11 @@ class SequenceAutoencoder(TextPretrainer):
         noise = (self.masked, self.dropped, self.moved, special.get("<mask>", 0))
         loss = Rewriting(network, T, noise, special.get("<start>", 0))
         self.learners_ = {"model": Learner(network, loss, self._new_optimizer())}
+
+    def pooled(self, x: SymbolicTensor, lengths: SymbolicTensor) -> SymbolicTensor:
+        """The code; the recurrence ends where the text does."""
+        encode = Bidirectional(GRU(self.units, name="reader"))
+        return Dense(self.code, "tanh", name="code")(encode(x, lengths=lengths))
 
     def read(self, ids: np.ndarray) -> None:
         loss: Any = self.learners_["model"].objective

@@ -23,6 +23,7 @@ from minienc.functions.negative_sampling import (
 from minienc.language.base import TextPretrainer
 from minienc.layers import Embedding, GlobalAveragePooling1D, Input
 from minienc.layers.parameters import Gradients
+from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.training.step import Cache, Learner, Objective, Scalar
@@ -103,6 +104,9 @@ class WordVectors(TextPretrainer):
     epochs = 10
     steps_per_epoch = 500
     choices: ClassVar = TextPretrainer.choices
+    standardized = (
+        False  # means of vectors differ enough; made large, those of random ones are noise
+    )
 
     def check_params(self, sample_shape: Sequence[int]) -> None:
         super().check_params(sample_shape)
@@ -129,6 +133,10 @@ class WordVectors(TextPretrainer):
         beside.W.value = 0 * beside.W.value  # so that all begin as likely
         loss = SkipGram(network, self.window, self.negatives, self.sample)
         self.learners_ = {"model": Learner(network, loss, self._new_optimizer())}
+
+    def pooled(self, x: SymbolicTensor, lengths: SymbolicTensor) -> SymbolicTensor:
+        """The mean of the words' vectors."""
+        return GlobalAveragePooling1D()([x, lengths])
 
     def read(self, ids: np.ndarray) -> None:
         loss: Any = self.learners_["model"].objective

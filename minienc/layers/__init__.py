@@ -22,5 +22,6 @@ from minienc.layers.shaping import *
 from minienc.layers.sparsity import *
 from minienc.layers.spectral_normalization import *
 from minienc.layers.symbolic import *
+from minienc.layers.uncertainty import *
 
 __all__ = [name for name in dir() if name[0].isupper()]

@@ -1,16 +1,20 @@
-"""``minienc classify``: what the classifier of a run says of files, by the names of its classes."""
+"""``minienc classify``: what the classifier of a run says of files, by the names of its classes.
+
+A run of several tasks (``--task multitask``) says what it has to say for each of them; one of
+texts (``--task classify``) is given texts, or files of them.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from minienc.arrays import check_device, to_numpy
+from minienc.finetuning.multitask_folder import load_multitask
 from minienc.models import Model, load_model
+from minienc.runs import multitask, texts
 from minienc.runs.config import read_whole_config
+from minienc.runs.naming import named
 from minienc.runs.uses import later_samples
 
 
@@ -23,11 +27,22 @@ def classify_run(
     classifier: str | None,
     top: int,
     device: str | None,
+    lines: bool = False,
 ) -> None:
     """``minienc classify RUN FILE ...``: each is read as the run's own data were."""
     check_device(device or "cpu")
     if top < 1:
         raise ValueError(f"--top is {top}, expected at least 1")
+    if texts.is_run(run_folder):
+        texts.classify_texts(run_folder, data, lines, top, device or "cpu")
+        return
+    if lines:
+        raise ValueError(f"--lines is for texts; {run_folder} is no run of --task classify")
+    if multitask.is_run(run_folder):
+        if classifier is not None:
+            raise ValueError(f"--classifier is for runs of one task; {run_folder} has several")
+        _several(run_folder, data, data_dir, scale, resample, top, device or "cpu")
+        return
     config = read_whole_config(Path(run_folder))
     model = read_classifier(Path(run_folder), classifier).to(device or "cpu")
     for path in data:
@@ -38,6 +53,37 @@ def classify_run(
         for i, row in enumerate(p):
             which = path if len(p) == 1 else f"{path} [{i}]"
             print(f"{which}: {named(row, model.class_names, top)}")
+
+
+def _several(
+    run_folder: str,
+    data: list[str],
+    data_dir: str | None,
+    scale: float | None,
+    resample: bool,
+    top: int,
+    device: str,
+) -> None:
+    """What a run of several tasks says of files: a line a sample, a part a task."""
+    config = multitask.read_config(Path(run_folder))["pretrained"]
+    model = load_multitask(run_folder)
+    model.model_.to(device)
+    how = (data_dir, scale, resample, config, run_folder)
+    for path in data:
+        X, odd = later_samples(model.encoder_, path, *how)
+        for line in odd:
+            print(f"note: {line}", file=sys.stderr)
+        outputs = model.outputs(X)
+        for i in range(len(X)):
+            parts = []
+            for task in model.tasks_:
+                row = outputs[task.name][i : i + 1]
+                if task.classes is None:
+                    parts.append(f"{task.name} {task.decode(row)[0]:.4g}")
+                else:
+                    parts.append(f"{task.name} {named(row[0], task.classes, top)}")
+            which = path if len(X) == 1 else f"{path} [{i}]"
+            print(f"{which}: {'; '.join(parts)}")
 
 
 def read_classifier(folder: Path, said: str | None) -> Model:
@@ -55,10 +101,3 @@ def read_classifier(folder: Path, said: str | None) -> Model:
             f"{model.outputs[0].sample_shape[0]}"
         )
     return model
-
-
-def named(p: np.ndarray, names: Any, top: int) -> str:
-    """The likeliest classes of probabilities p (K,), each with its name."""
-    best = np.argsort(-p, kind="stable")[:top]
-    told = [f"{k if names is None else names[k]} {100 * p[k]:.1f} %" for k in best]
-    return ", ".join(told)

@@ -33,6 +33,7 @@ FILES = (
     "tokenizer.json",
     "samples.json",
     "task.json",
+    "multitask.json",
     "weights.npz",
     "predictions.json",
 )

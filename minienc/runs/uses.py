@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc import language
 from minienc.arrays import check_device
 from minienc.data import Dataset
 from minienc.files import atomic_write
@@ -60,6 +61,11 @@ def finetune_run(
     folder = Path(run_folder)
     config = read_whole_config(folder)
     settings = config["settings"]
+    if settings["method"] in language.METHODS:
+        raise ValueError(
+            f"{folder} has read text, of which no classes are known: minienc finetune {folder} "
+            f"--task classify --texts PATH"
+        )
     path = Path(out) if out else folder / "classifier.npz"
     refuse_existing(path, force)
     if mode not in MODES:

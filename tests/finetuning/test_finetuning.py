@@ -11,7 +11,7 @@ from minienc.data import load_digits
 from minienc.finetuning import few_label_curve, finetune, knn_probe, linear_probe
 from minienc.finetuning.curve import PRETRAINED, RANDOM, draw_labelled
 from minienc.language import RNNLanguageModel
-from minienc.layers import Dense, GaussianNoise, Input
+from minienc.layers import Activation, Dense, GaussianNoise, Input
 from minienc.models import Model, load_model
 from minienc.pretraining import METHODS, Autoencoder
 from minienc.training.callbacks import Callback
@@ -51,6 +51,32 @@ def test_fine_tuning_learns_and_leaves_the_encoder_as_it_was(mode):
 
 def before_part(start, name):
     return start.parameters[name.removeprefix("encoder/")] if "classes" not in name else np.zeros(1)
+
+
+@pytest.mark.parametrize("mode", ["full", "frozen", "gradual"])
+def test_codes_are_standardised_as_they_are_at_first(mode):
+    """Whatever then happens to the encoder: the layer keeps the first mean and deviation."""
+    X, y = blobs()
+    start = encoder()
+    codes = start.predict(X).astype("float64")
+    how = dict(epochs=30, learning_rate=0.02, random_state=0, standardize=True)
+    model = finetune(start, X, y, mode=mode, **how)
+    layer = model.get_layer("standardize")
+    np.testing.assert_allclose(layer.moving_mean.value, codes.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance.value, codes.var(axis=0), rtol=1e-5)
+    assert (layer.gamma.value == 1).all() and (layer.beta.value == 0).all()
+    assert model.evaluate(X, y, return_dict=True)["accuracy"] > 0.9
+    rates = {n: p.learning_rate_multiplier for n, p in model.named_parameters()}
+    assert rates["classes/W"] == rates["encoder/b/W"] == 1
+
+
+def test_a_number_that_never_changes_is_left_out_by_standardising():
+    X, y = blobs()
+    X = np.concatenate([X, np.full((len(X), 1), 3, "float32")], axis=1)
+    x = Input((6,))
+    model = finetune(Model(x, Activation("linear")(x)), X, y, standardize=True, epochs=3)
+    assert np.isfinite(model.predict(X)).all()
+    assert model.get_layer("standardize").moving_variance.value[5] == 1
 
 
 def test_without_a_copy_the_encoder_itself_is_trained():

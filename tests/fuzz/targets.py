@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minienc.data import load_dataset, read_csv, read_idx, read_image_folder, read_npy, read_npz
+from minienc.data.labelled_texts import read_labelled_texts
 from minienc.data.pairs import load_pairs, read_sides
 from minienc.data.text import read_text
 from minienc.data.tokenizers import (
@@ -25,6 +26,8 @@ from minienc.data.tokenizers import (
     load_tokenizer,
 )
 from minienc.data.wav import read_wav, wav_bytes
+from minienc.finetuning.multitask_folder import read_tasks
+from minienc.finetuning.targets import Task
 from minienc.tasks import Summarizer, Translator
 from minienc.tasks.folder import read_description
 from tests.fuzz import archives
@@ -160,6 +163,17 @@ def _all() -> list[bytes]:
     return [*_npy(), *_npz(), *_idx(), *_csv(), *(gzip.compress(x, mtime=0) for x in _csv())]
 
 
+def _classes_of_lines(path: Path) -> None:
+    (path.parent / "other.txt").write_text("c\nd\n")
+    read_labelled_texts(path.parent)
+
+
+def _multitask() -> list[bytes]:
+    tasks = [Task("digit", (0, 1, 2)), Task("who", ("ann", "bob")), Task("size", None, 1.5, 2.0)]
+    plain = {"format": "minienc multitask", "tasks": [task._asdict() for task in tasks]}
+    return [json.dumps(plain).encode()]
+
+
 TARGETS = {
     "npy": Target(_npy, read_npy),
     "npz": Target(_npz, read_npz),
@@ -180,6 +194,16 @@ TARGETS = {
     "pairs-tsv": Target(
         lambda: [b"a man\tun homme\nb\tc\nd e\tf\n"], lambda path: load_pairs(path), "a.tsv"
     ),
+    "texts-csv": Target(
+        lambda: [
+            b'text,label\n"a, b",x\nc,y\nd,x\ne,y\n',
+            b"label\ttext\nx\ta\ny\tb\nx\tc\ny\td\n",
+        ],
+        read_labelled_texts,
+        "a.csv",
+    ),
+    "texts-lines": Target(lambda: [b"a man\nb\n"], _classes_of_lines, "a.txt"),
+    "multitask": Target(_multitask, read_tasks, "multitask.json"),
     "task": Target(_tasks, read_description, "task.json"),
     "tokenizer": Target(_tokenizers, _tokenized, "tokenizer.json"),
 }

@@ -17,7 +17,10 @@ X = np.random.default_rng(0).random((60, 8)).astype("float32")
 
 def test_every_file_is_of_a_method():
     files = {file.name for file in pkgutil.iter_modules(gallery.__path__)}
-    assert files - {"common", "pairs", "sounds", "text"} <= {*METHODS, *audio.METHODS}
+    assert files - {"common", "multitask", "pairs", "sounds", "text", "texts"} <= {
+        *METHODS,
+        *audio.METHODS,
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,104 @@
+"""Whole texts, each a sample: from a pretrained method of text to an encoder of texts.
+
+    encoder = text_encoder(method, T=64)                  # a Model: (T,) to (M,)
+    x = encode_texts(method.tokenizer_, texts, T=64)      # (N, T) integers
+    codes = encoder.predict(x)                            # (N, M)
+
+A method learns from windows, all of one length; texts are short and long. So the encoder is made
+anew with the method's layers and weights, and with lengths: a text's code is the mean of the hidden
+states over its tokens, and what is padded behind it never counts.
+
+A padded text is one array: token w is the number w + 1, and 0 stands behind the end. So its length
+goes with it through batches, files and devices, and ``Lengths`` sees it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minienc.arrays import to_numpy
+from minienc.data.text import pad_sequences
+from minienc.data.tokenizers import Tokenizer, UnknownTokenError
+from minienc.language.base import TextPretrainer
+from minienc.layers import Embedding, Input, Lengths
+from minienc.layers.embedding import PositionEmbedding
+from minienc.models import Model
+
+
+def text_encoder(method: TextPretrainer, T: int) -> Model:
+    """The encoder of texts of at most T tokens, with a copy of the method's weights.
+
+    Parameters
+    ----------
+    method : a fitted method of text
+    T : int
+        With learned positions at most the method's ``context``.
+
+    Raises
+    ------
+    TypeError
+        For a method that makes no one vector of a text.
+    ValueError
+        For more tokens than it has positions.
+    """
+    method.check_fitted()
+    weights = {name: to_numpy(p.value) for name, p in method.model_.named_parameters()}
+    V, E = weights["embedding/W"].shape
+    anew = type(method)(**method.get_params())  # for layers of its own
+    ids = Input((T,), dtype="int32")
+    lengths = Lengths()(ids)
+    table = Embedding(1 + V, E, dtype=str(weights["embedding/W"].dtype), name="embedding")
+    encoder = Model(ids, anew.pooled(table(ids), lengths), name="encoder")
+    W = weights["embedding/W"]
+    weights["embedding/W"] = np.concatenate([np.zeros_like(W[:1]), W])  # row 0 is never counted
+    for layer in encoder.layers:
+        if isinstance(layer, PositionEmbedding):
+            (own,) = [f"{layer.name}/{p.name}" for p in layer.parameters_used()]
+            weights[own] = _first(weights[own], T, method)
+    used = [name for name, _ in encoder.named_parameters()]
+    encoder._set_named({name: weights[name] for name in used}, "text_encoder")
+    return encoder
+
+
+def _first(W: np.ndarray, T: int, method: TextPretrainer) -> np.ndarray:
+    if len(W) < T:
+        raise ValueError(
+            f"text_encoder: T is {T}, and {type(method).__name__} has learned vectors for "
+            f"{len(W)} positions, expected at most those"
+        )
+    return W[:T]
+
+
+def tokens_of(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    """The ids of a text; signs that the vocabulary lacks are left out."""
+    try:
+        return tokenizer.encode(text)
+    except UnknownTokenError:
+        known = "".join(sign for sign in text if _knows(tokenizer, sign))
+        return tokenizer.encode(known)
+
+
+def _knows(tokenizer: Tokenizer, sign: str) -> bool:
+    try:
+        tokenizer.encode(sign)
+    except UnknownTokenError:
+        return False
+    return True
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], T: int) -> np.ndarray:
+    """(N, T) integers: the first T tokens of each text, each plus 1, and 0 behind the end.
+
+    Raises
+    ------
+    ValueError
+        For a text in which there is nothing that the vocabulary knows; it is named.
+    """
+    rows = [tokens_of(tokenizer, text)[:T] + 1 for text in texts]
+    for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        if not len(row) or not text.strip():
+            why = "is empty" if not text.strip() else "has no sign that the vocabulary knows"
+            raise ValueError(f"text {i} {why}, so nothing can be said of it: {text[:40]!r}")
+    return pad_sequences(rows, T=T)[0]
