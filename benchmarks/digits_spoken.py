@@ -59,7 +59,7 @@ FINE_TUNING: dict[str, Any] = {
     "batch_size": BATCH,
 }
 EQUALIZER = 0.5
-NETWORK: dict[str, Any] = {"filters": (16, 32), "units": 64, "centered": False}
+NETWORK: dict[str, Any] = {"filters": (16, 32), "units": 64, "centered": True}
 TOGETHER = "_together"  # behind an arm's name: the mean of what the networks of all seeds say
 FROZEN = "_frozen"  # behind a method's name: its codes are left as they are
 ARMS = ("dtw", "logistic", "random", *(m + e for m in sorted(METHODS) for e in ("", FROZEN)))

@@ -96,7 +96,8 @@ def center_steps_forward(x, lengths=None):
         m = (xp.arange(T) < lengths.reshape((N, 1))).astype(x.dtype)[:, :, None]
     share = m / xp.maximum(m.sum(axis=1, keepdims=True), 1)
     mean = (x * share).sum(axis=1, keepdims=True)  # (1)
-    y = (x - mean) * m  # (2)
+    z = x - mean  # (2)
+    y = z * m  # (3)
     return y, CenterStepsCache(m, share, Form(x.shape, x.dtype))
 
 
@@ -104,11 +105,11 @@ def center_steps_forward(x, lengths=None):
 def center_steps_backward(dy, cache: CenterStepsCache):
     """dx = dz - mean dz in the steps that count, with dz = dy m: what all steps share is lost.
 
-    By (2) dx = dz and dmean = - sum dz; by (1) dx += share dmean.
+    By (2) dx = dz and dmean = - sum dz; by (1) dx += share dmean, the same for all that count.
     """
     m, share, x = cache
     check_shapes("center_steps_backward", "x: N T C, dy: N T C", x, dy)
-    dz = dy * m  # (2) was y = (x - mean) m
-    dmean = -dz.sum(axis=1, keepdims=True)  # (2)
-    dx = dz + share * dmean  # (2), (1) was mean = sum x share
+    dz = dy * m  # (3) was y = z m
+    dmean = -dz.sum(axis=1, keepdims=True)  # (2) was z = x - mean
+    dx = dz + dmean * share  # (1, 2) was mean = sum x share
     return dx
