@@ -11,6 +11,10 @@ dtw          the nearest neighbour by dynamic time warping, of 13 MFCC and their
 logistic     multinomial logistic regression on the mean frame of each sound
 random       two convolutions and a GRU in both directions, in one graph, from random weights
 NAME         the same, pretrained by ``minienc.audio`` before
+NAME_frozen  multinomial logistic regression on the codes of that, as pretraining left them
+
+With all labels the seeds differ in weights and order alone. So the mean of what their networks say
+is one more classifier: the row "together".
 
 Each result is written to --records as it comes: what is there is not measured again, so the command
 may be stopped at any moment and begun anew.
@@ -22,13 +26,14 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.command import RESULTS, say, table, without_kernel
+from minienc.arrays import to_numpy
 from minienc.audio import METHODS
 from minienc.data import Dataset, load_dataset
 from minienc.data.mel import deltas, mfcc
@@ -36,12 +41,13 @@ from minienc.data.recordings import leave_one_speaker_out
 from minienc.data.sequences import length_of
 from minienc.files import write_json, write_text
 from minienc.finetuning import finetune, linear_probe
-from minienc.finetuning.curve import FROM_RANDOM, accuracy, draw_labelled, epochs_of
+from minienc.finetuning.curve import FROM_RANDOM, draw_labelled, epochs_of
 from minienc.layers import RandomEqualizer
 from minienc.models import Model
 
 ALL = 0  # labels a digit: as many as there are
-STEPS, STEPS_OF_ALL, BATCH = 500, 900, 32
+STEPS = {1: 150, 5: 250, 20: 350, ALL: 700}  # by labels a digit
+BATCH = 16
 # how every network is fine-tuned, whatever it begins with
 FINE_TUNING: dict[str, Any] = {
     "optimizer": "adamw",
@@ -53,13 +59,18 @@ FINE_TUNING: dict[str, Any] = {
     "batch_size": BATCH,
 }
 EQUALIZER = 0.5
-FILTERS, UNITS = (32, 64), 64  # of the network
-ARMS = ("dtw", "logistic", "random", *sorted(METHODS))
+NETWORK: dict[str, Any] = {"filters": (16, 32), "units": 64, "centered": True}
+TOGETHER = "_together"  # behind an arm's name: the mean of what the networks of all seeds say
+FROZEN = "_frozen"  # behind a method's name: its codes are left as they are
+ARMS = ("dtw", "logistic", "random", *(m + e for m in sorted(METHODS) for e in ("", FROZEN)))
 TITLES = {
     "dtw": "DTW, nearest neighbour, MFCC and deltas",
     "logistic": "logistic regression, mean frame",
     "random": "CNN + GRU, random weights",
 }
+
+
+Encoder = Callable[[], Model]  # makes it when it is wanted
 
 
 class Task(NamedTuple):
@@ -107,7 +118,7 @@ def dtw_distances(a: np.ndarray, B: np.ndarray, lengths: np.ndarray) -> np.ndarr
 def cepstra(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(MFCC and deltas of each sound (N, T, 26), how many frames count (N,))."""
     lengths = np.array([length_of(x) for x in X])
-    c = np.zeros((*X.shape[:2], 26))
+    c = np.zeros((*X.shape[:2], 26), "float32")
     for row, x, n in zip(c, X.astype(np.float64), lengths, strict=True):
         own = mfcc(x[:n], 13)
         row[:n] = np.concatenate([own, deltas(own)], axis=1)
@@ -115,6 +126,7 @@ def cepstra(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dtw_accuracy(few: np.ndarray, few_y: np.ndarray, X: np.ndarray, y: np.ndarray) -> float:
+    """Of the sounds X: the label of the nearest of the few."""
     B, lengths = cepstra(few)
     scale = B.std(axis=(0, 1), keepdims=True)
     A, n = cepstra(X)
@@ -136,7 +148,7 @@ def mean_frames(X: np.ndarray) -> np.ndarray:
 def encoder_for(arm: str, task: Task, epochs: int) -> Model:
     """The encoder that an arm begins with."""
     method: Any = METHODS["masked_frames" if arm == "random" else arm]
-    method = method(filters=FILTERS, units=UNITS, epochs=epochs, random_state=task.seed)
+    method = method(**NETWORK, epochs=epochs, random_state=task.seed)
     if arm == "random":
         method.build(task.data.sample_shape, np.random.default_rng([task.seed, 1]))
     else:
@@ -144,47 +156,62 @@ def encoder_for(arm: str, task: Task, epochs: int) -> Model:
     return method.encoder_
 
 
-def fine_tuned_accuracy(
-    arm: str, encoder: Model, few: np.ndarray, few_y: np.ndarray, task: Task, steps: int
-) -> float:
+def fine_tuned(
+    arm: str, encoder: Model, few: np.ndarray, few_y: np.ndarray, task: Task, n: int
+) -> np.ndarray:
+    """What the network says of each sound (N, 10), after the steps of n labels a digit."""
     how = FINE_TUNING | (FROM_RANDOM if arm == "random" else {})
     classifier = finetune(
         encoder,
         few,
         few_y,
         n_classes=10,
-        epochs=epochs_of(steps, BATCH, len(few)),
+        epochs=epochs_of(steps_of(n), BATCH, len(few)),
         augment=[RandomEqualizer(EQUALIZER)],
         random_state=task.seed,
         **how,
     )
-    return accuracy(classifier, task.data.test_x, task.data.test_y)
+    return to_numpy(classifier.predict(task.data.test_x, batch_size=500))
 
 
-def measured(arm: str, task: Task, labels: list[int], epochs: int) -> Iterator[tuple[int, float]]:
-    """(labels a digit, accuracy) of one arm, one after the other."""
-    d, encoder = task.data, None
+def steps_of(n: int) -> int:
+    return STEPS.get(n, STEPS[ALL])
+
+
+class Measured(NamedTuple):
+    """One arm with so many labels a digit."""
+
+    labels: int
+    accuracy: float
+    said: np.ndarray | None = None  # (N, 10) of each sound, where a network says it
+
+
+def measured(arm: str, task: Task, labels: list[int], encoder: Encoder) -> Iterator[Measured]:
+    """One arm, with one number of labels after the other."""
+    d = task.data
     for n in labels:
         chosen = np.arange(len(d.y))
         if n != ALL:
             chosen = draw_labelled(d.y, 10 * n, np.random.default_rng([task.seed, 10 * n]))
         few, few_y = d.x[chosen], d.y[chosen]
         if arm == "dtw":
-            yield n, dtw_accuracy(few, few_y, d.test_x, d.test_y)
+            yield Measured(n, dtw_accuracy(few, few_y, d.test_x, d.test_y))
         elif arm == "logistic":
             means = mean_frames(few), few_y, mean_frames(d.test_x), d.test_y
-            yield n, linear_probe(None, *means, random_state=task.seed)
+            yield Measured(n, linear_probe(None, *means, random_state=task.seed))
+        elif arm.endswith(FROZEN):
+            given = few, few_y, d.test_x, d.test_y
+            yield Measured(n, linear_probe(encoder(), *given, random_state=task.seed))
         else:
-            encoder = encoder or encoder_for(arm, task, epochs)
-            steps = STEPS_OF_ALL if n == ALL else STEPS
-            yield n, fine_tuned_accuracy(arm, encoder, few, few_y, task, steps)
+            said = fine_tuned(arm, encoder(), few, few_y, task, n)
+            yield Measured(n, float((said.argmax(axis=1) == d.test_y).mean()), said)
 
 
 # ------------------------------------------------------------------------------------- the table
 
 
 class Records:
-    """Results in a file, each written as it comes."""
+    """Results in a file, each written as it comes; and what networks said, in a folder beside."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -199,39 +226,76 @@ class Records:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.found)
 
+    def keep(self, arm: str, task: Task, said: np.ndarray) -> None:
+        """What a network that had all labels says of the sounds of the speaker left out."""
+        folder = self.path.with_suffix("")
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{arm}-{task.speaker}-{task.seed}.npy", said, allow_pickle=False)
+
+    def add_together(self, arm: str, speaker: str, data: Dataset) -> None:
+        """The accuracy of the mean of what is kept, in the place of an older one."""
+        files = sorted(self.path.with_suffix("").glob(f"{arm}-{speaker}-*.npy"))
+        if len(files) < 2:
+            return
+        mean = np.mean([np.load(file, allow_pickle=False) for file in files], axis=0)
+        name, right = arm + TOGETHER, float((mean.argmax(axis=1) == data.test_y).mean())
+        self.found = [r for r in self.found if (r["arm"], r["speaker"]) != (name, speaker)]
+        self.add(arm=name, speaker=speaker, seed=0, labels=ALL, accuracy=right, networks=len(files))
+
 
 def measure_all(given: argparse.Namespace, records: Records) -> None:
-    dataset = load_dataset("fsdd", given.data_dir)
-    for speaker, data in leave_one_speaker_out(dataset):
-        if given.speakers and speaker not in given.speakers:
-            continue
-        for seed in given.seeds:
-            task = Task(speaker, seed, data)
-            for arm in given.arms:
-                missing = records.lacks(arm, task, given.labels)
-                if arm == "dtw" and seed != given.seeds[0]:  # of all labels nothing is drawn
-                    missing = [n for n in missing if n != ALL]
-                started = time.process_time()
-                for n, value in measured(arm, task, missing, given.epochs):
-                    seconds, started = time.process_time() - started, time.process_time()
-                    records.add(
-                        arm=arm, speaker=speaker, seed=seed, labels=n, accuracy=round(value, 4),
-                        cpu_seconds=round(seconds, 1), pretraining_epochs=given.epochs,
-                    )  # fmt: skip
-                    told = "all" if n == ALL else n
-                    say(f"{speaker}, seed {seed}, {arm}, {told} labels a digit: {value:.3f}")
+    """Seed by seed, all speakers of each: so a part of it is a table already."""
+    folds = [
+        fold
+        for fold in leave_one_speaker_out(load_dataset("fsdd", given.data_dir))
+        if not given.speakers or fold[0] in given.speakers
+    ]
+    for seed in given.seeds:
+        for speaker, data in folds:
+            measure(Task(speaker, seed, data), given, records)
+    for speaker, data in folds:
+        for arm in given.arms:
+            records.add_together(arm, speaker, data)
+
+
+def measure(task: Task, given: argparse.Namespace, records: Records) -> None:
+    """What is missing of one speaker and seed."""
+    encoders: dict[str, Model] = {}
+    for arm in given.arms:
+        method = arm.removesuffix(FROZEN)
+        missing = records.lacks(arm, task, given.labels)
+        if arm == "dtw" and task.seed != given.seeds[0]:  # of all labels nothing is drawn
+            missing = [n for n in missing if n != ALL]
+
+        def encoder(method: str = method) -> Model:
+            if method not in encoders:  # pretraining is the same for all labels, frozen or not
+                encoders[method] = encoder_for(method, task, given.epochs)
+            return encoders[method]
+
+        started = time.process_time()
+        for n, value, said in measured(arm, task, missing, encoder):
+            if n == ALL and said is not None:
+                records.keep(arm, task, said)
+            seconds, started = time.process_time() - started, time.process_time()
+            records.add(
+                arm=arm, speaker=task.speaker, seed=task.seed, labels=n, accuracy=round(value, 4),
+                cpu_seconds=round(seconds, 1), pretraining_epochs=given.epochs,
+            )  # fmt: skip
+            told = "all" if n == ALL else n
+            say(f"seed {task.seed}, {task.speaker}, {arm}, {told} labels a digit: {value:.3f}")
 
 
 def render(records: list[dict[str, Any]]) -> str:
     """The tables: means over speakers, with the spread over seeds; and each speaker by itself."""
     labels = sorted({r["labels"] for r in records}, key=lambda n: n or 10**9)
     speakers = sorted({r["speaker"] for r in records})
-    arms = [arm for arm in ARMS if any(r["arm"] == arm for r in records)]
+    order = [name for arm in ARMS for name in (arm, arm + TOGETHER)]
+    arms = [arm for arm in order if any(r["arm"] == arm for r in records)]
     head = ["labels a digit", *["all" if n == ALL else str(n) for n in labels]]
     rows, rows_of_all = [], []
     for arm in arms:
         own = [r for r in records if r["arm"] == arm]
-        title = TITLES.get(arm, f"CNN + GRU, pretrained: {arm}")
+        title = title_of(arm)
         rows.append([title, *[_cell([r for r in own if r["labels"] == n]) for n in labels]])
         of_all = [r for r in own if r["labels"] == labels[-1]]
         cells = [_cell([r for r in of_all if r["speaker"] == s]) for s in speakers]
@@ -241,6 +305,14 @@ def render(records: list[dict[str, Any]]) -> str:
         f"{table(head, rows)}\n\nMean over the speakers left out, and its standard deviation over "
         f"seeds.\n\n{table([f'{last}, left out:', *speakers], rows_of_all)}"
     )
+
+
+def title_of(arm: str) -> str:
+    if arm.endswith(TOGETHER):
+        return f"{title_of(arm.removesuffix(TOGETHER))}: the seeds' networks together"
+    if arm.endswith(FROZEN):
+        return f"logistic regression on codes of {arm.removesuffix(FROZEN)}"
+    return TITLES.get(arm, f"CNN + GRU, pretrained: {arm}")
 
 
 def _cell(records: list[dict[str, Any]]) -> str:
@@ -269,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--labels", nargs="+", type=_labels, default=[1, 5, 20, ALL])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--epochs", type=int, default=20, help="of pretraining (20)")
+    parser.add_argument("--epochs", type=int, default=10, help="of pretraining (10)")
     parser.add_argument("--records", type=Path, default=Path("runs/digits_spoken.json"))
     parser.add_argument("--done", action="store_true", help="only what is there: measure nothing")
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/")

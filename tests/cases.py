@@ -447,6 +447,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     ),
     "reverse_forward": _pooling1d,
     "mask_steps_forward": _pooling1d,
+    "center_steps_forward": _pooling1d,
     "rms_normalization_forward": _rms_normalization,
     "swiglu_forward": lambda rng: iter(
         [((_normal(rng, *lead, 4),), {}) for lead in [(3,), (), (0,), (2, 3)]]

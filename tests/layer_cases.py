@@ -87,6 +87,7 @@ OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "GRU all": lambda x: L.GRU(4, return_sequences=True, use_bias=False, seed=1)(x),
     "LSTM": lambda x: L.LSTM(4, seed=1, kernel_regularizer="l2")(x),
     "LSTM all": lambda x: L.LSTM(4, return_sequences=True, seed=1)(x),
+    "CenterSteps": lambda x: L.CenterSteps()(x),
     "MaskSteps": lambda x: L.MaskSteps()(x),
     "MultiHeadAttention": lambda x: L.MultiHeadAttention(2, 4, causal=True, rotary=True, seed=1)(x),
     "MultiHeadAttention of a context": lambda x: L.MultiHeadAttention(

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks import digits_spoken
-from benchmarks.digits_spoken import ALL, cepstra, dtw_accuracy, dtw_distances, main, render
+from benchmarks.digits_spoken import (
+    ALL,
+    Records,
+    Task,
+    cepstra,
+    dtw_accuracy,
+    dtw_distances,
+    encoder_for,
+    main,
+    render,
+)
 from minienc.data import load_dataset
 
 RNG = np.random.default_rng(0)
@@ -50,8 +60,7 @@ def test_warping_tells_vowels_apart(vowels):
 
 def test_it_goes_on_where_it_was_stopped(vowels, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(digits_spoken, "load_dataset", lambda *_: vowels)
-    monkeypatch.setattr(digits_spoken, "STEPS", 2)
-    monkeypatch.setattr(digits_spoken, "STEPS_OF_ALL", 3)
+    monkeypatch.setattr(digits_spoken, "STEPS", {1: 2, ALL: 3})
     words = ["--records", str(tmp_path / "r.json"), "--speakers", "s01", "s02", "--epochs", "1"]
     words += ["--arms", "logistic", "random", "--labels", "1"]
     main([*words, "--seeds", "0"])
@@ -64,6 +73,35 @@ def test_it_goes_on_where_it_was_stopped(vowels, tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "r.json").read_text()) == first
     main([*words, "--done"])
     assert "CNN + GRU, random weights" in capsys.readouterr().out
+
+
+def test_what_networks_of_several_seeds_say_is_put_together(vowels, tmp_path):
+    path, right = tmp_path / "r.json", np.eye(10)[vowels.test_y]
+    records = Records(path)
+    for seed, said in enumerate((right, 0.6 * np.roll(right, 1, axis=1), right * 0)):
+        records.keep("random", Task("s01", seed, vowels), said)
+    for _ in range(2):  # the second takes the place of the first
+        records.add_together("random", "s01", vowels)
+    (found,) = json.loads(path.read_text())
+    assert found["accuracy"] == 1.0 and found["networks"] == 3 and found["labels"] == ALL
+    records.add_together("random", "s02", vowels)  # of whom nothing is kept
+    assert len(records.found) == 1
+    assert "random weights: the seeds' networks together" in render(records.found)
+
+
+def test_codes_left_as_they_are_come_from_the_same_pretraining(vowels, tmp_path, monkeypatch):
+    monkeypatch.setattr(digits_spoken, "load_dataset", lambda *_: vowels)
+    monkeypatch.setattr(digits_spoken, "STEPS", {ALL: 2})
+    made = []
+    monkeypatch.setattr(
+        digits_spoken, "encoder_for", lambda *given: made.append(given) or encoder_for(*given)
+    )
+    words = ["--records", str(tmp_path / "r.json"), "--speakers", "s01", "--seeds", "0"]
+    words += ["--arms", "frame_autoencoder", "frame_autoencoder_frozen", "--labels", "5"]
+    main([*words, "--epochs", "1"])
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert [r["arm"] for r in found] == ["frame_autoencoder", "frame_autoencoder_frozen"]
+    assert len(made) == 1 and found[1]["accuracy"] > 0.1
 
 
 def test_the_table():

@@ -101,6 +101,9 @@ class SoundPretrainer(SteppedPretrainer):
     equalizer : float
         In training each sound is heard through another microphone: how strong that is, as the
         ``amount`` of ``layers.RandomEqualizer``; 0 for none.
+    centered : bool
+        Whether the network sees each sound a second time, without the mean of each band: what a
+        microphone does to a sound is gone there, and what a voice always does.
     **params
         As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size, dtype, device,
         random_state, verbose.
@@ -110,6 +113,7 @@ class SoundPretrainer(SteppedPretrainer):
     filters: Sequence[int] = (16, 32)
     units: int = 64
     equalizer: float = 0.8
+    centered: bool = False
     learning_rate = 2e-3
     epochs = 20
     batch_size = 32
@@ -147,7 +151,8 @@ class SoundPretrainer(SteppedPretrainer):
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:
         x = Input(sample_shape, dtype=self.dtype)
-        encoder = FramesEncoder(as_widths(type(self).__name__, self.filters), self.units)
+        widths = as_widths(type(self).__name__, self.filters)
+        encoder = FramesEncoder(widths, self.units, self.centered)
         self.stride_ = encoder.stride
         self.model_ = self.network(x, encoder)
         self.encoder_, self.decoder_ = Model(x, encoder(x).code, name="encoder"), None

@@ -25,6 +25,7 @@ from minienc.layers import (
     GRU,
     Activation,
     BatchNormalization,
+    CenterSteps,
     Concatenate,
     Conv2D,
     GlobalAveragePooling1D,
@@ -55,9 +56,15 @@ class FramesEncoder:
         Channels of each convolution; each halves frames and bands.
     units : int
         U, of the recurrence, in each direction.
+    centered : bool
+        Whether the first convolution sees x a second time, without the mean of each band. All
+        frames have a part in that mean: so there a step knows a little of what comes after it.
     """
 
-    def __init__(self, filters: Sequence[int] = (16, 32), units: int = 64) -> None:
+    def __init__(
+        self, filters: Sequence[int] = (16, 32), units: int = 64, centered: bool = False
+    ) -> None:
+        self.centered = centered
         self.convolutions = [
             Conv2D(n, 3, padding="same", use_bias=False, name=f"conv_{i}")
             for i, n in enumerate(filters, 1)
@@ -78,6 +85,9 @@ class FramesEncoder:
         hidden."""
         whole = x if whole is None else whole
         h = Reshape((*x.sample_shape, 1))(x)
+        if self.centered:
+            centered = CenterSteps()([x, Lengths()(whole)])
+            h = Concatenate()([h, Reshape((*x.sample_shape, 1))(centered)])
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             h = Activation("relu")(norm(convolution(h)))
             h = MaskSteps()([h, Lengths(2**i)(whole)])

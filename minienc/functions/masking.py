@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one array: what stands behind the end of each is made 0.
+"""Sequences of different lengths in one array: what stands behind the end is made 0, and stays so.
 
 A convolution with a bias makes something out of the zeros behind the end, and the next one would
 take that for sound. Behind each of them what does not count is made 0 again; then a sequence gives
@@ -54,4 +54,62 @@ def mask_steps_backward(dy, cache: MaskStepsCache):
     m, x = cache
     check_shapes("mask_steps_backward", "x: ..., dy: ...", x, dy)
     dx = dy.copy() if m is None else dy * m  # (1) was y = x m
+    return dx
+
+
+# ---------------------------------------------------------------------------- the mean taken off
+
+
+class CenterStepsCache(NamedTuple):
+    m: Array  # (N, T, 1)  1 where a step counts, else 0
+    share: Array  # (N, T, 1)  1 / length where the step counts, else 0
+    x: Form  # (N, T, C)
+
+
+@primitive(constants=("lengths",))
+def center_steps_forward(x, lengths=None):
+    """y_ntc = x_ntc - the mean of x_nc over the steps that count; behind the end 0.
+
+    A microphone multiplies each band of a sound by a number of its own. In the logarithm that is
+    added to all frames alike, and is gone with the mean; so is what a voice always has.
+
+    Parameters
+    ----------
+    x : array (N, T, C)
+    lengths : array (N,) of integers, 0 to T, or None
+        None: all steps count.
+
+    Returns
+    -------
+    y : array (N, T, C), of x's dtype
+    cache : CenterStepsCache
+
+    Notes
+    -----
+    Source: Atal 1974, "Effectiveness of linear prediction characteristics of the speech wave for
+    automatic speaker identification and verification", section IV (cepstral mean subtraction).
+    """
+    check_shapes("center_steps_forward", "x: N T C, lengths: N int <= T", x, lengths)
+    xp, (N, T) = get_array_module(x), x.shape[:2]
+    m = xp.ones((N, T, 1), dtype=x.dtype)
+    if lengths is not None:
+        m = (xp.arange(T) < lengths.reshape((N, 1))).astype(x.dtype)[:, :, None]
+    share = m / xp.maximum(m.sum(axis=1, keepdims=True), 1)
+    mean = (x * share).sum(axis=1, keepdims=True)  # (1)
+    z = x - mean  # (2)
+    y = z * m  # (3)
+    return y, CenterStepsCache(m, share, Form(x.shape, x.dtype))
+
+
+@primitive
+def center_steps_backward(dy, cache: CenterStepsCache):
+    """dx = dz - mean dz in the steps that count, with dz = dy m: what all steps share is lost.
+
+    By (2) dx = dz and dmean = - sum dz; by (1) dx += share dmean, the same for all that count.
+    """
+    m, share, x = cache
+    check_shapes("center_steps_backward", "x: N T C, dy: N T C", x, dy)
+    dz = dy * m  # (3) was y = z m
+    dmean = -dz.sum(axis=1, keepdims=True)  # (2) was z = x - mean
+    dx = dz + dmean * share  # (1, 2) was mean = sum x share
     return dx

@@ -67,12 +67,12 @@ def max_pool2d_forward(x, pool_size=(2, 2), strides=None, padding="valid"):
     wide = add_margins(x, windows, -math.inf)  # nothing is smaller
     first, *others = pixels(windows)
     y = wide[first].copy()
-    which = xp.zeros(y.shape, dtype="int32")
+    which = xp.zeros(y.shape, dtype="uint8" if len(others) < 256 else "int32")
     for k, where in enumerate(others, start=1):
         seen = wide[where]
-        is_larger = (seen > y) | (seen != seen)  # NaN differs from itself
-        y = xp.where(is_larger, seen, y)  # (1)
-        which = xp.where(is_larger, xp.full_like(which, k), which)
+        larger = xp.maximum(y, seen)  # (1); NaN where one of them is NaN
+        which = xp.where(larger != y, xp.full_like(which, k), which)
+        y = larger
     return y, MaxPool2DCache(which, tuple(x.shape), windows, Form(y.shape, y.dtype))
 
 

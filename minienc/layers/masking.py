@@ -1,4 +1,4 @@
-"""Sequences of different lengths, padded with zeros: ``Lengths``, ``MaskSteps``.
+"""Sequences of different lengths, padded with zeros: ``Lengths``, ``MaskSteps``, ``CenterSteps``.
 
     n = Lengths()(x)                       how many steps of x (T, F) count
     h = MaskSteps()([Conv1D(8, 3, padding="same")(x), n])
@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from minienc.arrays import Array, Arrays, Cache, get_array_module
-from minienc.functions.masking import mask_steps_forward
+from minienc.functions.masking import center_steps_forward, mask_steps_forward
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Grads
 from minienc.shapes import Shape, is_whole
 
-__all__ = ["Lengths", "MaskSteps"]
+__all__ = ["CenterSteps", "Lengths", "MaskSteps"]
 
 
 class Lengths(Layer):
@@ -73,3 +73,10 @@ class MaskSteps(Layer):
 
     def output_shape(self, sample_shape: Shape) -> Shape:
         return tuple(sample_shape[0]) if isinstance(sample_shape, list) else sample_shape
+
+
+class CenterSteps(MaskSteps):
+    """y = x minus its mean over the steps that count, and 0 behind the end: ``layer([x, lengths])``
+    of samples (T, C); ``functions.masking.center_steps_forward``."""
+
+    pair = center_steps_forward

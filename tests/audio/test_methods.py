@@ -82,9 +82,11 @@ def test_a_stopped_fit_goes_on_to_the_same_bits(name, tmp_path):
     assert resumed.history_ == whole.history_
 
 
-def test_its_gradient_is_that_of_its_loss(name):
+@pytest.mark.parametrize("centered", [False, True])
+def test_its_gradient_is_that_of_its_loss(name, centered):
     """Along one direction, in float64, whatever is drawn being drawn alike."""
-    method = make(name, dtype="float64", epochs=1).fit(sounds(dtype="float64"))
+    X = sounds(dtype="float64")
+    method = make(name, dtype="float64", epochs=1, centered=centered).fit(X)
     learner = method.learners_["model"]
     objective, network = learner.objective, learner.network
     w, grads = network.parameters.vector, network.new_gradients()
@@ -108,11 +110,12 @@ def test_its_gradient_is_that_of_its_loss(name):
     assert (ends[0] - ends[1]) / 2e-7 == pytest.approx(grads.vector @ direction, rel=1e-4)
 
 
-def test_padding_changes_no_code_and_no_loss(name):
+@pytest.mark.parametrize("centered", [False, True])
+def test_padding_changes_no_code_and_no_loss(name, centered):
     """Once training is over; the weights do not know how many frames samples have."""
-    method = make(name).fit(X)
+    method = make(name, centered=centered).fit(X)
     longer = np.pad(X, ((0, 0), (0, 16), (0, 0)))
-    other = make(name)
+    other = make(name, centered=centered)
     other.build(longer.shape[1:], np.random.default_rng(0))
     other.model_.set_weights(method.model_.get_weights())
     np.testing.assert_allclose(other.transform(longer), method.transform(X), rtol=0, atol=1e-6)
@@ -205,6 +208,20 @@ def test_the_encoder_may_stand_in_several_graphs_with_the_same_weights():
     short = sounds(5, 12, 6)
     long = np.pad(short, ((0, 0), (0, 4), (0, 0)))
     np.testing.assert_allclose(two.predict(long), one.predict(short), atol=1e-6)
+
+
+def test_seen_without_its_means_a_sound_is_the_same_by_any_microphone():
+    """Of both kernels' parts, that of the sound as it is being 0: another constant in each band
+    changes no code."""
+    layers, x = FramesEncoder((2,), 3, centered=True), Input((12, 6))
+    model = Model(x, layers(x).code)
+    model.initialize(0)
+    heard = sounds(5, 12, 6)
+    louder = heard + (heard != 0).any(axis=2, keepdims=True) * np.arange(1, 7, dtype="float32")
+    assert np.abs(model.predict(louder) - model.predict(heard)).max() > 1e-3
+    layers.convolutions[0].W.value[:, :, 0] = 0
+    model.parameters.touch()
+    np.testing.assert_allclose(model.predict(louder), model.predict(heard), atol=1e-5)
 
 
 def test_vowels_are_told_apart_after_pretraining():

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minienc.functions import (
+    center_steps_backward,
+    center_steps_forward,
     mask_steps_backward,
     mask_steps_forward,
     random_equalizer_forward,
@@ -117,8 +121,28 @@ def test_steps_behind_the_end_are_made_zero_both_ways(shape):
     x, n = RNG.standard_normal(shape), np.array([4, 0, 2])
     y, cache = mask_steps_forward(x, n)
     dx = mask_steps_backward(np.ones(shape), cache)
-    for row, back, given, length in zip(y, dx, x, n, strict=True):
-        np.testing.assert_array_equal(row[:length], given[:length])
+    for row, back, own, length in zip(y, dx, x, n, strict=True):
+        np.testing.assert_array_equal(row[:length], own[:length])
         assert not row[length:].any() and not back[length:].any() and (back[:length] == 1).all()
     with pytest.raises(ValueError, match=r"lengths"):
         mask_steps_forward(x, np.array([5, 0, 2]))
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(0, 2**31))
+def test_centred_steps_are_the_mean_away_from_what_counts(N, T, seed):
+    rng = np.random.default_rng(seed)
+    x, n = rng.standard_normal((N, T, 3)), rng.integers(0, T + 1, N)
+    y, cache = center_steps_forward(x, n)
+    for row, own, k in zip(y, x, n, strict=True):
+        expected = own[:k] - own[:k].mean(axis=0) if k else own[:0]
+        np.testing.assert_allclose(row[:k], expected, atol=1e-12)
+        assert not row[k:].any()
+    shifted, _ = center_steps_forward(x + np.array([3.0, -2.0, 0.5]), n)
+    np.testing.assert_allclose(shifted, y, atol=1e-12)
+    dx = center_steps_backward(rng.standard_normal(x.shape), cache)
+    np.testing.assert_allclose(dx.sum(axis=1), 0, atol=1e-12)  # along a shift there is no slope
+
+
+def test_lengths_that_cannot_be_are_refused_by_the_mean_too():
+    with pytest.raises(ValueError, match="center_steps_forward: lengths"):
+        center_steps_forward(np.ones((2, 4, 3)), np.array([5, 0]))
