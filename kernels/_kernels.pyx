@@ -15,8 +15,8 @@ import numpy as np
 
 cnp.import_array()
 
-# The declarations of what a .pxi calls stand at its top: the struct of arguments of each kernel, and
-# its number, OP_NAME.
+# The declarations of what a .pxi calls stand at its top: the struct of arguments of each kernel,
+# and its number, OP_NAME.
 cdef extern from "kernels.h":
     int kernels_use(const char *isa)
     const char *kernels_available(int i)

@@ -16,7 +16,6 @@ cdef extern from "plan.h":
     void plan_decline(const char *why) noexcept
 
 
-
 # --------------------------------------------------------------------------------- calls of kernels
 
 cdef inline const kernels *table_of(int type_number) noexcept nogil:

@@ -23,7 +23,7 @@ def drawn(str method, a):
 
 
 cdef class Plan:
-    """The kernels' calls of this thread between ``start`` and ``stop``, to be made again by ``run``.
+    """The kernels' calls of this thread from ``start`` to ``stop``, to be made again by ``run``.
 
     What they read and write must lie where it lay: whoever notes holds the arrays, or has them made
     in ``workspace``, whose memory is nobody else's as long as the plan is there.

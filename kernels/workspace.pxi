@@ -87,7 +87,7 @@ cdef class Workspace:
 
     @property
     def nbytes(self):
-        """Bytes of the memory that came from here: of arrays that are there, and kept for others."""
+        """Bytes of memory that came from here: of arrays that are there, and kept for others."""
         cdef PyDataMem_Handler *handler
         handler = <PyDataMem_Handler *>PyCapsule_GetPointer(self.handler, "mem_handler")
         return (<workspace *>handler.allocator.ctx).bytes
