@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minienc.data.tokenizers import CharacterTokenizer
+from minienc.kernel import kernel_info
 from minienc.language import METHODS
 from minienc.language.texts import encode_texts, text_encoder, tokens_of
 from tests.language.test_methods import TEXT, make
@@ -33,13 +34,15 @@ def test_a_window_has_the_code_that_the_method_gives_it(name):
 @pytest.mark.parametrize("name", POOLED)
 def test_padding_never_counts_to_the_last_bit(name):
     """However many zeros stand behind a text, alone and beside others, its code is the same; and
-    so is each gradient."""
+    so is each gradient. (Without the kernel, a product of other shapes sums in another order.)"""
     method = fitted(name)
     T = max(len(tokens_of(method.tokenizer_, text)) for text in TEXTS)
     short, long = text_encoder(method, T), text_encoder(method, T + 13)
     x, y = (encode_texts(method.tokenizer_, TEXTS, n) for n in (T, T + 13))
     (a, cache_a), (b, cache_b) = short.forward(x), long.forward(y)
-    np.testing.assert_array_equal(a, b)
+    if kernel_info()["serves"]:
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
     dy = np.random.default_rng(0).standard_normal(a.shape).astype(a.dtype)
     one, other = short.new_gradients(), long.new_gradients()
     short.backward(dy, cache_a, one, need_dx=False)
