@@ -285,7 +285,7 @@ class Jax(Candidate):
         jnp, tree = self.jax.numpy, self.jax.tree.map
         zeros = [tree(jnp.zeros_like, self.first) for _ in range(2)]
         # arrays of JAX's own: a step takes the memory of its state for the next
-        self.state = (tree(jnp.array, self.first), *zeros, jnp.zeros(()))
+        self.state = (tree(jnp.array, self.first), *zeros, jnp.zeros((), "float32"))
 
 
 class ScikitLearn(Candidate):
