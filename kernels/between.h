@@ -7,15 +7,9 @@ static int NAME(fill)(const struct fill *p)
     return 0;
 }
 
-static int NAME(put)(const struct put *p)
+static int NAME(copy)(const struct copy *p)
 {
-    const REAL *x = p->x;
-    REAL *total = p->total;
-    if (!p->add)
-        memcpy(total, x, (size_t)p->n * sizeof(REAL));
-    else
-        for (ptrdiff_t i = 0; i < p->n; i++)
-            total[i] += x[i];
+    memcpy(p->y, p->x, (size_t)p->n * sizeof(REAL));
     return 0;
 }
 

@@ -1,11 +1,10 @@
-# Noise, and arrays that are put where they belong: checks, results, and the calls of between.h.
+# Noise, and copies: checks, results, and the calls of between.h.
 
 cdef extern from "plan.h":
-    struct put_arguments "put":
+    struct copy_arguments "copy":
         Py_ssize_t n
-        int add
         const void *x
-        void *total
+        void *y
     struct noise_arguments "noise":
         Py_ssize_t n
         int kind
@@ -14,7 +13,7 @@ cdef extern from "plan.h":
         const float *drawn
         void *mask
         void *y
-    int OP_put, OP_noise
+    int OP_copy, OP_noise
     int NOISE_MASKING, NOISE_DROPOUT, NOISE_SALT_AND_PEPPER, NOISE_GAUSSIAN, NOISE_SLOPE
 
 noise_codes = {
@@ -41,7 +40,8 @@ def noise_forward(x, drawn, int kind, double rate):
         cnp.PyArray_SIZE(y), kind, rate, cnp.PyArray_DATA(<cnp.ndarray>x),
         <const float *>cnp.PyArray_DATA(<cnp.ndarray>drawn), data_of(mask), cnp.PyArray_DATA(y)
     )
-    call(OP_noise, type_number, &p)
+    with nogil:
+        call(OP_noise, type_number, &p)
     return y, mask
 
 
@@ -57,20 +57,22 @@ def noise_backward(dy, mask):
         cnp.PyArray_SIZE(dx), NOISE_SLOPE, 0, cnp.PyArray_DATA(<cnp.ndarray>dy), NULL,
         cnp.PyArray_DATA(<cnp.ndarray>mask), cnp.PyArray_DATA(dx)
     )
-    call(OP_noise, type_number, &p)
+    with nogil:
+        call(OP_noise, type_number, &p)
     return dx
 
 
 def copied(x):
     """A copy of contiguous x; None for what it does not serve."""
-    cdef put_arguments p
+    cdef copy_arguments p
     cdef int type_number = real_type(x)
     cdef cnp.ndarray y
     if type_number < 0 or not is_contiguous(x, type_number):
         return None
     y = empty_like(<cnp.ndarray>x)
-    p = put_arguments(
-        cnp.PyArray_SIZE(y), 0, cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
+    p = copy_arguments(
+        cnp.PyArray_SIZE(y), cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
     )
-    call(OP_put, type_number, &p)
+    with nogil:
+        call(OP_copy, type_number, &p)
     return y

@@ -12,11 +12,10 @@ struct fill { /* n numbers become this one */
     void *out;
 };
 
-struct put { /* total = x, or total += x */
+struct copy { /* y = x */
     ptrdiff_t n;
-    int add;
     const void *x;
-    void *total;
+    void *y;
 };
 
 struct dot { /* the sum of a b, in double whatever the type: a loss of the losses of rows */
@@ -50,7 +49,7 @@ struct noise {
 
 #define BETWEEN_FUNCTIONS(F) \
     F(fill, fill)            \
-    F(put, put)              \
+    F(copy, copy)            \
     F(dot, dot)              \
     F(labels, labels)        \
     F(noise, noise)

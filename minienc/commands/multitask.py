@@ -49,9 +49,9 @@ def take_options(given: dict[str, Any]) -> dict[str, Any]:
 def is_meant(of_task: dict[str, Any]) -> bool:
     """Whether several tasks are asked for, or a run of them is to be gone on with."""
     if of_task["task"] is None and of_task["resume"]:
-        from minienc.runs.multitask import is_run
+        from minienc.runs.config import task_of
 
-        return is_run(of_task["resume"])
+        return task_of(of_task["resume"]) == "multitask"
     return of_task["task"] == "multitask"
 
 

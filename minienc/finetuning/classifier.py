@@ -138,8 +138,8 @@ def finetune(
         verbose=verbose,
         seed=int(rng.integers(2**63)),
     )
-    opt = _optimizer(optimizer, weight_decay)
-    rate = _rate(learning_rate, schedule, epochs * -(-len(X) // settings["batch_size"]))
+    opt = optimizer_with_decay(optimizer, weight_decay)
+    rate = rate_of_schedule(learning_rate, schedule, epochs * -(-len(X) // settings["batch_size"]))
     loss: Any = "sparse_categorical_crossentropy"
     if label_smoothing:
         loss = SparseCategoricalCrossentropy(label_smoothing=label_smoothing)
@@ -158,7 +158,7 @@ def finetune(
     return model
 
 
-def _optimizer(name: Any, weight_decay: float) -> Any:
+def optimizer_with_decay(name: Any, weight_decay: float) -> Any:
     if weight_decay == 0:
         return get_optimizer(name)
     optimizer = get_optimizer("adamw" if name == "adam" else name)
@@ -171,7 +171,7 @@ def _optimizer(name: Any, weight_decay: float) -> Any:
     return optimizer
 
 
-def _rate(learning_rate: Any, schedule: str, n_steps: int) -> Any:
+def rate_of_schedule(learning_rate: Any, schedule: str, n_steps: int) -> Any:
     """The learning rate of so many steps."""
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule is {schedule!r}, expected one of {', '.join(SCHEDULES)}")

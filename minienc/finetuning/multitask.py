@@ -31,7 +31,12 @@ import numpy as np
 from minienc.arrays import Array, DTypeLike, Scalar, on_device, rows_at, to_device, to_numpy
 from minienc.data.pixels import Samples
 from minienc.data.plain import DataLike
-from minienc.finetuning.classifier import SCHEDULES, _optimizer, _rate, encoder_of
+from minienc.finetuning.classifier import (
+    SCHEDULES,
+    encoder_of,
+    optimizer_with_decay,
+    rate_of_schedule,
+)
 from minienc.finetuning.targets import Task, check_mapping, check_weights, find_tasks
 from minienc.finetuning.task_losses import Head, TaskLosses
 from minienc.layers import Activation, Dense, Dropout, Flatten, Input, UncertaintyWeighting
@@ -201,8 +206,8 @@ class MultiTask(SteppedPretrainer):
         self.learners_ = {"model": Learner(network, self.losses_, self._new_optimizer())}
 
     def _new_optimizer(self) -> Optimizer:
-        optimizer = _optimizer(self.optimizer, self.weight_decay)
-        optimizer.learning_rate = _rate(self.learning_rate, self.schedule, self.n_steps_)
+        optimizer = optimizer_with_decay(self.optimizer, self.weight_decay)
+        optimizer.learning_rate = rate_of_schedule(self.learning_rate, self.schedule, self.n_steps_)
         return optimizer
 
     def _data(self, X: Samples) -> Labelled:  # type: ignore[override]

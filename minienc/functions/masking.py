@@ -89,12 +89,8 @@ def center_steps_forward(x, lengths=None):
     Source: Atal 1974, "Effectiveness of linear prediction characteristics of the speech wave for
     automatic speaker identification and verification", section IV (cepstral mean subtraction).
     """
-    check_shapes("center_steps_forward", "x: N T C, lengths: N int <= T", x, lengths)
-    xp, (N, T) = get_array_module(x), x.shape[:2]
-    m = xp.ones((N, T, 1), dtype=x.dtype)
-    if lengths is not None:
-        m = (xp.arange(T) < lengths.reshape((N, 1))).astype(x.dtype)[:, :, None]
-    share = m / xp.maximum(m.sum(axis=1, keepdims=True), 1)
+    m = counted_steps("center_steps_forward", x, lengths)
+    share = m / get_array_module(x).maximum(m.sum(axis=1, keepdims=True), 1)
     mean = (x * share).sum(axis=1, keepdims=True)  # (1)
     z = x - mean  # (2)
     y = z * m  # (3)
@@ -113,3 +109,15 @@ def center_steps_backward(dy, cache: CenterStepsCache):
     dmean = -dz.sum(axis=1, keepdims=True)  # (2) was z = x - mean
     dx = dz + dmean * share  # (1, 2) was mean = sum x share
     return dx
+
+
+# ------------------------------------------------------------------------------- what both count by
+
+
+def counted_steps(name, x, lengths):
+    """(N, T, 1) of x's dtype: 1 where a step of x (N, T, C) counts, else 0."""
+    check_shapes(name, "x: N T C, lengths: N int <= T", x, lengths)
+    xp = get_array_module(x)
+    if lengths is None:
+        return xp.ones((*x.shape[:2], 1), dtype=x.dtype)
+    return (xp.arange(x.shape[1]) < lengths.reshape((-1, 1))).astype(x.dtype)[:, :, None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minienc.arrays import Array, get_array_module
+from minienc.functions.masking import counted_steps
 from minienc.primitive import primitive
 from minienc.shapes import Form, check_shapes
 
@@ -32,7 +33,7 @@ def global_average_pooling1d_forward(x, lengths=None):
     y : array (N, C), of x's dtype
     cache : GlobalAveragePooling1DCache
     """
-    counts = _counts("global_average_pooling1d_forward", x, lengths)
+    counts = counted_steps("global_average_pooling1d_forward", x, lengths)
     total = counts.sum(axis=1, keepdims=True)
     share = counts / get_array_module(x).maximum(total, 1)
     y = (x * share).sum(axis=1)  # (1)
@@ -72,7 +73,7 @@ def global_max_pooling1d_forward(x, lengths=None):
     cache : GlobalMaxPooling1DCache
     """
     name = "global_max_pooling1d_forward"
-    counts = _counts(name, x, lengths)
+    counts = counted_steps(name, x, lengths)
     if x.shape[1] == 0:
         raise ValueError(f"{name}: x is {tuple(x.shape)}, expected at least one step")
     xp = get_array_module(x)
@@ -90,12 +91,3 @@ def global_max_pooling1d_backward(dy, cache: GlobalMaxPooling1DCache):
     steps = get_array_module(dy).arange(x.shape[1]).reshape((-1, 1))
     dx = dy[:, None] * (steps == which[:, None]) * counts  # (1) was y = x at the maximum
     return dx
-
-
-def _counts(name, x, lengths):
-    """(N, T, 1) of x's dtype: 1 where a step counts, else 0."""
-    check_shapes(name, "x: N T C, lengths: N int <= T", x, lengths)
-    xp = get_array_module(x)
-    if lengths is None:
-        return xp.ones((*x.shape[:2], 1), dtype=x.dtype)
-    return (xp.arange(x.shape[1]) < lengths.reshape((-1, 1))).astype(x.dtype)[:, :, None]

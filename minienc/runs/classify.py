@@ -13,7 +13,7 @@ from minienc.arrays import check_device, to_numpy
 from minienc.finetuning.multitask_folder import load_multitask
 from minienc.models import Model, load_model
 from minienc.runs import multitask, texts
-from minienc.runs.config import read_whole_config
+from minienc.runs.config import read_whole_config, task_of
 from minienc.runs.naming import named
 from minienc.runs.uses import later_samples
 
@@ -33,12 +33,12 @@ def classify_run(
     check_device(device or "cpu")
     if top < 1:
         raise ValueError(f"--top is {top}, expected at least 1")
-    if texts.is_run(run_folder):
+    if task_of(run_folder) == texts.TASK:
         texts.classify_texts(run_folder, data, lines, top, device or "cpu")
         return
     if lines:
         raise ValueError(f"--lines is for texts; {run_folder} is no run of --task classify")
-    if multitask.is_run(run_folder):
+    if task_of(run_folder) == multitask.TASK:
         if classifier is not None:
             raise ValueError(f"--classifier is for runs of one task; {run_folder} has several")
         _several(run_folder, data, data_dir, scale, resample, top, device or "cpu")

@@ -52,15 +52,29 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def read_whole_config(folder: Path) -> dict[str, Any]:
     """The settings of a run, "settings", and what else it has noted of its data."""
+    config = parsed_config(folder)
+    with damage_is_told(folder / "config.json", "it"):
+        check_settings_kinds(take(config, "settings", dict, "its content"))
+        return {"preprocessing": {}, "fingerprint": None, **config}
+
+
+def parsed_config(folder: Path) -> dict[str, Any]:
+    """What stands in a run's config.json, whatever that is; no more than such a file may hold."""
     path = folder / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} is not a run folder: it has no config.json")
     with damage_is_told(path, "it"):
         if path.stat().st_size > _MOST:
             raise ValueError(f"it has more than {_MOST:,} bytes")
-        config = parse_json(path.read_bytes())
-        check_settings_kinds(take(config, "settings", dict, "its content"))
-        return {"preprocessing": {}, "fingerprint": None, **config}
+        return parse_json(path.read_bytes())
+
+
+def task_of(folder: str | Path) -> str | None:
+    """The task of a run of ``finetune --task``, as far as can be seen without a complaint."""
+    try:
+        return parsed_config(Path(folder))["settings"]["task"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def check_settings_kinds(settings: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from minienc.finetuning.targets import check_weights
 from minienc.gallery import multitask as gallery
 from minienc.models import Model
 from minienc.report_multitask import MultiTaskReport, sentences, write_multitask_report
-from minienc.runs.config import check_settings_kinds, read_whole_config
+from minienc.runs.config import check_settings_kinds, parsed_config, read_whole_config
 from minienc.runs.folder import (
     held,
     is_complete,
@@ -40,11 +40,10 @@ from minienc.runs.folder import (
 from minienc.runs.heads import Labelled, labelled, read_words, strata_of
 from minienc.runs.inputs import prepare
 from minienc.runs.results import attempt
-from minienc.training.archives import damage_is_told, parse_json, take, take_all
+from minienc.training.archives import damage_is_told, take, take_all
 
 TASK = "multitask"
 AGAIN = "minienc finetune --resume"
-_MOST = 1 << 20  # bytes of a config.json
 # settings of a run, with their defaults; None is what the data say
 SETTINGS: dict[str, Any] = {
     "combine": "sum",
@@ -173,17 +172,6 @@ def fingerprint(data: Labelled, encoder: Model) -> str:
     return digest.hexdigest()
 
 
-def is_run(folder: str | Path) -> bool:
-    """Whether a folder holds a run of several tasks, as far as can be seen without a complaint."""
-    path = Path(folder) / "config.json"
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST:
-            return False
-        return parse_json(path.read_bytes())["settings"]["task"] == TASK
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The config.json of a run of several tasks.
 
@@ -192,9 +180,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     ValueError
         If the file holds what no run has written.
     """
-    path = folder / "config.json"
-    with damage_is_told(path, "it"):
-        config = parse_json(path.read_bytes())
+    config = parsed_config(folder)
+    with damage_is_told(folder / "config.json", "it"):
         settings = take(config, "settings", dict, "its content")
         take(config, "fingerprint", str, "its content")
         take(settings, "run", str, "settings")

@@ -24,6 +24,7 @@ from minienc.data.pairs import TextPairs, load_pairs
 from minienc.files import write_json
 from minienc.gallery import pairs as gallery
 from minienc.report_pairs import Example, PairsReport, write_pairs_report
+from minienc.runs.config import parsed_config
 from minienc.runs.folder import held, is_complete, new_folder, resumable, write_history
 from minienc.runs.pretrained import read_start, settings_of_start
 from minienc.runs.results import attempt
@@ -33,9 +34,8 @@ from minienc.tasks.baselines import baseline_scores
 from minienc.tasks.folder import save_task
 from minienc.tasks.scores import bleu, chrf, rouge
 from minienc.tasks.seq2seq import TASKS, PairsModel
-from minienc.training.archives import damage_is_told, parse_json, take, take_all
+from minienc.training.archives import damage_is_told, take, take_all
 
-_MOST = 1 << 20  # bytes of a config.json
 RUNNING: dict[str, Any] = {  # of every run of a task, beside the parameters of its class
     "limit": None,
     "parts": "all",
@@ -176,13 +176,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     ValueError
         If the folder is no such run, or the file holds what no run has written.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} is not a run folder: it has no config.json")
-    with damage_is_told(path, "it"):
-        if path.stat().st_size > _MOST:
-            raise ValueError(f"it has more than {_MOST:,} bytes")
-        config = parse_json(path.read_bytes())
+    config = parsed_config(folder)
+    with damage_is_told(folder / "config.json", "it"):
         settings = take(config, "settings", dict, "its content")
         if take(settings, "task", str, "settings") not in TASKS:
             raise ValueError(f"settings: 'task' is none of {', '.join(TASKS)}")

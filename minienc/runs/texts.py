@@ -38,12 +38,10 @@ from minienc.runs.config import made_from_config, read_config
 from minienc.runs.folder import new_folder
 from minienc.runs.naming import named
 from minienc.runs.results import attempt
-from minienc.training.archives import parse_json
 
 TASK = "classify"
 FEW = (50, 200, 1000)  # labelled texts of the comparison, where nothing is said
 STEPS = 200  # of each of its networks
-_MOST = 1 << 20  # bytes of a config.json
 # settings of a run, with their defaults; None is what the texts say
 SETTINGS: dict[str, Any] = {
     "labels": None,
@@ -278,17 +276,6 @@ def command_line(settings: Mapping[str, Any], out: str) -> str:
 
 
 # --------------------------------------------------------------------------------------- classify
-
-
-def is_run(folder: str | Path) -> bool:
-    """Whether a folder holds such a run, as far as can be seen without a complaint."""
-    path = Path(folder) / "config.json"
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST:
-            return False
-        return parse_json(path.read_bytes())["settings"]["task"] == TASK
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
 
 
 def classify_texts(

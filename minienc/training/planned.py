@@ -166,16 +166,14 @@ class PlannedObjective(Objective):
 
     def _plan_numbers(self, noted: NotedObjective, kind: type) -> None:
         """How each number of the objective is had: of the plan, or of a layer behind it."""
-        self.losses: list[
-            tuple[int, type]
-        ] = []  # (slot, type) of the plan's numbers in their order
+        self.kind, self.losses = kind, list[int]()  # slots of the plan's numbers, in their order
         self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
         self.penalties: list[tuple[int, Layer, Scalar]] = []  # (slot, layer, what its loss counts)
         of_numbers: set[int] = set()
         for step in noted.hosted.steps:
             (slot, *_), layer = step.outputs, step.layer
             if isinstance(layer, LossLayer):
-                self.losses.append((slot, kind))
+                self.losses.append(slot)
             elif isinstance(layer, Hosted) and isinstance(layer.layer, WeightPenalty):
                 self.penalties.append((slot, layer.layer, layer.dy))
             elif isinstance(layer, Hosted):
@@ -203,8 +201,8 @@ class PlannedObjective(Objective):
             getattr(rng, method)(out=drawn, dtype=drawn.dtype)
         if self.plan.run():
             return self.objective.forward(batch, rng)  # which says what is wrong
-        for i, (slot, kind) in enumerate(self.losses):
-            values[slot] = kind(self.plan.number(i))
+        for i, slot in enumerate(self.losses):
+            values[slot] = self.kind(self.plan.number(i))
         for slot, layer, slots, given in self.hosted:
             x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
             values[slot] = layer.forward(x)[0]
