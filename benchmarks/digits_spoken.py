@@ -12,6 +12,11 @@ logistic     multinomial logistic regression on the mean frame of each sound
 random       two convolutions and a GRU in both directions, in one graph, from random weights
 NAME         the same, pretrained by ``minienc.audio`` before
 NAME_frozen  multinomial logistic regression on the codes of that, as pretraining left them
+NAME_heard, NAME_heard_frozen
+             the same, where pretraining has heard the speaker left out, too, without labels: what
+             it would be worth to have recordings of whoever will speak (transductive learning)
+random_N     random weights, with the labels of N of the other voices alone (those of a seed): what
+             the next voice is worth
 
 With all labels the seeds differ in weights and order alone. So the mean of what their networks say
 is one more classifier: the row "together".
@@ -62,11 +67,18 @@ EQUALIZER = 0.5
 NETWORK: dict[str, Any] = {"filters": (16, 32), "units": 64, "centered": True}
 TOGETHER = "_together"  # behind an arm's name: the mean of what the networks of all seeds say
 FROZEN = "_frozen"  # behind a method's name: its codes are left as they are
-ARMS = ("dtw", "logistic", "random", *(m + e for m in sorted(METHODS) for e in ("", FROZEN)))
+HEARD = "_heard"  # behind a method's name: it has heard the speaker left out as well
+VOICES = {"random_1": 1, "random_2": 2, "random_3": 3}  # how many of the other voices are heard
+ENDINGS = ("", FROZEN, HEARD, HEARD + FROZEN)
+PRETRAINED = [method + ending for method in sorted(METHODS) for ending in ENDINGS]
+ARMS = ("dtw", "logistic", "random", *VOICES, *PRETRAINED)
 TITLES = {
     "dtw": "DTW, nearest neighbour, MFCC and deltas",
     "logistic": "logistic regression, mean frame",
     "random": "CNN + GRU, random weights",
+    "random_1": "... with one voice of the others",
+    "random_2": "... with two",
+    "random_3": "... with three",
 }
 
 
@@ -147,20 +159,33 @@ def mean_frames(X: np.ndarray) -> np.ndarray:
 
 def encoder_for(arm: str, task: Task, epochs: int) -> Model:
     """The encoder that an arm begins with."""
-    method: Any = METHODS["masked_frames" if arm == "random" else arm]
-    method = method(**NETWORK, epochs=epochs, random_state=task.seed)
-    if arm == "random":
+    kind: Any = METHODS["masked_frames" if is_random(arm) else arm.removesuffix(HEARD)]
+    method = kind(**NETWORK, epochs=epochs, random_state=task.seed)
+    if is_random(arm):
         method.build(task.data.sample_shape, np.random.default_rng([task.seed, 1]))
+    elif arm.endswith(HEARD):
+        method.fit(np.concatenate([task.data.x, task.data.test_x]))
     else:
         method.fit(task.data.x)
     return method.encoder_
+
+
+def is_random(arm: str) -> bool:
+    return arm == "random" or arm in VOICES
+
+
+def of_voices(n: int, task: Task) -> np.ndarray:
+    """Which sounds are of n voices, drawn by the seed."""
+    speakers = task.data.sound.speakers
+    names = np.random.default_rng([task.seed, 2]).permutation(sorted(set(speakers.tolist())))
+    return np.flatnonzero(np.isin(speakers, names[:n]))
 
 
 def fine_tuned(
     arm: str, encoder: Model, few: np.ndarray, few_y: np.ndarray, task: Task, n: int
 ) -> np.ndarray:
     """What the network says of each sound (N, 10), after the steps of n labels a digit."""
-    how = FINE_TUNING | (FROM_RANDOM if arm == "random" else {})
+    how = FINE_TUNING | (FROM_RANDOM if is_random(arm) else {})
     classifier = finetune(
         encoder,
         few,
@@ -190,7 +215,7 @@ def measured(arm: str, task: Task, labels: list[int], encoder: Encoder) -> Itera
     """One arm, with one number of labels after the other."""
     d = task.data
     for n in labels:
-        chosen = np.arange(len(d.y))
+        chosen = of_voices(VOICES[arm], task) if arm in VOICES else np.arange(len(d.y))
         if n != ALL:
             chosen = draw_labelled(d.y, 10 * n, np.random.default_rng([task.seed, 10 * n]))
         few, few_y = d.x[chosen], d.y[chosen]
@@ -263,7 +288,8 @@ def measure(task: Task, given: argparse.Namespace, records: Records) -> None:
     encoders: dict[str, Model] = {}
     for arm in given.arms:
         method = arm.removesuffix(FROZEN)
-        missing = records.lacks(arm, task, given.labels)
+        labels = [n for n in given.labels if arm not in VOICES or n == ALL]
+        missing = records.lacks(arm, task, labels)
         if arm == "dtw" and task.seed != given.seeds[0]:  # of all labels nothing is drawn
             missing = [n for n in missing if n != ALL]
 
@@ -310,9 +336,12 @@ def render(records: list[dict[str, Any]]) -> str:
 def title_of(arm: str) -> str:
     if arm.endswith(TOGETHER):
         return f"{title_of(arm.removesuffix(TOGETHER))}: the seeds' networks together"
-    if arm.endswith(FROZEN):
-        return f"logistic regression on codes of {arm.removesuffix(FROZEN)}"
-    return TITLES.get(arm, f"CNN + GRU, pretrained: {arm}")
+    if arm in TITLES:
+        return TITLES[arm]
+    method = arm.removesuffix(FROZEN)
+    heard = ", which has heard the speaker left out" if method.endswith(HEARD) else ""
+    begin = "logistic regression on codes of" if arm.endswith(FROZEN) else "CNN + GRU, pretrained:"
+    return f"{begin} {method.removesuffix(HEARD)}{heard}"
 
 
 def _cell(records: list[dict[str, Any]]) -> str:

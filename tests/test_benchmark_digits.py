@@ -17,6 +17,7 @@ from benchmarks.digits_spoken import (
     dtw_distances,
     encoder_for,
     main,
+    of_voices,
     render,
 )
 from minienc.data import load_dataset
@@ -102,6 +103,34 @@ def test_codes_left_as_they_are_come_from_the_same_pretraining(vowels, tmp_path,
     found = json.loads((tmp_path / "r.json").read_text())
     assert [r["arm"] for r in found] == ["frame_autoencoder", "frame_autoencoder_frozen"]
     assert len(made) == 1 and found[1]["accuracy"] > 0.1
+
+
+def test_pretraining_that_has_heard_the_speaker_left_out(vowels, monkeypatch):
+    heard = []
+
+    class Method:
+        def __init__(self, **_):
+            self.encoder_ = None
+
+        def fit(self, x):
+            heard.append(x)
+
+    monkeypatch.setitem(digits_spoken.METHODS, "masked_frames", Method)
+    task = Task("s01", 0, vowels)
+    for arm in ("masked_frames", "masked_frames_heard"):
+        encoder_for(arm, task, 1)
+    without, whole = heard
+    assert len(without) == len(vowels.x) and len(whole) == len(vowels.x) + len(vowels.test_x)
+    assert (whole[-1] == vowels.test_x[-1]).all()
+
+
+def test_fewer_voices_are_drawn_by_the_seed(vowels):
+    of = [of_voices(n, Task("s01", 3, vowels)) for n in (1, 2, 3)]
+    speakers = [set(vowels.sound.speakers[rows]) for rows in of]
+    assert [len(s) for s in speakers] == [1, 2, 3] and speakers[0] < speakers[1] < speakers[2]
+    assert set(of[0]) == set(np.flatnonzero(np.isin(vowels.sound.speakers, list(speakers[0]))))
+    firsts = {tuple(of_voices(1, Task("s01", seed, vowels))) for seed in range(8)}
+    assert len(firsts) > 2
 
 
 def test_the_table():
