@@ -45,7 +45,8 @@ def uncertainty_weighting_backward(dy, cache: UncertaintyWeightingCache):
     of them have the same s."""
     l, w, y = cache
     check_shapes("uncertainty_weighting_backward", "y: ..., dy: ...", y, dy)
+    leading = tuple(range(l.ndim - 1))
     dl = dy * w  # (2) was y = sum l w + s / 2
-    dw = dy * l  # (2)
-    ds = dy / 2 - dw * w  # (1, 2) was w = exp(-s), y = sum l w + s / 2
-    return dl, ds.reshape((-1, ds.shape[-1])).sum(axis=0)
+    dw = (dy * l).sum(axis=leading)  # (2)
+    ds = dy.sum(axis=leading) / 2 - dw * w  # (1, 2) was w = exp(-s), y = sum l w + s / 2
+    return dl, ds
