@@ -34,7 +34,7 @@ cdef class Plan:
     cdef readonly list draws  # (the generator's method, the array) of what was drawn, in its order
 
     def __cinit__(self):
-        self.workspace = Workspace()
+        self.workspace = Workspace(hoards=True)
         self.draws = []
 
     def start(self):

@@ -5,6 +5,10 @@
    computed in it. NumPy asks a handler for the memory of its arrays (its enhancement proposal 49,
    "Data allocation strategies"); this one keeps what was freed, by size, and hands it out again.
 
+   Where the steps differ (sentences of other lengths), the sizes do, too, and what was kept of one
+   would wait in vain. So where a new piece would make it more than twice what was ever in use at
+   once, all that is kept is given back first.
+
    Nothing is overwritten that somebody holds: memory comes back when its array is gone, and an
    array (a cache that a user keeps, say) may outlive the workspace. Each array refers to the
    handler that it came from, so the workspace is there as long as any of them. */
@@ -31,7 +35,10 @@ static struct block *block_of(void *p) { return (struct block *)((char *)p - BEF
 struct workspace {
     struct block *kept[SIZES];
     atomic_flag busy;
-    int closed; /* nothing is kept any more */
+    int closed;  /* nothing is kept any more */
+    int hoards;  /* nothing that is kept is given back before the end: a plan may write into it */
+    size_t used; /* bytes in use, and the most that ever were */
+    size_t most;
     atomic_size_t bytes; /* of all that came from here, in use or kept */
 };
 
@@ -78,15 +85,32 @@ static void leave(struct workspace *w)
     atomic_flag_clear_explicit(&w->busy, memory_order_release);
 }
 
+/* Give back what is not in use; within enter and leave. */
+static void give_back(struct workspace *w)
+{
+    for (int i = 0; i < SIZES; i++) {
+        while (w->kept[i] != NULL) {
+            struct block *next = w->kept[i]->next;
+            free_block(w, w->kept[i]);
+            w->kept[i] = next;
+        }
+    }
+}
+
 static void *workspace_malloc(void *context, size_t bytes)
 {
     struct workspace *w = context;
     int number;
     const size_t size = size_step(bytes > 0 ? bytes : 1, &number);
     enter(w);
+    w->used += size;
+    if (w->used > w->most)
+        w->most = w->used;
     struct block *found = w->kept[number];
     if (found != NULL)
         w->kept[number] = found->next;
+    else if (w->bytes + size > 2 * w->most && !w->hoards)
+        give_back(w);
     leave(w);
     return memory_of(found != NULL ? found : new_block(w, size));
 }
@@ -105,8 +129,9 @@ static void workspace_free(void *context, void *p, size_t bytes)
     int number;
     if (p == NULL)
         return;
-    size_step(bytes > 0 ? bytes : 1, &number);
+    const size_t size = size_step(bytes > 0 ? bytes : 1, &number);
     enter(w);
+    w->used -= size;
     const int closed = w->closed;
     if (!closed) {
         struct block *block = block_of(p);
@@ -132,6 +157,9 @@ static void *workspace_realloc(void *context, void *p, size_t bytes)
         return NULL;
     block->size = size;
     atomic_fetch_add(&w->bytes, size - before);
+    enter(w);
+    w->used += size - before;
+    leave(w);
     return memory_of(block);
 }
 
@@ -139,13 +167,7 @@ static void *workspace_realloc(void *context, void *p, size_t bytes)
 static void workspace_release(struct workspace *w)
 {
     enter(w);
-    for (int i = 0; i < SIZES; i++) {
-        while (w->kept[i] != NULL) {
-            struct block *next = w->kept[i]->next;
-            free_block(w, w->kept[i]);
-            w->kept[i] = next;
-        }
-    }
+    give_back(w);
     leave(w);
 }
 

@@ -8,7 +8,7 @@ from libc.string cimport strcpy
 
 cdef extern from "workspace.h":
     struct workspace:
-        int closed
+        int closed, hoards
         size_t bytes
     void *workspace_malloc(void *context, size_t bytes) noexcept
     void *workspace_calloc(void *context, size_t n, size_t bytes) noexcept
@@ -41,13 +41,14 @@ cdef void forget(object capsule) noexcept:
     free(handler)
 
 
-cdef object new_handler():
+cdef object new_handler(bint hoards):
     cdef PyDataMem_Handler *handler = <PyDataMem_Handler *>calloc(1, sizeof(PyDataMem_Handler))
     cdef workspace *w = <workspace *>calloc(1, sizeof(workspace))
     if handler == NULL or w == NULL:
         free(handler)
         free(w)
         raise MemoryError("Workspace: no memory")
+    w.hoards = hoards
     strcpy(handler.name, b"minienc workspace")
     handler.version = 1
     handler.allocator.ctx = w
@@ -67,13 +68,19 @@ cdef class Workspace:
     """Within ``with workspace:``, NumPy's new arrays take the memory of those that are gone.
 
     It may be entered again and again, within itself and by several threads; what nobody uses is
-    given back when it is dropped.
+    given back when it is dropped, or where new memory would make it more than twice what was ever
+    in use at once.
+
+    Parameters
+    ----------
+    hoards : bool
+        Give nothing back before: a plan goes on writing where arrays have been.
     """
 
     cdef object handler
 
-    def __cinit__(self):
-        self.handler = new_handler()
+    def __cinit__(self, bint hoards=False):
+        self.handler = new_handler(hoards)
 
     def __enter__(self):
         handlers_before.set((*handlers_before.get(), PyDataMem_SetHandler(self.handler)))

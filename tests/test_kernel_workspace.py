@@ -41,6 +41,29 @@ def test_what_is_held_is_not_written_to():
     assert [a.tolist() for a in held] == copies  # arrays outlive the workspace
 
 
+@pytest.mark.parametrize("hoards", (False, True))
+def test_steps_of_other_sizes_do_not_add_up(hoards):
+    """Sentences of other lengths: at most twice what a step needs is held, unless a plan hoards."""
+    room = Workspace(hoards)
+    with room:
+        for n in range(1000, 9000, 40):
+            held = [np.ones(n), np.ones(2 * n)]
+        most = 2 * sum(a.nbytes for a in held) + 2 * held[1].nbytes  # two steps' meet in a loop
+    assert (room.nbytes > 2 * most) == hoards
+    assert room.nbytes >= sum(a.nbytes for a in held)
+
+
+def test_equal_steps_give_nothing_back():
+    with Workspace() as room:
+        for _ in range(3):
+            step = [np.ones(n) for n in (10, 5000, 300, 70_000)]
+            where = [address(a) for a in step]
+            del step
+            held = room.nbytes
+        again = [np.ones(n) for n in (10, 5000, 300, 70_000)]
+        assert [address(a) for a in again] == where and room.nbytes == held
+
+
 def test_views_keep_their_memory():
     with Workspace():
         view = np.arange(50_000.0)[10:20]
