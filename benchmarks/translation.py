@@ -36,7 +36,7 @@ class Row(NamedTuple):
 ROWS = {
     "gru": Row("GRU, attention", "--network gru", 30),
     "gru-no-attention": Row("GRU, no attention", "--network gru_no_attention", 30),
-    "transformer": Row("Transformer, 3 + 3 x 128", "--network transformer", 30),
+    "transformer": Row("Transformer, 3 + 3 x 128", "--network transformer --set dropout=0.1", 20),
 }
 STEPS = 700  # of a fine-tuning with few pairs
 BATCH = 1250  # tokens of a batch there
