@@ -33,10 +33,11 @@ extensions = [
     "results",
     "names",
 ]
-exclude_patterns = ["_build", "_ext", "tutorials/*.py", "tutorials/*.ipynb", "**.md5"]
+exclude_patterns = ["_build", "_ext", "tutorials/*.py", "tutorials/*.ipynb", "**.md5", "tutorials/README.rst"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 nitpicky = True  # a name that is not there any more fails the build
 smartquotes = False  # W' is the transpose of W
+highlight_language = "text"  # what is code says so; formulas in docstrings are none
 
 # ----------------------------------------------------------------------------------- the reference
 
@@ -73,7 +74,6 @@ sphinx_gallery_conf = {
     "inspect_global_variables": True,
     "thumbnail_size": (400, 280),
     "remove_config_comments": True,
-    "copyfile_regex": r".*\.(rst|png)",
 }
 
 # ---------------------------------------------------------------------------------------- the pages
@@ -101,4 +101,15 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
     "back_to_top_button": False,
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_sidebars = {"index": []}
+
+
+def setup(app):
+    app.connect("source-read", _only_what_is_there)
+
+
+def _only_what_is_there(app, name, source):
+    """The course is a page of its own, of a tree that has it."""
+    if name == "index" and not (HERE / "instructor.rst").is_file():
+        source[0] = source[0].replace("\ninstructor\n", "\n")

@@ -33,36 +33,64 @@ def is_rule(line: str) -> bool:
     return len(line) > 2 and set(line) == {"-"}
 
 
+ITEM = re.compile(r"\s*([-*] |\d+\. )")
+COLUMNS = re.compile(r"\S {3,}\S")  # words that stand under one another, as in a table
+
+
 def prose(lines: list[str], base: int = 0) -> list[str]:
-    """A section's lines: paragraphs, lists, and what is indented, which is literal."""
+    """A section's lines: paragraphs and lists; what is indented, or in columns, is literal."""
     result: list[str] = []
-    inside = None  # the indentation of the literal block that we are in
-    hanging = 0  # how far the text of a list's item stands in
-    for n, line in enumerate(lines):
-        if not line.strip():
-            result.append("")
-            continue
-        indent = indent_of(line)
-        after_blank = n == 0 or not lines[n - 1].strip()
-        if inside is not None and indent >= inside:
-            result.append(line)
-            continue
-        inside = None
-        item = re.match(r"\s*([-*] |\d+\. )", line)
-        if item and indent <= base + hanging:
-            hanging = len(item[0]) - base
-            result.append(item[0] + escaped(line[len(item[0]) :]))
-        elif indent > base + (hanging if indent >= base + hanging else 0) and (
-            after_blank or (result and result[-1].strip() == "")
-        ):
-            inside = indent
-            result += [" " * base + "::", "", line] if not hanging else [
-                " " * (base + hanging) + "::", "", line,
-            ]  # fmt: skip
+    literal = False  # in a block that is kept as it is
+    floor = base  # how far the text of this paragraph stands in: of a list's item, behind its mark
+    for block in blocks(lines):
+        indent = indent_of(block[0])
+        item = ITEM.match(block[0])
+        if item and indent <= floor:
+            result += ["", *items(block, indent)]
+            floor, literal = len(item[0]), False
+        elif indent > floor or (indent > base and literal) or any(map(COLUMNS.search, block)):
+            floor = floor if indent > floor else base
+            result += ["", *([] if literal else [" " * floor + "::", ""])]
+            result += [" " * (0 if indent > floor else 3) + line for line in block]
+            literal = True
         else:
-            if indent <= base:
-                hanging = 0
-            result.append(line[:indent] + escaped(line[indent:]))
+            floor, literal = min(indent, floor), False
+            result += ["", *paragraph(block, indent)]
+    return [*result, ""]
+
+
+def blocks(lines: list[str]) -> list[list[str]]:
+    """Lines between empty ones."""
+    found: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip():
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [block for block in found if block]
+
+
+def paragraph(block: list[str], indent: int) -> list[str]:
+    """Text; where some of it is indented without an empty line before, that is literal as well."""
+    result: list[str] = []
+    literal = False
+    for line in block:
+        if indent_of(line) > indent and not literal:
+            result += ["", " " * indent + "::", ""]
+        elif literal and indent_of(line) <= indent:
+            result += [""]
+        literal = indent_of(line) > indent
+        result.append(line if literal else " " * indent + escaped(line.strip()))
+    return result
+
+
+def items(block: list[str], indent: int) -> list[str]:
+    """The items of a list, each with its further lines."""
+    result = []
+    for line in block:
+        item = ITEM.match(line)
+        mark = item[0] if item and indent_of(line) == indent else " " * indent_of(line)
+        result.append(mark + escaped(line[len(mark) :]))
     return result
 
 

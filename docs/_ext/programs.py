@@ -1,4 +1,4 @@
-"""``{program}``: Python that is shown, run by the build, and followed by what it printed."""
+"""``{run}``: Python that is shown, run by the build, and followed by what it printed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Program(SphinxDirective):
     """The content is one program; ``:lines:`` says how many lines of its output are shown."""
 
     has_content = True
+    required_arguments = 0
     option_spec = {"lines": directives.nonnegative_int}  # noqa: RUF012 (docutils' own form)
 
     def run(self) -> list[nodes.Node]:
@@ -34,5 +35,5 @@ class Program(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_directive("program", Program)
+    app.add_directive("run", Program)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

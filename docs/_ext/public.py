@@ -71,6 +71,16 @@ def home(room: str, thing: object) -> str:
     return found if isinstance(found, str) and found.startswith("minienc") else f"minienc.{room}"
 
 
+def line_of(name: str) -> int:
+    """Where in its file something is defined: a forward comes before its backward."""
+    thing = find(name)
+    thing = getattr(thing, "definition", thing)
+    try:
+        return inspect.getsourcelines(thing)[1]  # type: ignore[arg-type]
+    except (OSError, TypeError):  # a table of names
+        return 0
+
+
 def own_names(module: str) -> list[str]:
     """The public functions and classes that are defined in a file."""
     return [
@@ -97,7 +107,7 @@ def pages() -> list[Page]:
                 thing = getattr(package, name)
                 by_file.setdefault(home(room, thing), []).append(f"minienc.{room}.{name}")
             found += [
-                Page(room, module, tuple(names))
+                Page(room, module, tuple(sorted(names, key=line_of)))
                 for module, names in by_file.items()
                 # a name of another room is handed on, and documented there
                 if module.startswith(f"minienc.{room}")

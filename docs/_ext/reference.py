@@ -40,7 +40,9 @@ def entry(name: str) -> list[str]:
 def page(of: Page) -> str:
     """The file's docstring, then each public name."""
     lines = heading(of.module.removeprefix("minienc."))
-    lines += [f".. automodule:: {of.module}", ""]
+    lines += [f".. automodule:: {of.module}"]
+    # verify/gradcheck.py, and the function of its name, are both minienc.verify.gradcheck
+    lines += ["   :no-index:", ""] if of.module in of.names else [""]
     for name in of.names:
         lines += entry(name)
     return "\n".join(lines)
