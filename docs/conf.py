@@ -33,7 +33,14 @@ extensions = [
     "results",
     "names",
 ]
-exclude_patterns = ["_build", "_ext", "tutorials/*.py", "tutorials/*.ipynb", "**.md5", "tutorials/README.rst"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "tutorials/*.py",
+    "tutorials/*.ipynb",
+    "**.md5",
+    "tutorials/README.rst",
+]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 nitpicky = True  # a name that is not there any more fails the build
 smartquotes = False  # W' is the transpose of W

@@ -56,7 +56,9 @@ def _imported(tree: ast.AST) -> set[str]:
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minienc"):
-            names = [node.module] if "." in node.module else [f"minienc.{a.name}" for a in node.names]
+            names = (
+                [node.module] if "." in node.module else [f"minienc.{a.name}" for a in node.names]
+            )
             found.update(room_of(tuple(n.split(".")[1:])) for n in names)
         elif isinstance(node, ast.Import):
             names = [a.name for a in node.names if a.name.startswith("minienc.")]
