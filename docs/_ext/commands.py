@@ -1,4 +1,4 @@
-"""``.. command-reference::``: what ``--help`` says of every command, from the parsers themselves."""
+"""``.. command-reference::``: what ``--help`` says of every command, from the parsers."""
 
 from __future__ import annotations
 

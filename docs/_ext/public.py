@@ -35,15 +35,14 @@ FILES = {
     "foundations": {"": "arrays primitive shapes kernel gpu"},
 }
 TITLES = ROOMS | {
-    "minienc": "minienc itself",
     "training": "Training",
     "stepper": "Stepping through",
     "foundations": "What all rests on",
 }
-ORDER = (
-    "minienc functions layers models training pretraining language audio finetuning tasks verify"
-    " stepper data runs gallery foundations"
-).split()
+ORDER = [
+    *("functions", "layers", "models", "training", "pretraining", "language", "audio"),
+    *("finetuning", "tasks", "verify", "stepper", "data", "runs", "gallery", "foundations"),
+]
 
 
 class Page(NamedTuple):
@@ -95,10 +94,7 @@ def own_names(module: str) -> list[str]:
 
 def pages() -> list[Page]:
     """All of them, room by room."""
-    import minienc
-
-    shown = [n for n in minienc.__all__ if n != "__version__"]
-    found = [Page("minienc", "minienc", tuple(f"minienc.{n}" for n in shown))]
+    found: list[Page] = []
     for room in ORDER:
         if room in ROOMS:
             package = importlib.import_module(f"minienc.{room}")
@@ -118,6 +114,15 @@ def pages() -> list[Page]:
                 names = tuple(f"{module}.{name}" for name in own_names(module))
                 found.append(Page(room, module, names))
     return [page for page in found if page.names]
+
+
+def handed_on() -> dict[str, str]:
+    """What ``minienc`` itself has, and where the reference has it: a name for each name."""
+    import minienc
+
+    of = {id(find(name)): name for page in pages() for name in page.names}
+    names = [f"minienc.{name}" for name in minienc.__all__ if name != "__version__"]
+    return {name: of[id(find(name))] for name in names}
 
 
 def first_sentence(thing: object) -> str:

@@ -7,16 +7,12 @@ import inspect
 from pathlib import Path
 
 from docstrings import escaped
-from public import ORDER, TITLES, Page, find, first_sentence, pages
+from public import ORDER, TITLES, Page, find, first_sentence, handed_on, pages
 from sphinx.application import Sphinx
 
 from minienc.primitive import Primitive
 
-
-SAID = {
-    "minienc": "What is asked for most, as ``minienc.NAME``.",
-    "foundations": "Where arrays live, what a primitive is, and the machine beneath.",
-}
+SAID = {"foundations": "Where arrays live, what a primitive is, and the machine beneath."}
 
 
 def heading(text: str, line: str = "=") -> list[str]:
@@ -78,9 +74,14 @@ def index(by_room: dict[str, list[Page]]) -> str:
     names = sum(len(p.names) for of in by_room.values() for p in of)
     lines = heading("Reference")
     lines += [
-        f"All {names} public names, by the rooms of the package; see :doc:`/rooms` for what imports",
+        f"All {names} public names, by the rooms of the package; :doc:`/rooms` shows what imports",
         "what. A forward and its backward stand one under the other, as in the source: *[source]*",
-        "leads there. Examples run in the tests.",
+        "leads there. Examples run in the tests. What is asked for most is in ``minienc`` itself:",
+        "",
+        *(
+            f"- :py:obj:`{name} <{to}>`: {escaped(first_sentence(find(to)))}."
+            for name, to in handed_on().items()
+        ),
         "",
         ".. toctree::",
         "   :maxdepth: 2",

@@ -1,6 +1,7 @@
-"""``{results} papers``: the tables of ``benchmarks/results/papers.md``, as its command has left them.
+"""``{results} papers``: the tables of ``benchmarks/results/papers.md``, as they were measured.
 
 ``:table: 2`` takes the second alone; otherwise all of the file is shown, its remarks included.
+``:first: model`` names the first column, where it has no name.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Results(SphinxDirective):
     """In a page of Markdown: what it inserts is Markdown, too."""
 
     required_arguments = 1
-    option_spec = {"table": directives.positive_int}  # noqa: RUF012 (docutils' own form)
+    option_spec = {"table": directives.positive_int, "first": directives.unchanged}  # noqa: RUF012 (docutils' own form)
 
     def run(self) -> list[nodes.Node]:
         path = RESULTS / f"{self.arguments[0]}.md"
@@ -34,6 +35,8 @@ class Results(SphinxDirective):
         text = _apart(path.read_text("utf-8"))
         if "table" in self.options:
             text = tables(text)[self.options["table"] - 1]
+        if "first" in self.options:
+            text = text.replace("|  ", f"| {self.options['first']} ", 1)
         node = nodes.container(classes=["results"])
         self.state.nested_parse(StringList(text.split("\n"), str(path)), 0, node)
         return [node]
