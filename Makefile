@@ -105,7 +105,7 @@ test-site: $(VENV)/installed-test $(VENV)/installed-docs
 	$(BIN)/python -m pytest tests/site $(ARGS)
 
 tutorials: $(VENV)/installed-test
-	$(BIN)/python -m pytest -q tests/tutorials $(ARGS)
+	$(BIN)/python -m pytest -q -s tests/tutorials $(ARGS)
 
 notebooks: $(VENV)/installed-docs $(VENV)/installed-notebooks
 	$(BIN)/python docs/notebooks.py build/notebooks $(ARGS)

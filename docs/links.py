@@ -103,9 +103,7 @@ def _leads(page: Path, address: str, pages: dict[Path, Page]) -> bool:
 
 def main(folder: str) -> int:
     found = list(faults(Path(folder)))
-    print(
-        "\n".join(found) or "all inner links lead somewhere; nothing is loaded from elsewhere"
-    )
+    print("\n".join(found) or "all inner links lead somewhere; nothing is loaded from elsewhere")
     return 1 if found else 0
 
 

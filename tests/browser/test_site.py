@@ -64,7 +64,9 @@ def test_pages(page, axe, width, scheme, name):
     look_at(page, axe, width, scheme, name)
 
 
-@pytest.mark.parametrize(("width", "scheme"), list(zip(WIDTHS, SCHEMES, strict=True)), indirect=True)
+@pytest.mark.parametrize(
+    ("width", "scheme"), list(zip(WIDTHS, SCHEMES, strict=True)), indirect=True
+)
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_tutorials(page, axe, width, scheme, name):
     look_at(page, axe, width, scheme, name)
@@ -77,7 +79,9 @@ def look_at(page, axe, width, scheme, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate(axe)
     # what is within a frame is the player's, which has tests of its own
-    found = page.evaluate("axe.run(document, {iframes: false, preload: false}).then((r) => r.violations)")
+    found = page.evaluate(
+        "axe.run(document, {iframes: false, preload: false}).then((r) => r.violations)"
+    )
     assert [(v["id"], v["nodes"][0]["html"][:200], len(v["nodes"])) for v in found] == []
 
 
