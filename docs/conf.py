@@ -103,7 +103,8 @@ html_theme_options = {
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    # the reference shows docstrings of a hundred columns: it needs the width
+    "secondary_sidebar_items": {"**": ["page-toc"], "api/**": []},
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
     "back_to_top_button": False,

@@ -76,7 +76,7 @@ def index(by_room: dict[str, list[Page]]) -> str:
     lines += [
         f"All {names} public names, by the rooms of the package; :doc:`/rooms` shows what imports",
         "what. A forward and its backward stand one under the other, as in the source: *[source]*",
-        "leads there. In the examples ``np`` is NumPy, and the names of the room are imported, as by",
+        "leads there. In the examples ``np`` is NumPy, and the room is imported, as by",
         "``from minienc.layers import *``; the tests run them. What is asked for most is in",
         "``minienc`` itself:",
         "",
