@@ -4,6 +4,11 @@
 # make check   lint, format, types
 # make check-page    types and format of the player's JavaScript (needs npx)
 # make test-browser  the pages in a browser (needs Chromium)
+# make docs    the site, in docs/_build/html: every tutorial that has changed is run (FRESH=1: all)
+# make test-site  its links, names and tables; where it is built, make test-browser opens it, too
+# make tutorials  every tutorial as a plain script, with its seconds and pictures
+# make notebooks  the tutorials as notebooks, run, in build/notebooks
+# make lite    notebooks for a web server, Python within the page (needs a network; see docs/start.md)
 # make proofs  every line of every backward judged, every mistake planted: half an hour
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
@@ -17,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test test-browser proofs check check-page fuzz sanitize clean
+.PHONY: help demo test test-browser docs test-site tutorials notebooks lite proofs check check-page fuzz sanitize clean
 .DELETE_ON_ERROR:
 
 help:
@@ -88,6 +93,33 @@ check-page:
 test-browser: $(VENV)/installed-test $(VENV)/installed-browser
 	MINIENC_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
 
+# The pages are made anew, in seconds; what takes minutes is kept: a tutorial's results, until it
+# changes, or is asked for by FRESH=1.
+FRESH ?=
+docs: $(VENV)/installed-docs
+	rm -rf docs/_build docs/api $(if $(FRESH),docs/tutorials)
+	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+test-site: $(VENV)/installed-test $(VENV)/installed-docs
+	$(BIN)/python -m pytest tests/site $(ARGS)
+
+tutorials: $(VENV)/installed-test
+	$(BIN)/python -m pytest -q -s tests/tutorials $(ARGS)
+
+notebooks: $(VENV)/installed-docs $(VENV)/installed-notebooks
+	$(BIN)/python docs/notebooks.py build/notebooks $(ARGS)
+
+# A wheel of Python alone runs within a page; Pyodide, which runs it, comes from its own network.
+LITE := jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.7 jupyter-server
+lite: $(VENV)/installed-docs $(VENV)/installed-notebooks
+	$(BIN)/python docs/notebooks.py build/notebooks --as-they-are
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LITE)
+	rm -rf build/lite && mkdir -p build/lite/pypi
+	MINIENC_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/lite/pypi .
+	cd build/lite && ../../$(BIN)/jupyter lite build --contents ../notebooks --output-dir site
+	@echo "serve build/lite/site: python3 -m http.server --directory build/lite/site"
+
 proofs: $(VENV)/installed-test
 	MINIENC_PROOFS=1 $(BIN)/python -m pytest -s tests/stepper/test_check.py $(ARGS)
 
@@ -112,4 +144,4 @@ sanitize: $(VENV)/installed-test
   tests/training/test_planned.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd
+	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd docs/_build docs/api docs/tutorials

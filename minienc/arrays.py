@@ -62,6 +62,11 @@ def get_array_module(*arrays: object) -> ModuleType:
     TypeError
         If arrays of two modules or of two devices are mixed; the message says which argument
         lives where.
+
+    Examples
+    --------
+    >>> get_array_module(np.ones(3)).__name__
+    'numpy'
     """
     found, where = None, 0
     for position, array in enumerate(arrays):
@@ -124,7 +129,13 @@ def is_array(x: object) -> TypeGuard[Array]:
 
 
 def to_numpy(x: object) -> np.ndarray:
-    """Return ``x`` as a ``numpy.ndarray``, copied to the host where it lives elsewhere."""
+    """Return ``x`` as a ``numpy.ndarray``, copied to the host where it lives elsewhere.
+
+    Examples
+    --------
+    >>> to_numpy(np.ones(2))
+    array([1., 1.])
+    """
     module = get_array_module(x)
     if hasattr(module, "asnumpy"):
         return module.asnumpy(x)

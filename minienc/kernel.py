@@ -48,6 +48,11 @@ def kernel_info() -> dict[str, Any]:
             The one that the kernel chose, where it is loaded.
         reason : str
             All of it in a sentence.
+
+    Examples
+    --------
+    >>> sorted(kernel_info())[:3]
+    ['built', 'edited', 'enabled']
     """
     info: dict[str, Any] = {
         "built": importlib.util.find_spec(KERNEL) is not None,
@@ -116,6 +121,14 @@ def set_num_threads(n: int) -> None:
     ------
     TypeError, ValueError
         If ``n`` is not a whole number, or is less than 1.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     global _num_threads
     if not is_whole(n):

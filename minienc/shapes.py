@@ -107,6 +107,14 @@ def check_shapes(function: str, spec: str, *arrays: Any) -> None:
     TypeError
         If something is not an array, or floating arrays differ in dtype: nothing is silently
         upcast. If they live on two devices: "dense_forward: x lives on cuda:0, W on cpu; ...".
+
+    Examples
+    --------
+    >>> try:
+    ...     check_shapes("f", "x: N D, W: D M", np.ones((2, 3)), np.ones((4, 5)))
+    ... except ValueError as error:
+    ...     print(error)
+    f: W is (4, 5), expected (D, M) with D = 3 because x is (2, 3)
     """
     known: dict[str, Any] = {}  # letter -> its size
     dtype = None  # of all floating arguments

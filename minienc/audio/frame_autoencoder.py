@@ -33,6 +33,13 @@ class FrameAutoencoder(SoundPretrainer):
         Width of the code of each step.
     **params
         As of ``SoundPretrainer``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((8, 20, 16))  # eight sounds, 20 frames of 16 bands
+    >>> method = FrameAutoencoder(filters=(4,), units=8, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (8, 16)
     """
 
     method = "frame_autoencoder"

@@ -34,6 +34,13 @@ class MaskedFrames(SoundPretrainer):
         The part of a sound's groups that is hidden.
     **params
         As of ``SoundPretrainer``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((8, 20, 16))  # eight sounds, 20 frames of 16 bands
+    >>> method = MaskedFrames(filters=(4,), units=8, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (8, 16)
     """
 
     method = "masked_frames"

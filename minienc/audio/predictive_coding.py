@@ -36,6 +36,13 @@ class PredictiveCoding(SoundPretrainer):
         k, steps of 4 frames; 2 at least.
     **params
         As of ``SoundPretrainer``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((8, 20, 16))  # eight sounds, 20 frames of 16 bands
+    >>> method = PredictiveCoding(filters=(4,), units=8, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (8, 16)
     """
 
     method = "predictive_coding"

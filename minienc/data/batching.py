@@ -31,6 +31,11 @@ def batch_indices(
     ------
     TypeError, ValueError
         If ``batch_size`` is not a whole number from 1 to ``n``; at once, not at the first batch.
+
+    Examples
+    --------
+    >>> [batch.tolist() for batch in batch_indices(5, 2)]
+    [[0, 1], [2, 3], [4]]
     """
     if not is_whole(batch_size):
         raise TypeError(f"batch_size is {batch_size!r}, expected a whole number")

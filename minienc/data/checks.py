@@ -46,6 +46,15 @@ def check_data(
     ValueError
         If there are too few samples, NaN or infinity (the rows are named), or values outside
         ``domain``.
+
+    Examples
+    --------
+    >>> check_data(np.ones((5, 2)))
+    >>> try:
+    ...     check_data(np.array([[1.0], [np.nan]]))
+    ... except ValueError as error:
+    ...     print(str(error).split(",")[0])
+    X has NaN or infinity in 1 of 2 rows (row 1
     """
     _check_dtype(x, name)
     _check_count(x, name, minimum)

@@ -38,6 +38,12 @@ class Dataset:
     order : ndarray of int64 or None
         The place in what was read of each sample, those to test on behind the others; None where
         they stand in that order.
+
+    Examples
+    --------
+    >>> data = Dataset("mine", np.zeros((5, 4)), y=np.array([0, 1, 0, 1, 1]))
+    >>> data.x.shape, data.name
+    ((5, 4), 'mine')
     """
 
     name: str

@@ -34,6 +34,12 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     Dataset
         ``x`` (1437, 8, 8) and ``test_x`` (360, 8, 8) are ``Pixels``, which run from 0 to 16 in
         the file and from 0 to 1 here.
+
+    Examples
+    --------
+    >>> digits = load_digits()
+    >>> digits.x.shape, digits.test_x.shape
+    ((1437, 8, 8), (360, 8, 8))
     """
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
         images, labels = archive["images"], archive["labels"].astype(np.int64)

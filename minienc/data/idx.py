@@ -58,6 +58,17 @@ def read_idx(path: str | Path) -> np.ndarray:
     ValueError
         If it is no IDX file, if it ends early or goes on after its numbers, if it is corrupt, if
         it would become more than a hundred times its size when decompressed, and than 256 MiB.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels-idx1-ubyte")
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     labels = read_idx(path)
+    >>> labels
+    array([7, 2, 1], dtype=uint8)
     """
     path = check_file(path, "read_idx")
     with _opened(path) as (file, is_gzip):

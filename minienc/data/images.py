@@ -90,6 +90,18 @@ def read_image_folder(
         If there are no images; if one is corrupt, too large, or differs from the first in size or
         colour (the message names it); if images stand both in the folder and in its sub-folders;
         if ``resize`` is no size, or ``crop`` comes without it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.png", "b.png"):
+    ...         Image.new("L", (4, 3), 255).save(Path(folder, name))
+    ...     images = read_image_folder(folder)
+    >>> images.x.shape
+    (2, 3, 4)
     """
     return read_images(path, Choices(grey, as_size(resize), crop))
 

@@ -101,6 +101,11 @@ def load_dataset(
         If what is there is not recognised, ambiguous, cut short or corrupt, or holds NaN or
         infinity, as it is or in ``dtype`` (the rows are named); if something was said of images
         or tables and there are none.
+
+    Examples
+    --------
+    >>> load_dataset("digits").name
+    'digits'
     """
     check_float_dtype(dtype, "load_dataset")
     for name, factor in (("scale", scale), ("pixel_scale", pixel_scale)):

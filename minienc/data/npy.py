@@ -62,6 +62,17 @@ def read_npy(path: str | Path) -> np.ndarray:
         If the file is missing, may not be read, or is a pipe or a device.
     ValueError
         If it is no .npy file, if it holds objects or records, if it is cut short.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.npy")
+    ...     np.save(path, np.arange(3))
+    ...     a = read_npy(path)
+    >>> a
+    array([0, 1, 2])
     """
     path = check_file(path, "read_npy")
     with open(path, "rb") as file:
@@ -90,6 +101,17 @@ def read_npz(path: str | Path) -> RawData:
         If no array or more than one goes by such a name, if an array holds objects, if it is a
         sparse matrix of SciPy's, if the archive is cut short, corrupt, or declares more than it
         can hold or should: more than a hundred times its size, and than 256 MiB.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.npz")
+    ...     np.savez(path, x=np.zeros((5, 2)), y=np.arange(5))
+    ...     data = read_npz(path)
+    >>> data.x.shape, data.y
+    ((5, 2), array([0, 1, 2, 3, 4]))
     """
     path = check_file(path, "read_npz")
     where = f"read_npz: {path}"

@@ -91,6 +91,17 @@ def load_pairs(
     ValueError
         If a side is unknown, a pair is empty on a side (its line is named), the sides have not as
         many lines, or a file is no UTF-8 or no JSON.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "pairs.tsv")
+    ...     _ = path.write_text("en\\tfr\\none\\tun\\ntwo\\tdeux\\nthree\\ttrois\\n")
+    ...     pairs = load_pairs(path, "en", "fr")
+    >>> sorted(pairs.train + pairs.valid)
+    [('one', 'un'), ('three', 'trois'), ('two', 'deux')]
     """
     if isinstance(path, (list, tuple)):
         if len(path) != 2:

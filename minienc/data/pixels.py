@@ -32,6 +32,12 @@ class Pixels:
     TypeError, ValueError
         If ``images`` is not uint8 or has no axis of samples, if ``dtype`` is not a float of 32 or
         64 bits, if ``scale`` is not a positive number.
+
+    Examples
+    --------
+    >>> pixels = Pixels(np.array([[0, 255]], dtype=np.uint8))
+    >>> np.asarray(pixels)
+    array([[0., 1.]], dtype=float32)
     """
 
     def __init__(

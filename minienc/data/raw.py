@@ -15,7 +15,13 @@ from minienc.data.limits import MOST_CLASSES
 
 
 class RawData(NamedTuple):
-    """Arrays of a file or folder; what it does not hold is None."""
+    """Arrays of a file or folder; what it does not hold is None.
+
+    Examples
+    --------
+    >>> RawData(np.zeros((5, 4))).x.shape
+    (5, 4)
+    """
 
     x: np.ndarray  # (N, ...), any dtype of numbers
     y: np.ndarray | None = None  # (N,) int64

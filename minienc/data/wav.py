@@ -101,6 +101,17 @@ def read_wav(path: str | Path, dtype: DTypeLike = "float32") -> Wav:
         If there is no such file, or a pipe or a device.
     ValueError
         If it is no WAV file, compressed, cut short, or holds no samples, NaN or infinity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.wav")
+    ...     write_wav(path, np.zeros(800), 8000)
+    ...     sound = read_wav(path)
+    >>> sound.rate, sound.samples.shape
+    (8000, (800, 1))
     """
     dtype = check_float_dtype(dtype, "read_wav")
     path = check_file(path, "read_wav")
@@ -257,7 +268,19 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
 
 
 def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
-    """Write ``wav_bytes(samples, rate)``, all or nothing."""
+    """Write ``wav_bytes(samples, rate)``, all or nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.wav")
+    ...     write_wav(path, np.zeros(800), 8000)
+    ...     sound = read_wav(path)
+    >>> sound.rate, sound.samples.shape
+    (8000, (800, 1))
+    """
     content = wav_bytes(samples, rate)
     with atomic_write(path) as file:
         file.write(content)
@@ -283,6 +306,17 @@ def read_sound(path: str | Path, dtype: DTypeLike = "float32") -> Wav:
         If it is no WAV file and soundfile is not installed.
     OSError, ValueError
         As ``read_wav``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.wav")
+    ...     write_wav(path, np.zeros(800), 8000)
+    ...     sound = read_sound(path)
+    >>> sound.rate
+    8000
     """
     path = check_file(path, "read_sound")
     with open(path, "rb") as file:

@@ -111,6 +111,16 @@ def finetune(
     -------
     Model
         Compiled, with the metric "accuracy"; its layers "encoder/..." and "classes".
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(64, 16), epochs=2, random_state=0).fit(digits.x)
+    >>> classifier = finetune(method, digits.x[:200], digits.y[:200], epochs=5, random_state=0)
+    >>> classifier.predict(np.asarray(digits.test_x).reshape(-1, 64)).shape
+    (360, 10)
     """
     encoder = encoder_of(encoder)
     X = samples_for(encoder, X)

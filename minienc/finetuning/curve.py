@@ -50,6 +50,13 @@ class FewLabelCurve:
     arms : dict of str to array (len(labels), len(seeds))
         Accuracies in [0, 1].
     seeds : tuple of int
+
+    Examples
+    --------
+    >>> accuracies = {"pretrained": np.array([[0.6, 0.7]])}
+    >>> curve = FewLabelCurve(labels=(10,), arms=accuracies, seeds=(0, 1))
+    >>> curve.rows()
+    [['pretrained', '65.0 ± 7.1']]
     """
 
     labels: tuple[int, ...]
@@ -124,6 +131,19 @@ def few_label_curve(
     Returns
     -------
     FewLabelCurve
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(16,), epochs=1, random_state=0).fit(digits.x)
+    >>> test = digits.test_x, digits.test_y
+    >>> curve = few_label_curve(
+    ...     method, digits.x, digits.y, *test, labels=(10,), seeds=(0, 1), steps=10
+    ... )
+    >>> curve.headings(), len(curve.rows())
+    (['test accuracy, %', '10 labels'], 5)
     """
     encoder = encoder_of(encoder)
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")

@@ -91,6 +91,17 @@ class MultiTask(SteppedPretrainer):
         "digit_norm", the mean length of its gradient by the shared weights; of each pair
         "digit_speaker_cosine", the mean over the steps, and "digit_speaker_conflict", the part of
         the steps in which it was below 0; with "uncertainty", "digit_weight".
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(16,), epochs=1, random_state=0).fit(digits.x)
+    >>> model = MultiTask(method, epochs=1, random_state=0)
+    >>> model = model.fit(digits.x, {"digit": digits.y, "odd": digits.y % 2})
+    >>> sorted(model.score(digits.test_x, {"digit": digits.test_y, "odd": digits.test_y % 2}))
+    ['digit', 'odd']
     """
 
     choices: ClassVar = {"combine": COMBINE, "schedule": SCHEDULES}

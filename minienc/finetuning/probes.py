@@ -58,6 +58,14 @@ def linear_probe(
     -------
     float
         The fraction of test samples that are classified correctly.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> digits = load_digits()
+    >>> test = digits.test_x, digits.test_y
+    >>> bool(linear_probe(None, digits.x, digits.y, *test, steps=50) > 0.8)  # None: the pixels
+    True
     """
     X, X_test = samples_for(encoder, X), samples_for(encoder, X_test, "X_test")
     y, y_test = as_labels(y, len(X)), as_labels(y_test, len(X_test), "y_test")
@@ -103,6 +111,13 @@ def knn_probe(
         As in ``linear_probe``.
     k : int
         At most the number of training samples.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> digits = load_digits()
+    >>> bool(knn_probe(None, digits.x, digits.y, digits.test_x, digits.test_y) > 0.9)
+    True
     """
     Z = as_rows(encode(encoder, samples_for(encoder, X)))
     Z_test = as_rows(encode(encoder, samples_for(encoder, X_test, "X_test")))

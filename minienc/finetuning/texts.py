@@ -128,6 +128,16 @@ class TextClassifier:
         From ids to probabilities.
     encoder_ : TextEncoder
         The one that was begun with.
+
+    Examples
+    --------
+    >>> from minienc.language import WordVectors
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = WordVectors(embedding=8, vocab_size=20, steps_per_epoch=9, epochs=1)
+    >>> classifier = TextClassifier(method.fit(text), epochs=5, random_state=0)
+    >>> classifier = classifier.fit(["the cat", "the dog"] * 10, ["cat", "dog"] * 10)
+    >>> classifier.predict_proba(["a cat"]).shape
+    (1, 2)
     """
 
     classes_: tuple[str | int, ...]

@@ -54,6 +54,12 @@ def relu_forward(x):
     """y = max(x, 0). Slope: 1 where y > 0, else 0 (at the kink x = 0 too).
 
     Source: Nair and Hinton 2010, "Rectified linear units improve restricted Boltzmann machines".
+
+    Examples
+    --------
+    >>> y, cache = relu_forward(np.array([-1.0, 2.0]))
+    >>> y, relu_backward(np.ones(2), cache)
+    (array([0., 2.]), array([0., 1.]))
     """
     check_shapes("relu_forward", "x: ...", x)
     xp = get_array_module(x)
@@ -319,6 +325,14 @@ def softmax_forward(x):
     and no exponential overflows.
 
     Shapes: x (..., K) -> y (..., K), each row positive with sum 1.
+
+    Examples
+    --------
+    >>> y, cache = softmax_forward(np.array([[0.0, np.log(3.0)]]))
+    >>> np.round(y, 2)
+    array([[0.25, 0.75]])
+    >>> np.round(softmax_backward(np.array([[1.0, 0.0]]), cache), 4)
+    array([[ 0.1875, -0.1875]])
     """
     check_shapes("softmax_forward", "x: ... K", x)
     xp = get_array_module(x)

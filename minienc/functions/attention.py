@@ -64,6 +64,17 @@ def attention_forward(q, k, v, lengths=None, mask=None, causal=False):
     ValueError, TypeError
         For shapes or dtypes that do not fit, lengths out of range, or ``causal`` with fewer keys
         than queries.
+
+    Examples
+    --------
+    >>> q, k, v = np.ones((1, 1, 2)), np.eye(2)[None], np.array([[[1.0], [3.0]]])
+    >>> y, cache = attention_forward(q, k, v)  # both keys answer equally well
+    >>> y
+    array([[[2.]]])
+    >>> dq, dk, dv = attention_backward(np.ones_like(y), cache)
+    >>> dv
+    array([[[0.5],
+            [0.5]]])
     """
     check_shapes("attention_forward", "q: ... T D, k: ... S D, v: ... S M", q, k, v)
     xp = get_array_module(q, k, v)
@@ -119,6 +130,13 @@ def attention_with_weights_forward(q, k, v, lengths=None):
     -------
     (y, p) : array (..., T, M), array (..., T, S)
     cache : AttentionCache
+
+    Examples
+    --------
+    >>> q, k, v = np.ones((1, 1, 2)), np.eye(2)[None], np.array([[[1.0], [3.0]]])
+    >>> (y, weights), cache = attention_with_weights_forward(q, k, v)
+    >>> weights
+    array([[[0.5, 0.5]]])
     """
     check_shapes("attention_with_weights_forward", "q: ... T D, k: ... S D, v: ... S M", q, k, v)
     y, cache = attention_forward(q, k, v, lengths)  # (1)

@@ -33,6 +33,13 @@ def spec_augment_forward(
 
     Source: Park et al. 2019, "SpecAugment: a simple data augmentation method for automatic speech
     recognition", section 2 (without its time warping).
+
+    Examples
+    --------
+    >>> x = np.ones((1, 20, 4))
+    >>> y, cache = spec_augment_forward(x, time_width=4.0, rng=np.random.default_rng(0))
+    >>> bool(y.mean() < 1), bool((spec_augment_forward(x)[0] == x).all())  # no rng: as it is
+    (True, True)
     """
     check_shapes("spec_augment_forward", "x: N T F", x)
     for name, width in (("time_width", time_width), ("frequency_width", frequency_width)):
@@ -87,6 +94,13 @@ def random_equalizer_forward(x, amount=0.3, rng=None):
 
     Source: Nam, Kim and Park 2022, "FilterAugment: an acoustic environmental data augmentation
     method" (there with pieces of lines for the curve).
+
+    Examples
+    --------
+    >>> x = np.zeros((1, 3, 40))
+    >>> y, cache = random_equalizer_forward(x, amount=0.3, rng=np.random.default_rng(0))
+    >>> bool((y == y[:, :1]).all())  # each band of a recording is louder or softer all along
+    True
     """
     check_shapes("random_equalizer_forward", "x: N T F", x)
     if not amount >= 0:
@@ -133,6 +147,13 @@ def random_stretch_forward(x, time=0.1, frequency=0.1, rng=None):
 
     Source: Jaitly and Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech
     recognition"; Ko et al. 2015, "Audio augmentation for speech recognition" (the speed).
+
+    Examples
+    --------
+    >>> x = np.ones((1, 20, 8))
+    >>> y, cache = random_stretch_forward(x, rng=np.random.default_rng(0))
+    >>> y.shape
+    (1, 20, 8)
     """
     check_shapes("random_stretch_forward", "x: N T F", x)
     for name, amount in (("time", time), ("frequency", frequency)):

@@ -37,6 +37,16 @@ def squared_distances_forward(x, C):
     d : array (N, K)
         Not below 0, where rounding would put the distance of a sample that is a centroid.
     cache : SquaredDistancesCache
+
+    Examples
+    --------
+    >>> x, C = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> d, cache = squared_distances_forward(x, C)
+    >>> d
+    array([[25.,  1.]])
+    >>> dx, dC = squared_distances_backward(np.ones_like(d), cache)
+    >>> dx
+    array([[ -6., -10.]])
     """
     check_shapes("squared_distances_forward", "x: N D, C: K D", x, C)
     xp = get_array_module(x, C)
@@ -74,6 +84,12 @@ def triangle_code_forward(d):
 
     Source: Coates, Lee and Ng 2011, "An analysis of single-layer networks in unsupervised feature
     learning", section 3.2.1.
+
+    Examples
+    --------
+    >>> y, cache = triangle_code_forward(np.array([[1.0, 4.0, 9.0]]))
+    >>> y  # the mean distance is 2
+    array([[1., 0., 0.]])
     """
     check_shapes("triangle_code_forward", "d: N K", d)
     xp = get_array_module(d)
@@ -121,6 +137,12 @@ def student_t_forward(d, alpha=1.0):
 
     Source: Xie, Girshick and Farhadi 2016, "Unsupervised deep embedding for clustering analysis",
     eq. 1; van der Maaten and Hinton 2008, "Visualizing data using t-SNE", eq. 4.
+
+    Examples
+    --------
+    >>> q, cache = student_t_forward(np.array([[0.0, 1.0]]))
+    >>> np.round(q, 3)
+    array([[0.667, 0.333]])
     """
     check_shapes("student_t_forward", "d: N K", d)
     kernel = 1 / (1 + d / alpha)  # (1)

@@ -24,6 +24,13 @@ def dense_contraction_forward(s, W):
 
     Source: Rifai et al. 2011, "Contractive auto-encoders: explicit invariance during feature
     extraction", section 5.3 (there for the sigmoid).
+
+    Examples
+    --------
+    >>> s, W = np.full((1, 2), 0.5), np.eye(2)
+    >>> penalty, cache = dense_contraction_forward(s, W)
+    >>> penalty
+    array([0.5])
     """
     check_shapes("dense_contraction_forward", "s: N M, W: D M", s, W)
     square = (W * W).sum(axis=0)  # (1)

@@ -62,6 +62,17 @@ def conv1d_forward(
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or a kernel that reaches further than x is long.
+
+    Examples
+    --------
+    >>> x, W = np.array([[[1.0], [2.0], [4.0]]]), np.array([[[-1.0]], [[1.0]]])
+    >>> y, cache = conv1d_forward(x, W)  # differences of neighbours
+    >>> y
+    array([[[1.],
+            [2.]]])
+    >>> dx, dW, db = conv1d_backward(np.ones_like(y), cache)
+    >>> dx.ravel()
+    array([-1.,  0.,  1.])
     """
     check_shapes("conv1d_forward", "x: N T C, W: K C M, b: M", x, W, b)
     f_forward, (K, C, M) = get_activation(activation), W.shape

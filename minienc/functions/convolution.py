@@ -74,6 +74,14 @@ def patches_forward(x, kernel_size, strides=(1, 1), padding="valid"):
     ------
     ValueError, TypeError
         If x is not four-dimensional, or an argument is none of those above.
+
+    Examples
+    --------
+    >>> y, cache = patches_forward(np.arange(9.0).reshape(1, 3, 3, 1), (2, 2))
+    >>> y.shape
+    (1, 2, 2, 4)
+    >>> y[0, 0, 0]
+    array([0., 1., 3., 4.])
     """
     check_shapes("patches_forward", "x: N H W C", x)
     n, height, width, channels = x.shape
@@ -153,6 +161,19 @@ def conv2d_forward(x, W, b=None, strides=(1, 1), padding="valid", activation="id
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, strides, padding or an activation that there are not.
+
+    Examples
+    --------
+    >>> x, W = np.arange(9.0).reshape(1, 3, 3, 1), np.ones((2, 2, 1, 1))
+    >>> y, cache = conv2d_forward(x, W)
+    >>> y[0, :, :, 0]
+    array([[ 8., 12.],
+           [20., 24.]])
+    >>> dx, dW, db = conv2d_backward(np.ones_like(y), cache)
+    >>> dx[0, :, :, 0]  # in how many windows each pixel is
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
     """
     check_shapes("conv2d_forward", "x: N H W C, W: KH KW C M, b: M", x, W, b)
     name, kernel_size, n_out = "conv2d_forward", tuple(W.shape[:2]), W.shape[3]
@@ -239,6 +260,15 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, strides, padding or an activation that there are not.
+
+    Examples
+    --------
+    >>> x, W = np.ones((1, 2, 2, 1)), np.ones((2, 2, 1, 1))
+    >>> y, cache = conv2d_transpose_forward(x, W)
+    >>> y[0, :, :, 0]
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
     """
     name = "conv2d_transpose_forward"
     check_shapes(name, "x: N H W C, W: KH KW M C, b: M", x, W, b)

@@ -46,6 +46,17 @@ def dense_forward(x, W, b=None, activation="identity"):
     -----
     Source: Rumelhart, Hinton and Williams 1986, "Learning representations by back-propagating
     errors", eq. 1 and 2.
+
+    Examples
+    --------
+    >>> x, W, b = np.array([[1.0, 2.0]]), np.array([[1.0], [3.0]]), np.array([0.5])
+    >>> y, cache = dense_forward(x, W, b)
+    >>> y
+    array([[7.5]])
+    >>> dx, dW, db = dense_backward(np.ones((1, 1)), cache)
+    >>> dx, dW, db
+    (array([[1., 3.]]), array([[1.],
+           [2.]]), array([1.]))
     """
     check_shapes("dense_forward", "x: ... D, W: D M, b: M", x, W, b)
     f_forward = get_activation(activation)

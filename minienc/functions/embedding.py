@@ -41,6 +41,14 @@ def embedding_forward(ids, W):
     ValueError, TypeError
         For shapes or dtypes that do not fit, or an id that the table has no row for (the first
         such is named).
+
+    Examples
+    --------
+    >>> y, cache = embedding_forward(np.array([2, 0, 2]), np.array([[0.0], [1.0], [2.0]]))
+    >>> y.ravel()
+    array([2., 0., 2.])
+    >>> embedding_backward(np.ones_like(y), cache).ravel()  # row 2 was looked up twice
+    array([1., 0., 2.])
     """
     check_shapes("embedding_forward", "W: V D, ids: ... int < V", W, ids)
     y = W[ids]  # (1)

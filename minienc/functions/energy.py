@@ -51,6 +51,13 @@ def free_energy_forward(v, W, b, c, visible="binary", hidden="binary"):
 
     Source: Hinton 2012, "A practical guide to training restricted Boltzmann machines", section
     16.1 (binary) and 13 (Gaussian).
+
+    Examples
+    --------
+    >>> v, W, b, c = np.array([[1.0, 0.0]]), np.zeros((2, 3)), np.zeros(2), np.zeros(3)
+    >>> F, cache = free_energy_forward(v, W, b, c)
+    >>> np.round(F, 4)  # -3 log 2
+    array([-2.0794])
     """
     check_shapes("free_energy_forward", "v: N D, W: D M, b: D, c: M", v, W, b, c)
     for name, units in (("visible", visible), ("hidden", hidden)):

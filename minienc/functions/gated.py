@@ -33,6 +33,12 @@ def swiglu_forward(x):
     Notes
     -----
     Source: Shazeer 2020, "GLU variants improve transformer", eq. 5 (both products are one here).
+
+    Examples
+    --------
+    >>> y, cache = swiglu_forward(np.array([[0.0, 1.0, 2.0, 3.0]]))
+    >>> y.shape
+    (1, 2)
     """
     check_shapes("swiglu_forward", "x: ... D", x)
     half, odd = divmod(x.shape[-1], 2)

@@ -100,6 +100,13 @@ def gru_step_forward(x, h, W, U, b=None, v=None):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit.
+
+    Examples
+    --------
+    >>> x, h, W, U = np.ones((1, 2)), np.zeros((1, 3)), np.zeros((2, 9)), np.zeros((3, 9))
+    >>> h_next, cache = gru_step_forward(x, h, W, U)
+    >>> h_next
+    array([[0., 0., 0.]])
     """
     spec = "x: N D, h: N M, W: D G, U: M G, b: G, v: G"
     check_gates("gru_step_forward", 3, spec, x, h, W, U, b, v)
@@ -169,6 +176,14 @@ def gru_forward(x, W, U, b=None, v=None, h0=None, lengths=None):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or lengths out of range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, U = rng.normal(size=(2, 5, 3)), rng.normal(size=(3, 12)), rng.normal(size=(4, 12))
+    >>> (y, h), cache = gru_forward(x, W, U)
+    >>> y.shape, bool((y[:, -1] == h).all())
+    ((2, 5, 4), True)
     """
     name, spec = "gru_forward", "x: N T D, W: D G, U: M G, b: G, v: G, h0: N M"
     check_gates(name, 3, f"{spec}, lengths: N int <= T", x, W, U, b, v, h0, lengths)

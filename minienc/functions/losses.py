@@ -97,6 +97,12 @@ def mean_squared_error_forward(y, target, sample_weight=None, reduction="mean"):
 
     Source: Bishop 2006, "Pattern recognition and machine learning", eq. 5.11 (there without 1/D,
     and halved).
+
+    Examples
+    --------
+    >>> loss, cache = mean_squared_error_forward(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    >>> float(loss), mean_squared_error_backward(1.0, cache)
+    (2.0, array([[ 0., -2.]]))
     """
     check_shapes("mean_squared_error_forward", "y: ..., target: ...", y, target)
     e = _as_rows(y) - _as_rows(target)  # (1)

@@ -98,6 +98,13 @@ def lstm_step_forward(x, h, c, W, U, b=None):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit.
+
+    Examples
+    --------
+    >>> x, h, c = np.ones((1, 2)), np.zeros((1, 3)), np.ones((1, 3))
+    >>> (h, c), cache = lstm_step_forward(x, h, c, np.zeros((2, 12)), np.zeros((3, 12)))
+    >>> c  # every gate is half open
+    array([[0.5, 0.5, 0.5]])
     """
     spec = "x: N D, h: N M, c: N M, W: D G, U: M G, b: G"
     check_gates("lstm_step_forward", 4, spec, x, h, c, W, U, b)
@@ -169,6 +176,14 @@ def lstm_forward(x, W, U, b=None, h0=None, c0=None, lengths=None):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or lengths out of range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, U = rng.normal(size=(2, 5, 3)), rng.normal(size=(3, 16)), rng.normal(size=(4, 16))
+    >>> (y, h, c), cache = lstm_forward(x, W, U)
+    >>> y.shape, bool((y[:, -1] == h).all())
+    ((2, 5, 4), True)
     """
     name, spec = "lstm_forward", "x: N T D, W: D G, U: M G, b: G, h0: N M, c0: N M"
     check_gates(name, 4, f"{spec}, lengths: N int <= T", x, W, U, b, h0, c0, lengths)

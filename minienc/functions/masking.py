@@ -34,6 +34,12 @@ def mask_steps_forward(x, lengths=None):
     -------
     y : array (N, T, ...), of x's dtype
     cache : MaskStepsCache
+
+    Examples
+    --------
+    >>> y, cache = mask_steps_forward(np.ones((1, 3, 1)), np.array([2]))
+    >>> y.ravel()
+    array([1., 1., 0.])
     """
     form = Form(x.shape, x.dtype)
     steps = Form((*x.shape[:2], math.prod(x.shape[2:])), x.dtype) if x.ndim > 2 else form
@@ -88,6 +94,12 @@ def center_steps_forward(x, lengths=None):
     -----
     Source: Atal 1974, "Effectiveness of linear prediction characteristics of the speech wave for
     automatic speaker identification and verification", section IV (cepstral mean subtraction).
+
+    Examples
+    --------
+    >>> y, cache = center_steps_forward(np.array([[[1.0], [3.0], [9.0]]]), np.array([2]))
+    >>> y.ravel()
+    array([-1.,  1.,  0.])
     """
     m = counted_steps("center_steps_forward", x, lengths)
     share = m / get_array_module(x).maximum(m.sum(axis=1, keepdims=True), 1)

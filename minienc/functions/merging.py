@@ -23,7 +23,14 @@ class AddCache(NamedTuple):
 
 @primitive
 def add_forward(*xs):
-    """y = x_1 + x_2 + ...: all of one shape (...)."""
+    """y = x_1 + x_2 + ...: all of one shape (...).
+
+    Examples
+    --------
+    >>> y, cache = add_forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> y, add_backward(np.ones(2), cache)
+    (array([4., 6.]), (array([1., 1.]), array([1., 1.])))
+    """
     _check_some("add_forward", xs)
     check_shapes("add_forward", ", ".join(f"xs[{i}]: ..." for i in range(len(xs))), *xs)
     y = xs[0].copy()
@@ -52,6 +59,12 @@ def weighted_sum_forward(*xs, weights):
     """y = w_1 x_1 + w_2 x_2 + ...: several losses become one. All are of one shape (...).
 
     ``weights`` are plain numbers, one for each x; an x may be one, too.
+
+    Examples
+    --------
+    >>> y, cache = weighted_sum_forward(1.0, 2.0, weights=(1.0, 0.5))
+    >>> float(y)
+    2.0
     """
     _check_some("weighted_sum_forward", xs)
     spec = ", ".join(f"xs[{i}]: ... number" for i in range(len(xs)))
@@ -80,7 +93,17 @@ class ConcatenateCache(NamedTuple):
 
 @primitive
 def concatenate_forward(*xs, axis=-1):
-    """y = the arrays one behind the other along ``axis``; their other axes are the same."""
+    """y = the arrays one behind the other along ``axis``; their other axes are the same.
+
+    Examples
+    --------
+    >>> y, cache = concatenate_forward(np.ones((1, 2)), np.zeros((1, 1)))
+    >>> y
+    array([[1., 1., 0.]])
+    >>> dx, dz = concatenate_backward(np.array([[1.0, 2.0, 3.0]]), cache)
+    >>> dz
+    array([[3.]])
+    """
     _check_some("concatenate_forward", xs)
     _check_other_axes(xs, axis)
     xp = get_array_module(*xs)
@@ -143,7 +166,14 @@ class ReshapeCache(NamedTuple):
 
 @primitive
 def reshape_forward(x, shape):
-    """y (N, *shape) = the numbers of each sample of x (N, ...) in another shape, rows first."""
+    """y (N, *shape) = the numbers of each sample of x (N, ...) in another shape, rows first.
+
+    Examples
+    --------
+    >>> y, cache = reshape_forward(np.zeros((5, 8, 8)), (64,))
+    >>> y.shape
+    (5, 64)
+    """
     check_shapes("reshape_forward", "x: ...", x)
     if x.ndim == 0 or math.prod(x.shape[1:]) != math.prod(shape):
         raise ValueError(

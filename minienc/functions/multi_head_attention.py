@@ -91,6 +91,14 @@ def multi_head_attention_forward(
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or features that the heads cannot share.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, (Wq, Wk, Wv, Wo) = rng.normal(size=(1, 3, 4)), rng.normal(size=(4, 4, 4))
+    >>> y, cache = multi_head_attention_forward(x, x, Wq, Wk, Wv, Wo, num_heads=2, causal=True)
+    >>> y.shape
+    (1, 3, 4)
     """
     name = "multi_head_attention_forward"
     spec = "x: N T D, context: N S C, Wq: D Q, Wk: C Q, Wv: C V, Wo: V M"

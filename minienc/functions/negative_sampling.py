@@ -45,6 +45,12 @@ def negative_sampling_forward(v, u):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit.
+
+    Examples
+    --------
+    >>> loss, cache = negative_sampling_forward(np.zeros((1, 2)), np.zeros((1, 3, 2)))
+    >>> round(float(loss), 4)  # three times log 2: nothing has been learned
+    2.0794
     """
     check_shapes("negative_sampling_forward", "v: N D, u: N K D", v, u)
     xp = get_array_module(v, u)

@@ -54,6 +54,14 @@ def dropout_forward(x, rate, rng=None):
 
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
     overfitting", section 10 (scaling in training instead of afterwards).
+
+    Examples
+    --------
+    >>> y, cache = dropout_forward(np.ones(6), 0.5, rng=np.random.default_rng(0))
+    >>> y  # what is left is twice as large
+    array([2., 2., 2., 0., 0., 0.])
+    >>> dropout_forward(np.ones(6), 0.5)[0]  # no rng, no noise
+    array([1., 1., 1., 1., 1., 1.])
     """
     check_shapes("dropout_forward", "x: ...", x)
     if not 0 <= rate < 1:
@@ -90,6 +98,12 @@ def masking_noise_forward(x, rate, rng=None):
 
     Source: Vincent et al. 2008, "Extracting and composing robust features with denoising
     autoencoders", section 2.3.
+
+    Examples
+    --------
+    >>> y, cache = masking_noise_forward(np.ones(6), 0.5, rng=np.random.default_rng(0))
+    >>> y
+    array([1., 1., 1., 0., 0., 0.])
     """
     check_shapes("masking_noise_forward", "x: ...", x)
     if not 0 <= rate <= 1:
@@ -125,6 +139,13 @@ def salt_and_pepper_noise_forward(x, rate, rng=None):
     """y = x, or, with probability ``rate``, 0 or 1 by equal chance.
 
     Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
+
+    Examples
+    --------
+    >>> x = np.full(8, 0.5)
+    >>> y, cache = salt_and_pepper_noise_forward(x, 0.5, rng=np.random.default_rng(0))
+    >>> sorted(set(y.tolist()))
+    [0.0, 0.5, 1.0]
     """
     check_shapes("salt_and_pepper_noise_forward", "x: ...", x)
     if not 0 <= rate <= 1:
@@ -162,6 +183,12 @@ def gaussian_noise_forward(x, stddev, rng=None):
     """y = x + s e, e normal with mean 0 and variance 1, s the standard deviation ``stddev``.
 
     Source: Bishop 1995, "Training with noise is equivalent to Tikhonov regularization".
+
+    Examples
+    --------
+    >>> y, cache = gaussian_noise_forward(np.zeros(1000), 0.1, rng=np.random.default_rng(0))
+    >>> 0.09 < float(y.std()) < 0.11
+    True
     """
     check_shapes("gaussian_noise_forward", "x: ...", x)
     if not stddev >= 0:

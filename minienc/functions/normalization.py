@@ -71,6 +71,12 @@ def batch_normalization_forward(
     -----
     Source: Ioffe and Szegedy 2015, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift", algorithm 1.
+
+    Examples
+    --------
+    >>> (y, *_), cache = batch_normalization_forward(np.array([[1.0], [3.0]]))
+    >>> np.round(y, 2)
+    array([-1.])
     """
     name = "batch_normalization_forward"
     spec = "x: ... C, gamma: C, beta: C, moving_mean: C, moving_variance: C"
@@ -161,6 +167,12 @@ def layer_normalization_forward(x, gamma=None, beta=None, epsilon=1e-3):
     Notes
     -----
     Source: Ba, Kiros and Hinton 2016, "Layer normalization", eq. 3 and 4.
+
+    Examples
+    --------
+    >>> y, cache = layer_normalization_forward(np.array([[1.0, 3.0]]))
+    >>> np.round(y, 2)
+    array([[-1.,  1.]])
     """
     name = "layer_normalization_forward"
     check_shapes(name, "x: ... D, gamma: D, beta: D", x, gamma, beta)
@@ -239,6 +251,14 @@ def spectral_normalization_forward(W, u):
     -----
     Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", eq. 8
     and algorithm 1 (its v is our u: its W is our W').
+
+    Examples
+    --------
+    >>> W, u = np.diag([4.0, 1.0]), np.array([1.0, 0.0])
+    >>> V, cache = spectral_normalization_forward(W, u)
+    >>> V
+    array([[1.  , 0.  ],
+           [0.  , 0.25]])
     """
     check_shapes("spectral_normalization_forward", "W: ... M, u: M", W, u)
     xp = get_array_module(W)
@@ -287,6 +307,11 @@ def power_iteration(W, u, iterations=1):
     Notes
     -----
     Source: Golub and van der Vorst 2000, "Eigenvalue computation in the 20th century", section 4.
+
+    Examples
+    --------
+    >>> power_iteration(np.diag([4.0, 1.0]), np.array([1.0, 0.0]))
+    array([1., 0.])
     """
     check_shapes("power_iteration", "W: ... M, u: M", W, u)
     matrix = W.reshape((-1, W.shape[-1]))

@@ -25,6 +25,13 @@ def sgd_step(w, g, velocity, learning_rate, momentum=0.0, nesterov=False, scale=
 
     Sources: Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, "On the importance
     of initialization and momentum in deep learning", eq. 3 and 4.
+
+    Examples
+    --------
+    >>> w, velocity = np.array([1.0]), np.zeros(1)
+    >>> sgd_step(w, np.array([0.5]), velocity, learning_rate=0.1)
+    >>> w
+    array([0.95])
     """
     g = _scaled(g, scale)
     if not momentum:
@@ -46,6 +53,13 @@ def rmsprop_step(w, g, s, velocity, learning_rate, rho=0.9, momentum=0.0, epsilo
     With momentum  v <- momentum v + lr g / sqrt(s + epsilon),  w <- w - v.
 
     Source: Tieleman and Hinton 2012, lecture 6.5; epsilon under the root as in Keras.
+
+    Examples
+    --------
+    >>> w, s, velocity = np.array([1.0]), np.zeros(1), np.zeros(1)
+    >>> rmsprop_step(w, np.array([0.5]), s, velocity, learning_rate=0.1)
+    >>> np.round(w, 3)
+    array([0.684])
     """
     g = _scaled(g, scale)
     xp = get_array_module(w)
@@ -66,6 +80,13 @@ def adagrad_step(w, g, s, learning_rate, epsilon=1e-7, scale=1.0):
 
     Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
     stochastic optimization", section 1.1 (diagonal form).
+
+    Examples
+    --------
+    >>> w, s = np.array([1.0]), np.zeros(1)
+    >>> adagrad_step(w, np.array([0.5]), s, learning_rate=0.1)
+    >>> np.round(w, 3)
+    array([0.9])
     """
     g = _scaled(g, scale)
     xp = get_array_module(w)
@@ -82,6 +103,13 @@ def adam_step(w, g, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon
 
     Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1 in the
     order of its section 2 (as Keras has it, so epsilon is the paper's epsilon-hat).
+
+    Examples
+    --------
+    >>> w, m, v = np.array([1.0, 1.0]), np.zeros(2), np.zeros(2)
+    >>> adam_step(w, np.array([0.5, -50.0]), m, v, step=1, learning_rate=0.1)
+    >>> np.round(w, 3)  # the first step is as long as the learning rate, whatever the gradient
+    array([0.9, 1.1])
     """
     g = _scaled(g, scale)
     xp = get_array_module(w)
@@ -110,6 +138,13 @@ def adamw_step(
     """w <- w - lr weight_decay w, then Adam's step: the decay is not divided by sqrt(v).
 
     Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
+
+    Examples
+    --------
+    >>> w, m, v = np.array([1.0]), np.zeros(1), np.zeros(1)
+    >>> adamw_step(w, np.array([0.5]), m, v, step=1, learning_rate=0.1, weight_decay=0.1)
+    >>> np.round(w, 3)
+    array([0.89])
     """
     w -= (learning_rate * weight_decay) * w
     adam_step.definition(w, g, m, v, step, learning_rate, beta_1, beta_2, epsilon, scale)
@@ -122,6 +157,13 @@ def lion_step(w, g, m, learning_rate, beta_1=0.9, beta_2=0.99, weight_decay=0.0,
     Every weight moves by the same amount; only the direction is learned from g.
 
     Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.
+
+    Examples
+    --------
+    >>> w, m = np.array([1.0, 1.0]), np.zeros(2)
+    >>> lion_step(w, np.array([0.5, -50.0]), m, learning_rate=0.1)
+    >>> w
+    array([0.9, 1.1])
     """
     g = _scaled(g, scale)
     xp = get_array_module(w)
@@ -142,6 +184,13 @@ def muon_step(
     looks ahead, orthogonal(g + momentum m) with the new m.
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+
+    Examples
+    --------
+    >>> w, m = np.zeros((3, 2)), np.zeros((3, 2))
+    >>> muon_step(w, np.array([[9.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), m, learning_rate=0.1)
+    >>> bool((np.linalg.svd(w)[1] > 0.05).all())  # every direction moves, small gradients, too
+    True
     """
     g = _scaled(g, scale)
     m *= momentum
@@ -172,5 +221,11 @@ def orthogonalized(G, steps=5):
 
 @primitive
 def sum_of_squares(g):
-    """sum g^2, a number: its root is the norm that clipping looks at."""
+    """sum g^2, a number: its root is the norm that clipping looks at.
+
+    Examples
+    --------
+    >>> float(sum_of_squares(np.array([3.0, 4.0])))
+    25.0
+    """
     return as_number((g * g).sum())

@@ -25,6 +25,12 @@ def l1_penalty_forward(w, strength):
     """loss = strength * sum |w|. Its pull is the same for every w, and can hold one at 0.
 
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
+
+    Examples
+    --------
+    >>> penalty, cache = l1_penalty_forward(np.array([-2.0, 3.0]), 0.1)
+    >>> float(penalty), l1_penalty_backward(1.0, cache)
+    (0.5, array([-0.1,  0.1]))
     """
     check_shapes("l1_penalty_forward", "w: ...", w)
     xp = get_array_module(w)
@@ -58,6 +64,12 @@ def l2_penalty_forward(w, strength):
 
     Source: Krogh and Hertz 1992, "A simple weight decay can improve generalization" (there
     with a half).
+
+    Examples
+    --------
+    >>> penalty, cache = l2_penalty_forward(np.array([-2.0, 3.0]), 0.1)
+    >>> round(float(penalty), 3), np.round(l2_penalty_backward(1.0, cache), 3)
+    (1.3, array([-0.4,  0.6]))
     """
     check_shapes("l2_penalty_forward", "w: ...", w)
     strength = float(strength)  # a np.float64 would make float64 of float32

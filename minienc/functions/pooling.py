@@ -61,6 +61,12 @@ def max_pool2d_forward(x, pool_size=(2, 2), strides=None, padding="valid"):
     -----
     Source: Ranzato et al. 2007, "Unsupervised learning of invariant feature hierarchies with
     applications to object recognition".
+
+    Examples
+    --------
+    >>> y, cache = max_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1))
+    >>> y.ravel(), max_pool2d_backward(np.ones_like(y), cache).ravel()
+    (array([3.]), array([0., 0., 0., 1.]))
     """
     windows = _windows("max_pool2d_forward", x, pool_size, strides, padding)
     xp = get_array_module(x)
@@ -121,6 +127,12 @@ def average_pooling2d_forward(x, pool_size=(2, 2), strides=None, padding="valid"
     -----
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section 2
     (subsampling).
+
+    Examples
+    --------
+    >>> y, cache = average_pooling2d_forward(np.arange(4.0).reshape(1, 2, 2, 1))
+    >>> y.ravel(), average_pooling2d_backward(np.ones_like(y), cache).ravel()
+    (array([1.5]), array([0.25, 0.25, 0.25, 0.25]))
     """
     windows = _windows("average_pooling2d_forward", x, pool_size, strides, padding)
     share = _shares(x, windows)
@@ -171,6 +183,12 @@ def global_average_pooling2d_forward(x):
     """y_nc = the mean of channel c over all pixels of image n: x (N, H, W, C) -> y (N, C).
 
     Source: Lin, Chen and Yan 2014, "Network in network", section 3.2.
+
+    Examples
+    --------
+    >>> y, cache = global_average_pooling2d_forward(np.arange(4.0).reshape(1, 2, 2, 1))
+    >>> y
+    array([[1.5]])
     """
     check_shapes("global_average_pooling2d_forward", "x: N H W C", x)
     if x.shape[1] * x.shape[2] == 0:
@@ -209,6 +227,13 @@ def up_sampling2d_forward(x, size=(2, 2)):
     convolution does, without its checkerboard.
 
     Source: Odena, Dumoulin and Olah 2016, "Deconvolution and checkerboard artifacts".
+
+    Examples
+    --------
+    >>> y, cache = up_sampling2d_forward(np.array([[[[1.0], [2.0]]]]))
+    >>> y[0, :, :, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
     """
     check_shapes("up_sampling2d_forward", "x: N H W C", x)
     size = pair_of("up_sampling2d_forward", "size", size)

@@ -32,6 +32,13 @@ def global_average_pooling1d_forward(x, lengths=None):
     -------
     y : array (N, C), of x's dtype
     cache : GlobalAveragePooling1DCache
+
+    Examples
+    --------
+    >>> x = np.array([[[1.0], [3.0], [9.0]]])
+    >>> y, cache = global_average_pooling1d_forward(x, np.array([2]))
+    >>> y  # the third step does not count
+    array([[2.]])
     """
     counts = counted_steps("global_average_pooling1d_forward", x, lengths)
     total = counts.sum(axis=1, keepdims=True)
@@ -71,6 +78,13 @@ def global_max_pooling1d_forward(x, lengths=None):
     -------
     y : array (N, C), of x's dtype
     cache : GlobalMaxPooling1DCache
+
+    Examples
+    --------
+    >>> x = np.array([[[1.0], [3.0], [9.0]]])
+    >>> y, cache = global_max_pooling1d_forward(x, np.array([2]))
+    >>> y  # the third step does not count
+    array([[3.]])
     """
     name = "global_max_pooling1d_forward"
     counts = counted_steps(name, x, lengths)

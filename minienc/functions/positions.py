@@ -28,6 +28,12 @@ def sinusoidal_positions(n_places, n_features, dtype="float32", base=10000.0):
 
     The wave of the first two features is 2 pi places long, that of the last nearly 2 pi base. A
     shift by s places turns each pair by a fixed angle: what is s places away is a linear function.
+
+    Examples
+    --------
+    >>> np.round(sinusoidal_positions(2, 4), 2)
+    array([[0.  , 1.  , 0.  , 1.  ],
+           [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
     i = np.arange(n_features) // 2
     angles = np.arange(n_places)[:, None] / base ** (2 * i / n_features)
@@ -64,6 +70,13 @@ def add_positions_forward(x, P, start=0):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or more places than P has.
+
+    Examples
+    --------
+    >>> P = np.array([[1.0], [2.0], [3.0]])
+    >>> y, cache = add_positions_forward(np.zeros((1, 2, 1)), P, start=1)
+    >>> y.ravel()
+    array([2., 3.])
     """
     check_shapes("add_positions_forward", "x: ... T D, P: L D", x, P)
     T, L = x.shape[-2], P.shape[0]
@@ -127,6 +140,12 @@ def rotary_forward(x, start=0, base=10000.0):
     -------
     y : array (..., T, D), of x's dtype
     cache : RotaryCache
+
+    Examples
+    --------
+    >>> y, cache = rotary_forward(np.ones((1, 3, 4)))
+    >>> np.allclose((y * y).sum(axis=-1), 4)  # turned, not stretched
+    True
     """
     check_shapes("rotary_forward", "x: ... T D", x)
     T, D = x.shape[-2:]

@@ -36,6 +36,13 @@ def quantization_error_forward(z, C):
 
     Source: van den Oord, Vinyals and Kavukcuoglu 2017, "Neural discrete representation learning",
     eq. 1 and 2.
+
+    Examples
+    --------
+    >>> z, C = np.array([[0.9, 0.1]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> error, cache = quantization_error_forward(z, C)
+    >>> np.round(error, 4)
+    array([0.02])
     """
     check_shapes("quantization_error_forward", "z: N D, C: K D", z, C)
     index = _index_of_nearest(z, C)
@@ -74,6 +81,13 @@ def nearest_code_forward(z, C):
     almost everywhere. What a layer hands down in its place is the layer's matter.
 
     Source: van den Oord, Vinyals and Kavukcuoglu 2017, section 3.1.
+
+    Examples
+    --------
+    >>> z, C = np.array([[0.9, 0.1]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> y, cache = nearest_code_forward(z, C)
+    >>> y
+    array([[1., 0.]])
     """
     check_shapes("nearest_code_forward", "z: N D, C: K D", z, C)
     index = _index_of_nearest(z, C)

@@ -59,6 +59,13 @@ def rnn_step_forward(x, h, W, U, b=None, activation="tanh"):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, or an unknown activation.
+
+    Examples
+    --------
+    >>> x, h, W, U = np.ones((1, 2)), np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 1))
+    >>> h_next, cache = rnn_step_forward(x, h, W, U, activation="identity")
+    >>> h_next
+    array([[2.]])
     """
     check_shapes("rnn_step_forward", "x: N D, h: N M, W: D M, U: M M, b: M", x, h, W, U, b)
     zx, of_x = dense_forward(x, W, b)  # (1)
@@ -122,6 +129,13 @@ def rnn_forward(x, W, U, b=None, h0=None, lengths=None, activation="tanh"):
     ------
     ValueError, TypeError
         For shapes or dtypes that do not fit, lengths out of range, or an unknown activation.
+
+    Examples
+    --------
+    >>> x, W, U = np.ones((1, 3, 1)), np.ones((1, 1)), np.ones((1, 1))
+    >>> (y, h), cache = rnn_forward(x, W, U, activation="identity")
+    >>> y.ravel()  # it counts
+    array([1., 2., 3.])
     """
     name, spec = "rnn_forward", "x: N T D, W: D M, U: M M, b: M, h0: N M, lengths: N int <= T"
     check_shapes(name, spec, x, W, U, b, h0, lengths)

@@ -32,6 +32,12 @@ def reverse_forward(x, lengths=None):
     Notes
     -----
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks".
+
+    Examples
+    --------
+    >>> y, cache = reverse_forward(np.array([[[1.0], [2.0], [0.0]]]), np.array([2]))
+    >>> y.ravel()  # what is behind the end stays there
+    array([2., 1., 0.])
     """
     check_shapes("reverse_forward", "x: N T D, lengths: N int <= T", x, lengths)
     xp, (N, T, _) = get_array_module(x), x.shape

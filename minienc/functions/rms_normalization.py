@@ -40,6 +40,12 @@ def rms_normalization_forward(x, gamma=None, epsilon=1e-6):
     Notes
     -----
     Source: Zhang and Sennrich 2019, "Root mean square layer normalization", eq. 4.
+
+    Examples
+    --------
+    >>> y, cache = rms_normalization_forward(np.array([[3.0, 4.0]]))
+    >>> round(float((y * y).mean()), 4)
+    1.0
     """
     check_shapes("rms_normalization_forward", "x: ... D, gamma: D", x, gamma)
     if not epsilon > 0:

@@ -31,6 +31,12 @@ def activation_slope_forward(y, activation):
     linear, relu, leaky_relu    0    (but at the kink)      sigmoid     1 - 2 y
     elu                         1 where y < 0, else 0       tanh        -2 y
                                                             softplus    exp(-y)
+
+    Examples
+    --------
+    >>> s, cache = activation_slope_forward(np.array([0.5]), "sigmoid")
+    >>> s
+    array([0.25])
     """
     check_shapes("activation_slope_forward", "y: ...", y)
     if activation not in SLOPES:

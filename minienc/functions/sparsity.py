@@ -39,6 +39,12 @@ def kl_sparsity_forward(h, target, strength):
 
     Source: Ng 2011, "Sparse autoencoder" (CS294A lecture notes), section 3; Lee, Ekanadham and Ng
     2008 have the squared difference in place of KL.
+
+    Examples
+    --------
+    >>> penalty, cache = kl_sparsity_forward(np.array([[0.1, 0.5]]), target=0.1, strength=1.0)
+    >>> round(float(penalty), 3)  # of the second unit alone
+    0.368
     """
     check_shapes("kl_sparsity_forward", "h: N K", h)
     if not 0 < target < 1:
@@ -85,6 +91,12 @@ def k_sparse_forward(h, k):
     Of numbers that are level with the k-th, those that stand first are kept.
 
     Source: Makhzani and Frey 2014, "k-sparse autoencoders", section 2.1.
+
+    Examples
+    --------
+    >>> y, cache = k_sparse_forward(np.array([[3.0, 1.0, 2.0]]), 2)
+    >>> y
+    array([[3., 0., 2.]])
     """
     check_shapes("k_sparse_forward", "h: N K", h)
     if not 1 <= k <= h.shape[1]:

@@ -32,6 +32,12 @@ def uncertainty_weighting_forward(l, s):
 
     Source: Kendall, Gal and Cipolla 2018, "Multi-task learning using uncertainty to weigh losses
     for scene geometry and semantics", eq. 10, with s = log sigma^2 as below it.
+
+    Examples
+    --------
+    >>> loss, cache = uncertainty_weighting_forward(np.array([1.0, 4.0]), np.zeros(2))
+    >>> loss
+    array([5.])
     """
     check_shapes("uncertainty_weighting_forward", "l: ... K, s: K", l, s)
     w = get_array_module(l, s).exp(-s)  # (1)

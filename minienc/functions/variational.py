@@ -24,6 +24,13 @@ def reparameterize_forward(mean, log_variance, noise):
     mean and the variance, which a draw by itself would not have.
 
     Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", section 2.4.
+
+    Examples
+    --------
+    >>> mean, log_variance, noise = np.ones((1, 2)), np.zeros((1, 2)), np.array([[1.0, -2.0]])
+    >>> z, cache = reparameterize_forward(mean, log_variance, noise)
+    >>> z
+    array([[ 2., -1.]])
     """
     shapes = "mean: ..., log_variance: ..., noise: ..."
     check_shapes("reparameterize_forward", shapes, mean, log_variance, noise)
@@ -55,6 +62,12 @@ def normal_kl_forward(mean, log_variance):
     """kl = KL(N(mean, sigma^2) || N(0, 1)) = 1/2 (mean^2 + sigma^2 - 1 - log sigma^2), for each.
 
     Source: Kingma and Welling 2014, appendix B.
+
+    Examples
+    --------
+    >>> kl, cache = normal_kl_forward(np.array([[1.0, 0.0]]), np.zeros((1, 2)))
+    >>> kl
+    array([[0.5, 0. ]])
     """
     check_shapes("normal_kl_forward", "mean: ..., log_variance: ...", mean, log_variance)
     xp = get_array_module(mean, log_variance)

@@ -30,27 +30,77 @@ __all__ = ["Picture", "course", "disturbed", "filters", "measures", "pictures"]
 
 
 def measures(method: Pretrainer, X: Samples, y: np.ndarray | None) -> dict[str, float]:
-    """What else can be said of test samples in numbers; ``y`` are their labels, if known."""
+    """What else can be said of test samples in numbers; ``y`` are their labels, if known.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import KMeans
+    >>> digits = load_digits()
+    >>> method = KMeans(10, random_state=0).fit(digits.x)
+    >>> measures(method, digits.test_x, digits.test_y)["adjusted Rand index"] > 0.3
+    True
+    """
     return _find(method, "measures")(method, X, y)
 
 
 def pictures(method: Pretrainer, X: Samples) -> list[Picture]:
-    """What this method has to show of test samples X (n, ...), beyond what all have."""
+    """What this method has to show of test samples X (n, ...), beyond what all have.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import KMeans
+    >>> digits = load_digits()
+    >>> method = KMeans(10, random_state=0).fit(digits.x)
+    >>> len(pictures(method, digits.test_x)) > 0
+    True
+    """
     return _find(method, "pictures")(method, X, plots.image_shape(X.shape[1:]))
 
 
 def filters(method: Pretrainer) -> np.ndarray | None:
-    """What the first units look for: (D, M), a column for each, on the host."""
+    """What the first units look for: (D, M), a column for each, on the host.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(16,), epochs=1, random_state=0).fit(digits.x)
+    >>> filters(method).shape
+    (64, 16)
+    """
     return _find(method, "filters")(method)
 
 
 def disturbed(method: Pretrainer, x: Samples) -> np.ndarray | None:
-    """What the method was given in training for samples x, if it disturbs them."""
+    """What the method was given in training for samples x, if it disturbs them.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(16,), epochs=1, random_state=0).fit(digits.x)
+    >>> disturbed(method, digits.test_x) is None  # it adds no noise
+    True
+    """
     return _find(method, "disturbed")(method, x)
 
 
 def course(method: Pretrainer) -> str:
-    """What the curve of the loss shows, and whether lower is better."""
+    """What the curve of the loss shows, and whether lower is better.
+
+    Examples
+    --------
+    >>> from minienc.data import load_digits
+    >>> from minienc.pretraining import Autoencoder
+    >>> digits = load_digits()
+    >>> method = Autoencoder(hidden=(16,), epochs=1, random_state=0).fit(digits.x)
+    >>> course(method).split(".")[0]
+    'The loss: the binary cross-entropy of a restored sample, a mean over its numbers'
+    """
     return _find(method, "course")(method)
 
 

@@ -31,6 +31,16 @@ class ConvLanguageModel(LanguageModel):
         Layer k has the dilation 2^k.
     **params
         As of ``LanguageModel``.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = ConvLanguageModel(
+    ...     filters=16, n_layers=2, embedding=8, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    8
     """
 
     method = "conv_lm"

@@ -34,6 +34,16 @@ class ConvRNNLanguageModel(LanguageModel):
         Units of each recurrent layer.
     **params
         As of ``LanguageModel``. Each window begins with an empty state.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = ConvRNNLanguageModel(
+    ...     filters=8, hidden=(16,), embedding=8, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    16
     """
 
     method = "conv_rnn_lm"

@@ -115,6 +115,16 @@ class DenoisingSeq2Seq(TextPretrainer):
     **params
         As of ``TextPretrainer``; ``context`` is the most tokens of a sentence, and a batch has
         ``batch_size`` x ``context`` tokens.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = DenoisingSeq2Seq(
+    ...     width=8, vocab_size=270, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    8
     """
 
     method = "denoising_seq2seq"

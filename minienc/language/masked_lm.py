@@ -74,6 +74,16 @@ class MaskedLanguageModel(TextPretrainer):
     dropout : float
     **params
         As of ``TextPretrainer``.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = MaskedLanguageModel(
+    ...     n_layers=1, num_heads=2, embedding=8, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    8
     """
 
     method = "masked_lm"

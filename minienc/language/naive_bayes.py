@@ -44,6 +44,12 @@ class NaiveBayes:
     log_p_ : array (V, K)
         log p(g | k).
     log_prior_ : array (K,)
+
+    Examples
+    --------
+    >>> model = NaiveBayes("words").fit(["a cat sat", "a dog ran"], [0, 1])
+    >>> model.predict(["the dog"])
+    array([1])
     """
 
     def __init__(self, of: str = "characters", longest: int = 4, smoothing: float = 0.1) -> None:

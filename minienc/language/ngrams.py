@@ -51,6 +51,13 @@ class KneserNey:
     ----------
     order : int
         n, the characters that count with the one that is said.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> model = KneserNey(order=3).fit(text)
+    >>> bool(model.nats_per_character("the cat.") < model.nats_per_character("tac eht."))
+    True
     """
 
     def __init__(self, order: int = 6) -> None:
@@ -118,7 +125,13 @@ class KneserNey:
 
 
 def compressed_nats(train: str, text: str) -> float:
-    """Nats a character of what bzip2 makes of ``text`` behind ``train``."""
+    """Nats a character of what bzip2 makes of ``text`` behind ``train``.
+
+    Examples
+    --------
+    >>> bool(compressed_nats("ab" * 500, "ab" * 50) < compressed_nats("ab" * 500, "ba x" * 25))
+    True
+    """
     before, both = (len(bz2.compress(t.encode("utf-8"))) for t in (train, train + text))
     return (both - before) * 8 * math.log(2) / len(text)
 

@@ -32,6 +32,16 @@ class RNNLanguageModel(LanguageModel):
         Units of each recurrent layer.
     **params
         As of ``LanguageModel``; the streams are ``batch_size``.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = RNNLanguageModel(
+    ...     hidden=(16,), embedding=8, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> len(method.generate("the ", 5)) >= 5
+    True
     """
 
     method = "rnn_lm"

@@ -92,6 +92,16 @@ class SequenceAutoencoder(TextPretrainer):
         How many places a token may move.
     **params
         As of ``TextPretrainer``; ``context`` is a window's length.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = SequenceAutoencoder(
+    ...     embedding=8, units=16, code=4, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    4
     """
 
     method = "seq_autoencoder"

@@ -42,6 +42,16 @@ class TransformerLanguageModel(LanguageModel):
     **params
         As of ``LanguageModel``. With the optimiser "muon" the learning rate is the matrices'; the
         other parameters move at a tenth of it, by AdamW.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = TransformerLanguageModel(
+    ...     n_layers=1, num_heads=2, embedding=8, context=16, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.transform(text).shape[1]
+    8
     """
 
     method = "transformer_lm"

@@ -87,6 +87,16 @@ class WordVectors(TextPretrainer):
     **params
         As of ``TextPretrainer``. A batch is so many pairs; ``context`` is for codes alone, each the
         mean of a window's vectors.
+
+    Examples
+    --------
+    >>> text = "the cat sat on the mat. the dog sat on the log. " * 40
+    >>> method = WordVectors(
+    ...     embedding=8, vocab_size=20, steps_per_epoch=20, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(text)
+    >>> method.vectors().shape[1]
+    8
     """
 
     method = "word_vectors"

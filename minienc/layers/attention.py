@@ -47,6 +47,12 @@ class Attention(Layer):
     -----
     Source: Luong, Pham and Manning 2015, "Effective approaches to attention-based neural machine
     translation", eq. 7 and 8, "dot".
+
+    Examples
+    --------
+    >>> q, v = np.ones((1, 1, 2)), np.array([[[1.0, 0.0], [0.0, 3.0]]])
+    >>> Attention()((q, v)).shape
+    (1, 1, 2)
     """
 
     pair = attention_forward
@@ -126,6 +132,12 @@ class MultiHeadAttention(Layer):
     kernel_initializer : str or callable ``(shape, rng, dtype) -> array``
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> layer = MultiHeadAttention(num_heads=2, key_dim=4, causal=True, seed=0)
+    >>> layer(np.ones((1, 5, 8), "float32")).shape
+    (1, 5, 8)
     """
 
     pair = multi_head_attention_forward
@@ -267,6 +279,12 @@ class TransformerBlock:
     -----
     Sources: Vaswani et al. 2017, "Attention is all you need"; Xiong et al. 2020, "On layer
     normalization in the transformer architecture" (norms first).
+
+    Examples
+    --------
+    >>> block = TransformerBlock(num_heads=2, causal=True, seed=0)
+    >>> block(np.ones((1, 5, 8), "float32")).shape
+    (1, 5, 8)
     """
 
     def __init__(

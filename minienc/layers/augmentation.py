@@ -25,6 +25,11 @@ class SpecAugment(Layer):
     time_width, frequency_width : float
         The most frames, and bands, of one.
     name : str or None
+
+    Examples
+    --------
+    >>> SpecAugment()(np.ones((1, 20, 8)), rng=np.random.default_rng(0)).shape
+    (1, 20, 8)
     """
 
     pair = spec_augment_forward
@@ -59,6 +64,11 @@ class RandomEqualizer(Layer):
     amount : float
         The standard deviation of the slowest wave of the curve.
     name : str or None
+
+    Examples
+    --------
+    >>> RandomEqualizer()(np.ones((1, 20, 8)), rng=np.random.default_rng(0)).shape
+    (1, 20, 8)
     """
 
     pair = random_equalizer_forward
@@ -80,6 +90,11 @@ class RandomStretch(Layer):
     time, frequency : float
         In [0, 1): by what part at most.
     name : str or None
+
+    Examples
+    --------
+    >>> RandomStretch()(np.ones((1, 20, 8)), rng=np.random.default_rng(0)).shape
+    (1, 20, 8)
     """
 
     pair = random_stretch_forward

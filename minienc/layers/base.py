@@ -84,6 +84,14 @@ class Layer:
         Whether ``updates`` has anything to say.
     limits_context : bool
         Whether sequences longer than those that it was built for are strange to it.
+
+    Examples
+    --------
+    >>> layer, x = Dense(2, seed=0), np.ones((5, 3), "float32")
+    >>> y = layer(x)  # built by its first input
+    >>> y, cache = layer.forward(x)
+    >>> layer.backward(np.ones_like(y), cache, None).shape  # nothing is kept: dx alone
+    (5, 3)
     """
 
     pair: Primitive = None  # type: ignore[assignment]  # said by each layer that has one

@@ -38,6 +38,11 @@ class Centroids(Layer):
         How much nearer than the average one each centroid is; or soft memberships, which sum to 1.
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> Centroids(3, seed=0)(np.ones((5, 2), "float32")).shape
+    (5, 3)
     """
 
     pair = squared_distances_forward

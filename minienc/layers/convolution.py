@@ -126,6 +126,14 @@ class Conv2D(_Convolution):
     seed : int or None
         For drawing the weights; None draws them anew each time.
     name : str or None
+
+    Examples
+    --------
+    >>> layer = Conv2D(4, kernel_size=3, padding="same", activation="relu", seed=0)
+    >>> layer(np.ones((1, 8, 8, 1), "float32")).shape
+    (1, 8, 8, 4)
+    >>> layer.W.shape
+    (3, 3, 1, 4)
     """
 
     pair = conv2d_forward
@@ -155,6 +163,12 @@ class Conv2DTranspose(_Convolution):
         As in ``Conv2D``.
     padding : {"valid", "same"}
         "same": strides times the image's size comes out. "valid": all that the kernels cover.
+
+    Examples
+    --------
+    >>> layer = Conv2DTranspose(1, kernel_size=2, strides=2, seed=0)
+    >>> layer(np.ones((1, 4, 4, 3), "float32")).shape
+    (1, 8, 8, 1)
     """
 
     pair = conv2d_transpose_forward
@@ -202,6 +216,11 @@ class Patches(Layer):
     kernel_size, strides : int or (int, int)
     padding : {"valid", "same"}
     name : str or None
+
+    Examples
+    --------
+    >>> Patches(2, strides=2)(np.zeros((1, 8, 8, 3))).shape
+    (1, 4, 4, 12)
     """
 
     pair = patches_forward

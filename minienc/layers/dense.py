@@ -72,6 +72,14 @@ class Dense(_Affine):
     seed : int or None
         For drawing the weights; None draws them anew each time.
     name : str or None
+
+    Examples
+    --------
+    >>> layer = Dense(2, activation="relu", seed=0)
+    >>> layer(np.ones((5, 3), "float32")).shape
+    (5, 2)
+    >>> layer.W.shape, layer.b.shape
+    ((3, 2), (2,))
     """
 
     def __init__(
@@ -128,6 +136,13 @@ class DenseTranspose(_Affine):
     Notes
     -----
     Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 2.3.
+
+    Examples
+    --------
+    >>> encode = Dense(2, seed=0)
+    >>> code = encode(np.ones((5, 3), "float32"))
+    >>> DenseTranspose(encode)(code).shape  # back to three, by the same weights
+    (5, 3)
     """
 
     transposed = ("W",)
@@ -174,7 +189,13 @@ class DenseTranspose(_Affine):
 
 
 class Activation(Layer):
-    """y = f(x), f one of ``minienc.functions.activations.ACTIVATIONS``."""
+    """y = f(x), f one of ``minienc.functions.activations.ACTIVATIONS``.
+
+    Examples
+    --------
+    >>> Activation("relu")(np.array([[-1.0, 2.0]]))
+    array([[0., 2.]])
+    """
 
     def __init__(
         self,

@@ -36,6 +36,12 @@ class Embedding(Layer):
         Of W, as the inputs are integers.
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> layer = Embedding(10, 4, seed=0)
+    >>> layer(np.array([[1, 2, 1]])).shape
+    (1, 3, 4)
     """
 
     learned = ("W",)
@@ -103,6 +109,11 @@ class PositionEmbedding(Layer):
     initializer : str or callable ``(shape, rng, dtype) -> array``
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> PositionEmbedding(seed=0)(np.zeros((2, 5, 4), "float32")).shape
+    (2, 5, 4)
     """
 
     pair = add_positions_forward
@@ -132,7 +143,13 @@ class PositionEmbedding(Layer):
 
 
 class SinusoidalPositions(Layer):
-    """y_t = x_t + waves_t: ``functions.positions.sinusoidal_positions``. Nothing is learned."""
+    """y_t = x_t + waves_t: ``functions.positions.sinusoidal_positions``. Nothing is learned.
+
+    Examples
+    --------
+    >>> SinusoidalPositions()(np.zeros((1, 1, 4), "float32"))
+    array([[[0., 1., 0., 1.]]], dtype=float32)
+    """
 
     pair = add_positions_forward
     limits_context = True

@@ -31,6 +31,11 @@ class Lengths(Layer):
     strides : int
         After layers that make of so many steps one: the number is divided by it and rounded up.
     name : str or None
+
+    Examples
+    --------
+    >>> Lengths()(np.array([[[1.0], [2.0], [0.0]]]))
+    array([2], dtype=int32)
     """
 
     output_dtype = "int32"
@@ -59,7 +64,13 @@ class Lengths(Layer):
 
 class MaskSteps(Layer):
     """y = x, and 0 behind the end: ``layer([x, lengths])`` of samples (T, ...);
-    ``functions.masking.mask_steps_forward``."""
+    ``functions.masking.mask_steps_forward``.
+
+    Examples
+    --------
+    >>> MaskSteps()((np.ones((1, 3, 1)), np.array([2]))).ravel()
+    array([1., 1., 0.])
+    """
 
     pair = mask_steps_forward
     takes_several = True
@@ -77,6 +88,12 @@ class MaskSteps(Layer):
 
 class CenterSteps(MaskSteps):
     """y = x minus its mean over the steps that count, and 0 behind the end: ``layer([x, lengths])``
-    of samples (T, C); ``functions.masking.center_steps_forward``."""
+    of samples (T, C); ``functions.masking.center_steps_forward``.
+
+    Examples
+    --------
+    >>> CenterSteps()((np.array([[[1.0], [3.0], [9.0]]]), np.array([2]))).ravel()
+    array([-1.,  1.,  0.])
+    """
 
     pair = center_steps_forward

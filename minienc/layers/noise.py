@@ -18,7 +18,16 @@ __all__ = ["Dropout", "GaussianNoise", "MaskingNoise", "SaltAndPepperNoise"]
 
 
 class Dropout(Layer):
-    """In training, each number is zero with probability ``rate``, else divided by 1 - rate."""
+    """In training, each number is zero with probability ``rate``, else divided by 1 - rate.
+
+    Examples
+    --------
+    >>> layer, x = Dropout(0.5), np.ones((1, 4))
+    >>> layer(x)  # without rng, as in predict, nothing happens
+    array([[1., 1., 1., 1.]])
+    >>> layer(x, rng=np.random.default_rng(0))
+    array([[2., 2., 2., 0.]])
+    """
 
     pair = dropout_forward
     options = ("rate",)
@@ -30,7 +39,13 @@ class Dropout(Layer):
 
 
 class MaskingNoise(Layer):
-    """In training, each number is zero with probability ``rate``."""
+    """In training, each number is zero with probability ``rate``.
+
+    Examples
+    --------
+    >>> MaskingNoise(0.5)(np.ones((1, 4)), rng=np.random.default_rng(0))
+    array([[1., 1., 1., 0.]])
+    """
 
     pair = masking_noise_forward
     options = ("rate",)
@@ -42,7 +57,13 @@ class MaskingNoise(Layer):
 
 
 class SaltAndPepperNoise(Layer):
-    """In training, each number becomes 0 or 1, by equal chance, with probability ``rate``."""
+    """In training, each number becomes 0 or 1, by equal chance, with probability ``rate``.
+
+    Examples
+    --------
+    >>> SaltAndPepperNoise(0.5)(np.full((1, 4), 0.5), rng=np.random.default_rng(0)).shape
+    (1, 4)
+    """
 
     pair = salt_and_pepper_noise_forward
     options = ("rate",)
@@ -54,7 +75,13 @@ class SaltAndPepperNoise(Layer):
 
 
 class GaussianNoise(Layer):
-    """In training, normal noise of standard deviation ``stddev`` is added."""
+    """In training, normal noise of standard deviation ``stddev`` is added.
+
+    Examples
+    --------
+    >>> GaussianNoise(0.1)(np.zeros((1, 4)), rng=np.random.default_rng(0)).shape
+    (1, 4)
+    """
 
     pair = gaussian_noise_forward
     options = ("stddev",)

@@ -111,6 +111,13 @@ class BatchNormalization(_Normalization):
     Notes
     -----
     Source: Ioffe and Szegedy 2015, "Batch normalization", algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> layer = BatchNormalization(momentum=0.5)
+    >>> x = np.array([[0.0], [2.0]], "float32")
+    >>> layer(x, training=True).ravel().round(2)
+    array([-1.,  1.], dtype=float32)
     """
 
     pair = batch_normalization_forward
@@ -197,6 +204,11 @@ class LayerNormalization(_Normalization):
     Notes
     -----
     Source: Ba, Kiros and Hinton 2016, "Layer normalization".
+
+    Examples
+    --------
+    >>> LayerNormalization()(np.array([[1.0, 3.0]], "float32")).round(2)
+    array([[-1.,  1.]], dtype=float32)
     """
 
     pair = layer_normalization_forward
@@ -240,6 +252,11 @@ class RMSNormalization(_Normalization):
     Notes
     -----
     Source: Zhang and Sennrich 2019, "Root mean square layer normalization".
+
+    Examples
+    --------
+    >>> RMSNormalization()(np.array([[3.0, 3.0]], "float32")).round(2)
+    array([[1., 1.]], dtype=float32)
     """
 
     pair = rms_normalization_forward

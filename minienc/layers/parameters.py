@@ -63,6 +63,12 @@ class Parameter:
         step (``Layer.updates``). No optimiser changes it, and its gradient stays 0.
     version : int
         Counts the changes of ``value``, so that a cache from before a change can be refused.
+
+    Examples
+    --------
+    >>> w = Parameter("w", np.zeros(2))
+    >>> w.shape
+    (2,)
     """
 
     def __init__(
@@ -217,6 +223,13 @@ class Parameters(_FlatVector):
     ----------
     is_home : bool
         False once another model has gathered one of these parameters elsewhere.
+
+    Examples
+    --------
+    >>> from minienc.models import Sequential
+    >>> model = Sequential([Input((3,)), Dense(2, seed=0)])
+    >>> model.parameters.vector.shape
+    (8,)
     """
 
     _segments: list[tuple[slice, float]] | None = None
@@ -277,7 +290,15 @@ class Parameters(_FlatVector):
 
 
 class Gradients(_FlatVector):
-    """A vector of the same layout that belongs to whoever makes it; backwards add into it."""
+    """A vector of the same layout that belongs to whoever makes it; backwards add into it.
+
+    Examples
+    --------
+    >>> from minienc.models import Sequential
+    >>> model = Sequential([Input((3,)), Dense(2, seed=0)])
+    >>> model.new_gradients().vector.shape  # of W (3, 2), and of b (2,)
+    (8,)
+    """
 
     def __init__(self, named: Iterable[tuple[str, Parameter]]) -> None:
         self._unwritten: set[Parameter] = set()  # those whose zeros are not there yet

@@ -55,6 +55,11 @@ class MaxPool2D(_Pooling):
         Whether windows stay inside the image, or reach over its edge so that ceil(H / stride) rows
         come out; what lies beyond the edge takes no part.
     name : str or None
+
+    Examples
+    --------
+    >>> MaxPool2D()(np.zeros((1, 8, 8, 3))).shape
+    (1, 4, 4, 3)
     """
 
     pair = max_pool2d_forward
@@ -67,13 +72,24 @@ class AveragePooling2D(_Pooling):
     ----------
     pool_size, strides, padding, name
         As in ``MaxPool2D``.
+
+    Examples
+    --------
+    >>> AveragePooling2D()(np.ones((1, 2, 2, 1))).ravel()
+    array([1.])
     """
 
     pair = average_pooling2d_forward
 
 
 class GlobalAveragePooling2D(Layer):
-    """The mean of each channel over all pixels: (N, H, W, C) -> (N, C)."""
+    """The mean of each channel over all pixels: (N, H, W, C) -> (N, C).
+
+    Examples
+    --------
+    >>> GlobalAveragePooling2D()(np.ones((1, 8, 8, 3)))
+    array([[1., 1., 1.]])
+    """
 
     pair = global_average_pooling2d_forward
 
@@ -89,6 +105,11 @@ class UpSampling2D(Layer):
     size : int or (int, int)
         SH, SW.
     name : str or None
+
+    Examples
+    --------
+    >>> UpSampling2D()(np.zeros((1, 4, 4, 3))).shape
+    (1, 8, 8, 3)
     """
 
     pair = up_sampling2d_forward

@@ -30,6 +30,11 @@ class VectorQuantizer(Layer):
         Numbers of a code; those of a sample must be a multiple.
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> VectorQuantizer(8, 2, seed=0)(np.zeros((5, 1, 2), "float32")).shape
+    (5, 1, 2)
     """
 
     pair = nearest_code_forward

@@ -229,6 +229,11 @@ class SimpleRNN(_Recurrent):
         f, a name of ``minienc.functions.activations.ACTIVATIONS``.
     **options
         As of ``GRU``.
+
+    Examples
+    --------
+    >>> SimpleRNN(4, seed=0)(np.ones((2, 5, 3), "float32")).shape
+    (2, 4)
     """
 
     pair = rnn_forward
@@ -257,6 +262,12 @@ class LSTM(_Recurrent):
     -----
     Source of the bias: Jozefowicz, Zaremba and Sutskever 2015, "An empirical exploration of
     recurrent network architectures", section 3.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 5, 3), "float32")
+    >>> LSTM(4, seed=0)(x).shape, LSTM(4, return_sequences=True, seed=0)(x).shape
+    ((2, 4), (2, 5, 4))
     """
 
     pair = lstm_forward
@@ -280,6 +291,11 @@ class GRU(_Recurrent):
 
     The reset comes after the product (Keras's ``reset_after=True``), so h U has a bias of its own:
     b and v are the rows of Keras's.
+
+    Examples
+    --------
+    >>> GRU(4, seed=0)(np.ones((2, 5, 3), "float32")).shape
+    (2, 4)
     """
 
     __doc__ += _OPTIONS
@@ -298,6 +314,11 @@ class Reverse(Layer):
 
     What stands behind the end of a sequence, by the ``lengths`` in ``Reverse()([x, lengths])``,
     stays there.
+
+    Examples
+    --------
+    >>> Reverse()(np.array([[[1.0], [2.0]]])).ravel()
+    array([2., 1.])
     """
 
     pair = reverse_forward
@@ -330,6 +351,11 @@ class Bidirectional:
         higher where it has one.
     merge_mode : {"concat", "sum"}
         How the outputs of both become one.
+
+    Examples
+    --------
+    >>> Bidirectional(GRU(4, seed=0))(np.ones((2, 5, 3), "float32")).shape
+    (2, 8)
     """
 
     def __init__(self, layer: _Recurrent, merge_mode: str = "concat") -> None:

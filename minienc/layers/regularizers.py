@@ -135,7 +135,13 @@ class KLSparsity:
 
 def get_regularizer(regularizer: RegularizerLike) -> Regularizer | None:
     """Return the regularizer of the name "l1", "l2" or "l1_l2" (strength 0.01 each), or the
-    object itself, or None."""
+    object itself, or None.
+
+    Examples
+    --------
+    >>> get_regularizer("l2").l2
+    0.01
+    """
     if not isinstance(regularizer, str) and (
         regularizer is None or hasattr(regularizer, "backward")
     ):

@@ -46,6 +46,11 @@ class Conv1D(Layer):
     kernel_regularizer, bias_regularizer, activity_regularizer : str or regularizer or None
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> Conv1D(4, kernel_size=3, padding="causal", seed=0)(np.ones((2, 5, 3), "float32")).shape
+    (2, 5, 4)
     """
 
     pair = conv1d_forward
@@ -162,13 +167,25 @@ class _GlobalPooling1D(Layer):
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):
-    """The mean over the steps that count; ``layer([x, lengths])`` says how many do."""
+    """The mean over the steps that count; ``layer([x, lengths])`` says how many do.
+
+    Examples
+    --------
+    >>> GlobalAveragePooling1D()(np.array([[[1.0], [3.0]]]))
+    array([[2.]])
+    """
 
     pair = global_average_pooling1d_forward
 
 
 class GlobalMaxPooling1D(_GlobalPooling1D):
-    """The largest of the steps that count; ``layer([x, lengths])`` says how many do."""
+    """The largest of the steps that count; ``layer([x, lengths])`` says how many do.
+
+    Examples
+    --------
+    >>> GlobalMaxPooling1D()(np.array([[[1.0], [3.0]]]))
+    array([[3.]])
+    """
 
     pair = global_max_pooling1d_forward
 
@@ -184,6 +201,11 @@ class TimeDistributed(Layer):
     layer : Layer
         Of one input and one output.
     name : str or None
+
+    Examples
+    --------
+    >>> TimeDistributed(Dense(4, seed=0))(np.ones((2, 5, 3), "float32")).shape
+    (2, 5, 4)
     """
 
     def __init__(self, layer: Layer, name: str | None = None, trainable: bool = True) -> None:

@@ -15,7 +15,13 @@ __all__ = ["Add", "Concatenate", "Flatten", "Reshape"]
 
 
 class Reshape(Layer):
-    """Each sample in another shape of the same size; ``target_shape`` is without the batch."""
+    """Each sample in another shape of the same size; ``target_shape`` is without the batch.
+
+    Examples
+    --------
+    >>> Reshape((8, 8, 1))(np.zeros((5, 64))).shape
+    (5, 8, 8, 1)
+    """
 
     pair = reshape_forward
 
@@ -37,7 +43,13 @@ class Reshape(Layer):
 
 
 class Flatten(Reshape):
-    """Each sample as one row of numbers."""
+    """Each sample as one row of numbers.
+
+    Examples
+    --------
+    >>> Flatten()(np.zeros((5, 8, 8))).shape
+    (5, 64)
+    """
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__((), name)
@@ -47,7 +59,13 @@ class Flatten(Reshape):
 
 
 class Concatenate(Layer):
-    """Several inputs side by side along ``axis`` (of the whole array; -1 is the last)."""
+    """Several inputs side by side along ``axis`` (of the whole array; -1 is the last).
+
+    Examples
+    --------
+    >>> Concatenate()((np.zeros((5, 2)), np.ones((5, 3)))).shape
+    (5, 5)
+    """
 
     pair = concatenate_forward
     options = ("axis",)
@@ -75,7 +93,13 @@ class Concatenate(Layer):
 
 
 class Add(Layer):
-    """The sum of several inputs of one shape."""
+    """The sum of several inputs of one shape.
+
+    Examples
+    --------
+    >>> Add()((np.ones((1, 2)), np.ones((1, 2))))
+    array([[2., 2.]])
+    """
 
     pair = add_forward
     takes_several = True

@@ -10,7 +10,13 @@ __all__ = ["KSparse"]
 
 
 class KSparse(Layer):
-    """Of each sample (K,), the ``k`` largest numbers as they are, and 0 for the others."""
+    """Of each sample (K,), the ``k`` largest numbers as they are, and 0 for the others.
+
+    Examples
+    --------
+    >>> KSparse(1)(np.array([[3.0, 1.0, 2.0]]))
+    array([[3., 0., 0.]])
+    """
 
     pair = k_sparse_forward
     options = ("k",)

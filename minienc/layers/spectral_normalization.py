@@ -49,6 +49,12 @@ class SpectralNormalization(Layer):
     Notes
     -----
     Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks".
+
+    Examples
+    --------
+    >>> layer = SpectralNormalization(Dense(3, seed=0), seed=0)
+    >>> layer(np.ones((2, 3), "float32")).shape
+    (2, 3)
     """
 
     has_state = True

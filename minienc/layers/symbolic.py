@@ -28,6 +28,12 @@ class SymbolicTensor:
     shape : tuple
         (None, ...): None stands for the batch.
     dtype : numpy.dtype
+
+    Examples
+    --------
+    >>> x = Input((64,))
+    >>> x.shape, Dense(32)(x).shape
+    ((None, 64), (None, 32))
     """
 
     def __init__(self, sample_shape: Shape, dtype: DTypeLike, node: Node, name: str = "") -> None:
@@ -73,6 +79,12 @@ def Input(shape: Shape, dtype: DTypeLike = "float32", name: str | None = None) -
         The shape of one sample, without the batch: ``Input(shape=(784,))``.
     dtype : {"float32", "float64"}
         What layers built on it compute in.
+
+    Examples
+    --------
+    >>> x = Input((64,))
+    >>> Dense(32)(x).shape
+    (None, 32)
     """
     if is_whole(shape):
         raise TypeError(f"Input: shape is {shape}, expected a tuple: Input(shape=({shape},))")

@@ -24,6 +24,11 @@ class UncertaintyWeighting(Layer):
         How s begins: with zeros, all losses count alike.
     seed : int or None
     name : str or None
+
+    Examples
+    --------
+    >>> UncertaintyWeighting()(np.ones((1, 2), "float32")).shape
+    (1, 1)
     """
 
     pair = uncertainty_weighting_forward

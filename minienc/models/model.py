@@ -40,6 +40,20 @@ class Model(Network):
         ``inputs`` may be any tensors of a larger graph: so a decoder is taken out of an
         autoencoder as an encoder is.
     name : str or None
+
+    Examples
+    --------
+    >>> from minienc.layers import Dense
+    >>> x = Input((4,))
+    >>> code = Dense(2, activation="tanh", seed=0)(x)
+    >>> model = Model(x, Dense(4, seed=0)(code))
+    >>> model.compile(optimizer="adam", loss="mse")
+    >>> X = np.random.default_rng(0).random((32, 4))
+    >>> history = model.fit(X, X, epochs=5, verbose=0)
+    >>> history.history["loss"][-1] < history.history["loss"][0]
+    True
+    >>> Model(x, code).predict(X).shape  # the encoder: the same weights
+    (32, 2)
     """
 
     history: History | None = None  # of the last run
@@ -258,6 +272,19 @@ def load_model(path: str | Path) -> Model:
     FileNotFoundError
     ValueError
         If the file is damaged or is not a model; nothing in it is ever executed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from minienc.layers import Dense
+    >>> x = Input((2,))
+    >>> model = Model(x, Dense(1, seed=0)(x))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(Path(folder, "model.npz"))
+    ...     again = load_model(Path(folder, "model.npz"))
+    >>> bool((again.predict(np.ones((1, 2))) == model.predict(np.ones((1, 2)))).all())
+    True
     """
     header, arrays = read_archive(path)
     weights, vectors = _split(arrays)
@@ -271,7 +298,16 @@ def load_model(path: str | Path) -> Model:
 
 
 def clone_model(model: Model) -> Model:
-    """Return a model of the same structure with a copy of the weights, sharing nothing."""
+    """Return a model of the same structure with a copy of the weights, sharing nothing.
+
+    Examples
+    --------
+    >>> from minienc.layers import Dense
+    >>> x = Input((2,))
+    >>> model = Model(x, Dense(1, seed=0)(x))
+    >>> clone_model(model).layers[0].W is model.layers[0].W
+    False
+    """
     weights = {name: to_numpy(p.value) for name, p in model.named_parameters()}
     clone = _described(model_header(model), sum(w.size for w in weights.values()))
     clone._set_named(weights, "clone_model")

@@ -20,6 +20,13 @@ class Sequential(Model):
     """Layers one behind the other.
 
     Without an ``Input`` in front, the model takes the shape of the first data it is given.
+
+    Examples
+    --------
+    >>> from minienc.layers import Dense
+    >>> model = Sequential([Input((2,)), Dense(3, activation="relu"), Dense(1)])
+    >>> model.predict(np.ones((5, 2))).shape
+    (5, 1)
     """
 
     def __init__(

@@ -104,6 +104,13 @@ class AdversarialAutoencoder(SteppedPretrainer):
     history_ : dict of lists
         "loss" is of restoring; "discriminator" and "encoder" are those of the two turns: both are
         log 2 times 2 and 1 where codes cannot be told from draws.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = AdversarialAutoencoder(hidden=(8,), code=2, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "aae"

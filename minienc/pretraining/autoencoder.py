@@ -98,6 +98,15 @@ class Autoencoder(Reconstruction):
     encoder_, decoder_ : Model
         Its two halves, holding the same weights.
     history_ : dict of lists
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = Autoencoder(hidden=(8, 2), epochs=2, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
+    >>> method.inverse_transform(method.transform(X)).shape
+    (64, 16)
     """
 
     method = "autoencoder"

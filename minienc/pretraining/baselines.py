@@ -16,7 +16,14 @@ from minienc.pretraining.base import as_samples, iterate_samples
 
 
 class MeanSample:
-    """Answer every sample with the mean of the training samples."""
+    """Answer every sample with the mean of the training samples.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, 2.0], [2.0, 4.0]])
+    >>> float(MeanSample().fit(X).reconstruction_error(X))  # summed over the features
+    2.0
+    """
 
     def fit(self, X: DataLike) -> MeanSample:
         X = as_samples(X)
@@ -55,6 +62,13 @@ class PCA:
     components_ : array (K, D)
         Orthonormal rows, the direction of the greatest variance first.
     explained_variance_ : array (K,)
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> pca = PCA(2).fit(X)
+    >>> pca.transform(X).shape, pca.inverse_transform(pca.transform(X)).shape
+    ((64, 2), (64, 16))
     """
 
     def __init__(self, n_components: int) -> None:

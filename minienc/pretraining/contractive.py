@@ -127,6 +127,16 @@ class ContractiveAutoencoder(SteppedPretrainer):
     ----------
     history_ : dict of lists
         "loss", and of it "contraction": the mean of |J|^2.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = ContractiveAutoencoder(
+    ...     hidden=(8,), strength=0.1, epochs=2, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 8)
     """
 
     method = "contractive"

@@ -43,6 +43,16 @@ class ConvolutionalAutoencoder(Reconstruction):
         Of a sample. None: as the samples come, and a square grey image for rows.
     **params
         As of ``Reconstruction``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = ConvolutionalAutoencoder(
+    ...     filters=(4,), code=3, image_shape=(4, 4), epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 3)
     """
 
     method = "convolutional"

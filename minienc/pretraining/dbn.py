@@ -60,6 +60,13 @@ class DBN(Reconstruction):
         The autoencoder before it was fine-tuned.
     stack_ : Model
         Its encoder, as the machines left it: where a classifier begins.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = DBN(hidden=(8, 2), epochs_per_layer=1, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "dbn"

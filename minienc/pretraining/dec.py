@@ -100,6 +100,15 @@ class DEC(SteppedPretrainer):
     centroids_ : array (K, M), in the space of the codes
     history_ : dict of lists
         "loss", and "changed": the part of samples that changed clusters at the last making of p.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = DEC(
+    ...     n_clusters=3, hidden=(8, 2), epochs_per_layer=1, pretraining_epochs=1, epochs=1
+    ... )
+    >>> set(method.fit(X).predict(X).tolist()) <= {0, 1, 2}
+    True
     """
 
     method = "dec"

@@ -39,6 +39,16 @@ class DenoisingAutoencoder(Autoencoder):
         The probability with which a number is disturbed, or the standard deviation.
     **params
         As of ``Autoencoder``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = DenoisingAutoencoder(
+    ...     noise="masking", noise_level=0.3, hidden=(8, 2), epochs=2, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "denoising"

@@ -159,6 +159,13 @@ class GAN(SteppedPretrainer):
     generator_, discriminator_ : Model
     history_ : dict of lists
         "loss" is the discriminator's, "generator_loss"; "real" and "made" are the mean logits.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = GAN(hidden=(8,), noise=2, epochs=1, random_state=0).fit(X)
+    >>> method.sample(5).shape
+    (5, 16)
     """
 
     method = "gan"

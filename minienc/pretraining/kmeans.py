@@ -54,6 +54,13 @@ class KMeans(SteppedPretrainer):
     centroids_ : array (K, D)
     history_ : dict of lists
         "loss" is the inertia.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = KMeans(n_clusters=3, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 3)
     """
 
     method = "kmeans"

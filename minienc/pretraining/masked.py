@@ -75,6 +75,16 @@ class MaskedAutoencoder(SteppedPretrainer):
     **params
         As of ``Pretrainer``: optimizer, learning_rate, epochs, batch_size, dtype, device,
         random_state, verbose.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = MaskedAutoencoder(
+    ...     hidden=(8, 2), image_shape=(4, 4), epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "masked"

@@ -70,6 +70,16 @@ class PatchFeatures(Pretrainer):
     kmeans_ : KMeans
     history_ : dict of lists
         That of k-means: "loss" is the inertia of whitened patches.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = PatchFeatures(
+    ...     n_centroids=4, patch_size=2, image_shape=(4, 4), epochs=2, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 16)
     """
 
     method = "patches"

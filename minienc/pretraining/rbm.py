@@ -131,6 +131,13 @@ class RBM(SteppedPretrainer):
     history_ : dict of lists
         "loss" is the difference of free energies, which learning holds near 0 and which says
         little; "pseudo_likelihood" (binary) or "reconstruction" (Gaussian) says more.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = RBM(n_components=8, epochs=1, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 8)
     """
 
     method = "rbm"

@@ -50,6 +50,13 @@ class SparseAutoencoder(Autoencoder):
         code behind layers of relu.
     **params
         As of ``Autoencoder``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = SparseAutoencoder(hidden=(8,), sparsity=0.1, epochs=2, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 8)
     """
 
     method = "sparse"

@@ -44,6 +44,16 @@ class StackedAutoencoder(Autoencoder):
     ----------
     stage_histories_ : list of dict
         The losses of the greedy stages; ``history_`` is the whole's.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = StackedAutoencoder(
+    ...     hidden=(8, 2), epochs_per_layer=1, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "stacked"

@@ -165,6 +165,13 @@ class VariationalAutoencoder(SteppedPretrainer):
     history_ : dict of lists
         "loss" (of which -1 times is the ELBO, where beta is 1), "kl" (its part), "active" (numbers
         of the code whose mean varies over a batch by more than 0.01), "kl_1", "kl_2", ...
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = VariationalAutoencoder(hidden=(8,), code=2, epochs=2, random_state=0).fit(X)
+    >>> method.transform(X).shape
+    (64, 2)
     """
 
     method = "variational"

@@ -128,6 +128,16 @@ class VQAutoencoder(SteppedPretrainer):
     history_ : dict of lists
         "loss", "quantization" (|z - q|^2 of a group), and of each batch "perplexity" (of how many
         codes in equal use the use is worth) and "used".
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((64, 16))
+    >>> method = VQAutoencoder(
+    ...     hidden=(8,), groups=2, n_codes=4, dim=2, epochs=1, random_state=0
+    ... )
+    >>> method = method.fit(X)
+    >>> method.transform(X).shape
+    (64, 4)
     """
 
     method = "vq"

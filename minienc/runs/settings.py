@@ -32,7 +32,13 @@ OWN = ("random_state", "verbose", "dtype", "device")  # parameters that the run 
 
 
 def default_method(data: str | None) -> str:
-    """The method for such data where none was said."""
+    """The method for such data where none was said.
+
+    Examples
+    --------
+    >>> default_method("digits"), default_method("shakespeare")
+    ('autoencoder', 'rnn_lm')
+    """
     if data in NAMED_TEXTS:
         return "rnn_lm"
     is_sound = data in NAMED_SOUNDS or (data and Path(data).is_dir() and holds_sounds(Path(data)))
@@ -45,7 +51,13 @@ def methods_of_samples() -> dict[str, type[Pretrainer]]:
 
 
 def method_class(name: str) -> type[Pretrainer]:
-    """The method of this name on the command line."""
+    """The method of this name on the command line.
+
+    Examples
+    --------
+    >>> method_class("gan").__name__
+    'GAN'
+    """
     known: dict[str, type[Pretrainer]] = {**methods_of_samples(), **language.METHODS}
     if name not in known:
         raise ValueError(f"--method is {name!r}, expected one of {', '.join(sorted(known))}")
@@ -114,6 +126,12 @@ def take_options(
     options : dict
     rest : list of str
         The words with the options in ``known``, and what belongs to them.
+
+    Examples
+    --------
+    >>> words = ["pretrain", "--hidden", "8,2"]
+    >>> take_options("autoencoder", words, set())
+    ({'hidden': (8, 2)}, ['pretrain'])
     """
     parameters = method_parameters(name)
     options: dict[str, Any] = {}
@@ -140,7 +158,13 @@ def take_options(
 
 
 def explain_options(name: str) -> list[tuple[str, str, str]]:
-    """(--flag, its default, what the class says of it) for each parameter of a method."""
+    """(--flag, its default, what the class says of it) for each parameter of a method.
+
+    Examples
+    --------
+    >>> explain_options("kmeans")[0][:2]
+    ('--n-clusters', '100')
+    """
     method = method_class(name)
     said: dict[str, str] = {}
     for owner in reversed(method.__mro__):

@@ -108,6 +108,16 @@ def step(
     ValueError
         If the page would be too large with a single sample, or the code takes more operations than
         anybody would walk through; if there is no compiled kernel, and ``kernel`` asks for it.
+
+    Examples
+    --------
+    >>> from minienc.layers import Dense, Input
+    >>> from minienc.models import Model
+    >>> x = Input((3,))
+    >>> model = Model(x, Dense(1, "sigmoid", seed=0)(x))
+    >>> model.compile("sgd", "binary_crossentropy")
+    >>> step(model, np.ones((4, 3)), np.ones((4, 1)))  # in a notebook: the page
+    <a step of 5 calls, ''; lines of backwards: 8 pass, 0 fail, 0 inconclusive>
     """
     if callable(what) and arguments and callable(arguments[0]):
         if kernel:

@@ -172,7 +172,13 @@ LossLike = str | Loss | Primitive  # its name, itself, or the forward of a pair 
 
 
 def get_loss(loss: LossLike) -> Loss:
-    """Return the loss of this name, or of a primitive of one's own, or the loss itself."""
+    """Return the loss of this name, or of a primitive of one's own, or the loss itself.
+
+    Examples
+    --------
+    >>> type(get_loss("mse")).__name__
+    'MeanSquaredError'
+    """
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, Primitive):

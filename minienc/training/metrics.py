@@ -27,7 +27,13 @@ def better(greater: bool) -> Callable[[MetricFunction], MetricFunction]:
 def accuracy(target: Array, y: Array) -> Array:
     """1 where the answer is right, chosen by the shapes as Keras does: against integer labels or
     one-hot rows the largest of y's columns, for a single column whether it is on the right side of
-    one half."""
+    one half.
+
+    Examples
+    --------
+    >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
+    array([1., 0.])
+    """
     if y.ndim > 1 and y.shape[-1] > 1:
         answer = y.argmax(axis=-1)
         truth = target if target.ndim < y.ndim else target.argmax(axis=-1)
@@ -37,19 +43,37 @@ def accuracy(target: Array, y: Array) -> Array:
 
 @better(greater=True)
 def binary_accuracy(target: Array, y: Array) -> Array:
-    """The fraction of numbers that are on the target's side of one half."""
+    """The fraction of numbers that are on the target's side of one half.
+
+    Examples
+    --------
+    >>> binary_accuracy(np.array([[0.0, 1.0]]), np.array([[0.2, 0.3]]))
+    array([0.5])
+    """
     return _per_sample((y > 0.5) == (target > 0.5), y)
 
 
 @better(greater=False)
 def mean_squared_error(target: Array, y: Array) -> Array:
-    """mean (y - t)^2."""
+    """mean (y - t)^2.
+
+    Examples
+    --------
+    >>> mean_squared_error(np.array([[0.0, 1.0]]), np.array([[0.0, 3.0]]))
+    array([2.])
+    """
     return _per_sample((y - target) ** 2, y)
 
 
 @better(greater=False)
 def mean_absolute_error(target: Array, y: Array) -> Array:
-    """mean |y - t|."""
+    """mean |y - t|.
+
+    Examples
+    --------
+    >>> mean_absolute_error(np.array([[0.0, 1.0]]), np.array([[0.0, 3.0]]))
+    array([1.])
+    """
     return _per_sample(get_array_module(y).abs(y - target), y)
 
 

@@ -25,7 +25,14 @@ from minienc.training.schedules import LearningRate
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent; see ``sgd_step``."""
+    """Stochastic gradient descent; see ``sgd_step``.
+
+    Examples
+    --------
+    >>> optimizer = SGD(0.1, momentum=0.9, nesterov=True)
+    >>> optimizer.get_config()["momentum"]
+    0.9
+    """
 
     rule, vectors = sgd_step, ("velocity",)
     options = ("momentum", "nesterov")
@@ -86,7 +93,13 @@ class Adagrad(Optimizer):
 
 
 class Adam(Optimizer):
-    """See ``adam_step``."""
+    """See ``adam_step``.
+
+    Examples
+    --------
+    >>> Adam(learning_rate=3e-4, global_clipnorm=1.0).get_config()["global_clipnorm"]
+    1.0
+    """
 
     rule = adam_step
     vectors = slots = ("m", "v")
@@ -226,7 +239,13 @@ OptimizerLike = str | Optimizer  # its name, or itself
 
 
 def get_optimizer(optimizer: OptimizerLike) -> Optimizer:
-    """Return a new optimiser of this name, or the object itself."""
+    """Return a new optimiser of this name, or the object itself.
+
+    Examples
+    --------
+    >>> type(get_optimizer("adam")).__name__
+    'Adam'
+    """
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, str) and optimizer.lower() in OPTIMIZERS:

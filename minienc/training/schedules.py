@@ -29,7 +29,14 @@ LearningRate = float | Callable[[int], float]  # a number, or a schedule
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """``values[0]`` up to step ``boundaries[0]``, ``values[1]`` up to ``boundaries[1]``, ..."""
+    """``values[0]`` up to step ``boundaries[0]``, ``values[1]`` up to ``boundaries[1]``, ...
+
+    Examples
+    --------
+    >>> schedule = PiecewiseConstantDecay([100], [0.1, 0.01])
+    >>> schedule(100), schedule(101)
+    (0.1, 0.01)
+    """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
         if len(values) != len(boundaries) + 1:
@@ -46,7 +53,13 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class ExponentialDecay(LearningRateSchedule):
-    """initial * decay_rate^(step / decay_steps); ``staircase`` rounds the exponent down."""
+    """initial * decay_rate^(step / decay_steps); ``staircase`` rounds the exponent down.
+
+    Examples
+    --------
+    >>> ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
+    0.025
+    """
 
     def __init__(
         self,
@@ -76,6 +89,12 @@ class CosineDecay(LearningRateSchedule):
 
     Source: Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
     eq. 5; Goyal et al. 2017 (warm-up).
+
+    Examples
+    --------
+    >>> schedule = CosineDecay(0.1, decay_steps=100)
+    >>> schedule(0), round(schedule(50), 3), schedule(100)
+    (0.1, 0.05, 0.0)
     """
 
     def __init__(

@@ -116,6 +116,15 @@ def gradcheck(
     ------
     SubjectError
         If what was given cannot be checked.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(5, 3))
+    >>> report = gradcheck(lambda x: x**3, lambda dy, x: dy * 3 * x**2, x)
+    >>> report.verdict
+    'pass'
+    >>> gradcheck(lambda x: x**3, lambda dy, x: dy * 2 * x**2, x).verdict
+    'fail'
     """
     started = time.perf_counter()
     if oracle not in (None, "jax"):
@@ -162,7 +171,13 @@ def gradcheck(
 
 
 def assert_gradients(what: Any, *args: Any, **options: Any) -> None:
-    """For a test suite: raise AssertionError, with the report, unless the verdict is "pass"."""
+    """For a test suite: raise AssertionError, with the report, unless the verdict is "pass".
+
+    Examples
+    --------
+    >>> from minienc.layers import Dense
+    >>> assert_gradients(Dense(3, "tanh", seed=0), np.random.default_rng(0).normal(size=(5, 4)))
+    """
     report = gradcheck(what, *args, **options)
     if not report:
         raise AssertionError(f"gradients of {report.title}: {report.verdict}\n{report}")

@@ -121,6 +121,12 @@ def check_optimizer(
     ------
     ValueError
         If there is no reference of this name.
+
+    Examples
+    --------
+    >>> from minienc.training.optimizers import Adam
+    >>> bool(check_optimizer(Adam()))
+    True
     """
     name = type(optimizer).__name__
     reference = reference or REFERENCES.get(name)

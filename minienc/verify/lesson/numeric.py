@@ -38,6 +38,11 @@ def numerical_gradient(
     ------
     TypeError
         If x is not float64: in float32 differences have three correct digits at best.
+
+    Examples
+    --------
+    >>> np.round(numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, 3.0])), 6)
+    array([2., 6.])
     """
     if x.dtype != np.float64:
         raise TypeError(f"numerical_gradient: x is {x.dtype}, expected float64")

@@ -18,6 +18,12 @@ class Report(Findings):
 
     ``report.verdict`` is "pass", "fail" or "inconclusive", ``bool(report)`` is True for "pass"
     alone, ``print(report)`` says what is wrong, where, and what was covered.
+
+    Examples
+    --------
+    >>> report = gradcheck(np.sin, np.array([0.5]), gradient=np.cos)
+    >>> bool(report), [(t.name, t.verdict) for t in report.tensors]
+    (True, [('x', 'pass')])
     """
 
     def __str__(self) -> str:

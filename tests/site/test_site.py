@@ -1,0 +1,105 @@
+"""The site as ``make docs`` has built it: ``make test-site``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from sphinx.util.inventory import InventoryFile
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "docs" / "_build" / "html"
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "docs" / "_ext")]
+
+import links  # noqa: E402
+import public  # noqa: E402
+from mathml import mathml  # noqa: E402
+
+from minienc.cli import _parser  # noqa: E402
+
+
+def text_of(name: str) -> str:
+    return (SITE / name).read_text(encoding="utf-8")
+
+
+def test_every_inner_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere():
+    assert list(links.faults(SITE)) == []
+
+
+def test_the_checker_of_links_finds_what_is_wrong(tmp_path):
+    page = '<a href="b.html#x"></a><a href="c.html"></a><a href="#here"></a><p id="here"></p>'
+    (tmp_path / "a.html").write_text(page + '<img src="no.png"><script src="https://cdn/x.js">')
+    (tmp_path / "b.html").write_text('<p id="y"></p><a href="https://example.org">elsewhere</a>')
+    (tmp_path / "s.css").write_text('@import "https://fonts/x.css"; a { background: url(x.png) }')
+    assert sorted(f.split(",")[0] for f in links.faults(tmp_path)) == [
+        "a.html links to b.html#x",
+        "a.html links to c.html",
+        "a.html loads https://cdn/x.js",
+        "a.html loads no.png",
+        "s.css loads https://fonts/x.css",
+    ]
+
+
+def test_every_public_name_has_its_place():
+    with (SITE / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", "/".join)
+    known = {n for kind, names in inventory.items() if kind.startswith("py:") for n in names}
+    names = {name for page in public.pages() for name in page.names}
+    assert len(names) > 400 and names <= known
+
+
+def test_each_backward_stands_below_its_forward():
+    for page in public.pages():
+        names = list(page.names)
+        for name in names:
+            if name.endswith("_backward"):
+                assert names.index(name.removesuffix("backward") + "forward") < names.index(name)
+
+
+def test_every_tutorial_was_run():
+    """Its page is there, with what it printed or drew, and a picture of its own in the gallery."""
+    scripts = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
+    assert scripts
+    index = text_of("tutorials/index.html")
+    for script in scripts:
+        page = text_of(f"tutorials/{script.stem}.html")
+        assert "sphx-glr-script-out" in page or "sphx-glr-single-img" in page, script
+        assert f'href="{script.stem}.html' in index, script
+    order = [index.index(f'href="{script.stem}.html') for script in scripts]
+    assert order == sorted(order)
+
+
+def test_every_command_is_explained():
+    page = text_of("commands.html")
+    (commands,) = [a.choices for a in _parser()._actions if isinstance(a.choices, dict)]
+    for name in commands:
+        assert f'id="minienc-{name}"' in page
+
+
+def test_the_tables_are_the_measured_ones():
+    page = re.sub(r"<[^>]*>", "", text_of("figures.html"))
+    for line in (ROOT / "benchmarks/results/papers.md").read_text("utf-8").split("\n")[2:]:
+        for cell in filter(None, (c.strip() for c in line.strip("|").split("|"))):
+            assert cell.replace("&", "&amp;").replace("<", "&lt;") in page, cell
+
+
+def test_no_page_says_where_it_was_made():
+    for path in SITE.rglob("*.html"):
+        assert str(ROOT) not in path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize(
+    ("tex", "parts"),
+    [
+        (r"x^2", ["<msup>", "<mi>x</mi>", "<mn>2</mn>"]),
+        (r"\frac{1}{N} \sum_n x_n", ["<mfrac>", "<mi>N</mi>"]),
+        (r"\sigma(z) = \frac{1}{1 + e^{-z}}", ["<mfrac>", "<mi>e</mi>"]),
+        (r"a &= b \\ c &= d", ["<mtable", "<mtr>"]),
+    ],
+)
+def test_formulas_become_mathml(tex, parts):
+    text = mathml(tex, "block")
+    assert text.startswith("<math") and 'xmlns="http://www.w3.org/1998/Math/MathML"' in text
+    assert all(part in text for part in parts) and "\\" not in text
