@@ -104,7 +104,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     # the reference shows docstrings of a hundred columns: it needs the width
-    "secondary_sidebar_items": {"**": ["page-toc"], "api/**": []},
+    "secondary_sidebar_items": {"[!a]*": ["page-toc"]},
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
     "back_to_top_button": False,
