@@ -1,0 +1,87 @@
+"""The process of one submission: ``python -I child.py FOLDER SECONDS MEMORY FILE``.
+
+It reads messages from standard input and answers on standard output; what the submission prints goes
+where standard error does. It imports NumPy and its three siblings, nothing else of the library: no answer,
+no seed and no result of the grader is ever in this process.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import linecache
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FILE = "submission.py"
+
+
+def sibling(name: str) -> Any:
+    """A file beside this one, as a module: ``-I`` leaves the folder out of the path."""
+    spec = importlib.util.spec_from_file_location(f"_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Child:
+    """A submission, and what was noticed of it."""
+
+    def __init__(self, folder: str) -> None:
+        self.wire, self.calls, guard = map(sibling, ("wire", "calls", "guard"))
+        self.guard_module = guard
+        self.watched = [np, np.linalg, np.random, builtins]
+        self.before = guard.contents(self.watched)
+        self.guard = guard.Guard(folder)
+        self.names: dict[str, Any] = {"__name__": "submission", "__file__": FILE}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One message."""
+        self.guard.on = True
+        try:
+            if request["do"] == "load":
+                said = self._load(request["source"], request["questions"])
+            else:
+                said = self.calls.call(self.names, request, self.wire)
+        finally:
+            self.guard.on = False
+        said["tried"] = self.guard.tried
+        said["patched"] = self.guard_module.patched(self.before, self.watched)[:5]
+        return said
+
+    def _load(self, source: str, questions: list[str]) -> dict[str, Any]:
+        linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
+        try:
+            exec(compile(source, FILE, "exec"), self.names)
+        except BaseException as error:
+            return {"error": self.calls.told(error, "the file", FILE)}
+        answers = {name: self.names.get(name) for name in questions}
+        return {"answers": answers}
+
+
+def main(folder: str, *limits: int) -> None:
+    """Answer until there are no more messages."""
+    child = Child(folder)
+    messages, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # a submission that asks for input gets none,
+    os.dup2(2, 1)  # and what it prints is no answer
+    os.chdir(folder)
+    warnings.simplefilter("default")
+    child.guard_module.limit(*limits)
+    while start := messages.read(16):
+        head, body = child.wire.sizes(start)
+        said = child.answer(child.wire.decode(messages.read(head), messages.read(body)))
+        sys.stdout.flush()
+        replies.write(child.wire.encode(said))
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
