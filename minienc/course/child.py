@@ -1,8 +1,9 @@
-"""The process of one submission: ``python -I child.py FOLDER SECONDS MEMORY FILE``.
+"""The process of one submission: ``python -I child.py FOLDER SECONDS MEMORY FILE [LIBRARY]``.
 
 It reads messages from standard input and answers on standard output; what the submission prints goes
 where standard error does. It imports NumPy and its three siblings, nothing else of the library: no answer,
-no seed and no result of the grader is ever in this process.
+no seed and no result of the grader is ever in this process. With LIBRARY, where the library lies, it is
+the other process of a submission, in which ``examine`` looks for hints.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ def sibling(name: str) -> Any:
 class Child:
     """A submission, and what was noticed of it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, library: str) -> None:
         self.wire, self.calls, guard = map(sibling, ("wire", "calls", "guard"))
         self.guard_module = guard
         self.watched = [np, np.linalg, np.random, builtins]
         self.before = guard.contents(self.watched)
-        self.guard = guard.Guard(folder)
+        self.guard = guard.Guard(folder, allowed=("minienc",) if library else ())
+        if library:
+            sys.path.append(library)
+            from minienc.course.examine import examine
+
+            self.examine = examine
         self.names: dict[str, Any] = {"__name__": "submission", "__file__": FILE}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +53,8 @@ class Child:
         try:
             if request["do"] == "load":
                 said = self._load(request["source"], request["questions"])
+            elif request["do"] == "examine":
+                said = self.examine(self.names, request, self.wire)
             else:
                 said = self.calls.call(self.names, request, self.wire)
         finally:
@@ -65,16 +73,16 @@ class Child:
         return {"answers": answers}
 
 
-def main(folder: str, *limits: int) -> None:
+def main(folder: str, seconds: str, memory: str, file: str, library: str = "") -> None:
     """Answer until there are no more messages."""
-    child = Child(folder)
+    child = Child(folder, library)
     messages, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # a submission that asks for input gets none,
     os.dup2(2, 1)  # and what it prints is no answer
     os.chdir(folder)
     warnings.simplefilter("default")
-    child.guard_module.limit(*limits)
+    child.guard_module.limit(int(seconds), int(memory), int(file))
     while start := messages.read(16):
         head, body = child.wire.sizes(start)
         said = child.answer(child.wire.decode(messages.read(head), messages.read(body)))
@@ -84,4 +92,4 @@ def main(folder: str, *limits: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:])

@@ -23,7 +23,7 @@ RTOL = 1e-6  # of the checker
 EXACT = 1e-12  # what a formula keeps and differences do not
 
 
-class _Raised(Exception):
+class Raised(Exception):
     """The submission's own error, on its way through the checker."""
 
 
@@ -95,7 +95,7 @@ def _check(checks: Checks, asked: Asked, session: Session, key: Key) -> None:
     """One shape, by ``gradcheck``."""
     try:
         report = report_of(asked, session.call, key)
-    except _Raised as error:
+    except Raised as error:
         checks.problem = str(error)
         return
     except SubjectError as error:  # what it returns cannot be taken for gradients
@@ -130,7 +130,7 @@ def _report_of_pair(asked: Asked, f: Callable, ask: Callable, budget: float) -> 
         request = {**asked.request, "args": list(cache), "dys": [dys], "look": False}
         given = student_gradients(asked, ask(request))
         if isinstance(given, str):
-            raise _Raised(given)
+            raise Raised(given)
         return tuple(_number(given[n], asked, n) for n in asked.wrt)
 
     forward.constants = asked.case.constants  # type: ignore[attr-defined]
@@ -157,7 +157,7 @@ def _report_of_function(asked: Asked, f: Callable, ask: Callable, budget: float)
     def backward(dy: Any, cache: Any) -> Any:
         given = student_gradients(asked, ask({**asked.request, "args": moved(cache)}))
         if isinstance(given, str):
-            raise _Raised(given)
+            raise Raised(given)
         return tuple(float(dy) * _number(given[n], asked, n) for n in names)
 
     values = [np.asarray(asked.point.args[place], np.float64) for place in places]

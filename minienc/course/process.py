@@ -50,10 +50,19 @@ class Process:
     questions : list of str
         Names whose values are the student's answers.
     limits : Limits
+    library : path, optional
+        Where this library lies, for the process in which a submission is examined.
     """
 
-    def __init__(self, source: str, questions: list[str], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        questions: list[str],
+        limits: Limits | None = None,
+        library: Path | None = None,
+    ) -> None:
         self.source, self.questions = source, questions
+        self.library = [] if library is None else [str(library)]
         self.limits = Limits() if limits is None else limits
         self.tried: list[str] = []
         self.patched: list[str] = []
@@ -67,7 +76,7 @@ class Process:
         self.until = time.monotonic() + self.limits.seconds
         bounds = [str(int(n)) for n in self.limits]
         self.child = subprocess.Popen(
-            [sys.executable, "-I", "-B", str(CHILD), self.folder, *bounds],
+            [sys.executable, "-I", "-B", str(CHILD), self.folder, *bounds, *self.library],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,

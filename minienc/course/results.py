@@ -97,14 +97,18 @@ class Grade:
     def __str__(self) -> str:
         checks = "hidden checks" if self.hidden else "public checks"
         lines = [f"{self.points:g} of 100  {self.file}: {self.title} ({checks})"]
+        before = ""
         for item in self.items:
-            right = item.verdict == RIGHT
-            lines.append(
-                f"  {item.earned:5.1f} of {item.points:4.1f}  {item.name}"
-                + ("" if right else f": {item.said or item.verdict}")
-            )
-        hints = dict.fromkeys(item.hint for item in self.items if item.hint)
-        lines += [f"  hint: {hint}" for hint in hints]
+            said = "" if item.verdict == RIGHT else f": {item.said or item.verdict}"
+            again = bool(said) and said.split(", with ")[0] == before.split(", with ")[0]
+            shown = ": the same" if again else said
+            lines.append(f"  {item.earned:5.1f} of {item.points:4.1f}  {item.name}{shown}")
+            before = said
+        hints: dict[str, list[str]] = {}
+        for item in self.items:
+            if item.hint:
+                hints.setdefault(item.hint, []).append(item.name)
+        lines += [f"  hint ({', '.join(names)}): {hint}" for hint, names in hints.items()]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  for the lecturer: {flag}" for flag in self.flags]
         if not self.hidden and all(item.verdict == RIGHT for item in self.items):
