@@ -18,8 +18,8 @@ def _add_grade(commands: argparse._SubParsersAction) -> None:
     p = commands.add_parser(
         "grade",
         help="grade an exercise of the course, or a folder of submissions",
-        description="Grade submissions: scripts, or notebooks of the course. Each runs in a process "
-        "of its own, with limits of time and memory; that is no security sandbox.",
+        description="Grade submissions: scripts, or notebooks of the course. Each runs in a "
+        "process of its own, with limits of time and memory; that is no security sandbox.",
         epilog="Exit status: 0 all points; 1 fewer, in one submission at least; 2 refused.",
     )
     p.set_defaults(run=_grade)
@@ -55,8 +55,8 @@ def _add_course(commands: argparse._SubParsersAction) -> None:
     o = does.add_parser(
         "overview",
         help="which mistake how many made",
-        description="Read grades, the JSON of `minienc grade --out`, and show which mistake how many "
-        "made: as a table, and as a picture.",
+        description="Read grades, the JSON of `minienc grade --out`, and show which mistake how "
+        "many made: as a table, and as a picture.",
     )
     o.set_defaults(run=_overview)
     o.add_argument("results", nargs="+", metavar="JSON|DIR")
@@ -112,9 +112,7 @@ def _print_json(values: list[dict[str, Any]]) -> None:
     print(json.dumps(values[0] if len(values) == 1 else values, indent=2))
 
 
-def _build(
-    exercises: list[str], out: str, format: str, term: str | None, force: bool
-) -> int:
+def _build(exercises: list[str], out: str, format: str, term: str | None, force: bool) -> int:
     from minienc.course.build import build
 
     for path in build(out, format, exercises or None, term=term, force=force):

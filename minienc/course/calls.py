@@ -1,8 +1,8 @@
 """Calling what somebody wrote, and seeing what it did beside returning: what it changed, what it
 shares memory with, how it computed.
 
-The same calls are made of the solution and of planted mistakes, in the grader, and of a submission, in
-its own process. This file stands alone, as ``wire`` does.
+The same calls are made of the solution and of planted mistakes, in the grader, and of a submission,
+in its own process. This file stands alone, as ``wire`` does.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def call(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[str,
         What the file defines.
     request : dict
         "functions", one or a pair; "args", "options"; for a pair "dys", cotangents for which the
-        backward is wanted; for one "changes", arguments that it writes to; "look", whether to watch how a
-        backward computes.
+        backward is wanted; for one "changes", arguments that it writes to; "look", whether to watch
+        how a backward computes.
     wire : module
         ``wire``, of this process.
 
     Returns
     -------
     dict
-        "y" or "results"; "gradients", for each dy; "changed", "shared", lists of sentences' subjects;
-        "ways", what was seen of how a backward computes; "error", where it ended early.
+        "y" or "results"; "gradients", for each dy; "changed", "shared", lists of sentences'
+        subjects; "ways", what was seen of how a backward computes; "error", where it ended early.
     """
     where, said = request["functions"][0], {}
     try:
@@ -197,7 +197,8 @@ class _Pair:
 
 
 class _Watch:
-    """How a backward computes: does it call the forward, or count in numbers that no gradient needs?"""
+    """How a backward computes: does it call the forward, or count in numbers that no gradient
+    needs?"""
 
     def __init__(self, forward: Any, backward: Any) -> None:
         self.forward = self._like(getattr(forward, "__code__", None))

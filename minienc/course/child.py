@@ -1,9 +1,9 @@
 """The process of one submission: ``python -I child.py FOLDER SECONDS MEMORY FILE [LIBRARY]``.
 
-It reads messages from standard input and answers on standard output; what the submission prints goes
-where standard error does. It imports NumPy and its three siblings, nothing else of the library: no answer,
-no seed and no result of the grader is ever in this process. With LIBRARY, where the library lies, it is
-the other process of a submission, in which ``examine`` looks for hints.
+It reads messages from standard input and answers on standard output; what the submission prints
+goes where standard error does. It imports NumPy and its three siblings, nothing else of the
+library: no answer, no seed and no result of the grader is ever in this process. With LIBRARY, where
+the library lies, it is the other process of a submission, in which ``examine`` looks for hints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ FILE = "submission.py"
 
 def sibling(name: str) -> Any:
     """A file beside this one, as a module: ``-I`` leaves the folder out of the path."""
-    spec = importlib.util.spec_from_file_location(f"_{name}", Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(
+        f"_{name}", Path(__file__).with_name(f"{name}.py")
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -59,7 +61,7 @@ class Child:
                 said = self.calls.call(self.names, request, self.wire)
         finally:
             self.guard.on = False
-        said["tried"] = self.guard.tried
+        said["tried"] = self.guard.tried + [f"imports {n}" for n in self.guard.borrowed()]
         said["patched"] = self.guard_module.patched(self.before, self.watched)[:5]
         return said
 

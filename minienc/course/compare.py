@@ -19,6 +19,8 @@ def same(a: Any, b: Any, rtol: float) -> bool:
 
 def differences(a: Any, b: Any, rtol: float, name: str = "it") -> Iterator[str]:
     """Sentences about where a is not b. Only the first few elements of an array are told."""
+    if isinstance(a, Strange) and isinstance(b, Strange) and a.told == b.told:
+        return
     if isinstance(a, Strange):
         yield f"{name} is {a.told}, expected {describe(b)}"
     elif _is_numeric(b):

@@ -1,9 +1,9 @@
-"""Looking at how a submission computes, for its hint: the checker's diagnosis of its own pair, and the
-first line of its backward that is wrong.
+"""Looking at how a submission computes, for its hint: the checker's diagnosis of its own pair, and
+the first line of its backward that is wrong.
 
-For this the checker and the stepper must run the submission on arrays that they watch, so they are in
-one process with it. That is a process of its own (``child.py`` with the library's place behind its
-limits): what comes back is text for the student and decides on no point.
+For this the checker and the stepper must run the submission on arrays that they watch, so they are
+in one process with it. That is a process of its own (``child.py`` with the library's place behind
+its limits): what comes back is text for the student and decides on no point.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def examine(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[s
     Returns
     -------
     dict
-        "diagnosis", sentences by argument; "lines", (line, text, name) of what is wrong by itself, the
-        first one first.
+        "diagnosis", sentences by argument; "lines", (line, text, name) of what is wrong by itself,
+        the first one first.
     """
     forward, backward = (names[name] for name in request["functions"])
     said: dict[str, Any] = {"diagnosis": {}, "lines": []}

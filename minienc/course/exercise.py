@@ -50,7 +50,9 @@ class Exercise:
         text = self.path.read_text(encoding="utf-8")
         before, begin, rest = text.partition(f"\n{LECTURER}\n")
         if not begin or f"\n{LECTURER_END}" not in rest:
-            raise ValueError(f"{path}: no part of the lecturer between {LECTURER} and {LECTURER_END}")
+            raise ValueError(
+                f"{path}: no part of the lecturer between {LECTURER} and {LECTURER_END}"
+            )
         self._lecturer, _, after = rest.partition(f"\n{LECTURER_END}")
         if after.strip():
             raise ValueError(f"{path}: something stands behind {LECTURER_END}")
@@ -73,7 +75,9 @@ class Exercise:
             word = line.strip()
             if word in (BEGIN, END):
                 if inside is (word == BEGIN):
-                    raise ValueError(f"{self.path}, line {number}: {word} within or without another")
+                    raise ValueError(
+                        f"{self.path}, line {number}: {word} within or without another"
+                    )
                 inside = word == BEGIN
             else:
                 yield line, inside
@@ -130,7 +134,9 @@ class Exercise:
         if unknown := set(given) - set(BUCKETS):
             raise ValueError(f"{self.path}: POINTS has {sorted(unknown)}, expected {BUCKETS}")
         if sum(given.values()) != 100:
-            raise ValueError(f"{self.path}: POINTS are {sum(given.values())}, expected 100 together")
+            raise ValueError(
+                f"{self.path}: POINTS are {sum(given.values())}, expected 100 together"
+            )
         return {bucket: float(given.get(bucket, 0)) for bucket in BUCKETS}
 
     @property
@@ -181,8 +187,8 @@ def all_exercises(place: str | Path | None = None) -> list[Path]:
 
 
 def find_exercise(name: str, place: str | Path | None = None) -> Exercise:
-    """The exercise that a name means: ``e04``, ``e04_affine``, ``e04_affine.py``, or any file that is
-    called so or whose name begins so, such as ``e04_smith.py``; or the path of an exercise file.
+    """The exercise that a name means: ``e04``, ``e04_affine``, ``e04_affine.py``, or any file that
+    is called so or whose name begins so, such as ``e04_smith.py``; or the path of an exercise file.
 
     Raises
     ------

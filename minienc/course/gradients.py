@@ -1,5 +1,5 @@
-"""A submission's gradients, held against the checker: the solution's forward is what they must be the
-derivative of, measured here; what the submission says is asked of its process.
+"""A submission's gradients, held against the checker: the solution's forward is what they must be
+the derivative of, measured here; what the submission says is asked of its process.
 """
 
 from __future__ import annotations

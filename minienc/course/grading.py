@@ -1,7 +1,8 @@
 """From a submission to its grade.
 
-Each thing with points is judged by itself: a forward and a function by comparison with the solution, a
-gradient by the checker, the laws by what was seen of the calls, a prediction by its answer.
+Each thing with points is judged by itself: a forward and a function by comparison with the
+solution, a gradient by the checker, the laws by what was seen of the calls, a prediction by its
+answer.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from minienc.course.compare import describe, differences, same
 from minienc.course.exercise import Exercise, find_exercise
@@ -75,9 +73,10 @@ def grade_source(
     """``grade`` of a submission's text."""
     started = time.perf_counter()
     key = key_of(exercise, term)
+    exercise = key.exercise  # the same file, as the key has read it
     result = Grade(exercise.name, exercise.title, file, hidden=term is not None)
     with Session(source, key, limits) as session:
-        judged = _items(exercise)
+        judged = _items(key)
         result.items = [item for item, _ in judged]
         if session.error is not None:
             for item in result.items:
@@ -97,10 +96,10 @@ def grade_source(
 Judge = Callable[[Item, Session, Key, dict[int, Checks], Grade], None]
 
 
-def _items(exercise: Exercise) -> list[tuple[Item, Judge]]:
+def _items(key: Key) -> list[tuple[Item, Judge]]:
     """What has points, with what decides on it; the laws are decided at the end."""
     rows: list[tuple[Item, float, Judge]] = []
-    key = key_of(exercise)
+    exercise = key.exercise
     several = len(exercise.cases) > 1
     for number, case in enumerate(exercise.cases):
         asked = next(a for a in key.asked if a.case is case)
@@ -115,7 +114,9 @@ def _items(exercise: Exercise) -> list[tuple[Item, Judge]]:
     for bucket, points in exercise.points.items():
         shares = sum(share for item, share, _ in rows if item.bucket == bucket)
         if points and not shares:
-            raise ValueError(f"{exercise.path}: {points:g} points for {bucket}, but nothing has them")
+            raise ValueError(
+                f"{exercise.path}: {points:g} points for {bucket}, but nothing has them"
+            )
         for item, share, judge in rows:
             if item.bucket == bucket:
                 item.points = points * share / shares
@@ -210,7 +211,9 @@ def _of_gradient(number: int, case: Case, name: str) -> Judge:
             checks[number] = check_case(case, session, key)
         verdict, said = checks[number].of(name)
         if verdict == RIGHT and (how := computed_by_differences(case, name, session, key)):
-            item.give(FLAGGED, 0.5, f"computed by differences, it seems ({how}): half of the points")
+            item.give(
+                FLAGGED, 0.5, f"computed by differences, it seems ({how}): half of the points"
+            )
             result.flags.append(f"{item.name}: computed by differences? {how}; it got half")
             return
         item.give(verdict, float(verdict == RIGHT), said)
@@ -261,7 +264,7 @@ def _of_answer(question: str) -> Judge:
 
 def _report(result: Grade, session: Session) -> None:
     """What is to be told of how the submission behaved."""
-    result.notes += [f"it {_verb(end)}" if end.startswith("the file ") else end for end in session.ends]
+    result.notes += session.ends
     result.flags += [f"a submission that {tried}" for tried in session.tried]
     if session.patched:
         result.flags.append(f"it replaces {', '.join(session.patched)}; the grader has its own")
@@ -273,7 +276,3 @@ def _report(result: Grade, session: Session) -> None:
         warned = next((w for w in session.output.splitlines() if "Warning: " in w), "")
         warned = warned.partition(": ")[2] or warned
         result.notes.append(f"it warned: {warned[:200]}" if warned else f"it printed {told}")
-
-
-def _verb(end: str) -> str:
-    return end.removeprefix("the file ")

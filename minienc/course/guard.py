@@ -60,6 +60,18 @@ class Guard:
         self.tried: list[str] = []
         self.on = False
         sys.addaudithook(self._hear)
+        sys.meta_path.insert(0, self)  # importlib's own functions are not heard
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """As a finder of modules: it refuses, or leaves it to the others."""
+        if self.on:
+            self._hear_import(name)
+
+    def borrowed(self) -> list[str]:
+        """What got in all the same."""
+        return sorted(
+            {n.partition(".")[0] for n in sys.modules} & set(BORROWED) - set(self.allowed)
+        )
 
     def _refuse(self, what: str, error: type[Exception] = PermissionError) -> None:
         if what not in self.tried:

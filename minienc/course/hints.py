@@ -66,7 +66,8 @@ def _of_numbers(items: list[Item], session: Session, key: Key) -> None:
 
 
 def _examined(items: list[Item], result: Grade, session: Session, key: Key) -> None:
-    """The diagnosis of the submission's own pair and its first wrong line, where its forward is right."""
+    """The diagnosis of the submission's own pair and its first wrong line, where its forward is
+    right."""
     if not items or not isinstance(key.exercise.cases[items[0].case], Pair):
         return
     forward = [i for i in result.items if i.bucket == "forward" and i.case == items[0].case]
@@ -93,12 +94,12 @@ def _take(items: list[Item], said: dict[str, Any]) -> None:
         elif said["lines"]:
             own = [row for row in said["lines"] if row[2] == item.part]
             line, text, name = (own or said["lines"])[0]
-            _say(
-                item,
-                f"the first wrong line of your backward is line {int(line)}, `{str(text)[:LONGEST]}`: "
-                f"this {str(name)[:LONGEST]} is not the derivative that its name promises",
-                "line",
+            told = (
+                f"the first wrong line of your backward is line {int(line)}, "
+                f"`{str(text)[:LONGEST]}`: this {str(name)[:LONGEST]} is not the derivative that "
+                f"its name promises"
             )
+            _say(item, told, "line")
 
 
 def _say(item: Item, sentence: str, kind: str) -> None:
@@ -154,8 +155,8 @@ def _number_print(name: str, asked: Asked, reply: Reply) -> Any:
         if name not in names or isinstance(found, str):
             return "of another form"
         return found[names.index(name)]
-    found = student_gradients(asked, reply)
-    return found.get(name[1:]) if isinstance(found, dict) else "of another form"
+    gradients = student_gradients(asked, reply)
+    return gradients.get(name[1:]) if isinstance(gradients, dict) else "of another form"
 
 
 def _error_print(reply: Reply) -> Any:
@@ -165,6 +166,4 @@ def _error_print(reply: Reply) -> Any:
 def _alike(a: list[Any], b: list[Any]) -> bool:
     """Whether two fingerprints are one, and more than errors."""
     numbers = [x for x in b if not (isinstance(x, dict) and "error" in x)]
-    return bool(numbers) and all(
-        same(x, y, FINGERPRINT) for x, y in zip(a, b, strict=True)
-    )
+    return bool(numbers) and all(same(x, y, FINGERPRINT) for x, y in zip(a, b, strict=True))

@@ -1,4 +1,5 @@
-"""What is right: the hidden calls of an exercise, and what the solution and each planted mistake answer.
+"""What is right: the hidden calls of an exercise, and what the solution and each planted mistake
+answer.
 
 Computed once for each exercise and term, however many submissions there are.
 """

@@ -1,5 +1,5 @@
-"""What must hold beside the numbers: arguments stay as they were, results have memory of their own, and
-float32 stays float32.
+"""What must hold beside the numbers: arguments stay as they were, results have memory of their own,
+and float32 stays float32.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ class Case:
     ----------
     name : str
     inputs : str or function
-        A specification as ``minienc gradcheck --shapes`` has it, ``"x=N,D W=D,M ids=N:int10"``, or a
-        function ``inputs(rng, N, D, M)`` of a ``numpy.random.Generator`` and the sizes that returns
-        the arguments: arrays, numbers, strings, None, ``Seed``, ``Code``, and lists, tuples and
-        dictionaries of these.
+        A specification as ``minienc gradcheck --shapes`` has it, ``"x=N,D W=D,M ids=N:int10"``, or
+        a function ``inputs(rng, N, D, M)`` of a ``numpy.random.Generator`` and the sizes that
+        returns the arguments: arrays, numbers, strings, None, ``Seed``, ``Code``, and lists, tuples
+        and dictionaries of these.
     options : sequence of dict
         Keyword arguments; each hidden shape takes the next in turn.
     constants : str

@@ -13,8 +13,9 @@ RIGHT, WRONG, INCONCLUSIVE, FLAGGED = "right", "wrong", "inconclusive", "flagged
 class Item:
     """One thing that has points.
 
-    ``bucket`` is "forward", "gradients", "laws" or "predictions"; ``kind`` says where the hint comes from:
-    "planted", "diagnosis", "line", "element", "error" or "question"; ``mistake`` is the planted one.
+    ``bucket`` is "forward", "gradients", "laws" or "predictions"; ``kind`` says where the hint
+    comes from: "planted", "diagnosis", "line", "element", "error" or "question"; ``mistake`` is the
+    planted one.
     """
 
     bucket: str
@@ -111,6 +112,6 @@ class Grade:
         lines += [f"  hint ({', '.join(names)}): {hint}" for hint, names in hints.items()]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  for the lecturer: {flag}" for flag in self.flags]
-        if not self.hidden and all(item.verdict == RIGHT for item in self.items):
+        if self.items and not self.hidden and all(item.verdict == RIGHT for item in self.items):
             lines.append("  The public checks passed; the hidden ones have other arguments.")
         return "\n".join(lines)

@@ -27,7 +27,9 @@ def notebook_code(text: str, name: str = "the notebook") -> str:
     """The code cells of a notebook, but for those that grade it and for IPython's own commands."""
     try:
         cells = json.loads(text)["cells"]
-        sources = [_joined(c["source"]) for c in cells if c["cell_type"] == "code" and not _tests(c)]
+        sources = [
+            _joined(c["source"]) for c in cells if c["cell_type"] == "code" and not _tests(c)
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{name} is not a notebook of version 4: {error}") from error
     return "\n\n".join(map(plain_python, sources)) + "\n"

@@ -1,8 +1,9 @@
 """How arguments and results travel between the grader and a student's process.
 
-A message is a length, a line of JSON and arrays as .npy. Nothing is ever unpickled. What comes back was
-made in a process that runs a stranger's code: sizes are compared with what is there before memory is
-taken. This file stands alone: the student's process loads it without the rest of the library.
+A message is a length, a line of JSON and arrays as .npy. Nothing is ever unpickled. What comes back
+was made in a process that runs a stranger's code: sizes are compared with what is there before
+memory is taken. This file stands alone: the student's process loads it without the rest of the
+library.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Every exercise: solved it has 100 points, blank 0, and each planted mistake has its own hint and no
-other's.
+"""Every exercise: solved it has 100 points, blank 0, and each planted mistake has its own hint and
+no other's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ EXERCISES = [Exercise(path) for path in PATHS]
 TERM = "a term of the tests"
 NAMED = {"argvalues": EXERCISES, "ids": [e.key for e in EXERCISES]}
 PLANTED = [
-    pytest.param(e, m, id=f"{e.key}-{m.name.replace(' ', '_')}") for e in EXERCISES for m in e.mistakes
+    pytest.param(e, m, id=f"{e.key}-{m.name.replace(' ', '_')}")
+    for e in EXERCISES
+    for m in e.mistakes
 ]
 
 
@@ -99,7 +101,9 @@ def test_the_students_part_stands_alone(exercise):
 @pytest.mark.parametrize("exercise", **NAMED)
 def test_the_student_version_has_no_line_of_the_solution(exercise):
     solution = {
-        line.split("  #")[0].strip() for line, inside in exercise._lines() if inside and line.strip()
+        line.split("  #")[0].strip()
+        for line, inside in exercise._lines()
+        if inside and line.strip()
     }
     shown = {line.split("  #")[0].strip() for line in exercise.student.splitlines()}
     assert not (solution & shown) - {"return", "else:"}, solution & shown
