@@ -65,14 +65,22 @@ class Child:
         said["patched"] = self.guard_module.patched(self.before, self.watched)[:5]
         return said
 
-    def _load(self, source: str, questions: list[str]) -> dict[str, Any]:
-        linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
-        try:
-            exec(compile(source, FILE, "exec"), self.names)
-        except BaseException as error:
-            return {"error": self.calls.told(error, "the file", FILE)}
+    def _load(self, source: str | list[str], questions: list[str]) -> dict[str, Any]:
+        """Run a file, or the cells of a notebook: of these, those that can be run."""
+        cells, line, said = [source] if isinstance(source, str) else source, 0, {}
+        text = "\n".join(cells)
+        linecache.cache[FILE] = (len(text), None, text.splitlines(True), FILE)
+        for cell in cells:
+            try:
+                exec(compile("\n" * line + cell, FILE, "exec"), self.names)
+            except BaseException as error:
+                where = "the file" if isinstance(source, str) else "a cell"
+                said = said or {"error": self.calls.told(error, where, FILE)}
+            line += cell.count("\n") + 1
+        if isinstance(source, str) and said:
+            return said
         answers = {name: self.names.get(name) for name in questions}
-        return {"answers": answers}
+        return {"answers": answers, "failed": said.get("error")}
 
 
 def main(folder: str, seconds: str, memory: str, file: str, library: str = "") -> None:

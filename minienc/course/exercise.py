@@ -39,8 +39,9 @@ class Exercise:
     key : str
         ``"e04"``.
     title : str
-    solved, student : str
-        The file without the lecturer's part; with stubs in the place of the solution.
+    marked, solved, student : str
+        The file without the lecturer's part: with its markers; solved; with stubs in the place of the
+        solution.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -56,7 +57,7 @@ class Exercise:
         self._lecturer, _, after = rest.partition(f"\n{LECTURER_END}")
         if after.strip():
             raise ValueError(f"{path}: something stands behind {LECTURER_END}")
-        self._marked = before.rstrip() + "\n"
+        self.marked = before.rstrip() + "\n"
         self.solved = "".join(line for line, _ in self._lines())
         self.student = "".join(self._stubs())
 
@@ -71,7 +72,7 @@ class Exercise:
     def _lines(self) -> Iterator[tuple[str, bool]]:
         """The student's part line by line without its markers, and whether that is solution."""
         inside = False
-        for number, line in enumerate(self._marked.splitlines(keepends=True), 1):
+        for number, line in enumerate(self.marked.splitlines(keepends=True), 1):
             word = line.strip()
             if word in (BEGIN, END):
                 if inside is (word == BEGIN):
@@ -117,7 +118,7 @@ class Exercise:
     def _all(self) -> dict[str, Any]:
         names = self.namespace()
         # empty lines first: what it raises has the file's line numbers
-        below = "\n" * (self._marked.count("\n") + 1) + self._lecturer
+        below = "\n" * (self.marked.count("\n") + 1) + self._lecturer
         exec(compile(below, str(self.path), "exec"), names)
         return names
 

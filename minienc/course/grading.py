@@ -18,7 +18,7 @@ from minienc.course.hints import add_hints
 from minienc.course.key import Asked, Key, Reply, key_of, results_of
 from minienc.course.laws import DTYPE, MEMORY, UNCHANGED, broken
 from minienc.course.parts import Case, Function, Pair
-from minienc.course.process import Limits
+from minienc.course.process import Limits, Source
 from minienc.course.results import FLAGGED, INCONCLUSIVE, RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session, sentence
 
@@ -63,7 +63,7 @@ def grade(
 
 
 def grade_source(
-    source: str,
+    source: Source,
     exercise: Exercise,
     file: str = "submission.py",
     *,
@@ -96,6 +96,11 @@ def grade_source(
 Judge = Callable[[Item, Session, Key, dict[int, Checks], Grade], None]
 
 
+def items_of(exercise: Exercise) -> list[Item]:
+    """All that has points in an exercise."""
+    return [item for item, _ in _items(key_of(exercise))]
+
+
 def _items(key: Key) -> list[tuple[Item, Judge]]:
     """What has points, with what decides on it; the laws are decided at the end."""
     rows: list[tuple[Item, float, Judge]] = []
@@ -106,8 +111,8 @@ def _items(key: Key) -> list[tuple[Item, Judge]]:
         at = f"{case.name}: " if several else ""
         for bucket, part, judge in _parts(number, case, asked):
             rows.append((Item(bucket, at + part, 0.0, part=part, case=number), case.share, judge))
-    for law in _law_names(exercise.cases):
-        rows.append((Item("laws", law, 0.0, part=law), 1.0, lambda *_: None))
+    for law, share in _law_names(exercise.cases):
+        rows.append((Item("laws", law, 0.0, part=law), share, lambda *_: None))
     for question in exercise.answers:
         rows.append((Item("predictions", question, 0.0, part=question), 1.0, _of_answer(question)))
     found = []
@@ -138,10 +143,13 @@ def _parts(number: int, case: Case, asked: Asked) -> Iterator[tuple[str, str, Ju
             yield "forward", name, _of_output(case, k, name)
 
 
-def _law_names(cases: list[Case]) -> list[str]:
+def _law_names(cases: list[Case]) -> list[tuple[str, float]]:
+    """The laws that can be broken here, each with its share: whole points, of ten."""
     if not cases:
         return []
-    return [UNCHANGED, MEMORY] + ([DTYPE] if any(c.dtype for c in cases) else [])
+    if any(c.dtype for c in cases):
+        return [(UNCHANGED, 4.0), (MEMORY, 3.0), (DTYPE, 3.0)]
+    return [(UNCHANGED, 6.0), (MEMORY, 4.0)]
 
 
 # --------------------------------------------------------------------------- forward, functions
@@ -265,6 +273,8 @@ def _of_answer(question: str) -> Judge:
 def _report(result: Grade, session: Session) -> None:
     """What is to be told of how the submission behaved."""
     result.notes += session.ends
+    if session.failed and session.failed.get("type") != "NotImplementedError":
+        result.notes.append(sentence(session.failed))
     result.flags += [f"a submission that {tried}" for tried in session.tried]
     if session.patched:
         result.flags.append(f"it replaces {', '.join(session.patched)}; the grader has its own")

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from minienc.course import wire
 
 CHILD = Path(__file__).with_name("child.py")
+Source = str | list[str]
 TOKEN = "MINIENC_GRADED"  # in the environment of a submission and of whatever it starts
 
 
@@ -45,8 +46,8 @@ class Process:
 
     Parameters
     ----------
-    source : str
-        The submission.
+    source : str or list of str
+        The submission: a file, or the cells of a notebook.
     questions : list of str
         Names whose values are the student's answers.
     limits : Limits
@@ -56,7 +57,7 @@ class Process:
 
     def __init__(
         self,
-        source: str,
+        source: Source,
         questions: list[str],
         limits: Limits | None = None,
         library: Path | None = None,
@@ -67,7 +68,8 @@ class Process:
         self.tried: list[str] = []
         self.patched: list[str] = []
         self.answers: dict[str, Any] = {}
-        self.error: dict[str, Any] | None = None  # of running the file
+        self.error: dict[str, Any] | None = None  # of running the file,
+        self.failed: dict[str, Any] | None = None  # or one of its cells
 
     def __enter__(self) -> Process:
         self.folder = tempfile.mkdtemp(prefix="graded-")
@@ -107,7 +109,7 @@ class Process:
     def load(self) -> None:
         """Run the file."""
         said = self.ask({"do": "load", "source": self.source, "questions": self.questions})
-        self.error = said.get("error")
+        self.error, self.failed = said.get("error"), said.get("failed")
         self.answers = said.get("answers", {})
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minienc.course.key import Asked, Key, Reply
-from minienc.course.process import Ended, Limits, Process
+from minienc.course.process import Ended, Limits, Process, Source
 
 AGAIN = 2  # processes for one submission: what hangs in a backward has a forward
 
@@ -22,11 +22,12 @@ class Session:
         Why the file could not be run.
     """
 
-    def __init__(self, source: str, key: Key, limits: Limits | None = None) -> None:
+    def __init__(self, source: Source, key: Key, limits: Limits | None = None) -> None:
         self.source, self.key, self.limits = source, key, limits
         self.replies: list[Reply] = []
         self.answers: dict[str, Any] = {}
         self.error: dict[str, Any] | None = None
+        self.failed: dict[str, Any] | None = None  # a cell of a notebook
         self.tried: list[str] = []
         self.patched: list[str] = []
         self.ends: list[str] = []  # sentences
@@ -48,6 +49,7 @@ class Session:
         try:
             self.process.load()
             self.error, self.answers = self.process.error, self.process.answers
+            self.failed = self.process.failed
         except Ended as end:
             self.ends.append(f"the file {end}")
             self.error = _ended("the file", str(end))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from minienc.course.process import Source
+
+OWN = "minienc.course"  # what a cell of the course's own says
+COMMAND = re.compile(r"^([ \t]*)(?:[%!].*|[\w.]+\?\??)[ \t]*$", re.MULTILINE)
 MOST = 4 << 20  # bytes of a submission
 
 
-def read_submission(path: str | Path) -> str:
-    """The Python text of a script, or of the code cells of a notebook.
+def read_submission(path: str | Path) -> Source:
+    """The Python text of a script, or the code cells of a notebook.
 
     Raises
     ------
@@ -23,7 +30,7 @@ def read_submission(path: str | Path) -> str:
     return notebook_code(text, str(path)) if path.suffix == ".ipynb" else text
 
 
-def notebook_code(text: str, name: str = "the notebook") -> str:
+def notebook_code(text: str, name: str = "the notebook") -> list[str]:
     """The code cells of a notebook, but for those that grade it and for IPython's own commands."""
     try:
         cells = json.loads(text)["cells"]
@@ -32,7 +39,7 @@ def notebook_code(text: str, name: str = "the notebook") -> str:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{name} is not a notebook of version 4: {error}") from error
-    return "\n\n".join(map(plain_python, sources)) + "\n"
+    return own_cells(sources)
 
 
 def _joined(source: object) -> str:
@@ -45,10 +52,15 @@ def _tests(cell: dict) -> bool:
     return bool(own.get("grade")) and not own.get("solution")
 
 
+def own_cells(sources: Iterable[str]) -> list[str]:
+    """What a student wrote, of the cells of a notebook: not those of the course."""
+    return [plain_python(source) for source in sources if source and OWN not in source]
+
+
 def plain_python(source: str) -> str:
-    """A cell without IPython's commands: ``%matplotlib``, ``!pip``."""
-    kept = []
-    for line in source.split("\n"):
-        command = line.lstrip()[:1] in ("%", "!") or line.rstrip().endswith("?")
-        kept.append(line[: len(line) - len(line.lstrip())] + "pass" if command else line)
-    return "\n".join(kept)
+    """A cell without IPython's commands, where it has any: ``%matplotlib``, ``!pip``, ``x?``."""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError):
+        return COMMAND.sub(r"\1pass", source)
