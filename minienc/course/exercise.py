@@ -40,8 +40,8 @@ class Exercise:
         ``"e04"``.
     title : str
     marked, solved, student : str
-        The file without the lecturer's part: with its markers; solved; with stubs in the place of the
-        solution.
+        The file without the lecturer's part: with its markers; solved; with stubs in the place of
+        the solution.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -1,8 +1,8 @@
 """The course in nbgrader: its source notebooks, and what their test cells call.
 
-Three traps of nbgrader are avoided here. A line on stderr is 0 points: ``score`` prints to stdout alone.
-A value that is no number is full marks: it returns Python's float. Tests that are shown in the
-feedback show what they hide: the cells hold a name and a number of points, nothing else; the
+Three traps of nbgrader are avoided here. A line on stderr is 0 points: ``score`` prints to stdout
+alone. A value that is no number is full marks: it returns Python's float. Tests that are shown in
+the feedback show what they hide: the cells hold a name and a number of points, nothing else; the
 term's secret comes from the environment, where ``nbgrader_config.py`` puts it.
 """
 

@@ -16,8 +16,8 @@ from minienc.course import nbgrader
 from minienc.course.build import FORMATS, build
 from minienc.course.cells import cells_of
 from minienc.course.exercise import all_exercises, find_exercise
-from minienc.course.grading import grade, items_of
 from minienc.course.gradescope import main as autograde
+from minienc.course.grading import grade, items_of
 from minienc.course.submissions import plain_python, read_submission
 
 ROOT = Path(nbgrader.__file__).parents[2]
