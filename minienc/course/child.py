@@ -67,7 +67,8 @@ class Child:
 
     def _load(self, source: str | list[str], questions: list[str]) -> dict[str, Any]:
         """Run a file, or the cells of a notebook: of these, those that can be run."""
-        cells, line, said = [source] if isinstance(source, str) else source, 0, {}
+        cells, line = [source] if isinstance(source, str) else source, 0
+        said: dict[str, Any] = {}
         text = "\n".join(cells)
         linecache.cache[FILE] = (len(text), None, text.splitlines(True), FILE)
         for cell in cells:

@@ -55,11 +55,13 @@ def _rows(y: np.ndarray, axes: tuple[int, ...]) -> Iterator[tuple[str, Moved]]:
     for count in range(1, len(long) + 1):
         for others in combinations(long, count):
             if set(others) != set(axes) & set(long):
-                yield (
-                    f"the softmax is over {_name(axes)}, and in its derivative the sum is over "
-                    f"{_name(others)}",
-                    lambda d, others=others: y * (d - (d * y).sum(others, keepdims=True)),
-                )
+                told = f"the softmax is over {_name(axes)}, and in its derivative the sum is over "
+                yield told + _name(others), _with_sum(y, others)
+
+
+def _with_sum(y: np.ndarray, axes: tuple[int, ...]) -> Moved:
+    """dz = y (dy - sum(dy y)), seen from the front."""
+    return lambda d: y * (d - (d * y).sum(axes, keepdims=True))
 
 
 def _name(axes: tuple[int, ...]) -> str:

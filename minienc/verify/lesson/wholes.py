@@ -7,14 +7,15 @@ and so are the ways to get it wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
-from minienc.verify.lesson.evidence import Evidence, Way
+from minienc.verify.lesson.evidence import Changes, Evidence, Way
 from minienc.verify.lesson.guesses import Guess
 from minienc.verify.lesson.tape import Operation
-from minienc.verify.line import weigh
+from minienc.verify.line import Outputs, weigh
 
 
 def wholes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
@@ -48,8 +49,8 @@ def _of_labels(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess
         for sentence, g in (
             ("{} is p alone: the 1 that is taken off at each sample's own label is missing", p),
             (
-                "in {} the 1 is taken off in the columns of all labels, and in each row: it belongs "
-                "to each sample's own label alone",
+                "in {} the 1 is taken off in the columns of all labels, and in each row: it "
+                "belongs to each sample's own label alone",
                 p - np.isin(np.arange(z.shape[-1]), labels),
             ),
             ("in {} the 1 is added at the label: it is taken off there", p + own),
@@ -67,7 +68,7 @@ def _factor(g: np.ndarray, ways: list[Way]) -> float | None:
     return c if all(near) else None
 
 
-def _along(g: np.ndarray):
+def _along(g: np.ndarray) -> Callable[[Way], float]:
     return lambda way: float(way.v[0].sum()) * float(np.sum(g * way.direction))
 
 
@@ -132,14 +133,14 @@ def _name(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {' and '.join(map(str, axes))}"
 
 
-def _after(number: int, moved: np.ndarray, evidence: Evidence):
+def _after(number: int, moved: np.ndarray, evidence: Evidence) -> Outputs:
     """How the outputs change when an operation's result moves, and nothing before it does."""
     name = evidence.trial.subject.differentiable[0]
     x = evidence.trial.arguments[name]
     h = 2.0**-17
 
-    def at(t: float):
-        change = {number: lambda was, now: was.output + t * moved}
+    def at(t: float) -> Outputs:
+        change: Changes = {number: lambda was, now: was.output + t * moved}
         return evidence.outputs(name, x, change)
 
     return tuple((a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True))
@@ -160,11 +161,8 @@ def _of_sums(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
             kept = tuple(1 if k == axis else n for k, n in enumerate(of))
             if of[axis] < 2 or shape not in (kept, (of[1 - axis],)) or not max(shape):
                 continue
-
-            def spread(d: np.ndarray, kept=kept, of=of) -> np.ndarray:
-                return np.broadcast_to(d.reshape(kept), of)
-
-            first = evidence.slope(other, spread(ways[0].direction), ways[0].v)
+            summed = partial(_summed, other, kept, evidence)
+            first = summed(ways[0])
             c = ways[0].yours / first if first else np.nan
             if not np.isfinite(c):
                 continue
@@ -172,7 +170,15 @@ def _of_sums(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
             yield Guess(
                 f"your d{name} is made of the gradient of {other}, summed over axis {axis}{times}: "
                 f"{name} has a gradient of its own",
-                lambda way, spread=spread, other=other, c=c: (
-                    c * evidence.slope(other, spread(way.direction), way.v)
-                ),
+                partial(_times, c, summed),
             )
+
+
+def _summed(other: str, kept: tuple[int, ...], evidence: Evidence, way: Way) -> float:
+    """The slope that another argument's gradient has, summed along the axis of length 1."""
+    shape = evidence.trial.arguments[other].shape
+    return evidence.slope(other, np.broadcast_to(way.direction.reshape(kept), shape), way.v)
+
+
+def _times(c: float, says: Callable[[Way], float], way: Way) -> float:
+    return c * says(way)

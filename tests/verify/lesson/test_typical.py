@@ -1,4 +1,4 @@
-"""Mistakes that students make again and again: each has its sentence, and the right gradient none."""
+"""Mistakes that students make again and again: each has its sentence, the right gradient none."""
 
 from __future__ import annotations
 
