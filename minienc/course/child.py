@@ -19,10 +19,13 @@ from typing import Any
 
 import numpy as np
 
+# What travels: arrays, numbers, words, lists of these; from a stranger, anything.
+Value = Any
+
 FILE = "submission.py"
 
 
-def sibling(name: str) -> Any:
+def sibling(name: str) -> Value:
     """A file beside this one, as a module: ``-I`` leaves the folder out of the path."""
     spec = importlib.util.spec_from_file_location(
         f"_{name}", Path(__file__).with_name(f"{name}.py")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc.course.parts import Case, Pair
+from minienc.course.wire import Value
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 LECTURER, LECTURER_END = "### BEGIN LECTURER", "### END LECTURER"
@@ -23,7 +24,7 @@ class Mistake(NamedTuple):
     """What a student may get wrong, and what is said then."""
 
     name: str
-    wrong: Any  # an edit, several, or a dictionary of functions and answers
+    wrong: Value  # an edit, several, or a dictionary of functions and answers
     hint: str
 
 
@@ -154,7 +155,7 @@ class Exercise:
         return [Mistake(name, *rest) for name, rest in self._all.get("MISTAKES", {}).items()]
 
 
-def _edits(wrong: Any) -> list[Edit]:
+def _edits(wrong: Value) -> list[Edit]:
     return [wrong] if isinstance(wrong, tuple) else list(wrong)
 
 

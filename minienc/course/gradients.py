@@ -16,7 +16,8 @@ from minienc.course.key import Asked, Key, Reply, gradients_of, results_of
 from minienc.course.parts import Case, Function, Pair
 from minienc.course.results import INCONCLUSIVE, RIGHT, WRONG
 from minienc.course.session import Session, sentence
-from minienc.verify import SubjectError, gradcheck
+from minienc.course.wire import Value
+from minienc.verify import Report, SubjectError, gradcheck
 from minienc.verify.findings import FAIL, PASS, TensorResult
 
 RTOL = 1e-6  # of the checker
@@ -107,7 +108,7 @@ def _check(checks: Checks, asked: Asked, session: Session, key: Key) -> None:
 
 def report_of(
     asked: Asked, ask: Callable[[dict[str, Any]], Reply], key: Key, budget: float = 2.0
-) -> Any:
+) -> Report:
     """The checker's report on what is asked for: the solution's forward, somebody's gradients."""
     f = key.solution[asked.case.functions[0]]
     if isinstance(asked.case, Pair):
@@ -115,17 +116,17 @@ def report_of(
     return _report_of_function(asked, f, ask, budget)
 
 
-def _plain(x: Any) -> Any:
+def _plain(x: Value) -> Value:
     """An array that nobody watches: no sentence of the checker speaks of the solution's lines."""
     return np.array(np.asarray(x)) if hasattr(x, "dtype") else x
 
 
-def _report_of_pair(asked: Asked, f: Callable, ask: Callable, budget: float) -> Any:
+def _report_of_pair(asked: Asked, f: Callable, ask: Callable, budget: float) -> Report:
     @functools.wraps(f)
-    def forward(*args: Any, **options: Any) -> Any:
+    def forward(*args: Value, **options: Value) -> Value:
         return f(*map(_plain, args), **options)[0], args
 
-    def backward(dy: Any, cache: Any) -> Any:
+    def backward(dy: Value, cache: Value) -> Value:
         dys = tuple(map(np.asarray, dy)) if isinstance(dy, tuple) else np.asarray(dy)
         request = {**asked.request, "args": list(cache), "dys": [dys], "look": False}
         given = student_gradients(asked, ask(request))
@@ -138,7 +139,7 @@ def _report_of_pair(asked: Asked, f: Callable, ask: Callable, budget: float) -> 
     return gradcheck(forward, backward, *asked.point.args, budget=budget, **options)
 
 
-def _report_of_function(asked: Asked, f: Callable, ask: Callable, budget: float) -> Any:
+def _report_of_function(asked: Asked, f: Callable, ask: Callable, budget: float) -> Report:
     """The gradient of the first result, by those arguments that have one."""
     outputs = gradient_outputs(asked)
     names = list(outputs)
@@ -150,11 +151,11 @@ def _report_of_function(asked: Asked, f: Callable, ask: Callable, budget: float)
             args[place] = _plain(value)
         return args
 
-    def forward(*wrt: Any) -> Any:
+    def forward(*wrt: Value) -> Value:
         y = f(*moved(wrt), **asked.point.options)
         return np.float64(y[0] if isinstance(y, (tuple, list)) else y), wrt
 
-    def backward(dy: Any, cache: Any) -> Any:
+    def backward(dy: Value, cache: Value) -> Value:
         given = student_gradients(asked, ask({**asked.request, "args": moved(cache)}))
         if isinstance(given, str):
             raise Raised(given)
@@ -167,11 +168,11 @@ def _report_of_function(asked: Asked, f: Callable, ask: Callable, budget: float)
     return report
 
 
-def _copied(x: Any) -> Any:
+def _copied(x: Value) -> Value:
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-def _number(g: Any, asked: Asked, name: str) -> np.ndarray:
+def _number(g: Value, asked: Asked, name: str) -> np.ndarray:
     """A gradient as numbers; NaN where it is none, so that it is wrong and nothing else is."""
     try:
         return np.asarray(g, np.float64)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc.course import wire
+from minienc.course.wire import Value
 
 CHILD = Path(__file__).with_name("child.py")
 Source = str | list[str]
@@ -141,7 +142,7 @@ class Process:
         return said
 
     def _listen(self) -> None:
-        pipe: Any = self.child.stdout
+        pipe: Value = self.child.stdout
         try:
             while start := pipe.read(16):
                 head, body = wire.sizes(start)
