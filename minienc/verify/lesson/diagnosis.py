@@ -22,7 +22,7 @@ from minienc.verify.lesson.patterns import of_places, of_shapes, of_sizes
 from minienc.verify.lesson.products import wrong_products, wrong_signs
 from minienc.verify.lesson.slopes import straight, wrong_slopes
 from minienc.verify.lesson.softmaxes import wrong_softmaxes
-from minienc.verify.lesson.wholes import wholes
+from minienc.verify.lesson.wholes import sums, wholes
 
 
 def diagnose(result: TensorResult, evidence: Evidence, numeric: np.ndarray | None) -> list[str]:
@@ -74,6 +74,7 @@ def _fitting(name: str, ways: list[Way], evidence: Evidence) -> Iterator[list[st
         for told in table(name, ways, evidence):
             evidence.believed.append(told)
             yield [f"your d{name}: {told.sentence}"]
+    yield from _guessed(sums(name, ways, evidence), ways, evidence)
     yield from _guessed(factors(name, evidence), ways, evidence)
 
 

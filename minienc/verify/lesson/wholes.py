@@ -22,7 +22,6 @@ def wholes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
     """Rows of this kind, for one argument's gradient."""
     yield from _of_labels(name, ways, evidence)
     yield from _of_normalisations(name, evidence)
-    yield from _of_sums(name, ways, evidence)
 
 
 # --------------------------------------------------------------- softmax and cross-entropy: p - 1
@@ -149,7 +148,7 @@ def _after(number: int, moved: np.ndarray, evidence: Evidence) -> Outputs:
 # ------------------------------------------------------------------- made of another's gradient
 
 
-def _of_sums(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
+def sums(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Guess]:
     """A bias's gradient that is summed from the weight's."""
     trial = evidence.trial
     shape = trial.arguments[name].shape
