@@ -78,8 +78,8 @@ def inputs(rng, N, K):
 CASES = [Pair("softmax", inputs)]
 
 ANSWERS = {
-    "predict_1": "y is (1/4, 3/4), and only y_0 matters here. It grows with x_0; what does it do when "
-    "x_1 grows?",
+    "predict_1": "y is (1/4, 3/4), and only y_0 matters here. It grows with x_0; what does it do "
+    "when x_1 grows?",
     "predict_2": "The loss changes by 5 times the sum of y. What is that sum, when x changes?",
 }
 
