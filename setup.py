@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 REQUIRED = os.environ.get("MINIENC_REQUIRE_KERNEL") == "1"
 DEPENDS = {".h", ".c", ".pxi"}
@@ -54,4 +55,18 @@ def kernel_extensions():
     return extensions
 
 
-setup(ext_modules=kernel_extensions())
+class BuildWithExercises(build_py):
+    """The exercises lie beside the tutorials, where they are read; an installed ``minienc grade`` finds
+    them in the package."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for source in sorted(Path("tutorials/exercises").glob("e[0-9][0-9]_*.py")):
+            target = Path(self.build_lib, "minienc", "course", "exercises", source.name)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(source), str(target))
+
+
+setup(ext_modules=kernel_extensions(), cmdclass={"build_py": BuildWithExercises})

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minienc.commands import multitask, pairs, texts
+from minienc.commands import course, multitask, pairs, texts
 from minienc.commands.checks import add_gradcheck, add_step
 from minienc.commands.options import (
     add_classify,
@@ -40,6 +40,7 @@ EPILOG = """examples:
   minienc translate runs/translate-multi30k-1 "a man rides a horse"
   minienc step                                        walk through a training step
   minienc step homework.py:affine --shapes 'x=N,D W=D,M b=M'
+  minienc grade submissions/ --exercise e04           exercises of the course, with hints
 """
 
 
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     pairs.add_commands(commands)
     add_gradcheck(commands)
     add_step(commands)
+    course.add_commands(commands)
     add_data(commands)
     _add_info(commands)
     return parser

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minienc.course.wire import Code, Seed
+
 __all__ = ["Code", "Function", "Pair", "Seed"]
 
 BATCH = (1, 6)  # what N is drawn from, unless a case says otherwise
@@ -26,10 +28,10 @@ class Case:
     ----------
     name : str
     inputs : str or function
-        A specification as ``minienc gradcheck --shapes`` has it, ``"x=N,D W=D,M ids=N:int10"``, or a
-        function ``inputs(rng, N, D, M)`` of a ``numpy.random.Generator`` and the sizes that returns
-        the arguments: arrays, numbers, strings, None, ``Seed``, ``Code``, and lists, tuples and
-        dictionaries of these.
+        A specification as ``minienc gradcheck --shapes`` has it, ``"x=N,D W=D,M ids=N:int10"``, or
+        a function ``inputs(rng, N, D, M)`` of a ``numpy.random.Generator`` and the sizes that
+        returns the arguments: arrays, numbers, strings, None, ``Seed``, ``Code``, and lists, tuples
+        and dictionaries of these.
     options : sequence of dict
         Keyword arguments; each hidden shape takes the next in turn.
     constants : str
@@ -114,20 +116,3 @@ class Function(Case):
     @property
     def functions(self) -> tuple[str, ...]:
         return (self.name,)
-
-
-class Seed:
-    """An argument that is ``numpy.random.default_rng(seed)``, made anew for each call."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = int(seed)
-
-
-class Code:
-    """An argument that is a function: what the text makes in Python, with ``np``.
-
-    ``Code("lambda x: (x**3).sum()")``
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text

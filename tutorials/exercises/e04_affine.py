@@ -7,13 +7,13 @@ An affine layer multiplies a batch of samples by a matrix and adds a bias:
     y = x W + b
 
 `x` is (N, D), a row for each sample; `W` is (D, M); `b` is (M,); so `y` is (N, M). You write the
-forward, and the backward that undoes it: from `dy`, how the loss changes with `y`, to `dx`, `dW` and
-`db`, how it changes with what came in.
+forward, and the backward that undoes it: from `dy`, how the loss changes with `y`, to `dx`, `dW`
+and `db`, how it changes with what came in.
 
 **On paper first.** Take N = 2, D = 2, M = 1. Write down y[0] and y[1] as sums. The loss changes by
 dy[0] y[0] + dy[1] y[1]; take its derivative by each of W[0], W[1], b, and by x[0, 0]. Which samples
-does W[0] hear from? Which does b? Only then find the matrix product that says it for all sizes: each
-gradient has the shape of what it belongs to.
+does W[0] hear from? Which does b? Only then find the matrix product that says it for all sizes:
+each gradient has the shape of what it belongs to.
 """
 
 import numpy as np
@@ -55,8 +55,8 @@ predict_1 = 6.0
 ### END SOLUTION
 
 # %%
-# **Predict 2.** The batch is doubled: the same samples come twice, and dy with them. What becomes of
-# db? Answer "same", "double" or "half".
+# **Predict 2.** The batch is doubled: the same samples come twice, and dy with them. What becomes
+# of db? Answer "same", "double" or "half".
 
 ### BEGIN SOLUTION
 predict_2 = "double"
@@ -89,8 +89,8 @@ def transposed(dy, cache):
 MISTAKES = {
     "dW as dy' x": (
         {"affine_backward": transposed},
-        "The numbers of your dW stand in each other's places: it is dy' x, laid out as W is. Rows of "
-        "dW belong to the inputs of the layer.",
+        "The numbers of your dW stand in each other's places: it is dy' x, laid out as W is. Rows "
+        "of dW belong to the inputs of the layer.",
     ),
     "db is a mean": (
         ("db = np.sum(dy, axis=0)", "db = np.mean(dy, axis=0)"),
