@@ -16,8 +16,8 @@ here, no batch: `x` and `w` are (D,), `b` and `t` are numbers.
 
 **On paper first.** Take D = 2, w = (1, -2), b = 0, x = (2, 1), t = 1. Compute z, y and the loss.
 Then go back: dloss/dy, times dy/dz, is dz. Do it once more with letters, and simplify until neither
-a fraction nor a product with (1 - y) is left; check it with your numbers. z depends on w[0] by
-x[0]: what is dw? What is db?
+a fraction nor a product with (1 - y) is left; check it with your numbers. When w[0] grows by 1, z
+grows by x[0]: what is dw? What is db?
 
 Then put y = 1 / (1 + exp(-z)) into the loss and simplify it, too. With t = 0 it is log(1 + exp(z));
 what does t = 1 take away from that? `np.logaddexp(0, z)` computes log(exp(0) + exp(z)) for any z.

@@ -73,12 +73,12 @@ predict_1 = [0.0, -4.0, 0.0]
 ### END SOLUTION
 
 # %%
-# **Predict 2.** Ten layers of tanh stand in a row, without weights between them. In each of them y
-# is 0.8. dy = 1 comes back to the last. Is the dx of the first nearest to "1", "0.1", "0.01" or
-# "0.0001"?
+# **Predict 2.** Ten layers of tanh stand in a row. Between two of them a number is added, so that y
+# is 0.8 in every layer. dy = 1 comes back to the last. Which of these is nearest to the dx of the
+# first: 0.1, 0.01, 0.001 or 0.00001? Answer with one of the four.
 
 ### BEGIN SOLUTION
-predict_2 = "0.0001"
+predict_2 = 0.00001
 ### END SOLUTION
 
 ### BEGIN LECTURER
@@ -105,7 +105,7 @@ def ten_layers():
     dy = 1.0
     for _ in range(10):
         dy = tanh_backward(dy, 0.8)
-    return min(["1", "0.1", "0.01", "0.0001"], key=lambda word: abs(np.log(dy / float(word))))
+    return min([0.1, 0.01, 0.001, 0.00001], key=lambda number: abs(dy - number))
 
 
 PROOFS = {

@@ -57,7 +57,7 @@ def crossentropy_backward(dloss, cache):
 
 # %%
 # **Predict 1.** A new classifier of ten classes has logits that are all 0. What is its loss,
-# whatever the labels are? Answer with a number, to three digits.
+# whatever the labels are? Answer with a number, to four digits.
 
 ### BEGIN SOLUTION
 predict_1 = 2.3026

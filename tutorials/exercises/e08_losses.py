@@ -109,8 +109,8 @@ CASES = [
 ANSWERS = {
     "predict_1": "The difference is 2 there; the square has a derivative, and four numbers share "
     "the mean.",
-    "predict_2": "Cross-entropy: p - t. Squared error: dy = 2 (y - t), and then the slope of the "
-    "sigmoid, which is y (1 - y).",
+    "predict_2": "Both are slopes by z. That of the squared error has to pass the sigmoid, which "
+    "is never steeper than here; how much of the sigmoid's slope is left in the other?",
 }
 
 

@@ -17,8 +17,7 @@ Then z on x, W1 and b1. Put in x = 4, h = 0.5, W2 = 3, dy = 2, and W1 = -1.
 
 With larger sizes each of (1) and (3) is an affine layer: if y = x W + b, then dx = dy W', dW = x'
 dy, and db is the sum of dy over the samples (W' is W with rows and columns exchanged). Write your
-five lines again with these, and check every shape: each gradient has the shape of what it belongs
-to.
+lines again with these, and check every shape: each gradient has the shape of what it belongs to.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@ Exercise 10: a weight that is used twice
 ========================================
 
 An autoencoder squeezes x into a code h, and makes y of the code. This one uses the same matrix both
-times; on the way back it is turned over (W' is W with rows and columns exchanged):
+times; on the way out of the code it is turned over (W' is W with rows and columns exchanged):
 
     h = x W        (1)     x (N, D), W (D, M), h (N, M)
     y = h W'       (2)     y (N, D)

@@ -70,8 +70,8 @@ predict_1 = -0.29
 ### END SOLUTION
 
 # %%
-# **Predict 2.** The gradient stays 1 for a long time. How many times as long as a step of gradient
-# descent is a step of momentum in the end? Answer with a number.
+# **Predict 2.** The gradient stays 1 for a long time; mu is 0.9 still. How many times as long as a
+# step of gradient descent is a step of momentum in the end? Answer with a number.
 
 ### BEGIN SOLUTION
 predict_2 = 10.0

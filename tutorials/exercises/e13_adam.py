@@ -52,7 +52,7 @@ predict_1 = [0.9, 1.1]
 # %%
 # **Predict 2.** b1 = 0.9, b2 = 0.999, epsilon is next to nothing. Somebody leaves out both
 # divisions by 1 - b^t. How many times as long as it should be is the first step? Answer with a
-# number, to three digits.
+# number, to four digits.
 
 ### BEGIN SOLUTION
 predict_2 = 3.162

@@ -57,7 +57,7 @@ predict_1 = 9
 ### END SOLUTION
 
 # %%
-# **Predict 2.** In an epoch the batches have 4, 4 and 2 samples, and their losses are 1, 1 and 4.
+# **Predict 2.** In an epoch the batches have 4, 4 and 2 samples, and their losses are 1, 2 and 5.
 # What is the loss of the epoch? Answer with a number.
 
 ### BEGIN SOLUTION
