@@ -10,7 +10,8 @@
 
 /* -------------------------------------------------------------------------------------- the rows */
 
-#define TAKE_BYTES 32768 /* of a task: 8 us to copy, several times what it takes to wake a thread */
+#define TAKE_BYTES 32768 /* of a task. Four of them are the least that a second thread is woken for */
+#define FETCH_BYTES 262144
 
 struct taking {
     const struct taken *taken;
@@ -93,6 +94,22 @@ static int take_rows(const struct steps *s, const int64_t *indices)
     return 0;
 }
 
+/* Ask for the rows of the next batch, some between any two calls of this step: they come from memory
+   while it computes. Rows that no cache would keep until then are not asked for. */
+static void fetch_rows(const struct steps *s, const int64_t *indices, ptrdiff_t begin, ptrdiff_t end)
+{
+    for (int k = 0; k < s->n_taken; k++) {
+        const struct taken *a = &s->taken[k];
+        const size_t row = (size_t)a->width * size_of(a->from_kind);
+        if (row * (size_t)s->batch > FETCH_BYTES)
+            continue;
+        for (ptrdiff_t i = begin; i < end; i++)
+            if (indices[i] >= 0 && indices[i] < a->rows)
+                for (size_t byte = 0; byte < row; byte += 64)
+                    __builtin_prefetch((const char *)a->from + (size_t)indices[i] * row + byte, 0, 2);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ the update */
 
 /* What the gradient is multiplied with, so that its norm is at most clipnorm. `sums` has room for
@@ -160,14 +177,19 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Forward and backward of one step, whose numbers are put down. */
-static int compute(const struct steps *s, const int64_t *indices, double *numbers)
+/* Forward and backward of one step, whose numbers are put down; next: the rows of the one behind it,
+   or NULL. */
+static int compute(const struct steps *s, const int64_t *indices, const int64_t *next,
+                   double *numbers)
 {
     int error = indices == NULL ? 0 : take_rows(s, indices);
     for (int k = 0; k < s->n_zeroed; k++)
         memset(s->zeroed[k].data, 0, s->zeroed[k].bytes);
-    if (!error)
-        error = plan_run(s->plan);
+    for (int i = 0; i < s->plan->n && !error; i++) {
+        if (next != NULL)
+            fetch_rows(s, next, s->batch * i / s->plan->n, s->batch * (i + 1) / s->plan->n);
+        error = noted_run(&s->plan->calls[i]);
+    }
     if (error)
         return error;
     for (int k = 0; k < s->plan->n_numbers; k++) {
@@ -197,6 +219,7 @@ int steps_run(const struct steps *s, int n, const int64_t *const *indices, int64
     }
     while (done < n && (done == 0 || now() < end)) {
         *error = compute(s, indices == NULL ? NULL : indices[done],
+                         done + 1 < n ? indices[done + 1] : NULL,
                          numbers + (ptrdiff_t)done * s->plan->n_numbers);
         if (*error)
             break;

@@ -54,7 +54,7 @@ from minienc.training.step import Learner, Objective
 # Steps of a shape that are made before one is noted: one, which makes what is made once, and one
 # more for so many multiplications. To note and to try out costs two steps, and a plan saves some
 # 25 us of each that follows: a large model, or a short run, would pay more than it gets back.
-PLAIN_STEPS, WORK = 1, 2**18
+PLAIN_STEPS, WORK = 1, 2**20
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
 
 
@@ -195,6 +195,13 @@ def _shapes(batch: tuple) -> tuple:
     return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype) for a in batch])
 
 
+def _same_bits(a: Scalar, b: Scalar) -> bool:
+    """Compared as integers: NaN has bits like any other number, and nothing is made for it."""
+    a, b = np.asarray(a), np.asarray(b)
+    integers = f"u{a.itemsize}"
+    return a.dtype == b.dtype and np.array_equal(a.view(integers), b.view(integers))
+
+
 class PlannedObjective(Objective):
     """The objective of batches of the same shapes, by a plan: as ``Objective`` is."""
 
@@ -293,11 +300,11 @@ class PlannedObjective(Objective):
             *zip(states, own, strict=True),
         ]
         try:
-            return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+            return all(_same_bits(a, b) for a, b in pairs)
         finally:
             rng.bit_generator.state = noise
             del caches, expected, right, states, pairs
-            release_workspace()
+            release_workspace()  # of the steps as they are written: a plan has a room of its own
 
 
 class PlannedPipeline(Pipeline):
