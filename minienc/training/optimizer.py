@@ -168,6 +168,10 @@ class Optimizer:
         """The vectors that steps change beside the weights: another dict once others are loaded."""
         return self._state
 
+    def remembers(self, parameters: Parameters) -> bool:
+        """Whether the last step was one of these: then all that a step needs has been made."""
+        return self._seen is parameters
+
     def to(self, device: str) -> None:
         """Move what is remembered to a device, as ``Model.to`` moves the weights."""
         self._state = {name: to_device(v, device) for name, v in self._state.items()}

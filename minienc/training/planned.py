@@ -178,7 +178,7 @@ class PlannedStep:
         self.plans.clear()
         self.own.clear()
         self.plain_steps.clear()
-        self.declined = None
+        self.declined = self.update = None
         self.settings = [
             (step.layer, name)
             for step in getattr(learner.objective, "steps", ())

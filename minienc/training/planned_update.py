@@ -62,8 +62,9 @@ class PlannedUpdate:
     def holds(self, learner: Learner) -> bool:
         """Whether all is as it was when the calls were noted. Numbers that are read at each step
         (learning rate, clipping) are not looked at."""
-        now = self._settings(learner)
-        return len(now) == len(self.made_for) and not any(map(is_not, now, self.made_for))
+        if learner.optimizer is not self.made_for[0]:
+            return False
+        return not any(map(is_not, self._settings(learner), self.made_for))
 
     def _settings(self, learner: Learner) -> list[object]:
         optimizer, parameters = learner.optimizer, learner.parameters
@@ -72,6 +73,7 @@ class PlannedUpdate:
             len(vars(optimizer)),  # somebody may have given it a method of its own
             optimizer.remembered,
             optimizer.slots,
+            optimizer.remembers(parameters),
             parameters,
             parameters.segments(),
             learner.gradients,
@@ -87,6 +89,8 @@ class PlannedUpdate:
         fast = None if rule is None else rule.fast
         if fast is None:
             raise Declined(f"{kind}'s step is not the kernel's")
+        if not optimizer.remembers(parameters):
+            raise Declined(f"{kind} has not begun")  # after this step it has
         options = {name: getattr(optimizer, name) for name in self.names}
         for name, value in options.items():
             if type(value) not in (float, int, bool):  # NumPy's would be computed with in their type
