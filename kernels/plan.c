@@ -4,17 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The copies of the structs are as large as the largest of them: a step has some tens. */
-struct noted {
-    const struct kernels *table;
-    int operation;
-    union {
-#define F(name, arguments) struct arguments name;
-        KERNEL_FUNCTIONS(F)
-#undef F
-    } arguments;
-};
-
 static const size_t SIZES[] = {
 #define F(name, arguments) sizeof(struct arguments),
     KERNEL_FUNCTIONS(F)
@@ -63,14 +52,20 @@ int kernels_call(const struct kernels *table, int operation, const void *argumen
 {
     if (noting != NULL && noting->declined == NULL)
         note(noting, table, operation, arguments);
+    if (noting != NULL && noting->only_notes)
+        return 0;
     return run(table, operation, arguments);
+}
+
+int noted_run(const struct noted *call)
+{
+    return run(call->table, call->operation, &call->arguments);
 }
 
 int plan_run(const struct plan *plan)
 {
     for (int i = 0; i < plan->n; i++) {
-        const struct noted *call = &plan->calls[i];
-        const int error = run(call->table, call->operation, &call->arguments);
+        const int error = noted_run(&plan->calls[i]);
         if (error)
             return error;
     }

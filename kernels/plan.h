@@ -24,9 +24,21 @@ enum operation {
 
 #define PLAN_NUMBERS 64
 
+/* A call. The copies of the structs are as large as the largest of them: a step has some tens. */
+struct noted {
+    const struct kernels *table;
+    int operation;
+    union {
+#define F(name, arguments) struct arguments name;
+        KERNEL_FUNCTIONS(F)
+#undef F
+    } arguments;
+};
+
 struct plan {
     struct noted *calls;
     int n, room;
+    int only_notes; /* calls are noted and not made: of what moves weights, which must not move yet */
     double numbers[PLAN_NUMBERS]; /* what each `dot` found, in their order: the losses */
     int n_numbers;
     const char *declined; /* why the calls are not all of the step; NULL: they are */
@@ -34,6 +46,8 @@ struct plan {
 
 /* Call a function of a table; note the call, if this thread notes. */
 int kernels_call(const struct kernels *table, int operation, const void *arguments);
+
+int noted_run(const struct noted *call); /* make a call again */
 
 /* Make the calls again, in their order, up to the first that returns an error, which is returned.
    Not from two threads at once. */

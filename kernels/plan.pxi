@@ -2,7 +2,7 @@
 
 cdef extern from "plan.h":
     struct plan:
-        int n, n_numbers
+        int n, n_numbers, only_notes
         double *numbers
         const char *declined
     int plan_run(const plan *p) noexcept nogil
@@ -26,16 +26,18 @@ cdef class Plan:
     """The kernels' calls of this thread from ``start`` to ``stop``, to be made again by ``run``.
 
     What they read and write must lie where it lay: whoever notes holds the arrays, or has them made
-    in ``workspace``, whose memory is nobody else's as long as the plan is there.
+    in ``workspace``, whose memory is nobody else's as long as the plan is there. With
+    ``only_notes``, the calls are noted and not made.
     """
 
     cdef plan p
     cdef readonly object workspace
     cdef readonly list draws  # (the generator's method, the array) of what was drawn, in its order
 
-    def __cinit__(self):
+    def __cinit__(self, bint only_notes=False):
         self.workspace = Workspace(hoards=True)
         self.draws = []
+        self.p.only_notes = only_notes
 
     def start(self):
         """Note the calls of this thread from now on."""

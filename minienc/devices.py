@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _workspace: Callable[[], AbstractContextManager] = nullcontext
 _release: Callable[[], None] | None = None
-_plans: Callable[[], Plan] | None = None
+_plans: Callable[..., Plan] | None = None
+_steps: Callable[..., Steps] | None = None
+_at_once = 0
 _pipelines: dict[str, Callable[[str], Pipeline]] = {}  # kind of device -> what pipeline() makes
 
 
@@ -61,10 +63,29 @@ class Plan(Protocol):
     def number(self, i: int) -> float: ...
 
 
-def register_plans(make: Callable[[], Plan]) -> None:
-    """Let ``new_plan()`` be ``make()``."""
-    global _plans
-    _plans = make
+class Steps(Protocol):
+    """Steps by a plan and by that of an update: ``kernels/steps.pxi``."""
+
+    def once(self, step: int, rate: float, clipnorm: float) -> tuple[list[float], int]: ...
+    def run(
+        self,
+        sources: list[Array],
+        batch: list[Array],
+        parts: list[Array],
+        step: int,
+        rates: list[float],
+        clipnorm: float,
+        seconds: float,
+    ) -> list[list[float]] | None: ...
+
+
+def register_plans(
+    make: Callable[..., Plan], make_steps: Callable[..., Steps], at_once: int
+) -> None:
+    """Let ``new_plan(...)`` be ``make(...)``, ``new_steps(...)`` be ``make_steps(...)``, and
+    ``steps_at_once()`` this number."""
+    global _plans, _steps, _at_once
+    _plans, _steps, _at_once = make, make_steps, at_once
 
 
 def has_plans() -> bool:
@@ -73,11 +94,29 @@ def has_plans() -> bool:
     return _plans is not None
 
 
-def new_plan() -> Plan:
+def new_plan(only_notes: bool = False) -> Plan:
     """A plan in which this thread's calls of the compiled kernel can be noted, as
-    ``training/planned.py`` does."""
+    ``training/planned.py`` does; with ``only_notes`` they are not made."""
     assert _plans is not None
-    return _plans()
+    return _plans(only_notes)
+
+
+def new_steps(
+    plan: Plan,
+    update: Plan,
+    multipliers: list[float],
+    loss: int,
+    single: bool,
+    zeroed: list[Array],
+) -> Steps:
+    """Steps by these plans, as ``training/planned_update.py`` makes them."""
+    assert _steps is not None
+    return _steps(plan, update, multipliers, loss, single, zeroed)
+
+
+def steps_at_once() -> int:
+    """The most steps that one call makes."""
+    return _at_once
 
 
 class Pipeline:
@@ -99,6 +138,12 @@ class Pipeline:
         use arrays that an earlier call returned again."""
         taken = map(take, parts)
         return taken if self.device == "cpu" else map(self.upload, taken)
+
+    def ahead(self, arrays: tuple[Array, ...]) -> dict[str, list[float]]:
+        """Make the steps of the next batches of ``batches``, which takes them from these arrays, as
+        one call, and pass over them: {name of a number: what it was at each step}. {} where this
+        cannot be done. Nobody sees what is between these steps."""
+        return {}
 
     def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         """What is to be called as ``learner.step`` is, for batches of ``batches``."""

@@ -39,6 +39,7 @@ _fast: dict[str, Callable] = {}  # name -> the faster function of the same name 
 _fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
 _to_load: dict[str, Callable[[], object]] = {}  # module -> what brings the functions for its arrays
 _door_is_open = False  # True once minienc.fast was asked; False again when a definition changes
+_door: object = object()  # another one after each time that it was closed
 _opening = threading.RLock()
 
 
@@ -107,6 +108,11 @@ class Primitive:
     def definition(self, definition: Callable) -> None:
         self._definition, self.runs_as_written = definition, True
         close_the_door()
+
+    @property
+    def fast(self) -> Callable | None:
+        """The faster function for NumPy's arrays; None where the definition serves."""
+        return None if self.runs_as_written else _fast.get(self.__name__)
 
     @functools.cached_property
     def backward(self) -> Primitive:
@@ -326,8 +332,8 @@ def open_the_door() -> None:
 
 def close_the_door() -> None:
     """Have ``minienc.fast`` look at the definitions again, at the next call."""
-    global _door_is_open
-    _door_is_open = False
+    global _door_is_open, _door
+    _door_is_open, _door = False, object()
 
 
 @contextmanager
@@ -377,6 +383,12 @@ def is_recording() -> bool:
 def is_plain() -> bool:
     """Whether calls of this thread go through the open door, and nobody wants it otherwise."""
     return _door_is_open and not (_n_watched and (_listeners.get() or _definitions_only.get()))
+
+
+def door() -> object:
+    """The door that calls go through: another object once a definition or a faster function is
+    another."""
+    return _door
 
 
 def at(path: str, time: int | None = None) -> None:

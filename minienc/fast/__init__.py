@@ -52,7 +52,9 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
         from minienc.devices import register_plans, register_workspace
 
         register_workspace(minienc._kernels.Workspace, minienc._kernels.release_workspace)
-        register_plans(minienc._kernels.Plan)
+        register_plans(
+            minienc._kernels.Plan, minienc._kernels.Steps, minienc._kernels.steps_of_a_call
+        )
 
 if os.environ.get("MINIENC_KERNEL") != "0":
     load_fast_with("cupy", lambda: importlib.import_module("minienc.fast.cuda"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from minienc.arrays import device_of, is_array, to_numpy
-from minienc.data.checks import check_data
+from minienc.data.checks import check_data, looked_at_once
 from minienc.data.plain import DataLike, plain_array
 
 if TYPE_CHECKING:
@@ -46,6 +46,18 @@ class Batches:
         sample_weight: DataLike | None = None,
         of: str = "",
     ) -> None:
+        with looked_at_once():
+            self._take(model, x, y, sample_weight, of)
+
+    def _take(
+        self,
+        model: Model,
+        x: DataLike,
+        y: DataLike | None,
+        sample_weight: DataLike | None,
+        of: str,
+    ) -> None:
+        """Keep what fits the model, and say of what does not what it lacks."""
         self.xs = _several("x" + of, x, len(model.inputs), "input")
         _check_inputs(model, "x" + of, self.xs)
         self.n = len(self.xs[0])

@@ -33,6 +33,7 @@ class Callback:
     trainer: Trainer
     order = 0  # of the hooks: 0 those that act, 1 the history, 2 those that show, 3 those that save
     belongs_to_run = True  # False: it only shows, and a resumed run may go on without it
+    wants_batches = True  # False: on_train_batch_end need not be called, though there is one
 
     @property
     def model(self) -> Model:
@@ -270,10 +271,10 @@ class ModelCheckpoint(_Monitor):
         self.filepath = os.fspath(filepath)
         self.folder, self.name = os.path.split(self.filepath)
         self.fields = fields_of(self.name)
-        self.save_freq = save_freq
-        self.save_best_only = save_best_only
+        self.save_freq, self.save_best_only = save_freq, save_best_only
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
+        self.wants_batches = self.save_freq != "epoch"
         known = ["epoch", *self.trainer.log_names]
         if unknown := [text for name, text in self.fields.items() if name not in known]:
             what = f"{unknown[0]} in {self.name!r}"
@@ -308,8 +309,7 @@ class CSVLogger(Callback):
     order = 2
 
     def __init__(self, filename: str | Path, separator: str = ",") -> None:
-        self.filename = filename
-        self.separator = separator
+        self.filename, self.separator = filename, separator
         self.reset()
 
     def reset(self) -> None:

@@ -164,6 +164,8 @@ class Trainer:
                         for name, total in sums.items():
                             logs[name] = total / self.n_seen
                         callback.on_train_batch_end(self.batch - 1, logs)
+                    if not told:  # nobody looks between the next steps
+                        self._make_some_ahead(parts, n)
                     if interrupts:
                         self._tell("on_interrupt")
                         raise KeyboardInterrupt
@@ -172,7 +174,20 @@ class Trainer:
             self._tell("on_train_end", logs)
         return self.history
 
-    def _begin_epoch(self) -> tuple[list[np.ndarray], Iterator[tuple]]:
+    def _make_some_ahead(self, parts: Iterator[np.ndarray], n: int) -> None:
+        """Let the pipeline make the next steps, of n samples each, as far as it can."""
+        made = 0
+        for name, numbers in self.pipeline.ahead(self.data.arrays).items():
+            total, made = self.sums.get(name, 0.0), len(numbers)
+            for number in numbers:
+                total += n * number
+            self.sums[name] = total
+        for _ in range(made):
+            next(parts)
+        self.batch += made
+        self.n_seen += made * n
+
+    def _begin_epoch(self) -> tuple[Iterator[np.ndarray], Iterator[tuple]]:
         """The indices of each batch that is still to come in this epoch, and the batches."""
         if self.batch == 0:
             self.sums, self.n_seen, self.noise = {}, 0, self.generator("noise")
@@ -180,7 +195,7 @@ class Trainer:
         order = self.generator("order") if self.shuffle else None
         parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
         take = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
-        return parts, self.pipeline.batches(take, parts)
+        return iter(parts), self.pipeline.batches(take, parts)
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
         if self.validate is not None:
@@ -211,8 +226,11 @@ class Trainer:
         return [
             callback
             for callback in self.callbacks
-            if type(callback).on_train_batch_end is not Callback.on_train_batch_end
-            or "on_train_batch_end" in vars(callback)
+            if callback.wants_batches
+            and (
+                type(callback).on_train_batch_end is not Callback.on_train_batch_end
+                or "on_train_batch_end" in vars(callback)
+            )
         ]
 
     def means(self) -> dict[str, float]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from minienc.arrays import Array, Cache, Rng, Scalar
-from minienc.devices import new_plan, release_workspace
+from minienc.devices import new_plan
 from minienc.functions import activations
 from minienc.layers.base import Layer
 from minienc.layers.graph import Step
@@ -101,7 +101,6 @@ class NotedObjective(Objective):
         return step
 
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        release_workspace()  # of the steps before: this one has a room of its own
         own: dict[int, np.ndarray] = {}
         for a in batch:  # labels as the kernel reads them, so that it need not copy
             own.setdefault(id(a), a.astype("int64") if a.dtype.kind in "iu" else a.copy())

@@ -111,11 +111,11 @@ class Optimizer:
         self, w: Array, g: Array, part: slice, step: Scalar, rate: Scalar, scale: Scalar
     ) -> None:
         """The step of one part of the flat vectors, in which all move at the same rate."""
-        w, g, remembered = self._views(w, g, part)
+        w, g, remembered = self.views(w, g, part)
         options = {name: step if name == "step" else getattr(self, name) for name in self.options}
         self.rule(w, g, scale=scale, learning_rate=rate, **remembered, **options)
 
-    def _views(self, w: Array, g: Array, part: slice) -> tuple[Array, Array, dict[str, Any]]:
+    def views(self, w: Array, g: Array, part: slice) -> tuple[Array, Array, dict[str, Any]]:
         """This part of w, of g, and of what is remembered: cut once, for as long as these are the
         vectors."""
         vectors = w, g, part, self._state, self.slots
@@ -154,7 +154,9 @@ class Optimizer:
 
     def _clipping_scale(self, g: Array, segments: list) -> Scalar:
         assert self.global_clipnorm is not None
-        total = sum(sum_of_squares(g[part]) for part, _ in segments)
+        total: Scalar = 0.0
+        for part, _ in segments:  # sum() would not round after each, from Python 3.12 on
+            total = total + sum_of_squares(g[part])
         if isinstance(total, (int, float)):
             norm = math.sqrt(total)
             return self.global_clipnorm / norm if norm > self.global_clipnorm else 1.0
@@ -165,6 +167,10 @@ class Optimizer:
     def remembered(self) -> dict[str, Array]:
         """The vectors that steps change beside the weights: another dict once others are loaded."""
         return self._state
+
+    def remembers(self, parameters: Parameters) -> bool:
+        """Whether the last step was one of these: then all that a step needs has been made."""
+        return self._seen is parameters
 
     def to(self, device: str) -> None:
         """Move what is remembered to a device, as ``Model.to`` moves the weights."""

@@ -27,27 +27,34 @@ and noted anew where that may help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_not
 
 import numpy as np
 
 from minienc.arrays import Array, Cache, Rng, Scalar
-from minienc.devices import Pipeline, has_plans, register_pipeline, release_workspace
+from minienc.devices import (
+    Pipeline,
+    has_plans,
+    register_pipeline,
+    release_workspace,
+    steps_at_once,
+)
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients, Parameter
-from minienc.primitive import is_plain
+from minienc.primitive import door, is_plain
 from minienc.training.noting import Declined, Hosted, NotedObjective
 from minienc.training.objective import (
     LossLayer,
     WeightPenalty,
 )
+from minienc.training.planned_update import PlannedUpdate, WholeStep, number_of_steps
 from minienc.training.step import Learner, Objective
 
 # Steps of a shape that are made before one is noted: one, which makes what is made once, and one
 # more for so many multiplications. To note and to try out costs two steps, and a plan saves some
 # 25 us of each that follows: a large model, or a short run, would pay more than it gets back.
-PLAIN_STEPS, WORK = 1, 2**18
+PLAIN_STEPS, WORK = 1, 2**20
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
 
 
@@ -58,8 +65,11 @@ class PlannedStep:
     ----------
     declined : str or None
         Why steps are made as they are written.
-    n_steps, n_planned : int
-        Steps that were made, and those of them that were made from C.
+    apart : str or None
+        Why the optimiser's step is not behind the plan's calls, in the same call.
+    n_steps, n_planned, n_whole : int
+        Steps that were made, those of them whose forward and backward were made from C, and those
+        of these whose update was, too.
     """
 
     def __init__(self, learner: Learner) -> None:
@@ -70,7 +80,9 @@ class PlannedStep:
         self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
         self.bound_to: list[object] = []  # what the plans were made for
         self.declined: str | None = None
-        self.n_steps = self.n_planned = 0
+        self.update: PlannedUpdate | None = None
+        self.apart: str | None = None
+        self.n_steps = self.n_planned = self.n_whole = 0
 
     def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learner
@@ -87,12 +99,46 @@ class PlannedStep:
             self._decline("it computed something else than the step as it is written")
             return learner.step(batch, rng)
         self.n_planned += 1
-        return learner.step(batch, rng, planned)
+        whole = self._whole(planned)
+        if whole is None:
+            return learner.step(batch, rng, planned)
+        self.n_whole += 1
+        return whole(learner, batch, rng)
+
+    def ahead(self, arrays: tuple, parts: Sequence[Array]) -> dict[str, list[float]]:
+        """Make steps on the next parts of these arrays in one call, where the plans have all of
+        them: what ``WholeStep.ahead`` returns; {} where none was made."""
+        if not parts or len(parts[0]) not in self.own or not is_plain():
+            return {}
+        self._forget_unless_bound()
+        planned = self.own.get(len(parts[0]))
+        whole = self._whole(planned) if planned is not None and planned.is_tried else None
+        found = {} if whole is None else whole.ahead(self.learner, arrays, parts)
+        made = number_of_steps(found)
+        self.n_steps += made
+        self.n_planned += made
+        self.n_whole += made
+        return found
+
+    def _whole(self, planned: PlannedObjective) -> WholeStep | None:
+        """The plan with the optimiser's step behind it, where both can be one."""
+        if self.update is None or not self.update.holds(self.learner):
+            self.update = PlannedUpdate(self.learner)
+        if planned.whole is None or planned.whole.update is not self.update:
+            planned.whole = WholeStep(planned, self.update)
+        self.apart = planned.whole.declined
+        return planned.whole if self.apart is None else None
 
     def says(self) -> str:
         """How the steps were made, and why not all at once."""
-        found = f"of {self.n_steps} steps, {self.n_planned} had forward and backward as one call"
-        return found if self.declined is None else f"{found}: {self.declined}"
+        parts, why = "forward and backward", self.declined
+        if self.n_whole and self.n_whole == self.n_planned:
+            parts = "forward, backward and update"
+        found = f"of {self.n_steps} steps, {self.n_planned} had {parts} as one call"
+        if self.n_whole < self.n_planned:
+            found += f", {self.n_whole} with the update"
+            why = why or self.apart
+        return found if why is None else f"{found}: {why}"
 
     def _noting(self, batch: tuple, shapes: tuple) -> NotedObjective | None:
         """What makes this step, and a plan of it on the way; None: the step as it is written."""
@@ -126,26 +172,34 @@ class PlannedStep:
         if not learner.parameters.is_home:
             learner.gather()
         bound = [getattr(layer, name) for layer, name in self.settings]
-        bound += learner.objective, learner.gradients, learner.parameters.vector
+        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
         if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
             return
         self.plans.clear()
         self.own.clear()
         self.plain_steps.clear()
-        self.declined = None
+        self.declined = self.update = None
         self.settings = [
             (step.layer, name)
             for step in getattr(learner.objective, "steps", ())
             for name in (*step.layer.learned, *step.layer.options)
         ]
         bound = [getattr(layer, name) for layer, name in self.settings]
-        self.bound_to = [*bound, learner.objective, learner.gradients, learner.parameters.vector]
+        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
+        self.bound_to = bound
 
 
 def _shapes(batch: tuple) -> tuple:
     """What two batches must have in common: shapes, dtypes, and which arrays are the same one."""
     seen: dict[int, int] = {}
     return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype) for a in batch])
+
+
+def _same_bits(a: Scalar, b: Scalar) -> bool:
+    """Compared as integers: NaN has bits like any other number, and nothing is made for it."""
+    a, b = np.asarray(a), np.asarray(b)
+    integers = f"u{a.itemsize}"
+    return a.dtype == b.dtype and np.array_equal(a.view(integers), b.view(integers))
 
 
 class PlannedObjective(Objective):
@@ -163,6 +217,7 @@ class PlannedObjective(Objective):
                 self.inputs.append((i, array))
         self._plan_numbers(noted, grads.vector.dtype.type)
         self.is_tried = False
+        self.whole: WholeStep | None = None  # once a step has been made with it
 
     def _plan_numbers(self, noted: NotedObjective, kind: type) -> None:
         """How each number of the objective is had: of the plan, or of a layer behind it."""
@@ -186,11 +241,18 @@ class PlannedObjective(Objective):
         self.output_slots = tuple(noted.objective.output_slots)
 
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        for gradient in self.zeroed:
+            gradient[...] = 0
+        values = self.before(batch, rng)
+        if self.plan.run():
+            return self.objective.forward(batch, rng)  # which says what is wrong
+        return self.behind(values, map(self.plan.number, range(len(self.losses)))), self.cache
+
+    def before(self, batch: tuple, rng: Rng) -> dict[int, Scalar]:
+        """Bring what the plan reads to where it reads it; the numbers that are known by then."""
         for i, own in self.inputs:
             if batch[i] is not own:
                 own[...] = batch[i]
-        for gradient in self.zeroed:
-            gradient[...] = 0
         values: dict[int, Scalar] = {}
         if self.penalties:
             self.grads.zero()
@@ -199,14 +261,16 @@ class PlannedObjective(Objective):
                 layer.backward(dy, cache, self.grads)
         for method, drawn in self.plan.draws:
             getattr(rng, method)(out=drawn, dtype=drawn.dtype)
-        if self.plan.run():
-            return self.objective.forward(batch, rng)  # which says what is wrong
-        for i, slot in enumerate(self.losses):
-            values[slot] = self.kind(self.plan.number(i))
+        return values
+
+    def behind(self, values: dict[int, Scalar], found: Iterable[float]) -> tuple[Scalar, ...]:
+        """The objective's numbers, from what the plan found."""
+        for slot, number in zip(self.losses, found, strict=True):
+            values[slot] = self.kind(number)
         for slot, layer, slots, given in self.hosted:
             x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
             values[slot] = layer.forward(x)[0]
-        return tuple([values[slot] for slot in self.output_slots]), self.cache
+        return tuple([values[slot] for slot in self.output_slots])
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         if cache is not self.cache:
@@ -236,11 +300,11 @@ class PlannedObjective(Objective):
             *zip(states, own, strict=True),
         ]
         try:
-            return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+            return all(_same_bits(a, b) for a, b in pairs)
         finally:
             rng.bit_generator.state = noise
             del caches, expected, right, states, pairs
-            release_workspace()
+            release_workspace()  # of the steps as they are written: a plan has a room of its own
 
 
 class PlannedPipeline(Pipeline):
@@ -257,11 +321,23 @@ class PlannedPipeline(Pipeline):
     def batches(self, take: Callable[..., tuple], parts: Iterable[Array]) -> Iterator[tuple]:
         if self.step is None:
             return super().batches(take, parts)
-        own = self.step.own  # arrays in which a batch is best brought: those that its plan reads
-        return (
-            take(part, planned.batch) if (planned := own.get(len(part))) else take(part)
-            for part in parts
-        )
+        self.parts, self.at = list(parts), 0
+        return self._batches(take, self.step.own)
+
+    def _batches(self, take: Callable[..., tuple], own: dict) -> Iterator[tuple]:
+        """Those that are not made ahead, in the arrays that their plan reads, where there is one."""
+        while self.at < len(self.parts):
+            part = self.parts[self.at]
+            self.at += 1
+            planned = own.get(len(part))
+            yield take(part) if planned is None else take(part, planned.batch)
+
+    def ahead(self, arrays: tuple[Array, ...]) -> dict[str, list[float]]:
+        if self.step is None:
+            return {}
+        found = self.step.ahead(arrays, self.parts[self.at : self.at + steps_at_once()])
+        self.at += number_of_steps(found)
+        return found
 
 
 register_pipeline("cpu", PlannedPipeline)

@@ -30,6 +30,7 @@ class ProgressBar(Callback):
         trainer = self.trainer
         self.done_before = trainer.batches_done
         self.started = time.monotonic()
+        self.wants_batches = False
         if self.verbose != 1:
             return
         from tqdm.auto import tqdm
@@ -43,6 +44,7 @@ class ProgressBar(Callback):
             dynamic_ncols=True,
             file=sys.stderr,
         )
+        self.wants_batches = not self.bar.disable
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         if self.bar is not None and not self.bar.disable:

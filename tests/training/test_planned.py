@@ -44,14 +44,22 @@ def autoencoder(activation="relu", output="sigmoid", loss="binary_crossentropy",
     return model
 
 
-class Watcher(Callback):
-    """Keeps the step of the run, and calls ``does(model)`` after so many batches."""
+class Keeper(Callback):
+    """Keeps the step of the run, and hears of no batch: steps may be made ahead."""
+
+    step = None
+
+    def on_train_begin(self, logs):
+        self.step = self.trainer.step
+
+
+class Watcher(Keeper):
+    """Calls ``does(trainer)`` after so many batches; it hears of each, so none is made ahead."""
 
     def __init__(self, at=-1, does=None):
-        self.at, self.does, self.n, self.step = at, does, 0, None
+        self.at, self.does, self.n = at, does, 0
 
     def on_train_batch_end(self, batch, logs):
-        self.step = self.trainer.step
         self.n += 1
         if self.n == self.at:
             self.does(self.trainer)
@@ -59,7 +67,7 @@ class Watcher(Callback):
 
 def trained(model, x=X, y=X, epochs=3, callbacks=(), batch_size=16, **given):
     """The step, the weights and the losses after a fit."""
-    watcher = Watcher()
+    keeper = Keeper()
     history = model.fit(
         x,
         y,
@@ -67,10 +75,10 @@ def trained(model, x=X, y=X, epochs=3, callbacks=(), batch_size=16, **given):
         batch_size=batch_size,
         seed=0,
         verbose=0,
-        callbacks=[watcher, *callbacks],
+        callbacks=[keeper, *callbacks],
         **given,
     )
-    return watcher.step, model.parameters.vector.copy(), history.history
+    return keeper.step, model.parameters.vector.copy(), history.history
 
 
 @pytest.fixture
@@ -80,9 +88,13 @@ def unplanned(monkeypatch):
 
 
 def same_as_written(make, unplanned, is_planned=True, **given):
+    """Steps made ahead, one by one, and as they are written: the same bits. The first one's step."""
     step, weights, history = trained(make(), **given)
     assert isinstance(step, PlannedStep)
     assert (step.n_planned > 0) is is_planned, step.declined
+    one_by_one, its_weights, its_history = trained(make(), callbacks=[Watcher()], **given)
+    assert (one_by_one.n_planned, one_by_one.n_whole) == (step.n_planned, step.n_whole)
+    assert (weights.tobytes(), history) == (its_weights.tobytes(), its_history)
     unplanned()
     plain_step, plain_weights, plain_history = trained(make(), **given)
     assert not isinstance(plain_step, PlannedStep)
@@ -516,7 +528,7 @@ def test_a_run_that_is_over_holds_no_plan_and_says_how_its_steps_were_made():
     history = model.fit(X, X, epochs=3, batch_size=16, verbose=0, seed=0, callbacks=[watcher])
     assert isinstance(watcher.trainer, Trainer)
     assert watcher.trainer.step is None
-    assert history.steps == "of 15 steps, 11 had forward and backward as one call"
+    assert history.steps == "of 15 steps, 11 had forward, backward and update as one call"
     x = Input((12,))
     model = Model(x, Dense(12, "sigmoid")(Reshape((12,))(x)))
     model.compile("adam", "binary_crossentropy")
