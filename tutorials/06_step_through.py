@@ -93,7 +93,7 @@ assert np.isclose(promised, 0.325) and abs(loss_after(0.1) - 0.426) < 1e-3
 # %%
 # The loss along the step, for learning rates from 0 to 0.7. The dashed line is what the gradient
 # promises. It is right at the beginning, and only there: past the lowest point the step is too
-# long.
+# long. (The corner is where relu cuts a neuron off for one of the samples.)
 
 rates = np.linspace(0, 0.7, 100)
 plt.figure(figsize=(5, 3), layout="constrained")
