@@ -264,10 +264,12 @@ assert gain.mean(axis=1)[0] > 8 and np.all(gain[-1] > 4)
 #
 # 1. **Without a control.** "86 % with 100 labels, thanks to pretraining." So has the same network
 #    without it.
-# 2. **Other samples for each arm.** At 10 labels the seeds differ by more than anything else. 3.
-# **Another budget for each arm,** of steps, or of settings that were tried. 4. **The best of
-# several seeds, or settings chosen by their accuracy on the test digits.** Take the
-#    first experiment at 10 labels, and let one arm report its best seed, the other its mean:
+# 2. **Other samples for each arm.** At 10 labels the seeds differ by more than anything else.
+# 3. **Another budget for each arm,** of steps, or of settings that were tried.
+# 4. **The best of several seeds,** or settings chosen by their accuracy on the test digits.
+#
+# Take the last. In the first experiment, at 10 labels, let one arm report its best seed, and the
+# other its mean:
 
 pretrained, random = (100 * first.arms[name][0] for name in (PRETRAINED, RANDOM))
 honest, fooled = pretrained.mean() - random.mean(), pretrained.max() - random.mean()
