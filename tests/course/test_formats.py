@@ -211,6 +211,21 @@ def test_grade_on_the_command_line(tmp_path, capsys):
     assert "e04_affine" in capsys.readouterr().out
 
 
+def test_a_lecturers_own_exercise_is_one_of_the_course(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    text = E04.path.read_text().replace("Exercise 4", "Exercise 40")
+    (tmp_path / "mine" / "e40_mine.py").write_text(text)
+    monkeypatch.setenv("MINIENC_EXERCISES", str(tmp_path / "mine"))
+    assert cli.main(["course", "list"]) == 0
+    assert "Exercise 40: an affine layer" in capsys.readouterr().out
+    assert grade(write(tmp_path / "e40_solved.py", E04.solved)).points == 100
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
