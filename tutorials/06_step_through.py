@@ -13,7 +13,7 @@ You will be able to
 - use it to predict, to ask "what if", and to compare two runs;
 - find the first wrong line of a backward, in your own code too.
 
-It needs tutorials 03 (a dense layer) and 04 (graphs), and runs for about three seconds.
+It needs tutorial 03 (a dense layer), and runs for about three seconds.
 """
 
 # %%

@@ -14,7 +14,7 @@ You will be able to
 - take the encoder out of the model, and ask what its codes know;
 - name what an autoencoder has to beat, and say when it does.
 
-It needs tutorials 03 (a dense layer) and 05 (cross-entropy), and runs for about ten seconds.
+It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about five seconds.
 """
 
 # sphinx_gallery_thumbnail_number = 3
@@ -293,7 +293,7 @@ assert (deep[:4] < 0.9 * linear[:4]).all() and deep[4] > linear[4]
 # ----------------------
 #
 # The encoder is half of the model that was trained; nothing is copied. Do its codes know about the
-# classes, which training never saw? A *linear probe*, a classifier of one layer as in tutorial 05,
+# classes, which training never saw? A *linear probe*, a classifier of one layer,
 # is trained on the codes; and, to have something to compare with, on the pixels.
 
 from minienc.finetuning import linear_probe
