@@ -56,8 +56,8 @@ def kernel_extensions():
 
 
 class BuildWithExercises(build_py):
-    """The exercises lie beside the tutorials, where they are read; an installed ``minienc grade`` finds
-    them in the package."""
+    """The exercises lie beside the tutorials, where they are read; an installed ``minienc grade``
+    finds them in the package."""
 
     def run(self):
         super().run()

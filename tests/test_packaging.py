@@ -71,6 +71,15 @@ def test_a_wheel_holds_the_whole_package_and_nothing_else(builder, tmp_path):
         assert "minienc = minienc.cli:main" in archive.read(entry_points).decode()
 
 
+def test_a_wheel_holds_the_exercises(builder, tmp_path):
+    source = ROOT / "tutorials" / "exercises"
+    shutil.copytree(source, tmp_path / "tutorials" / "exercises")
+    wheel = make_wheel(tmp_path, (), MINIENC_PURE="1")
+    with zipfile.ZipFile(wheel) as archive:
+        for path in source.glob("e[0-9][0-9]_*.py"):
+            assert archive.read(f"minienc/course/exercises/{path.name}") == path.read_bytes()
+
+
 def test_a_pure_wheel_fits_every_system_though_a_kernel_could_be_built(builder, tmp_path):
     shutil.copytree(ROOT / "kernels", tmp_path / "kernels")
     wheel = make_wheel(tmp_path, (), MINIENC_PURE="1")  # a kernel that was built lies there, too

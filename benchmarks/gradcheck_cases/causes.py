@@ -14,7 +14,7 @@ SAYS = {
     "time": r"step to step|left too early|one place along axis|where is the loop left|left out",
     "off by one": r"off by one|other way|dy as it came|left out|where is the loop left",
     "overwritten": r"`=`|`\+=`",
-    "term": r"term|through output|no constants",
+    "term": r"term|through output|no constants|only the diagonal|the 1 that is taken off",
     "factor": r"times too (large|small)",
     "axis": r"axis|summed",
     "twice": r"twice|has dy in it",

@@ -12,15 +12,18 @@ import linecache
 import sys
 import traceback
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
+# What travels: arrays, numbers, words, lists of these; from a stranger, anything.
+Value = Any
+
 MESSAGE = 300  # characters of an exception's message
 
 
-def call(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[str, Any]:
+def call(names: dict[str, Any], request: dict[str, Any], wire: ModuleType) -> dict[str, Any]:
     """Make the calls that a request asks for.
 
     Parameters
@@ -73,7 +76,7 @@ def told(error: BaseException, where: str, file: str = "") -> dict[str, Any]:
     }
 
 
-def made(value: Any, wire: Any) -> Any:
+def made(value: Value, wire: ModuleType) -> Value:
     """An argument as the function gets it: arrays of its own, generators, functions."""
     if isinstance(value, wire.Seed):
         return np.random.default_rng(value.seed)
@@ -88,7 +91,7 @@ def made(value: Any, wire: Any) -> Any:
     return value
 
 
-def arrays_in(value: Any) -> Iterator[np.ndarray]:
+def arrays_in(value: Value) -> Iterator[np.ndarray]:
     """The arrays in lists, tuples and dictionaries."""
     if isinstance(value, np.ndarray):
         yield value
@@ -100,23 +103,23 @@ def arrays_in(value: Any) -> Iterator[np.ndarray]:
             yield from arrays_in(part)
 
 
-def _equal(a: Any, b: Any) -> bool:
+def _equal(a: Value, b: Value) -> bool:
     pairs = zip(arrays_in(a), arrays_in(b), strict=True)
     return all(x.shape == y.shape and np.array_equal(x, y, equal_nan=True) for x, y in pairs)
 
 
-def _share(a: Any, b: Any) -> bool:
+def _share(a: Value, b: Value) -> bool:
     return any(np.may_share_memory(x, y) for x in arrays_in(a) for y in arrays_in(b))
 
 
-def _function(names: dict[str, Any], name: str) -> Any:
+def _function(names: dict[str, Any], name: str) -> Value:
     f = names.get(name)
     if not callable(f):
         raise NameError(f"there is no function {name} in the file")
     return f
 
 
-def _call_one(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[str, Any]:
+def _call_one(names: dict[str, Any], request: dict[str, Any], wire: ModuleType) -> dict[str, Any]:
     (name,) = request["functions"]
     f = _function(names, name)
     args = made(request["args"], wire)
@@ -139,7 +142,7 @@ def _call_one(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict
 class _Pair:
     """One forward and calls of its backward."""
 
-    def __init__(self, names: dict[str, Any], request: dict[str, Any], wire: Any) -> None:
+    def __init__(self, names: dict[str, Any], request: dict[str, Any], wire: ModuleType) -> None:
         self.forward_name, self.backward_name = request["functions"]
         self.f, self.names = _function(names, self.forward_name), names
         self.args = made(request["args"], wire)
@@ -168,7 +171,7 @@ class _Pair:
         if _share(self.y, self.args):
             self.said["shared"].append("y, with an argument")
 
-    def backward(self, dy: Any) -> None:
+    def backward(self, dy: Value) -> None:
         backward = _function(self.names, self.backward_name)
         given = made_dy = copy.deepcopy(dy)
         if isinstance(dy, np.ndarray) and dy.shape == ():
@@ -187,7 +190,7 @@ class _Pair:
         if not self.said["shared"]:
             self._see_sharing(gradients, made_dy)
 
-    def _see_sharing(self, gradients: Any, dy: Any) -> None:
+    def _see_sharing(self, gradients: Value, dy: Value) -> None:
         parts = gradients if isinstance(gradients, (tuple, list)) else (gradients,)
         for i, part in enumerate(parts):
             if _share(part, self.args) or _share(part, dy):
@@ -200,13 +203,13 @@ class _Watch:
     """How a backward computes: does it call the forward, or count in numbers that no gradient
     needs?"""
 
-    def __init__(self, forward: Any, backward: Any) -> None:
+    def __init__(self, forward: Value, backward: Value) -> None:
         self.forward = self._like(getattr(forward, "__code__", None))
         self.seen: dict[str, Any] = {"forwards": 0, "strange": ""}
         self.before = sys.getprofile()
 
     @staticmethod
-    def _like(code: CodeType | None) -> Any:
+    def _like(code: CodeType | None) -> Value:
         """What a copy under another name has in common with it."""
         return None if code is None else (code.co_code, code.co_names, code.co_argcount)
 
@@ -216,7 +219,7 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         sys.setprofile(self.before)
 
-    def _hear(self, frame: FrameType, event: str, arg: Any) -> None:
+    def _hear(self, frame: FrameType, event: str, arg: Value) -> None:
         if event == "call" and self._like(frame.f_code) == self.forward:
             self.seen["forwards"] += 1
         elif event == "return" and "site-packages" not in frame.f_code.co_filename:

@@ -21,8 +21,8 @@ class Cell(NamedTuple):
 
 
 def cells_of(text: str) -> list[Cell]:
-    """The cells of an exercise's text: the docstring, then what ``# %%`` begins, the comment under it as
-    text and the rest as code."""
+    """The cells of an exercise's text: the docstring, then what ``# %%`` begins, the comment under
+    it as text and the rest as code."""
     doc = ast.get_docstring(ast.parse(text)) or ""
     body = text.split('"""', 2)[2] if doc else text
     found = [Cell("markdown", HEADING.sub(r"# \1\n", doc))]

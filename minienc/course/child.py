@@ -19,10 +19,13 @@ from typing import Any
 
 import numpy as np
 
+# What travels: arrays, numbers, words, lists of these; from a stranger, anything.
+Value = Any
+
 FILE = "submission.py"
 
 
-def sibling(name: str) -> Any:
+def sibling(name: str) -> Value:
     """A file beside this one, as a module: ``-I`` leaves the folder out of the path."""
     spec = importlib.util.spec_from_file_location(
         f"_{name}", Path(__file__).with_name(f"{name}.py")
@@ -67,7 +70,8 @@ class Child:
 
     def _load(self, source: str | list[str], questions: list[str]) -> dict[str, Any]:
         """Run a file, or the cells of a notebook: of these, those that can be run."""
-        cells, line, said = [source] if isinstance(source, str) else source, 0, {}
+        cells, line = [source] if isinstance(source, str) else source, 0
+        said: dict[str, Any] = {}
         text = "\n".join(cells)
         linecache.cache[FILE] = (len(text), None, text.splitlines(True), FILE)
         for cell in cells:

@@ -19,10 +19,10 @@ from minienc.course.results import RIGHT, Grade
 TOLD = f"""
 # A course for pytest and GitHub Classroom
 
-`repository/` is an assignment's repository: students' files, a test for each thing that has points,
-and `.github/classroom/autograding.json`, which gives each test its points. For hidden arguments make
-the repository secret {TERM} and pass it to the tests' environment; without it they are the public
-ones. `solutions/` is yours.
+`repository/` is an assignment's repository: students' files, a test for each thing that has
+points, and `.github/classroom/autograding.json`, which gives each test its points. For hidden
+arguments make the repository secret {TERM}, which the workflow hands to the tests; without it they
+are the public ones. `solutions/` is yours.
 """
 TEST = '''"""{title}: a test for each thing that has points.
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from minienc.course.wire import Strange
+from minienc.course.wire import Strange, Value
 
 Path = tuple[Any, ...]
 
 
-def same(a: Any, b: Any, rtol: float) -> bool:
+def same(a: Value, b: Value, rtol: float) -> bool:
     """Whether a is b, to rtol of the largest number of each array in b."""
     return next(differences(a, b, rtol), None) is None
 
 
-def differences(a: Any, b: Any, rtol: float, name: str = "it") -> Iterator[str]:
+def differences(a: Value, b: Value, rtol: float, name: str = "it") -> Iterator[str]:
     """Sentences about where a is not b. Only the first few elements of an array are told."""
     if isinstance(a, Strange) and isinstance(b, Strange) and a.told == b.told:
         return
@@ -41,17 +41,17 @@ def differences(a: Any, b: Any, rtol: float, name: str = "it") -> Iterator[str]:
         yield f"{name} is {describe(a)}, which is not right"
 
 
-def _is_numeric(x: Any) -> bool:
+def _is_numeric(x: Value) -> bool:
     return isinstance(x, (np.ndarray, np.generic, int, float)) and not isinstance(x, bool)
 
 
-def _same_word(a: Any, b: Any) -> bool:
+def _same_word(a: Value, b: Value) -> bool:
     if isinstance(a, str) and isinstance(b, str):
         return a.strip().casefold() == b.strip().casefold()
     return type(a) is type(b) and bool(a == b)
 
 
-def _of_arrays(a: Any, b: Any, rtol: float, name: str) -> Iterator[str]:
+def _of_arrays(a: Value, b: Value, rtol: float, name: str) -> Iterator[str]:
     if not _is_numeric(a) and not (isinstance(a, (list, tuple)) and np.ndim(b)):
         yield f"{name} is {describe(a)}, expected {describe(b)}"
         return
@@ -88,7 +88,7 @@ def worst(x: np.ndarray, y: np.ndarray, name: str) -> str:
     return f"most at {name}[{at}], which is {x[index]:.6g}"
 
 
-def gap(a: Any, b: Any) -> float:
+def gap(a: Value, b: Value) -> float:
     """How far a lies from b, of the largest number of b; infinite where they do not compare."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape:
@@ -97,7 +97,7 @@ def gap(a: Any, b: Any) -> float:
     return float(np.abs(x - y).max(initial=0)) / size if size else 0.0
 
 
-def describe(x: Any) -> str:
+def describe(x: Value) -> str:
     """A value in few words."""
     if isinstance(x, Strange):
         return x.told

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minienc.course.calls import made
+from minienc.course.wire import Value
 from minienc.stepper.check import check_lines
 from minienc.stepper.step_through import recorded
 from minienc.verify import gradcheck
@@ -22,7 +25,7 @@ from minienc.verify import gradcheck
 FILE = "submission.py"
 
 
-def examine(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[str, Any]:
+def examine(names: dict[str, Any], request: dict[str, Any], wire: ModuleType) -> dict[str, Any]:
     """What can be said of a pair.
 
     Parameters
@@ -53,9 +56,9 @@ def examine(names: dict[str, Any], request: dict[str, Any], wire: Any) -> dict[s
 
 
 def _diagnosis(
-    said: dict, forward: Any, backward: Any, args: list, options: dict, constants: list
+    said: dict, forward: Callable, backward: Callable, args: list, options: dict, constants: list
 ) -> None:
-    def ahead(*a: Any, **k: Any) -> Any:
+    def ahead(*a: Value, **k: Value) -> Value:
         return forward(*a, **k)
 
     ahead.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
@@ -65,7 +68,7 @@ def _diagnosis(
 
 
 def _lines(
-    said: dict, forward: Any, backward: Any, args: list, options: dict, constants: list
+    said: dict, forward: Callable, backward: Callable, args: list, options: dict, constants: list
 ) -> None:
     checked = check_lines(
         recorded(forward),

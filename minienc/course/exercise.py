@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc.course.parts import Case, Pair
+from minienc.course.wire import Value
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 LECTURER, LECTURER_END = "### BEGIN LECTURER", "### END LECTURER"
 BUCKETS = ("forward", "gradients", "laws", "predictions")
+OWN, FILES = "MINIENC_EXERCISES", "e[0-9][0-9]_*.py"
 PLAIN = {"forward": 80, "gradients": 0, "laws": 10, "predictions": 10}  # without a gradient
 USUAL = {"forward": 20, "gradients": 60, "laws": 10, "predictions": 10}
 Edit = tuple[str, str]
@@ -23,7 +26,7 @@ class Mistake(NamedTuple):
     """What a student may get wrong, and what is said then."""
 
     name: str
-    wrong: Any  # an edit, several, or a dictionary of functions and answers
+    wrong: Value  # an edit, several, or a dictionary of functions and answers
     hint: str
 
 
@@ -40,8 +43,8 @@ class Exercise:
         ``"e04"``.
     title : str
     marked, solved, student : str
-        The file without the lecturer's part: with its markers; solved; with stubs in the place of the
-        solution.
+        The file without the lecturer's part: with its markers; solved; with stubs in the place of
+        the solution.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -154,7 +157,7 @@ class Exercise:
         return [Mistake(name, *rest) for name, rest in self._all.get("MISTAKES", {}).items()]
 
 
-def _edits(wrong: Any) -> list[Edit]:
+def _edits(wrong: Value) -> list[Edit]:
     return [wrong] if isinstance(wrong, tuple) else list(wrong)
 
 
@@ -182,12 +185,15 @@ def folder() -> Path:
     raise FileNotFoundError("this installation of minienc has no exercises")
 
 
-def all_exercises(place: str | Path | None = None) -> list[Path]:
-    """The files of all exercises, in their order."""
-    return sorted(Path(place or folder()).glob("e[0-9][0-9]_*.py"))
+def all_exercises() -> list[Path]:
+    """The files of all exercises, in their order; those of the folder that the environment names in
+    MINIENC_EXERCISES are among them, and stand in the place of others of their number."""
+    places = [folder(), *([Path(own)] if (own := os.environ.get(OWN)) else [])]
+    found = {path.name[:3]: path for place in places for path in place.glob(FILES)}
+    return [found[key] for key in sorted(found)]
 
 
-def find_exercise(name: str, place: str | Path | None = None) -> Exercise:
+def find_exercise(name: str) -> Exercise:
     """The exercise that a name means: ``e04``, ``e04_affine``, ``e04_affine.py``, or any file that
     is called so or whose name begins so, such as ``e04_smith.py``; or the path of an exercise file.
 
@@ -200,7 +206,7 @@ def find_exercise(name: str, place: str | Path | None = None) -> Exercise:
     if path.is_file() and f"\n{LECTURER}\n" in path.read_text(encoding="utf-8", errors="replace"):
         return Exercise(path)
     found = re.search(r"(?<![A-Za-z0-9])e(\d\d)(?!\d)", path.name)
-    known = {p.name[:3]: p for p in all_exercises(place)}
+    known = {p.name[:3]: p for p in all_exercises()}
     if found is None or found[0] not in known:
         raise ValueError(
             f"{path.name}: which exercise is this? Expected one of {', '.join(known) or 'none'} in "

@@ -1,7 +1,7 @@
 """The course in Gradescope: an autograder for each exercise, and what it runs.
 
-``python -m minienc.course.gradescope`` reads ``submission/`` and writes ``results/results.json`` under
-``/autograder``, or where ``MINIENC_AUTOGRADER`` says.
+``python -m minienc.course.gradescope`` reads ``submission/`` and writes ``results/results.json``
+under ``/autograder``, or where ``MINIENC_AUTOGRADER`` says.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TOLD = """
 # A course for Gradescope
 
 For each exercise make a programming assignment of 100 points and upload its `autograder.zip`.
-Students hand in `e04_affine.py` or `e04_affine.ipynb` of `students/`. The zip holds the solution and the
-term's secret: Gradescope shows neither. `solutions/` is yours.
+Students hand in `e04_affine.py` or `e04_affine.ipynb` of `students/`. The zip holds the solution
+and the term's secret: Gradescope shows neither. `solutions/` is yours.
 """
 SETUP = f"""#!/usr/bin/env bash
 # Run once, when the autograder is built.

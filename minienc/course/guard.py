@@ -12,6 +12,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+# What travels: arrays, numbers, words, lists of these; from a stranger, anything.
+Value = Any
+
 BORROWED = (
     *("minienc", "torch", "jax", "jaxlib", "autograd", "tensorflow", "keras", "flax", "sklearn"),
     *("mxnet", "theano", "aesara", "pytensor", "casadi", "tinygrad", "micrograd", "numba", "cupy"),
@@ -96,7 +99,7 @@ class Guard:
         """NumPy opens ctypes for itself when some of its parts are imported."""
         if not event.startswith("ctypes"):
             return False
-        frame: Any = sys._getframe(2)
+        frame: Value = sys._getframe(2)
         while frame is not None:
             if frame.f_globals.get("__name__", "").startswith(("numpy.", "ctypes")):
                 frame = frame.f_back
@@ -111,7 +114,7 @@ class Guard:
         if top in BORROWED or name.startswith(BORROWED_PARTS):
             self._refuse(f"imports {name}", ImportError)
 
-    def _hear_open(self, path: Any, mode: Any, flags: Any) -> None:
+    def _hear_open(self, path: Value, mode: Value, flags: Value) -> None:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
         real = os.path.realpath(os.fsdecode(path))
@@ -121,7 +124,7 @@ class Guard:
         if writes and not (real + os.sep).startswith(self.home) and real != os.devnull:
             self._refuse("writes files outside of its folder")
 
-    def _is_home(self, path: Any) -> bool:
+    def _is_home(self, path: Value) -> bool:
         return (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(self.home)
 
 

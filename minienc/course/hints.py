@@ -21,6 +21,7 @@ from minienc.course.parts import Function, Pair
 from minienc.course.process import Ended, Limits, Process
 from minienc.course.results import RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session
+from minienc.course.wire import Value
 from minienc.verify import SubjectError
 
 FINGERPRINT = 1e-9
@@ -143,7 +144,7 @@ def _print_of(
     return found
 
 
-def _number_print(name: str, asked: Asked, reply: Reply) -> Any:
+def _number_print(name: str, asked: Asked, reply: Reply) -> Value:
     case = asked.case
     if isinstance(case, Pair) and name == case.functions[0]:
         return reply["y"] if "y" in reply else _error_print(reply)
@@ -159,7 +160,7 @@ def _number_print(name: str, asked: Asked, reply: Reply) -> Any:
     return gradients.get(name[1:]) if isinstance(gradients, dict) else "of another form"
 
 
-def _error_print(reply: Reply) -> Any:
+def _error_print(reply: Reply) -> Value:
     return {"error": f"{reply['error']['type']} in {reply['error']['where']}"}
 
 

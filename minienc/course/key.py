@@ -17,6 +17,7 @@ from minienc.course.calls import call
 from minienc.course.draws import Point, draw
 from minienc.course.exercise import Exercise, Mistake
 from minienc.course.parts import Case, Function, Pair
+from minienc.course.wire import Value
 
 Reply = dict[str, Any]
 
@@ -108,7 +109,7 @@ def _called(names: dict[str, Any], request: dict[str, Any]) -> Reply:
     return wire.decode(reply[16 : 16 + head], reply[16 + head :])
 
 
-def _single(value: Any) -> Any:
+def _single(value: Value) -> Value:
     """Floating arrays as float32."""
     if isinstance(value, np.ndarray):
         return value.astype(np.float32) if value.dtype.kind == "f" else value
@@ -119,7 +120,7 @@ def _single(value: Any) -> Any:
     return value
 
 
-def _cotangent(y: Any, rng: np.random.Generator) -> Any:
+def _cotangent(y: Value, rng: np.random.Generator) -> Value:
     if isinstance(y, (tuple, list)):
         return tuple(_cotangent(part, rng) for part in y)
     y = np.asarray(y)
@@ -143,7 +144,7 @@ def results_of(asked: Asked, reply: Reply) -> tuple[Any, ...] | str:
     return (*found, *reply["new"])
 
 
-def gradients_of(asked: Asked, found: Any) -> dict[str, Any] | str:
+def gradients_of(asked: Asked, found: Value) -> dict[str, Any] | str:
     """What a backward returned, by the names of the arguments; or why it does not fit."""
     case = asked.case
     assert isinstance(case, Pair)

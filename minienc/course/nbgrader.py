@@ -1,8 +1,8 @@
 """The course in nbgrader: its source notebooks, and what their test cells call.
 
-Three traps of nbgrader are avoided here. A line on stderr is 0 points: ``score`` prints to stdout alone.
-A value that is no number is full marks: it returns Python's float. Tests that are shown in the
-feedback show what they hide: the cells hold a name and a number of points, nothing else; the
+Three traps of nbgrader are avoided here. A line on stderr is 0 points: ``score`` prints to stdout
+alone. A value that is no number is full marks: it returns Python's float. Tests that are shown in
+the feedback show what they hide: the cells hold a name and a number of points, nothing else; the
 term's secret comes from the environment, where ``nbgrader_config.py`` puts it.
 """
 
@@ -17,6 +17,7 @@ from minienc.course.exercise import BEGIN, END, Exercise, find_exercise
 from minienc.course.grading import grade_source, items_of
 from minienc.course.results import RIGHT, Grade
 from minienc.course.submissions import OWN, own_cells
+from minienc.course.wire import Value
 
 TERM = "MINIENC_TERM"
 TOLD = """
@@ -71,7 +72,7 @@ def source_notebook(exercise: Exercise) -> str:
     return notebook(cells)
 
 
-def _metadata(name: str, **given: Any) -> dict[str, Any]:
+def _metadata(name: str, **given: Value) -> dict[str, Any]:
     base = {"grade": False, "locked": False, "solution": False, "task": False}
     return {"nbgrader": {**base, "schema_version": 3, "grade_id": name, **given}}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minienc.course.wire import Code, Seed
+from minienc.course.wire import Code, Seed, Value
 
 __all__ = ["Code", "Function", "Pair", "Seed"]
 
@@ -107,7 +107,7 @@ class Function(Case):
         *,
         rtol: float = 1e-8,
         changes: str = "",
-        **rest: Any,
+        **rest: Value,
     ) -> None:
         super().__init__(name, inputs, **rest)
         self.outputs, self.rtol = tuple(outputs.split()), rtol

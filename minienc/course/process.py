@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc.course import wire
+from minienc.course.wire import Value
 
 CHILD = Path(__file__).with_name("child.py")
 Source = str | list[str]
@@ -75,7 +76,7 @@ class Process:
         self.folder = tempfile.mkdtemp(prefix="graded-")
         self.printed = tempfile.TemporaryFile()
         self.token = secrets.token_hex(16)
-        self.until = time.monotonic() + self.limits.seconds
+        self.left = self.limits.seconds  # of waiting for it: the grader's own time is not its
         bounds = [str(int(n)) for n in self.limits]
         self.child = subprocess.Popen(
             [sys.executable, "-I", "-B", str(CHILD), self.folder, *bounds, *self.library],
@@ -124,10 +125,12 @@ class Process:
         Ended
             If the process is over, or takes too long.
         """
+        started = time.monotonic()
         try:
             self.child.stdin.write(wire.encode(request))  # type: ignore[union-attr]
             self.child.stdin.flush()  # type: ignore[union-attr]
-            said = self.replies.get(timeout=max(self.until - time.monotonic(), 0.001))
+            said = self.replies.get(timeout=max(self.left, 0.001))
+            self.left -= time.monotonic() - started
         except queue.Empty:
             raise Ended(
                 f"took longer than {self.limits.seconds:g} s: is there a loop without an end?"
@@ -141,7 +144,7 @@ class Process:
         return said
 
     def _listen(self) -> None:
-        pipe: Any = self.child.stdout
+        pipe: Value = self.child.stdout
         try:
             while start := pipe.read(16):
                 head, body = wire.sizes(start)

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+# What travels: arrays, numbers, words, lists of these; from a stranger, anything.
+Value = Any
+
 MOST = 64 << 20  # bytes of a message
 DEEP = 20  # lists within lists
 
@@ -46,7 +49,7 @@ class Strange:
         self.told = told
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Value) -> bytes:
     """A message."""
     arrays: list[bytes] = []
     tree = _tree(value, arrays, DEEP)
@@ -63,7 +66,7 @@ def sizes(start: bytes) -> tuple[int, int]:
     return head, body
 
 
-def decode(head: bytes, body: bytes) -> Any:
+def decode(head: bytes, body: bytes) -> Value:
     """What a message says."""
     try:
         tree, lengths = json.loads(head)
@@ -76,7 +79,7 @@ def decode(head: bytes, body: bytes) -> Any:
         raise Malformed(f"a message that is none: {error}") from error
 
 
-def _tree(value: Any, arrays: list[bytes], deep: int) -> Any:
+def _tree(value: Value, arrays: list[bytes], deep: int) -> Value:
     """JSON for a value; each array goes to ``arrays``."""
     if deep == 0:
         return {"strange": "lists within lists without end"}
@@ -104,7 +107,7 @@ def _tree(value: Any, arrays: list[bytes], deep: int) -> Any:
     return {"strange": f"a {type(value).__name__}"}
 
 
-def _array_tree(array: np.ndarray, arrays: list[bytes]) -> Any:
+def _array_tree(array: np.ndarray, arrays: list[bytes]) -> Value:
     if array.dtype.kind not in "biufc":
         return {"strange": f"an array of {array.dtype}"}
     if array.nbytes > MOST:
@@ -127,7 +130,7 @@ def _array(data: bytes) -> np.ndarray:
     return np.frombuffer(data, dtype, count, file.tell()).reshape(shape).copy()
 
 
-def _value(tree: Any, arrays: list[np.ndarray]) -> Any:
+def _value(tree: Value, arrays: list[np.ndarray]) -> Value:
     if not isinstance(tree, dict):
         return tree
     ((kind, of),) = tree.items()

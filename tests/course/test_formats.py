@@ -16,8 +16,8 @@ from minienc.course import nbgrader
 from minienc.course.build import FORMATS, build
 from minienc.course.cells import cells_of
 from minienc.course.exercise import all_exercises, find_exercise
-from minienc.course.grading import grade, items_of
 from minienc.course.gradescope import main as autograde
+from minienc.course.grading import grade, items_of
 from minienc.course.submissions import plain_python, read_submission
 
 ROOT = Path(nbgrader.__file__).parents[2]
@@ -209,6 +209,21 @@ def test_grade_on_the_command_line(tmp_path, capsys):
     assert (tmp_path / "o.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["course", "list"]) == 0
     assert "e04_affine" in capsys.readouterr().out
+
+
+def test_a_lecturers_own_exercise_is_one_of_the_course(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    text = E04.path.read_text().replace("Exercise 4", "Exercise 40")
+    (tmp_path / "mine" / "e40_mine.py").write_text(text)
+    monkeypatch.setenv("MINIENC_EXERCISES", str(tmp_path / "mine"))
+    assert cli.main(["course", "list"]) == 0
+    assert "Exercise 40: an affine layer" in capsys.readouterr().out
+    assert grade(write(tmp_path / "e40_solved.py", E04.solved)).points == 100
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ import numpy as np
 from minienc.verify.findings import TensorResult
 from minienc.verify.lesson.evidence import Changes, Evidence, Way
 from minienc.verify.lesson.factors import name_of_size
-from minienc.verify.lesson.guesses import factors, guesses
+from minienc.verify.lesson.guesses import Guess, factors, guesses, steps
 from minienc.verify.lesson.operations import Told, places, shares
 from minienc.verify.lesson.overlaps import of_overlaps
 from minienc.verify.lesson.patterns import of_places, of_shapes, of_sizes
 from minienc.verify.lesson.products import wrong_products, wrong_signs
 from minienc.verify.lesson.slopes import straight, wrong_slopes
+from minienc.verify.lesson.softmaxes import wrong_softmaxes
+from minienc.verify.lesson.wholes import sums, wholes
 
 
 def diagnose(result: TensorResult, evidence: Evidence, numeric: np.ndarray | None) -> list[str]:
@@ -62,12 +64,22 @@ def _fitting(name: str, ways: list[Way], evidence: Evidence) -> Iterator[list[st
     if (number := _added(ways, evidence)) is not None:
         told = f"your d{name} has the same number, {number:.3g}, too much in each element"
         yield [f"{told}, whatever dy is"]
-    yield from ([g.sentence] for g in guesses(name, evidence) if evidence.explains(g.says, ways))
+    yield from _guessed(guesses(name, evidence), ways, evidence)
+    yield from _guessed(wholes(name, ways, evidence), ways, evidence)
+    for told in _of_softmaxes(name, ways, evidence):
+        evidence.believed.append(told)
+        yield [f"your d{name}: {told.sentence}"]
+    yield from _guessed(steps(name, evidence), ways, evidence)
     for table in (_of_slopes, shares, _of_rules, _of_straight):
         for told in table(name, ways, evidence):
             evidence.believed.append(told)
             yield [f"your d{name}: {told.sentence}"]
-    yield from ([g.sentence] for g in factors(name, evidence) if evidence.explains(g.says, ways))
+    yield from _guessed(sums(name, ways, evidence), ways, evidence)
+    yield from _guessed(factors(name, evidence), ways, evidence)
+
+
+def _guessed(table: Iterable[Guess], ways: list[Way], evidence: Evidence) -> Iterator[list[str]]:
+    return ([guess.sentence] for guess in table if evidence.explains(guess.says, ways))
 
 
 def _ratio(ways: list[Way], evidence: Evidence) -> float | None:
@@ -95,6 +107,11 @@ def _of_factor(name: str, ratio: float, ways: list[Way], evidence: Evidence) -> 
     sentences = [f"your d{name} is {size}"] if size else []
     sentences += [f"your d{name}: {told.sentence}"] if told else []
     yield sentences or [f"your d{name} is {ratio:.4g} times what it should be, everywhere"]
+
+
+def _of_softmaxes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
+    """Softmaxes with another derivative."""
+    return _of_changes(name, ways, evidence, wrong_softmaxes(evidence.operations))
 
 
 def _of_slopes(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:

@@ -108,10 +108,11 @@ class Evidence:
         """How the outputs change in a direction: a central difference."""
         x = self.trial.arguments[name]
         h = 2.0 ** round(math.log2(self.step * 10 * tensor_scale(x)))
-        above, below = (self._outputs(name, x + s * direction, changes) for s in (h, -h))
+        above, below = (self.outputs(name, x + s * direction, changes) for s in (h, -h))
         return tuple((a - b) / (2 * h) for a, b in zip(above, below, strict=True))
 
-    def _outputs(self, name: str, x: np.ndarray, changes: Changes | None) -> Outputs:
+    def outputs(self, name: str, x: np.ndarray, changes: Changes | None) -> Outputs:
+        """The outputs with another x, of a forward with changes; NaN where it cannot run."""
         arguments = {**self.trial.arguments, name: x}
         nothing = tuple(np.full(part.shape, np.nan) for part in self.trial.y)
         try:

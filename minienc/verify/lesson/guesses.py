@@ -37,7 +37,11 @@ def guesses(name: str, evidence: Evidence) -> Iterator[Guess]:
         yield _with_cotangent(name, evidence, sentence, other)
     for sentence, says in _of_others(name, shape, evidence):
         yield Guess(sentence.format(f"your d{name}"), says)
-    for sentence, axis in _of_steps(shape, y):
+
+
+def steps(name: str, evidence: Evidence) -> Iterator[Guess]:
+    """Rows of gradients whose steps, or samples, have nothing to do with each other."""
+    for sentence, axis in _of_steps(evidence.trial.arguments[name].shape, evidence.trial.y):
         by_steps = partial(_by_steps, name, evidence, axis)
         yield Guess(sentence.format(f"your d{name}"), by_steps)
 

@@ -82,7 +82,8 @@ def hold(operands: tuple[int, ...]) -> Change:
 
 def shares(name: str, ways: list[Way], evidence: Evidence) -> Iterator[Told]:
     """Sentences that follow from the share of an operand."""
-    for place in places(evidence.operations):
+    found = sorted(places(evidence.operations), key=lambda p: p.first.name not in REDUCTIONS)
+    for place in found:  # "through the mean" says more than "through x in x - m", if both are true
         for which, numbers in _turns(place):
             if evidence.is_late():
                 return

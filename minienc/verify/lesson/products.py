@@ -75,6 +75,10 @@ def _wrong_products(place: Place) -> Iterator[tuple[str, Changes]]:
                 f"{told}, {name} is transposed where it should not be, or not where it should",
                 {k: _with_partner(i, j, _transposed(k, j, place)) for k in place.numbers},
             )
+        mine = np.shape(first.operands[i])
+        if first.name != "multiply" and len(mine) > 1 and mine[-1] == mine[-2]:
+            across = f"{told}, what belongs to it is transposed, or not where it should be"
+            yield across, dict.fromkeys(place.numbers, _across(i))
         shape = first.output.shape
         if first.name != "multiply" and len(shape) > 1 and shape[-1] == shape[-2]:
             turned = f"what comes back to `{first.text}` is transposed, or not where it should be"
@@ -99,6 +103,17 @@ def _turned_output(i: int) -> Change:
             for one in (True, False)
         )
         return was.call(held) + (was.call(moved) - was.output).swapaxes(-1, -2)
+
+    return change
+
+
+def _across(i: int) -> Change:
+    """One operand moves as its transpose does."""
+
+    def change(was: Operation, now: list) -> Array:
+        moved = list(now)
+        moved[i] = was.operands[i] + (now[i] - was.operands[i]).swapaxes(-1, -2)
+        return was.call(moved)
 
     return change
 

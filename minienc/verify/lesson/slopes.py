@@ -23,9 +23,6 @@ def wrong_slopes(operations: list[Operation], known: bool) -> Iterator[tuple[str
     for chains in _chains(operations):
         if bool(kind_of(chains[0])) == known:
             yield from _wrong_slopes(chains)
-    for chain in _softmaxes(operations) if known else ():
-        told = f"the derivative of the softmax is missing (`{operations[chain.last].text}`)"
-        yield told, _with_slopes([(chain, np.ones_like(chain.w))])
 
 
 class Chain(NamedTuple):
@@ -78,19 +75,6 @@ def _chains(operations: list[Operation]) -> Iterator[list[Chain]]:
         if chain.u.shape == chain.w.shape:
             found.setdefault((operations[first].site, operation.site), []).append(chain)
     yield from found.values()
-
-
-def _softmaxes(operations: list[Operation]) -> Iterator[Chain]:
-    """From what an exponential is taken of to that divided by its sum."""
-    for k, operation in enumerate(operations):
-        if operation.name != "divide" or not all(map(_is_moving, operation.operands)):
-            continue
-        (a, b), made = operation.operands, operation.sources[0]
-        if made is None or a.ndim != b.ndim or operations[made].name != "exp":
-            continue
-        axes = tuple(i for i in range(a.ndim) if b.shape[i] != a.shape[i])
-        if axes and np.allclose(a.sum(axes, keepdims=True), b):
-            yield Chain(made, 0, k, (made, k), operations)
 
 
 def _root(k: int, operations: list[Operation], roots: dict) -> tuple | None:
@@ -151,11 +135,16 @@ WRONG_SLOPES: dict[str, list[tuple[str, Callable[[Chain, np.ndarray], np.ndarray
         ("the derivative of tanh is 1 - y^2, and the square is missing", lambda c, s: 1 - c.w),
         ("tanh has the derivative of sigmoid here, y (1 - y)", lambda c, s: c.w * (1 - c.w)),
         ("the derivative of tanh is 1 - y^2, not y^2", lambda c, s: c.w**2),
+        ("the derivative of tanh is 1 - y^2, and its sign is a plus", lambda c, s: 1 + c.w**2),
     ],
     "sigmoid": [
         ("the derivative of sigmoid is y (1 - y), and one factor is missing", lambda c, s: c.w),
         ("the derivative of sigmoid is y (1 - y), and one factor is missing", lambda c, s: 1 - c.w),
         ("sigmoid has the derivative of tanh here, 1 - y^2", lambda c, s: 1 - c.w**2),
+        (
+            "the derivative of sigmoid is y (1 - y), and its sign is a plus",
+            lambda c, s: c.w * (1 + c.w),
+        ),
     ],
     "relu": [("the mask of relu is turned round", lambda c, s: 1 - s)],
     "": [("1 minus the activation's derivative stands in its place", lambda c, s: 1 - s)],
