@@ -42,7 +42,7 @@ from minienc.devices import (
 )
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients, Parameter
-from minienc.primitive import door, is_plain
+from minienc.primitive import plain_door
 from minienc.training.noting import Declined, Hosted, NotedObjective
 from minienc.training.objective import (
     LossLayer,
@@ -87,7 +87,7 @@ class PlannedStep:
     def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learner
         self.n_steps += 1
-        if not is_plain():
+        if plain_door() is None:
             return learner.step(batch, rng)
         self._forget_unless_bound()
         planned = self.own.get(len(batch[0]))
@@ -108,7 +108,7 @@ class PlannedStep:
     def ahead(self, arrays: tuple, parts: Sequence[Array]) -> dict[str, list[float]]:
         """Make steps on the next parts of these arrays in one call, where the plans have all of
         them: what ``WholeStep.ahead`` returns; {} where none was made."""
-        if not parts or len(parts[0]) not in self.own or not is_plain():
+        if not parts or len(parts[0]) not in self.own or plain_door() is None:
             return {}
         self._forget_unless_bound()
         planned = self.own.get(len(parts[0]))
@@ -172,7 +172,7 @@ class PlannedStep:
         if not learner.parameters.is_home:
             learner.gather()
         bound = [getattr(layer, name) for layer, name in self.settings]
-        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
+        bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
             return
         self.plans.clear()
@@ -185,7 +185,7 @@ class PlannedStep:
             for name in (*step.layer.learned, *step.layer.options)
         ]
         bound = [getattr(layer, name) for layer, name in self.settings]
-        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
+        bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         self.bound_to = bound
 
 
@@ -325,7 +325,7 @@ class PlannedPipeline(Pipeline):
         return self._batches(take, self.step.own)
 
     def _batches(self, take: Callable[..., tuple], own: dict) -> Iterator[tuple]:
-        """Those that are not made ahead, in the arrays that their plan reads, where there is one."""
+        """Those whose steps are not made ahead; where there is a plan, in the arrays it reads."""
         while self.at < len(self.parts):
             part = self.parts[self.at]
             self.at += 1

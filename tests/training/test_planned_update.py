@@ -291,15 +291,13 @@ def test_large_batches_are_taken_by_several_threads(unplanned):
 def test_it_does_not_matter_how_long_a_call_may_take(seconds, monkeypatch, unplanned, one_by_one):
     monkeypatch.setattr(planned_update, "SECONDS", seconds)
     trained(autoencoder(), epochs=10)
-    # Five batches an epoch, the last of another size, which is planned in the third epoch; the first
-    # by itself, then one ahead and one by itself, or all that there are.
+    # Five batches an epoch, the last of another size, which is planned in the third epoch; the
+    # first by itself, then one ahead and one by itself, or all that there are.
     assert len(one_by_one) == (1 + 2 + 8 * 3 if seconds == 0 else 1 + 1 + 8 * 2)
     same_as_written(autoencoder, unplanned, epochs=10)
 
 
-def test_nobody_who_does_not_look_at_batches_keeps_them_from_being_made_ahead(
-    tmp_path, one_by_one
-):
+def test_nobody_who_does_not_look_at_batches_keeps_them_from_being_made_ahead(tmp_path, one_by_one):
     model = autoencoder()
     model.fit(
         X,
@@ -343,6 +341,7 @@ def test_callbacks_between_epochs_are_obeyed(make_callback, unplanned):
 
 def test_validation_between_epochs(unplanned):
     same_as_written(autoencoder, unplanned, validation_split=0.2)
+
 
 def test_a_run_resumed_behind_an_epoch_ends_in_the_same_bits(tmp_path, one_by_one):
     schedule = CosineDecay(0.05, 20)
