@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from minienc.models.network import Network
 
 # Steps of a shape that are made before one is noted: one, which makes what is made once, and one
-# more for so many multiplications. To note and to try out costs two steps, and a plan saves some
-# 25 us of each that follows: a large model, or a short run, would pay more than it gets back.
+# more for so many multiplications. To note and to try out costs some steps, and a plan saves some
+# 30 us of each that follows: a large model, or a short run, would pay more than it gets back.
 PLAIN_STEPS, WORK = 1, 2**20
 KEPT = 2**23  # bytes: the most that a model's plans hold between two runs
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
