@@ -155,6 +155,19 @@ static void put_numbers(const struct sweep *noted, struct sweep *now, double ste
     now->flush = fabs(scale) <= 1 && fabs(factor) <= 1 && epsilon >= 1e-12; /* subnormal.h */
 }
 
+int steps_can_update(const struct plan *update)
+{
+    if (update->declined != NULL)
+        return 0;
+    for (int i = 0; i < update->n; i++) {
+        const struct noted *call = &update->calls[i];
+        if (call->operation != OP_sweep || call->arguments.sweep.operation < SWEEP_SGD ||
+            call->arguments.sweep.operation > SWEEP_ADAMW)
+            return 0;
+    }
+    return 1;
+}
+
 static void update(const struct steps *s, double step, double rate, double *sums)
 {
     const double scale = s->clipnorm > 0 ? clipping_scale(s, sums) : 1;

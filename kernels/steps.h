@@ -56,4 +56,7 @@ int steps_run(const struct steps *s, int n, const int64_t *const *indices, int64
 /* Whether rows of this type can be taken to an array of that one. */
 int steps_can_take(enum kind from, enum kind to);
 
+/* Whether all that a plan holds are steps of an optimiser. */
+int steps_can_update(const struct plan *update);
+
 #endif

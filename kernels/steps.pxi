@@ -25,6 +25,7 @@ cdef extern from "steps.h":
         double seconds, double *numbers, int *failed
     ) noexcept nogil
     bint steps_can_take(kind a, kind b) noexcept
+    bint steps_can_update(const plan *update) noexcept
 
     enum:
         STEPS_LOSS, PLAN_NUMBERS
@@ -108,6 +109,8 @@ cdef class Steps:
         cdef int i
         if update.p.n != len(multipliers) or update.p.n > MOST_CALLS or len(zeroed) > MOST_ARRAYS:
             raise ValueError("Steps: too many arrays, or not a multiplier for each call")
+        if not steps_can_update(&update.p):
+            raise ValueError("Steps: not all of the update's calls move weights")
         if not 0 <= loss < plan.p.n_numbers:
             raise IndexError(f"Steps: the plan has {plan.p.n_numbers} numbers, not one of {loss}")
         self.plan, self.update, self.held = plan, update, zeroed
@@ -150,7 +153,7 @@ cdef class Steps:
         cdef int error, i, k, done, n = len(parts), n_numbers = self.plan.p.n_numbers
         if n > MOST_STEPS or len(rates) != n or len(sources) > MOST_ARRAYS or n == 0:
             return None
-        if len(batch) != len(sources):
+        if len(batch) != len(sources) or not batch:
             return None
         self.s.batch = len(batch[0])
         for i in range(len(sources)):

@@ -50,10 +50,16 @@ def release_workspace() -> None:
         _release()
 
 
+class Room(AbstractContextManager, Protocol):
+    """A workspace of its owner's own: ``kernels/workspace.pxi``."""
+
+    nbytes: int
+
+
 class Plan(Protocol):
     """Calls of the compiled kernel that were noted, to be made again: ``kernels/plan.pxi``."""
 
-    workspace: AbstractContextManager
+    workspace: Room
     draws: list[tuple[str, Array]]
     declined: str | None
 
@@ -148,6 +154,9 @@ class Pipeline:
     def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         """What is to be called as ``learner.step`` is, for batches of ``batches``."""
         return learner.step
+
+    def close(self) -> None:
+        """The run is over."""
 
 
 def register_pipeline(kind: str, make: Callable[[str], Pipeline]) -> None:

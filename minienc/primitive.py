@@ -10,10 +10,9 @@ body says, and they stand here so that they need not stand anywhere else:
    ``function.definition`` is always the body, and within ``definitions_only()`` it is what runs.
    It also runs where it was edited: a faster function serves none but the definition that it was
    proved equal to (``fast/proved.py``).
-   Arrays of a GPU have functions of their own, which are loaded when the module that such arrays
-   come from is. For a backward, ``fast/`` may have a *second entry*, ``X_backward_into(dy, cache,
-   into, write, need_dx)``, which puts the gradients of the weights where they belong. Only
-   ``Layer.backward`` knows of it; a backward of ``functions/`` is ``(dy, cache)`` and nothing else.
+   Arrays of a GPU have functions of their own, loaded when their module is. For a backward,
+   ``fast/`` may have a *second entry*, ``X_backward_into(dy, cache, into, write, need_dx)``, which
+   puts the gradients of the weights where they belong. Only ``Layer.backward`` knows of it.
 3. *The recording.* Whoever entered ``recording(listener)`` hears of every call of this thread, when
    it is entered and when it is left; while nobody listens, that costs one test of a number. Who
    listens hears of the mathematics: no second entry is taken meanwhile, unless it is asked for.
@@ -38,8 +37,7 @@ REGISTRY: dict[str, Primitive] = {}  # every primitive by its name; the gradient
 _fast: dict[str, Callable] = {}  # name -> the faster function of the same name and signature
 _fast_of_type: dict[type, dict[str, Callable]] = {}  # the same, for another type of arrays
 _to_load: dict[str, Callable[[], object]] = {}  # module -> what brings the functions for its arrays
-_door_is_open = False  # True once minienc.fast was asked; False again when a definition changes
-_door: object = object()  # another one after each time that it was closed
+_door: object | None = None  # open once minienc.fast was asked; None when a definition changes
 _opening = threading.RLock()
 
 
@@ -75,8 +73,7 @@ class Primitive:
     has_second_entry : bool
         Whether ``fast/`` has registered one for this backward; then ``into`` asks it.
     runs_as_written : bool
-        Whether no faster function may take the definition's place, for it is not the one that was
-        proved equal to.
+        Whether no faster function may serve, for this is not the definition it was proved equal to.
     """
 
     __name__: str
@@ -111,7 +108,7 @@ class Primitive:
 
     @property
     def fast(self) -> Callable | None:
-        """The faster function for NumPy's arrays; None where the definition serves."""
+        """The faster function for NumPy's arrays, if there is one that may serve."""
         return None if self.runs_as_written else _fast.get(self.__name__)
 
     @functools.cached_property
@@ -126,7 +123,7 @@ class Primitive:
                 self._check_cache(cache)
         if _n_watched and (_listeners.get() or _definitions_only.get()):
             return self._call_watched(args, kwargs)
-        if not _door_is_open:
+        if _door is None:
             open_the_door()
         fast = (_functions_for(args) if _fast_of_type else _fast).get(self.__name__)
         if fast is not None and not self.runs_as_written:
@@ -192,7 +189,7 @@ class Primitive:
             return NotImplemented
         if type(cache) is not self._cache_type:
             self._check_cache(cache)
-        if not _door_is_open:
+        if _door is None:
             open_the_door()
         if self.runs_as_written:
             return NotImplemented
@@ -285,8 +282,7 @@ def load_fast_of_arrays_met() -> bool:
 
 
 def load_fast_with(module: str, load: Callable[[], object]) -> None:
-    """Call ``load()``, which registers functions for the arrays of a module, once the module has
-    been imported by somebody: before that there are no such arrays."""
+    """Call ``load()``, which registers functions for a module's arrays, once it is imported."""
     _to_load[module] = load
 
 
@@ -320,20 +316,20 @@ def register_fast(function: Callable, array_type: type | None = None) -> Callabl
 def open_the_door() -> None:
     """Ask for the faster functions at the first call: by then every definition is known. And where
     one was defined anew since, ask again which of them are what was proved."""
-    global _door_is_open
-    if _door_is_open:
+    global _door
+    if _door is not None:
         return
     with _opening:  # whoever comes meanwhile waits, for it is not yet known what may serve
         fast = importlib.import_module("minienc.fast")
         if hasattr(fast, "proved"):  # not with MINIENC_KERNEL=0, where nothing is registered
             fast.proved.look_at_definitions()
-        _door_is_open = True
+        _door = object()
 
 
 def close_the_door() -> None:
     """Have ``minienc.fast`` look at the definitions again, at the next call."""
-    global _door_is_open, _door
-    _door_is_open, _door = False, object()
+    global _door
+    _door = None
 
 
 @contextmanager
@@ -364,8 +360,7 @@ def recording(listener: Callable[[Call], None], second_entries: bool = False) ->
     """Within the block, ``listener(call)`` hears of every call that this thread makes: a ``Call``
     when it is entered, and one when it is left, in between those that it makes itself.
 
-    With ``second_entries``, backwards that have one take it as they do without a listener, who then
-    does not hear of them.
+    With ``second_entries``, backwards that have one take it, and the listener hears nothing of it.
     """
     token = _second_entries.set(second_entries)
     try:
@@ -380,15 +375,10 @@ def is_recording() -> bool:
     return bool(_n_watched and _listeners.get())
 
 
-def is_plain() -> bool:
-    """Whether calls of this thread go through the open door, and nobody wants it otherwise."""
-    return _door_is_open and not (_n_watched and (_listeners.get() or _definitions_only.get()))
-
-
-def door() -> object:
-    """The door that calls go through: another object once a definition or a faster function is
-    another."""
-    return _door
+def plain_door() -> object | None:
+    """The open door, another one after each time it was closed; None where it is not open to this
+    thread, or somebody listens."""
+    return None if _n_watched and (_listeners.get() or _definitions_only.get()) else _door
 
 
 def at(path: str, time: int | None = None) -> None:

@@ -86,8 +86,8 @@ def format_info(info: dict[str, Any]) -> str:
         + (f", with {', '.join(numpy['simd'])}" if numpy["simd"] else ""),
         "system": machine["system"],
         "kernel": kernel,
-        "steps": "forward and backward as one call where a model is all the kernel's; what a fit "
-        "did stands in history.steps"
+        "steps": "forward, backward and update as one call where model and optimizer are all the "
+        "kernel's; what a fit did stands in history.steps"
         if info["kernel"]["serves"]
         else "as they are written",
         "threads": f"NumPy's: {variables or 'its default (OMP_NUM_THREADS is not set)'}"

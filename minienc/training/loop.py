@@ -214,11 +214,12 @@ class Trainer:
     @contextmanager
     def _let_go(self) -> Iterator[None]:
         """At the end, hold no samples and no plans: callbacks keep their run, and the model its
-        history."""
+        history, and perhaps small plans for the next run."""
         try:
             yield
         finally:
             self.history.steps = self.step.says() if hasattr(self.step, "says") else None
+            self.pipeline.close()
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]
 
     def _told_of_batches(self) -> list[Callback]:

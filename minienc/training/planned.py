@@ -5,7 +5,8 @@ longer to make them than they take. But a step on a batch of the same shapes mak
 with the same addresses. So ``PlannedStep`` makes a few steps as they are written, notes the calls
 of one (``kernels/plan.h``), and from then on has them made again from C. What stands around them
 stays ``Learner.step``: to it a plan is an objective like any other, whose forward computes the
-gradients as well.
+gradients as well. Where the optimiser's step is the kernel's, too, ``planned_update.py`` has both
+as one call; and where nobody looks between two steps, several steps.
 
 What makes it safe:
 
@@ -29,32 +30,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_not
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minienc.arrays import Array, Cache, Rng, Scalar
-from minienc.devices import (
-    Pipeline,
-    has_plans,
-    register_pipeline,
-    release_workspace,
-    steps_at_once,
-)
+from minienc.devices import Pipeline, has_plans, register_pipeline, release_workspace, steps_at_once
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients, Parameter
-from minienc.primitive import door, is_plain
+from minienc.primitive import plain_door
 from minienc.training.noting import Declined, Hosted, NotedObjective
-from minienc.training.objective import (
-    LossLayer,
-    WeightPenalty,
-)
+from minienc.training.objective import LossLayer, WeightPenalty
 from minienc.training.planned_update import PlannedUpdate, WholeStep, number_of_steps
 from minienc.training.step import Learner, Objective
 
+if TYPE_CHECKING:
+    from minienc.models.network import Network
+
 # Steps of a shape that are made before one is noted: one, which makes what is made once, and one
-# more for so many multiplications. To note and to try out costs two steps, and a plan saves some
-# 25 us of each that follows: a large model, or a short run, would pay more than it gets back.
+# more for so many multiplications. To note and to try out costs some steps, and a plan saves some
+# 30 us of each that follows: a large model, or a short run, would pay more than it gets back.
 PLAIN_STEPS, WORK = 1, 2**20
+KEPT = 2**23  # bytes: the most that a model's plans hold between two runs
 MOST_PLANS = 4  # each has memory of its own; a training set's batches have two shapes
 
 
@@ -82,12 +80,13 @@ class PlannedStep:
         self.declined: str | None = None
         self.update: PlannedUpdate | None = None
         self.apart: str | None = None
+        self.gradients: Gradients = learner.gradients  # those of the plans, between two runs
         self.n_steps = self.n_planned = self.n_whole = 0
 
     def __call__(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         learner = self.learner
         self.n_steps += 1
-        if not is_plain():
+        if plain_door() is None:
             return learner.step(batch, rng)
         self._forget_unless_bound()
         planned = self.own.get(len(batch[0]))
@@ -108,7 +107,7 @@ class PlannedStep:
     def ahead(self, arrays: tuple, parts: Sequence[Array]) -> dict[str, list[float]]:
         """Make steps on the next parts of these arrays in one call, where the plans have all of
         them: what ``WholeStep.ahead`` returns; {} where none was made."""
-        if not parts or len(parts[0]) not in self.own or not is_plain():
+        if not parts or len(parts[0]) not in self.own or plain_door() is None:
             return {}
         self._forget_unless_bound()
         planned = self.own.get(len(parts[0]))
@@ -128,6 +127,26 @@ class PlannedStep:
             planned.whole = WholeStep(planned, self.update)
         self.apart = planned.whole.declined
         return planned.whole if self.apart is None else None
+
+    def put_away(self) -> bool:
+        """A run is over; whether the next one of this model may go on with these plans. They would
+        hold no more memory meanwhile than a small model has."""
+        held = [self.learner.gradients.vector.nbytes]
+        for planned in self.plans.values():
+            held += planned.plan.workspace.nbytes, *(a.nbytes for _, a in planned.inputs)
+        self.gradients = self.learner.gradients
+        del self.learner  # which holds the model, and so would never be gone
+        return bool(self.plans) and sum(held) <= KEPT
+
+    def take_out(self, learner: Learner) -> bool:
+        """Whether this goes on, for another learner of the model that it was made for."""
+        made_for = learner.objective, self.gradients, learner.parameters.vector
+        if any(map(is_not, made_for, self.bound_to[-4:-1])):
+            return False
+        self.learner, learner.gradients = learner, self.gradients
+        self.gradients.zero()
+        self.n_steps = self.n_planned = self.n_whole = 0
+        return True
 
     def says(self) -> str:
         """How the steps were made, and why not all at once."""
@@ -172,7 +191,7 @@ class PlannedStep:
         if not learner.parameters.is_home:
             learner.gather()
         bound = [getattr(layer, name) for layer, name in self.settings]
-        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
+        bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
             return
         self.plans.clear()
@@ -185,7 +204,7 @@ class PlannedStep:
             for name in (*step.layer.learned, *step.layer.options)
         ]
         bound = [getattr(layer, name) for layer, name in self.settings]
-        bound += learner.objective, learner.gradients, learner.parameters.vector, door()
+        bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         self.bound_to = bound
 
 
@@ -307,6 +326,9 @@ class PlannedObjective(Objective):
             release_workspace()  # of the steps as they are written: a plan has a room of its own
 
 
+_put_away: WeakKeyDictionary[Network, PlannedStep] = WeakKeyDictionary()
+
+
 class PlannedPipeline(Pipeline):
     """What the CPU with a compiled kernel offers to training."""
 
@@ -315,8 +337,19 @@ class PlannedPipeline(Pipeline):
     def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         if not has_plans() or learner.exchange is not None:
             return learner.step
-        self.step = PlannedStep(learner)
-        return self.step
+        step = _put_away.pop(learner.network, None)
+        if step is None or not step.take_out(learner):
+            step = PlannedStep(learner)
+        self.step = step
+        return step
+
+    def close(self) -> None:
+        if self.step is None:
+            return
+        network = self.step.learner.network
+        if self.step.put_away():
+            _put_away[network] = self.step
+        self.step = None
 
     def batches(self, take: Callable[..., tuple], parts: Iterable[Array]) -> Iterator[tuple]:
         if self.step is None:
@@ -325,7 +358,7 @@ class PlannedPipeline(Pipeline):
         return self._batches(take, self.step.own)
 
     def _batches(self, take: Callable[..., tuple], own: dict) -> Iterator[tuple]:
-        """Those that are not made ahead, in the arrays that their plan reads, where there is one."""
+        """Those whose steps are not made ahead; where there is a plan, in the arrays it reads."""
         while self.at < len(self.parts):
             part = self.parts[self.at]
             self.at += 1

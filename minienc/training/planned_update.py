@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minienc.arrays import Array, Scalar
-from minienc.devices import new_plan, new_steps, steps_at_once
+from minienc.devices import new_plan, new_steps
 from minienc.training.noting import Declined
 from minienc.training.optimizer import Optimizer
 from minienc.training.schedules import LearningRateSchedule
@@ -93,7 +93,7 @@ class PlannedUpdate:
             raise Declined(f"{kind} has not begun")  # after this step it has
         options = {name: getattr(optimizer, name) for name in self.names}
         for name, value in options.items():
-            if type(value) not in (float, int, bool):  # NumPy's would be computed with in their type
+            if type(value) not in (float, int, bool):  # with NumPy's, NumPy would compute
                 raise Declined(f"{kind}'s {name} is a {type(value).__name__}")
         if "step" in optimizer.options:
             options["step"] = 1
@@ -135,9 +135,12 @@ class WholeStep:
         ]
         # where nothing of a step is left to Python, several can be made in one call
         self.in_turn = not (planned.plan.draws or planned.hosted or objective.stateful)
-        self.columns = [planned.losses.index(s) for s in planned.output_slots] * self.in_turn
+        slots = planned.output_slots if self.in_turn else ()
+        self.columns = [planned.losses.index(slot) for slot in slots]
 
-    def __call__(self, learner: Learner, batch: tuple, rng: np.random.Generator) -> dict:
+    def __call__(
+        self, learner: Learner, batch: tuple, rng: np.random.Generator
+    ) -> dict[str, Scalar]:
         """As ``learner.step``."""
         planned, optimizer = self.planned, learner.optimizer
         noise = rng.bit_generator.state if planned.uses_rng else None
@@ -153,15 +156,16 @@ class WholeStep:
             parameter.value = value
         return dict(zip(planned.objective.names, planned.behind(values, found), strict=True))
 
-    def ahead(self, learner: Learner, arrays: tuple, parts: Sequence[Array]) -> dict:
+    def ahead(
+        self, learner: Learner, arrays: tuple, parts: Sequence[Array]
+    ) -> dict[str, list[float]]:
         """Make steps on the first of these parts, which are indices of rows of the arrays: {name of
-        a number: what it was at each of them}. None, where that cannot be done."""
+        a number: what it was at each of them}, and {} where none can be made."""
         optimizer, n = learner.optimizer, len(parts[0])
         sources = self._sources(arrays)
         if sources is None:
             return {}
-        first = parts[:steps_at_once()]
-        rows = [part for part in takewhile(lambda part: len(part) == n, first)]
+        rows = list(takewhile(lambda part: len(part) == n, parts))
         rates = self._rates(optimizer, len(rows))
         if rates is None:
             return {}
@@ -203,6 +207,6 @@ class WholeStep:
         learner.gradients.zero().note_written(self.planned.written)
 
 
-def number_of_steps(found: dict[str, list[Scalar]]) -> int:
+def number_of_steps(found: dict[str, list[float]]) -> int:
     """Of what ``ahead`` returned."""
     return len(next(iter(found.values()), ()))

@@ -88,7 +88,7 @@ def unplanned(monkeypatch):
 
 
 def same_as_written(make, unplanned, is_planned=True, **given):
-    """Steps made ahead, one by one, and as they are written: the same bits. The first one's step."""
+    """Steps made ahead, one by one, and as they are written have the same bits."""
     step, weights, history = trained(make(), **given)
     assert isinstance(step, PlannedStep)
     assert (step.n_planned > 0) is is_planned, step.declined
@@ -514,7 +514,8 @@ def test_a_plan_holds_what_the_step_held(monkeypatch):
     assert 512 * 512 * 4 < plan.plan.workspace.nbytes <= 1.1 * held
 
 
-def test_a_large_step_is_noted_when_that_may_be_saved_again():
+def test_a_large_step_is_noted_when_that_may_be_saved_again(monkeypatch):
+    monkeypatch.setattr(planned, "WORK", 2**18)
     model = autoencoder()
     data = np.random.default_rng(0).random((9000, 12), dtype="float32")  # 187 weights
     step, _, _ = trained(model, data, data, epochs=6, batch_size=4500)

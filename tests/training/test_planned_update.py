@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import pickle
 import re
 import signal
 
@@ -11,7 +14,7 @@ import pytest
 from minienc.devices import has_plans
 from minienc.layers import Dense, DenseTranspose, Dropout, Input
 from minienc.models import Model
-from minienc.training import planned_update
+from minienc.training import planned, planned_update
 from minienc.training.callbacks import (
     Callback,
     CSVLogger,
@@ -42,8 +45,6 @@ if not has_plans():
 
 @pytest.fixture
 def unplanned(monkeypatch):
-    from minienc.training import planned
-
     return lambda: monkeypatch.setattr(planned, "has_plans", lambda: False)
 
 
@@ -291,15 +292,13 @@ def test_large_batches_are_taken_by_several_threads(unplanned):
 def test_it_does_not_matter_how_long_a_call_may_take(seconds, monkeypatch, unplanned, one_by_one):
     monkeypatch.setattr(planned_update, "SECONDS", seconds)
     trained(autoencoder(), epochs=10)
-    # Five batches an epoch, the last of another size, which is planned in the third epoch; the first
-    # by itself, then one ahead and one by itself, or all that there are.
+    # Five batches an epoch, the last of another size, which is planned in the third epoch; the
+    # first by itself, then one ahead and one by itself, or all that there are.
     assert len(one_by_one) == (1 + 2 + 8 * 3 if seconds == 0 else 1 + 1 + 8 * 2)
     same_as_written(autoencoder, unplanned, epochs=10)
 
 
-def test_nobody_who_does_not_look_at_batches_keeps_them_from_being_made_ahead(
-    tmp_path, one_by_one
-):
+def test_nobody_who_does_not_look_at_batches_keeps_them_from_being_made_ahead(tmp_path, one_by_one):
     model = autoencoder()
     model.fit(
         X,
@@ -343,6 +342,7 @@ def test_callbacks_between_epochs_are_obeyed(make_callback, unplanned):
 
 def test_validation_between_epochs(unplanned):
     same_as_written(autoencoder, unplanned, validation_split=0.2)
+
 
 def test_a_run_resumed_behind_an_epoch_ends_in_the_same_bits(tmp_path, one_by_one):
     schedule = CosineDecay(0.05, 20)
@@ -506,3 +506,124 @@ def test_gradients_and_caches_are_as_after_a_step_as_it_is_written():
     trained(model)
     with pytest.raises(ValueError, match=re.compile("cache", re.IGNORECASE)):
         model.backward(y, cache, model.new_gradients())
+
+
+# -------------------------------------------------------------------------------- from run to run
+
+
+def test_the_next_run_goes_on_with_a_small_models_plans_to_the_same_bits(unplanned):
+    def run():
+        model = autoencoder(optimizer=AdamW(0.05))
+        found = []
+        for epochs in (1, 2, 3):
+            history = model.fit(X, X, batch_size=7, epochs=epochs, verbose=0, seed=epochs)
+            found.append((history.history, model.parameters.vector.tobytes()))
+        return found, history.steps
+
+    found, steps = run()
+    assert steps == "of 30 steps, 30 had forward, backward and update as one call"
+    unplanned()
+    assert (found, None) == run()
+
+
+def change_nothing(model):
+    pass
+
+
+def compile_again(model):
+    model.compile(SGD(0.5), "mean_squared_error")
+
+
+def compile_with_another_optimizer(model):
+    model.compile(SGD(0.5), "binary_crossentropy")
+
+
+def gather_the_weights_elsewhere(model):
+    x = Input((12,))
+    _ = Model(x, next(layer for layer in model.layers if layer.learned)(x)).parameters
+
+
+def set_another_activation(model):
+    next(layer for layer in model.layers if layer.learned).activation = "tanh"
+
+
+def freeze_a_layer(model):
+    next(layer for layer in model.layers if layer.learned).trainable = False
+
+
+def set_other_weights(model):
+    model.set_weights([w * 0.5 for w in model.get_weights()])
+
+
+def forget_what_the_optimizer_remembers(model):
+    model.optimizer.load_state_dict({"iterations": 0})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_nothing, compile_again, compile_with_another_optimizer, gather_the_weights_elsewhere,
+        set_another_activation, freeze_a_layer, set_other_weights,
+        forget_what_the_optimizer_remembers,
+    ],
+)  # fmt: skip
+def test_what_is_changed_between_two_runs_is_obeyed(change, unplanned):
+    def run():
+        model = autoencoder()
+        trained(model)
+        change(model)
+        _, weights, history = trained(model)
+        return weights.tobytes(), history
+
+    found = run()
+    unplanned()
+    assert found == run()
+
+
+def test_a_run_that_failed_and_one_within_another(unplanned):
+    def run():
+        model = autoencoder()
+        trained(model)
+        with pytest.raises(ZeroDivisionError):
+            trained(model, callbacks=[Watcher(8, lambda trainer: 1 / 0)])
+        trained(model, callbacks=[Watcher(8, lambda trainer: trained(model, epochs=1))])
+        return trained(model)[1].tobytes()
+
+    found = run()
+    unplanned()
+    assert found == run()
+
+
+def test_plans_are_gone_with_their_model_and_large_ones_with_their_run(monkeypatch):
+    gc.collect()
+    before = len(planned._put_away)
+    model = autoencoder()
+    trained(model)
+    assert len(planned._put_away) == before + 1
+    other = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert len(planned._put_away) == before + 1
+    del model
+    gc.collect()
+    assert len(planned._put_away) == before
+    monkeypatch.setattr(planned, "KEPT", 1000)
+    trained(other)
+    assert len(planned._put_away) == before
+
+
+def test_gradients_are_zero_when_a_run_begins():
+    model, found = autoencoder(), []
+    look = LambdaCallback(
+        on_train_begin=lambda logs: found.append(look.trainer.learners["model"].gradients)
+    )
+    for _ in range(2):
+        trained(model, callbacks=[look])
+        assert found[-1].vector.any()
+    assert found[0] is found[1]
+    found.clear()
+    check = LambdaCallback(
+        on_train_begin=lambda logs: found.append(
+            check.trainer.learners["model"].gradients.vector.any()
+        )
+    )
+    trained(model, callbacks=[check])
+    assert found == [False]
