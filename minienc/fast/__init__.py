@@ -31,10 +31,12 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             conv1d,
             copying,
             cpu,
+            merging,
             noise,
             normalization,
             patches,
             pointwise,
+            pooling,
             recurrent,
         )
     except (ImportError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Normalisation by rows, and an embedding's gradient, on the compiled kernel: one pass each."""
+"""Normalisation by rows and by channels, and an embedding's gradient, on the compiled kernel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.functions.embedding import EmbeddingCache
-from minienc.functions.normalization import LayerNormalizationCache
+from minienc.functions.normalization import BatchNormalizationCache, LayerNormalizationCache
 from minienc.functions.rms_normalization import RmsNormalizationCache
 from minienc.primitive import register_fast
 
@@ -64,6 +64,27 @@ def rms_normalization_backward(dy, cache: RmsNormalizationCache):
     x_hat, gamma, scale = cache
     result = _backward(dy, x_hat, gamma, scale, False, False)
     return NotImplemented if result is None else result[:2]
+
+
+@register_fast
+def batch_normalization_forward(
+    x, gamma=None, beta=None, moving_mean=None, moving_variance=None, epsilon=1e-3
+):
+    if type(epsilon) is not float or not epsilon > 0 or getattr(x, "ndim", 0) < 2:
+        return NotImplemented
+    result = _kernels.batch_norm_forward(x, gamma, beta, moving_mean, moving_variance, epsilon)
+    if result is None:
+        return NotImplemented
+    y, x_hat, scale, mean, variance = result
+    has_beta, of_batch = beta is not None, moving_mean is None
+    return y, BatchNormalizationCache(x_hat, gamma, has_beta, scale, mean, variance, of_batch)
+
+
+@register_fast
+def batch_normalization_backward(dy, cache: BatchNormalizationCache):
+    x_hat, gamma, has_beta, scale, _, _, of_batch = cache
+    result = _kernels.batch_norm_backward(dy, x_hat, gamma, scale, has_beta, of_batch)
+    return NotImplemented if result is None else result
 
 
 @register_fast

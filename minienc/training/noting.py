@@ -18,7 +18,9 @@ from minienc.devices import new_plan, release_workspace
 from minienc.functions import activations
 from minienc.layers.base import Layer
 from minienc.layers.graph import Step
+from minienc.layers.normalization import BatchNormalization
 from minienc.layers.parameters import Gradients, Grads, Parameter
+from minienc.layers.shaping import Reshape
 from minienc.primitive import Call, recording
 from minienc.training.objective import Metric, ModelObjective, WeightedSum, WeightPenalty
 from minienc.training.step import Objective
@@ -28,13 +30,17 @@ _PAIRS = (
     *("categorical_crossentropy", "sparse_categorical_crossentropy"),
     *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
     *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
-    "patches",
+    *("identity", "reshape", "add", "patches", "conv2d_transpose", "up_sampling2d"),
+    *("max_pool2d", "average_pooling2d", "global_average_pooling2d"),
+    *("batch_normalization", "layer_normalization", "rms_normalization"),
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
 NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
 # Definitions that do nothing but call others and look at arrays in another shape, or turn constants
 # into constants.
 AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
+# What layers do themselves with arrays: nothing but call their pair.
+BINDERS = {Layer.forward, Layer.backward, Reshape.forward, BatchNormalization.forward}
 
 
 class Declined(Exception):
@@ -88,7 +94,7 @@ class NotedObjective(Objective):
         self.is_paused = False
         self.hosted = copy.copy(objective)
         self.hosted.steps = [self._noted(step) for step in objective.steps]
-        _refuse_meetings(objective)
+        self.hosted.meet = self.plan.meet  # type: ignore[method-assign]
         self.why: str | None = None
 
     def _noted(self, step: Step) -> Step:
@@ -96,7 +102,7 @@ class NotedObjective(Objective):
         if isinstance(layer, Metric | WeightedSum | WeightPenalty):
             return step._replace(layer=Hosted(layer, self))
         kind = type(layer)
-        if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
+        if not BINDERS.issuperset((kind.forward, kind.backward)):
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 
@@ -110,7 +116,7 @@ class NotedObjective(Objective):
             return self.hosted.forward(self.batch, rng)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        with self.noting():
+        with self.noting(), self.putting(grads):
             self.hosted.backward(dloss, cache, grads)
         self.why = self.why or self.plan.declined
         self.done(self, cache, grads)
@@ -138,6 +144,15 @@ class NotedObjective(Objective):
                 self.plan.stop()
 
     @contextmanager
+    def putting(self, grads: Gradients) -> Iterator[None]:
+        """Within it, gradients are brought to where they belong by noted calls."""
+        grads.put = self.plan.put  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del grads.put
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Within ``noting``: what is called here is not noted."""
         self.plan.stop()
@@ -149,13 +164,10 @@ class NotedObjective(Objective):
             self.plan.start()
 
 
-def _refuse_meetings(graph: ModelObjective) -> None:
-    """Where gradients meet in a tensor, NumPy adds them."""
-    reached = {graph.output_slots[0]}
-    for step, need in zip(reversed(graph.steps), reversed(graph.needs), strict=True):
-        if not need.dx or not reached.intersection(step.outputs):
-            continue
-        for slot in set(step.inputs).difference(graph.input_slots):
-            if slot in reached:
-                raise Declined(f"gradients meet before {step.path}")
-            reached.add(slot)
+def settings_of(objective: object) -> list[tuple[Layer, str]]:
+    """(layer, attribute) of all that a step of this objective is made of, beside the batch."""
+    return [
+        (step.layer, name)
+        for step in getattr(objective, "steps", ())
+        for name in ("pair", "trainable", *step.layer.learned, *step.layer.options)
+    ]

@@ -37,7 +37,7 @@ from minienc.devices import Pipeline, has_plans, register_pipeline, release_work
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import is_plain
-from minienc.training.noting import Declined, Hosted, NotedObjective
+from minienc.training.noting import Declined, Hosted, NotedObjective, settings_of
 from minienc.training.objective import (
     LossLayer,
     WeightPenalty,
@@ -133,11 +133,7 @@ class PlannedStep:
         self.own.clear()
         self.plain_steps.clear()
         self.declined = None
-        self.settings = [
-            (step.layer, name)
-            for step in getattr(learner.objective, "steps", ())
-            for name in (*step.layer.learned, *step.layer.options)
-        ]
+        self.settings = settings_of(learner.objective)
         bound = [getattr(layer, name) for layer, name in self.settings]
         self.bound_to = [*bound, learner.objective, learner.gradients, learner.parameters.vector]
 
