@@ -83,6 +83,11 @@ cdef class Plan:
             total += gradient
 
     @property
+    def n_numbers(self):
+        """How many losses there are."""
+        return self.p.n_numbers
+
+    @property
     def declined(self):
         """Why the calls are not all of what was computed; None where they are."""
         return None if self.p.declined == NULL else self.p.declined.decode()

@@ -54,6 +54,7 @@ class Plan(Protocol):
     workspace: AbstractContextManager
     draws: list[tuple[str, Array]]
     declined: str | None
+    n_numbers: int
 
     def start(self) -> None: ...
     def stop(self) -> None: ...

@@ -38,6 +38,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             pointwise,
             pooling,
             recurrent,
+            variational,
         )
     except (ImportError, AttributeError) as error:
         # built for another machine, or MINIENC_ISA names what it lacks; or of older sources

@@ -1,4 +1,4 @@
-"""What passes on, other shapes and sums of paths, on the compiled kernel: so that a step is the kernel's alone.
+"""What only passes on, other shapes, and sums of paths, on the compiled kernel.
 
 To copy an array, or to add two, takes NumPy no longer than C. But what NumPy does cannot be part of
 a plan (``training/planned.py``).

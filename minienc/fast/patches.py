@@ -78,14 +78,15 @@ def conv2d_transpose_forward(x, W, b=None, strides=(1, 1), padding="valid", acti
 
 @register_fast
 def conv2d_transpose_backward_into(dy, cache: Conv2DTransposeCache, into, write, need_dx):
-    dense, shape, windows, padding, kernel_shape, has_bias, activation, of_f = cache
+    dense, shape, windows, padding, _, _, activation, of_f = cache
     n_columns, n_rows = dense.W.shape  # of K', which is what the dense layer saw
     dW, db = (None, None) if into is None else into
     dK = None if dW is None else plain._as_matrix(dW, (n_rows, n_columns))
     if type(dy) is not np.ndarray or (dW is not None and dK is None):
         return NotImplemented
     if _is_identity(activation):
-        if dy.shape != of_f.y.shape or dy.dtype != of_f.y.dtype:
+        form = of_f[0]  # of y
+        if dy.shape != form.shape or dy.dtype != form.dtype:
             return NotImplemented  # the definition says what is wrong
         dz = dy
     else:

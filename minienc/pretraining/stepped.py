@@ -8,6 +8,8 @@ every training (``training/loop.py``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,10 @@ from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
+from minienc.training.computed import ComputedObjective
 from minienc.training.loop import Trainer
 from minienc.training.losses import get_loss
+from minienc.training.planned import PlannedPipeline
 from minienc.training.progress import ProgressBar
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
@@ -35,6 +39,7 @@ class SteppedPretrainer(Pretrainer):
     """
 
     learners_: dict[str, Learner]
+    _steps: Mapping[str, Callable[..., dict[str, Scalar]]] = MappingProxyType({})  # of a run
 
     def _fit(self, X: pixels.Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
@@ -57,9 +62,13 @@ class SteppedPretrainer(Pretrainer):
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """Learn from a batch; return the numbers to be logged, the loss first."""
         numbers: dict[str, Scalar] = {}
-        for learner in self.learners_.values():
-            numbers |= learner.step(batch, rng)
+        for name in self.learners_:
+            numbers |= self._learn(name, batch, rng)
         return numbers
+
+    def _learn(self, name: str, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
+        """A step of one learner: by a plan (``training/planned.py``), where there can be one."""
+        return self._steps.get(name, self.learners_[name].step)(batch, rng)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """The same numbers, without learning from the batch: for validation."""
@@ -93,7 +102,15 @@ class SteppedPretrainer(Pretrainer):
         if run.resume and state is not None and state.exists():
             trainer.resume(state, self.random_state_)
         self.history_ = trainer.history.history  # of a run that is interrupted, too
-        return trainer.run().history
+        self._steps = {
+            name: PlannedPipeline("cpu").step_of(learner)
+            for name, learner in self.learners_.items()
+            if self.model_.device == "cpu" and isinstance(learner.objective, ComputedObjective)
+        }
+        try:
+            return trainer.run().history
+        finally:
+            del self._steps
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         rng, X = trainer.generator("validation"), self._run.validation

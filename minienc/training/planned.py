@@ -67,7 +67,7 @@ class PlannedStep:
         self.plans: dict[tuple, PlannedObjective] = {}
         self.plain_steps: dict[tuple, int] = {}  # that were made, by the shapes of their batches
         self.own: dict[int, PlannedObjective] = {}  # by the rows of the batches that are their own
-        self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
+        self.settings: list[tuple[object, str]] = []  # what of the layers a step is made of
         self.bound_to: list[object] = []  # what the plans were made for
         self.declined: str | None = None
         self.n_steps = self.n_planned = 0
@@ -125,7 +125,7 @@ class PlannedStep:
         learner = self.learner
         if not learner.parameters.is_home:
             learner.gather()
-        bound = [getattr(layer, name) for layer, name in self.settings]
+        bound = [getattr(whose, name) for whose, name in self.settings]
         bound += learner.objective, learner.gradients, learner.parameters.vector
         if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
             return
@@ -134,7 +134,7 @@ class PlannedStep:
         self.plain_steps.clear()
         self.declined = None
         self.settings = settings_of(learner.objective)
-        bound = [getattr(layer, name) for layer, name in self.settings]
+        bound = [getattr(whose, name) for whose, name in self.settings]
         self.bound_to = [*bound, learner.objective, learner.gradients, learner.parameters.vector]
 
 
@@ -165,6 +165,10 @@ class PlannedObjective(Objective):
         self.kind, self.losses = kind, list[int]()  # slots of the plan's numbers, in their order
         self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
         self.penalties: list[tuple[int, Layer, Scalar]] = []  # (slot, layer, what its loss counts)
+        self.computed = noted.objective if noted.is_computed else None
+        if self.computed is not None:  # it says itself what its numbers are
+            self.output_slots = (-1,)
+            return
         of_numbers: set[int] = set()
         for step in noted.hosted.steps:
             (slot, *_), layer = step.outputs, step.layer
@@ -182,6 +186,10 @@ class PlannedObjective(Objective):
         self.output_slots = tuple(noted.objective.output_slots)
 
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        if self.computed is not None:
+            batch = self.computed.prepare(batch, rng)
+            if [a.shape for a in batch] != [a.shape for a in self.batch]:
+                return self.as_written(batch, rng)
         for i, own in self.inputs:
             if batch[i] is not own:
                 own[...] = batch[i]
@@ -196,13 +204,23 @@ class PlannedObjective(Objective):
         for method, drawn in self.plan.draws:
             getattr(rng, method)(out=drawn, dtype=drawn.dtype)
         if self.plan.run():
-            return self.objective.forward(batch, rng)  # which says what is wrong
+            return self.as_written(batch, rng)  # which says what is wrong
+        if self.computed is not None:
+            found = [self.kind(self.plan.number(i)) for i in range(self.plan.n_numbers)]
+            return self.computed.numbers(tuple(found), self.cache), self.cache
         for i, slot in enumerate(self.losses):
             values[slot] = self.kind(self.plan.number(i))
         for slot, layer, slots, given in self.hosted:
             x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
             values[slot] = layer.forward(x)[0]
         return tuple([values[slot] for slot in self.output_slots]), self.cache
+
+    def as_written(self, batch: tuple, rng: Rng) -> tuple[tuple[Scalar, ...], Cache]:
+        """The numbers of a batch, which is prepared where that is called for, without the plan."""
+        if self.computed is None:
+            return self.objective.forward(batch, rng)
+        losses, cache = self.computed.compute(batch, rng)
+        return self.computed.numbers(losses, cache), cache
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         if cache is not self.cache:

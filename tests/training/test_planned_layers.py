@@ -1,4 +1,4 @@
-"""Layers that a plan holds, each in a model of its own: the bits of the steps as they are written."""
+"""Layers that a plan holds, each in a model of its own: the bits of steps as they are written."""
 
 from __future__ import annotations
 
