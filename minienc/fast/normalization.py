@@ -9,6 +9,7 @@ from minienc.functions.embedding import EmbeddingCache
 from minienc.functions.normalization import BatchNormalizationCache, LayerNormalizationCache
 from minienc.functions.rms_normalization import RmsNormalizationCache
 from minienc.primitive import register_fast
+from minienc.shapes import Form
 
 
 def _lies_by_heads(x):
@@ -87,6 +88,21 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     return NotImplemented if result is None else result
 
 
+def _as_ids(ids):
+    """Integers of any type as those that the kernel reads, which looks at each before it uses it."""
+    if ids.dtype != np.int64 or not ids.flags.c_contiguous:
+        _kernels.decline(b"ids are copied")
+    return np.ascontiguousarray(ids, dtype=np.int64)
+
+
+@register_fast
+def embedding_forward(ids, W):
+    if type(ids) is not np.ndarray or ids.dtype.kind not in "iu":
+        return NotImplemented
+    y = _kernels.take_rows(W, _as_ids(ids))
+    return NotImplemented if y is None else (y, EmbeddingCache(ids, Form(W.shape, W.dtype)))
+
+
 @register_fast
 def embedding_backward(dy, cache: EmbeddingCache):
     ids, W = cache
@@ -94,5 +110,5 @@ def embedding_backward(dy, cache: EmbeddingCache):
         return NotImplemented
     if dy.shape != (*ids.shape, W.shape[1]):
         return NotImplemented
-    dW = _kernels.add_rows(dy, ids.astype(np.int64, order="C"), W.shape[0])
+    dW = _kernels.add_rows(dy, _as_ids(ids), W.shape[0])
     return NotImplemented if dW is None else dW

@@ -39,7 +39,7 @@ class SteppedPretrainer(Pretrainer):
     """
 
     learners_: dict[str, Learner]
-    _steps: Mapping[str, Callable[..., dict[str, Scalar]]] = MappingProxyType({})  # of a run
+    steps_: Mapping[str, Callable[..., dict[str, Scalar]]] = MappingProxyType({})  # of a run
 
     def _fit(self, X: pixels.Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
@@ -68,7 +68,7 @@ class SteppedPretrainer(Pretrainer):
 
     def _learn(self, name: str, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """A step of one learner: by a plan (``training/planned.py``), where there can be one."""
-        return self._steps.get(name, self.learners_[name].step)(batch, rng)
+        return self.steps_.get(name, self.learners_[name].step)(batch, rng)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """The same numbers, without learning from the batch: for validation."""
@@ -102,7 +102,7 @@ class SteppedPretrainer(Pretrainer):
         if run.resume and state is not None and state.exists():
             trainer.resume(state, self.random_state_)
         self.history_ = trainer.history.history  # of a run that is interrupted, too
-        self._steps = {
+        self.steps_ = {
             name: PlannedPipeline("cpu").step_of(learner)
             for name, learner in self.learners_.items()
             if self.model_.device == "cpu" and isinstance(learner.objective, ComputedObjective)
@@ -110,7 +110,7 @@ class SteppedPretrainer(Pretrainer):
         try:
             return trainer.run().history
         finally:
-            del self._steps
+            del self.steps_
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         rng, X = trainer.generator("validation"), self._run.validation

@@ -18,9 +18,11 @@ from minienc.arrays import Array, Cache, Rng, Scalar
 from minienc.devices import new_plan, release_workspace
 from minienc.functions import activations
 from minienc.layers.base import Layer
+from minienc.layers.embedding import Embedding
 from minienc.layers.graph import Graph, Step
 from minienc.layers.normalization import BatchNormalization
 from minienc.layers.parameters import Gradients, Grads, Parameter
+from minienc.layers.recurrent import _Recurrent
 from minienc.layers.shaping import Reshape
 from minienc.primitive import Call, recording
 from minienc.training.computed import ComputedObjective
@@ -35,7 +37,7 @@ _PAIRS = (
     *("identity", "reshape", "add", "patches", "conv2d_transpose", "up_sampling2d"),
     *("max_pool2d", "average_pooling2d", "global_average_pooling2d"),
     *("batch_normalization", "layer_normalization", "rms_normalization"),
-    *("reparameterize", "normal_kl"),
+    *("reparameterize", "normal_kl", "embedding", "lstm", "gru", "rnn"),
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
 NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
@@ -43,7 +45,10 @@ NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
 # into constants.
 AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
 # What layers do themselves with arrays: nothing but call their pair.
-BINDERS = {Layer.forward, Layer.backward, Reshape.forward, BatchNormalization.forward}
+BINDERS = {
+    *(Layer.forward, Layer.backward, Reshape.forward, BatchNormalization.forward),
+    *(Embedding.backward, _Recurrent.forward, _Recurrent.backward),
+}
 
 
 class Declined(Exception):
@@ -113,7 +118,9 @@ class NotedObjective(Objective):
         if isinstance(layer, Metric | WeightedSum | WeightPenalty):
             return step._replace(layer=Hosted(layer, self))
         kind = type(layer)
-        if not BINDERS.issuperset((kind.forward, kind.backward)):
+        if not BINDERS.issuperset((kind.forward, kind.backward)) or (
+            isinstance(layer, _Recurrent) and not layer.return_sequences
+        ):  # whose last output is a copy, and whose others have a gradient of zeros
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 

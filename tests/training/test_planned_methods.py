@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minienc.devices import has_plans
+from minienc.language import RNNLanguageModel, TransformerLanguageModel
 from minienc.pretraining import GAN, VariationalAutoencoder
 from minienc.training import planned
 from minienc.training.callbacks import Callback
@@ -41,6 +42,23 @@ METHODS = {
 }
 
 
+TEXT = "".join(np.random.default_rng(0).choice(list("abcdefgh \n"), 900))
+
+
+def language_model(cell="lstm", **params):
+    given = {"hidden": (9,), "embedding": 6, "context": 7, "cell": cell, **COMMON, **params}
+    return RNNLanguageModel(**{**given, "batch_size": 4})
+
+
+LANGUAGE = {
+    "lstm": language_model,
+    "gru": lambda: language_model("gru", dropout=0.0),
+    "simple recurrent": lambda: language_model("rnn", hidden=(9, 5)),
+    "tied": lambda: language_model(hidden=(6,), tied=True),
+    "float64": lambda: language_model(dtype="float64"),
+}
+
+
 @pytest.fixture
 def steps(monkeypatch):
     """The steps that are made of learners from here on."""
@@ -55,8 +73,8 @@ def steps(monkeypatch):
     return made
 
 
-def fitted(method, **given):
-    method.fit(X, **given)
+def fitted(method, data=X, **given):
+    method.fit(data, **given)
     learners = method.learners_.values()
     return [learner.network.parameters.vector.tobytes() for learner in learners], method.history_
 
@@ -70,6 +88,35 @@ def test_it_is_planned_to_the_bit(name, steps, unplanned):  # noqa: F811
         assert step.n_planned == step.n_steps - (2 + 2)
     unplanned()
     assert fitted(METHODS[name]()) == found
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_a_recurrent_language_model_is_planned_to_the_bit(name, steps, unplanned):  # noqa: F811
+    found = fitted(LANGUAGE[name](), TEXT)
+    (step,) = steps
+    assert step.declined is None
+    assert step.n_planned == step.n_steps - 2
+    unplanned()
+    method = LANGUAGE[name]()
+    assert fitted(method, TEXT) == found
+    assert len(method.learners_["model"].objective.states) > 0  # which are carried
+
+
+def test_a_language_model_is_resumed_with_its_states(steps, tmp_path):
+    whole = fitted(language_model(), TEXT)[0]
+    with pytest.raises(KeyboardInterrupt):
+        language_model().fit(TEXT, checkpoint_dir=tmp_path, callbacks=[Interrupt(50)])
+    given = {"checkpoint_dir": tmp_path, "callbacks": [Interrupt(-1)]}
+    assert fitted(language_model(), TEXT, resume=True, **given)[0] == whole
+    assert all(step.n_planned for step in steps)
+
+
+def test_attention_is_not_planned_and_says_so(steps):
+    method = TransformerLanguageModel(
+        n_layers=1, num_heads=2, embedding=8, context=7, **{**COMMON, "batch_size": 4}
+    )
+    fitted(method, TEXT)
+    assert "has arithmetic of its own" in steps[0].declined
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 5])
@@ -149,12 +196,13 @@ class Interrupt(Callback):
 
 
 @pytest.mark.parametrize("name", ["vae", "dcgan"])
-@pytest.mark.parametrize("batches", [3, 10])
+@pytest.mark.parametrize("batches", [7, 10])
 def test_a_run_that_is_resumed_ends_in_the_same_bits(name, batches, steps, tmp_path):
     whole = fitted(METHODS[name]())[0]
     with pytest.raises(KeyboardInterrupt):
         METHODS[name]().fit(X, checkpoint_dir=tmp_path, callbacks=[Interrupt(batches)])
-    assert fitted(METHODS[name](), checkpoint_dir=tmp_path, resume=True)[0] == whole
+    given = {"checkpoint_dir": tmp_path, "callbacks": [Interrupt(-1)]}
+    assert fitted(METHODS[name](), resume=True, **given)[0] == whole
 
 
 def test_a_constant_that_numpy_makes_in_the_middle_is_seen(monkeypatch, steps):
