@@ -89,7 +89,7 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
 
 
 def _as_ids(ids):
-    """Integers of any type as those that the kernel reads, which looks at each before it uses it."""
+    """Integers of any type as those that the kernel reads; it looks at each before it uses it."""
     if ids.dtype != np.int64 or not ids.flags.c_contiguous:
         _kernels.decline(b"ids are copied")
     return np.ascontiguousarray(ids, dtype=np.int64)

@@ -17,6 +17,7 @@ import numpy as np
 from minienc.arrays import DTypeLike, Rng, on_device, rows_at, to_device
 from minienc.data import pixels
 from minienc.devices import Pipeline
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
@@ -26,7 +27,7 @@ from minienc.training.loop import Trainer
 from minienc.training.losses import get_loss
 from minienc.training.planned import PlannedPipeline
 from minienc.training.progress import ProgressBar
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.step import Cache, Learner, Scalar
 
 
 class SteppedPretrainer(Pretrainer):
@@ -123,16 +124,21 @@ class SteppedPretrainer(Pretrainer):
         return {name: total / len(X) for name, total in sums.items()}
 
 
-class Restoring(Objective):
+class Restoring(ComputedObjective):
     """A network shall restore its input: l(x_hat, x) of a batch (x,)."""
 
     uses_rng = False
+    settings = ("loss",)
 
     def __init__(self, network: Model, loss: str) -> None:
         self.network, self.loss = network, get_loss(loss)
 
-    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        (x,) = batch
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.network.graph]
+
+    def compute(self, arrays: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        (x,) = arrays
         x_hat, cache = self.network.forward(x)  # (1)
         loss, loss_cache = self.loss.forward(x_hat, x)  # (2)
         return (loss,), (cache, loss_cache)

@@ -11,7 +11,9 @@ What makes it safe:
 
 *All of the step is the kernel's.* Only primitives are noted whose faster functions compute every
 number in calls of the kernel. If another one is called, or a definition runs, or the boundary says
-that NumPy had a hand in it, there is no plan.
+that NumPy had a hand in it, there is no plan. Gradients meet, and come to where they belong, by
+calls of the kernel. An objective that is no compiled model's says which part is the kernel's
+(``computed.py``).
 
 *Addresses stay.* Batches are copied to arrays of the plan's own. What the step makes lies in a
 workspace that nobody else is given memory from, where memory changes hands within a step as it did

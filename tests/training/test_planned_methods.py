@@ -7,7 +7,7 @@ import pytest
 
 from minienc.devices import has_plans
 from minienc.language import RNNLanguageModel, TransformerLanguageModel
-from minienc.pretraining import GAN, VariationalAutoencoder
+from minienc.pretraining import GAN, AdversarialAutoencoder, VariationalAutoencoder
 from minienc.training import planned
 from minienc.training.callbacks import Callback
 from minienc.training.computed import ComputedObjective
@@ -20,6 +20,7 @@ if not has_plans():
     pytest.skip("the kernel is switched off", allow_module_level=True)
 
 X = np.random.default_rng(0).random((70, 64), dtype="float32")
+COMMON = {"epochs": 4, "batch_size": 16, "verbose": 0, "random_state": 0}
 
 
 def vae(**params):
@@ -30,7 +31,6 @@ def gan(**params):
     return GAN(**{"hidden": (20, 10), "noise": 4, "filters": (4, 6), **COMMON, **params})
 
 
-COMMON = {"epochs": 4, "batch_size": 16, "verbose": 0, "random_state": 0}
 METHODS = {
     "vae": vae,
     "gaussian": lambda: vae(likelihood="gaussian", stddev=0.3),
@@ -39,6 +39,7 @@ METHODS = {
     "gan": gan,
     "dcgan": lambda: gan(architecture="conv"),
     "two turns to one": lambda: gan(n_critic=2),
+    "adversarial autoencoder": lambda: AdversarialAutoencoder(hidden=(20,), code=4, **COMMON),
 }
 
 
