@@ -141,7 +141,7 @@ sanitize: $(VENV)/installed-test
 	cd $(SANITIZED) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 MINIENC_REQUIRE_KERNEL=1 \
 	  $(SANITIZER_PYTHON) -m pytest -s tests/test_kernel_*.py tests/test_fast.py \
-  tests/training/test_planned.py $(ARGS)
+  tests/training/test_planned*.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info minienc/*.so minienc/*.pyd docs/_build docs/api docs/tutorials

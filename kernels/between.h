@@ -13,6 +13,15 @@ static int NAME(copy)(const struct copy *p)
     return 0;
 }
 
+static int NAME(plus)(const struct plus *p)
+{
+    const REAL *a = p->a, *b = p->b;
+    REAL *y = p->y;
+    for (ptrdiff_t i = 0; i < p->n; i++)
+        y[i] = a[i] + b[i];
+    return 0;
+}
+
 static int NAME(dot)(const struct dot *p)
 {
     double total = 0;

@@ -1,4 +1,4 @@
-# Noise, and copies: checks, results, and the calls of between.h.
+# Noise, sums and copies: checks, results, and the calls of between.h.
 
 cdef extern from "plan.h":
     struct copy_arguments "copy":
@@ -13,7 +13,12 @@ cdef extern from "plan.h":
         const float *drawn
         void *mask
         void *y
-    int OP_copy, OP_noise
+    struct plus_arguments "plus":
+        Py_ssize_t n
+        const void *a
+        const void *b
+        void *y
+    int OP_copy, OP_plus, OP_noise
     int NOISE_MASKING, NOISE_DROPOUT, NOISE_SALT_AND_PEPPER, NOISE_GAUSSIAN, NOISE_SLOPE
 
 noise_codes = {
@@ -76,3 +81,46 @@ def copied(x):
     with nogil:
         call(OP_copy, type_number, &p)
     return y
+
+
+def added(a, b):
+    """a + b of contiguous arrays of one shape; None for what it does not serve."""
+    cdef plus_arguments p
+    cdef int type_number = real_type(a)
+    cdef cnp.ndarray y
+    if type_number < 0 or not is_contiguous(a, type_number) or not is_like(b, <cnp.ndarray>a):
+        return None
+    y = empty_like(<cnp.ndarray>a)
+    p = plus_arguments(
+        cnp.PyArray_SIZE(y), cnp.PyArray_DATA(<cnp.ndarray>a), cnp.PyArray_DATA(<cnp.ndarray>b),
+        cnp.PyArray_DATA(y)
+    )
+    with nogil:
+        call(OP_plus, type_number, &p)
+    return y
+
+
+def put(total, gradient, bint write):
+    """Write the gradient to total, or add it; False, and nothing is changed, for arrays that are
+    not contiguous and of one shape, or share memory."""
+    cdef plus_arguments sum
+    cdef copy_arguments copy
+    cdef int type_number = real_type(total)
+    cdef void *to
+    if type_number < 0 or not is_contiguous(total, type_number):
+        return False
+    if not is_like(gradient, <cnp.ndarray>total) or overlap(<cnp.ndarray>total, gradient):
+        return False
+    if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>total):
+        return False
+    to = cnp.PyArray_DATA(<cnp.ndarray>total)
+    copy = copy_arguments(
+        cnp.PyArray_SIZE(<cnp.ndarray>total), cnp.PyArray_DATA(<cnp.ndarray>gradient), to
+    )
+    sum = plus_arguments(copy.n, to, copy.x, to)
+    with nogil:
+        if write:
+            call(OP_copy, type_number, &copy)
+        else:
+            call(OP_plus, type_number, &sum)
+    return True

@@ -18,6 +18,12 @@ struct copy { /* y = x */
     void *y;
 };
 
+struct plus { /* y = a + b */
+    ptrdiff_t n;
+    const void *a, *b;
+    void *y;
+};
+
 struct dot { /* the sum of a b, in double whatever the type: a loss of the losses of rows */
     ptrdiff_t n;
     const void *a, *b;
@@ -50,6 +56,7 @@ struct noise {
 #define BETWEEN_FUNCTIONS(F) \
     F(fill, fill)            \
     F(copy, copy)            \
+    F(plus, plus)            \
     F(dot, dot)              \
     F(labels, labels)        \
     F(noise, noise)

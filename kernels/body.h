@@ -17,6 +17,9 @@
 #include "recurrent_backward.h" /* and backward */
 #include "norms.h"     /* layer and root mean square normalisation, an embedding's gradient */
 #include "patches.h"   /* of images, cut out and laid back */
+#include "pools.h"     /* the largest of a window's pixels, or their sum */
+#include "columns.h"   /* column by column: sums, a bias, batch normalisation */
+#include "variational.h" /* a draw that gradients pass, and its divergence */
 #include "attention.h" /* each head's products, with the softmax between them */
 #include "between.h"   /* what stands between the large ones: a fill, a sum */
 
@@ -78,5 +81,7 @@
 #undef MOST_SLOTS
 /* norms.h */
 #undef NORM_BLOCK
+/* columns.h */
+#undef COLUMN_BLOCK
 /* attention.h */
 #undef QUERIES

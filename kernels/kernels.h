@@ -27,6 +27,9 @@ enum activation {
 #include "attention_api.h" /* that of attention.h, and ATTENTION_FUNCTIONS */
 #include "norms_api.h"     /* those of norms.h, and NORMS_FUNCTIONS */
 #include "patches_api.h"   /* that of patches.h, and PATCHES_FUNCTIONS */
+#include "pools_api.h"     /* that of pools.h, and POOLS_FUNCTIONS */
+#include "columns_api.h"   /* those of columns.h, and COLUMNS_FUNCTIONS */
+#include "variational_api.h" /* that of variational.h, and VARIATIONAL_FUNCTIONS */
 #include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
 #include "between_api.h"   /* those of between.h, and BETWEEN_FUNCTIONS */
 
@@ -39,6 +42,9 @@ enum activation {
     POINTWISE_FUNCTIONS(F)                        \
     NORMS_FUNCTIONS(F)                            \
     PATCHES_FUNCTIONS(F)                          \
+    POOLS_FUNCTIONS(F)                            \
+    COLUMNS_FUNCTIONS(F)                          \
+    VARIATIONAL_FUNCTIONS(F)                      \
     RECURRENT_FUNCTIONS(F)                        \
     ATTENTION_FUNCTIONS(F)                        \
     BETWEEN_FUNCTIONS(F)

@@ -120,9 +120,24 @@ static int NAME(add_rows)(const struct added_rows *p)
 {
     const ptrdiff_t D = p->D;
     for (ptrdiff_t n = 0; n < p->N; n++) {
+        const int64_t id = p->ids[n];
+        if (id < 0 || id >= p->V)
+            return -2;
         const REAL *row = (const REAL *)p->rows + n * D;
-        REAL *to = (REAL *)p->table + p->ids[n] * D;
+        REAL *to = (REAL *)p->table + id * D;
         EACH_VECTOR(PUT(to, PART(to, 0) + PART(row, 0)))
+    }
+    return 0;
+}
+
+static int NAME(take_rows)(const struct taken_rows *p)
+{
+    for (ptrdiff_t n = 0; n < p->N; n++) {
+        const int64_t id = p->ids[n];
+        if (id < 0 || id >= p->V)
+            return -2;
+        memcpy((REAL *)p->rows + n * p->D, (const REAL *)p->table + id * p->D,
+               (size_t)p->D * sizeof(REAL));
     }
     return 0;
 }

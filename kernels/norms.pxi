@@ -16,11 +16,16 @@ cdef extern from "plan.h":
         void *dgamma
         void *dbeta
     struct added_rows_arguments "added_rows":
-        Py_ssize_t N, D
+        Py_ssize_t N, D, V
         const int64_t *ids
         const void *rows
         void *table
-    int OP_norm_forward, OP_norm_backward, OP_add_rows
+    struct taken_rows_arguments "taken_rows":
+        Py_ssize_t N, D, V
+        const int64_t *ids
+        const void *table
+        void *rows
+    int OP_norm_forward, OP_norm_backward, OP_add_rows, OP_take_rows
 
 
 cdef bint is_of_columns(object a, int type_number, Py_ssize_t D):
@@ -104,33 +109,61 @@ def norm_backward(dy, x_hat, gamma, scale, bint has_beta, bint centred):
 
 
 def add_rows(rows, ids, Py_ssize_t V):
-    """A new table (V, D) of the sums of rows (..., D) by ids (...): int64 that nobody else holds.
+    """A new table (V, D) of the sums of rows (..., D) by ids (...) in int64.
 
-    Returns None for what it does not serve.
+    Returns None for what it does not serve, ids that are none among it.
     """
     cdef added_rows_arguments p
-    cdef int type_number = real_type(rows)
+    cdef fill_arguments zero
+    cdef int type_number = real_type(rows), error
     cdef cnp.ndarray table
     cdef cnp.npy_intp shape[2]
-    cdef Py_ssize_t n
     if type_number < 0 or not is_contiguous(rows, type_number) or V < 0:
         return None
     if not is_plain(ids, cnp.NPY_INT64) or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>ids):
         return None
     p.N = n_rows(rows)
     p.D = last(rows)
+    p.V = V
     if cnp.PyArray_SIZE(<cnp.ndarray>ids) != p.N:
         return None
-    plan_decline("the ids of an embedding are looked at")
     p.ids = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>ids)
-    for n in range(p.N):
-        if p.ids[n] < 0 or p.ids[n] >= V:
-            return None
     shape[0] = V
     shape[1] = p.D
-    table = cnp.PyArray_ZEROS(2, shape, type_number, 0)
+    table = cnp.PyArray_EMPTY(2, shape, type_number, 0)
     p.rows = cnp.PyArray_DATA(<cnp.ndarray>rows)
     p.table = cnp.PyArray_DATA(table)
+    zero = fill_arguments(V * p.D, 0, p.table)
     with nogil:
-        call(OP_add_rows, type_number, &p)
-    return table
+        call(OP_fill, type_number, &zero)
+        error = call(OP_add_rows, type_number, &p)
+    return None if error else table
+
+
+def take_rows(table, ids):
+    """table[ids] (..., D) of a table (V, D), for ids (...) in int64; None for what it does not
+    serve, ids that are none among it."""
+    cdef taken_rows_arguments p
+    cdef int type_number = real_type(table), error, i, ndim
+    cdef cnp.npy_intp shape[64]
+    cdef cnp.ndarray rows
+    if type_number < 0 or not is_contiguous(table, type_number):
+        return None
+    if cnp.PyArray_NDIM(<cnp.ndarray>table) != 2 or not is_contiguous(ids, cnp.NPY_INT64):
+        return None
+    ndim = cnp.PyArray_NDIM(<cnp.ndarray>ids)
+    if ndim > 60:
+        return None
+    for i in range(ndim):
+        shape[i] = cnp.PyArray_DIM(<cnp.ndarray>ids, i)
+    p.N = cnp.PyArray_SIZE(<cnp.ndarray>ids)
+    p.V = cnp.PyArray_DIM(<cnp.ndarray>table, 0)
+    p.D = last(table)
+    shape[ndim] = p.D
+    rows = cnp.PyArray_EMPTY(ndim + 1, shape, type_number, 0)
+    p.ids = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>ids)
+    p.table = cnp.PyArray_DATA(<cnp.ndarray>table)
+    p.rows = cnp.PyArray_DATA(rows)
+    with nogil:
+        error = call(OP_take_rows, type_number, &p)
+    return None if error else rows

@@ -18,17 +18,26 @@ struct norm {
     void *dx, *dgamma, *dbeta;
 };
 
-/* table[ids[n]] += rows[n], for N rows of D numbers, in the order of n. */
+/* table[ids[n]] += rows[n], for N rows of D numbers, in the order of n; or rows[n] = table[ids[n]].
+   An id that is not one of the V rows is returned as -2, as soon as it is met. */
 struct added_rows {
-    ptrdiff_t N, D;
+    ptrdiff_t N, D, V;
     const int64_t *ids;
     const void *rows;
     void *table;
 };
 
+struct taken_rows {
+    ptrdiff_t N, D, V;
+    const int64_t *ids;
+    const void *table;
+    void *rows;
+};
+
 #define NORMS_FUNCTIONS(F) \
     F(norm_forward, norm) \
     F(norm_backward, norm) \
-    F(add_rows, added_rows)
+    F(add_rows, added_rows) \
+    F(take_rows, taken_rows)
 
 #endif

@@ -66,6 +66,29 @@ cdef class Plan:
             raise IndexError(f"Plan: there are {self.p.n_numbers} numbers, not one of index {i}")
         return self.p.numbers[i]
 
+    def meet(self, a, b):
+        """a + b, which is noted where the kernel can add them, and else declined."""
+        y = added(a, b)
+        if y is None:
+            decline(b"gradients meet that NumPy must add")
+            return a + b
+        return y
+
+    def put(self, total, gradient, bint write):
+        """Write a gradient to where it belongs, or add it: noted or declined, as by ``meet``."""
+        if put(total, gradient, write):
+            return
+        decline(b"a gradient lies where NumPy must add it")
+        if write:
+            total[...] = gradient
+        else:
+            total += gradient
+
+    @property
+    def n_numbers(self):
+        """How many losses there are."""
+        return self.p.n_numbers
+
     @property
     def declined(self):
         """Why the calls are not all of what was computed; None where they are."""

@@ -95,6 +95,7 @@ def test_an_embeddings_gradient_is_its_definition():
         ids = rng.integers(0, V, shape).astype(rng.choice(["int32", "int64", "uint8"]))
         W = drawn(rng, "float32", V, D)
         y, cache = embedding_forward(np.asarray(ids), W)
+        np.testing.assert_array_equal(y, embedding_forward.definition(np.asarray(ids), W)[0])
         dy = drawn(rng, "float32", *np.shape(y))
         actual = _fast["embedding_backward"](dy, cache)
         np.testing.assert_array_equal(actual, backward.definition(dy, cache), err_msg=str(i))
@@ -102,3 +103,17 @@ def test_an_embeddings_gradient_is_its_definition():
     cache.ids[...] = V  # another thread may write what is no row
     if cache.ids.size:
         assert _fast["embedding_backward"](dy, cache) is NotImplemented
+
+
+def test_rows_that_are_none_are_not_read():
+    W, ids = drawn(np.random.default_rng(0), "float32", 5, 3), np.array([[0, 4], [2, 1]])
+    np.testing.assert_array_equal(kernels.take_rows(W, ids), W[ids])
+    for wrong in (-1, 5, 2**40):
+        ids[1, 0] = wrong
+        assert kernels.take_rows(W, ids) is None
+        assert kernels.add_rows(np.ones((2, 2, 3), "float32"), ids, 5) is None
+        with pytest.raises(ValueError, match=str(wrong)):
+            embedding_forward(ids, W)
+    for bad in (W.T, W.astype("float16"), W[0], W.tolist()):
+        assert kernels.take_rows(bad, ids) is None
+    assert kernels.take_rows(W, ids.astype("int32")) is None

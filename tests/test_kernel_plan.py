@@ -153,3 +153,59 @@ def test_a_plan_may_outlive_its_arrays_and_they_it():
     del y
     assert plan.run() == 0  # into memory that is its own
     del plan
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_that_meet_and_where_they_belong_are_noted(dtype):
+    rng = np.random.default_rng(0)
+    a, b, total, other = rng.standard_normal((4, 3, 5)).astype(dtype)
+    plan = kernels.Plan()
+    with plan.workspace:
+        plan.start()
+        try:
+            y = plan.meet(a, b)
+            plan.put(total, y, True)
+            plan.put(other, y, False)
+        finally:
+            plan.stop()
+    assert len(plan) == 3 and plan.declined is None
+    for _ in range(2):
+        a[...] = rng.standard_normal((3, 5))
+        other[...] = 1
+        plan.run()
+        np.testing.assert_array_equal(total, a + b)
+        np.testing.assert_array_equal(other, 1 + (a + b))
+
+
+def test_what_the_kernel_cannot_add_is_added_and_declined():
+    a, total = np.arange(6, dtype="float32").reshape(2, 3), np.zeros((2, 3), "float32")
+
+    def meet(plan):
+        np.testing.assert_array_equal(plan.meet(a[:, ::2], a[:, ::2]), 2 * a[:, ::2])
+
+    def add(plan):
+        plan.put(total[:, ::2], a[:, ::2], False)
+        np.testing.assert_array_equal(total[:, ::2], a[:, ::2])
+
+    def write(plan):
+        plan.put(total.T, a.T, True)
+        np.testing.assert_array_equal(total, a)
+
+    def into_itself(plan):
+        plan.put(total, total, False)
+        np.testing.assert_array_equal(total, 2 * a)
+
+    for does, why in (
+        (meet, "gradients meet that NumPy must add"),
+        (add, "a gradient lies where NumPy must add it"),
+        (write, "a gradient lies where NumPy must add it"),
+        (into_itself, "a gradient lies where NumPy must add it"),
+    ):
+        plan = kernels.Plan()
+        plan.start()
+        try:
+            does(plan)
+        finally:
+            plan.stop()
+        assert plan.declined == why
+        assert len(plan) == 0

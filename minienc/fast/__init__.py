@@ -31,11 +31,14 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             conv1d,
             copying,
             cpu,
+            merging,
             noise,
             normalization,
             patches,
             pointwise,
+            pooling,
             recurrent,
+            variational,
         )
     except (ImportError, AttributeError) as error:
         # built for another machine, or MINIENC_ISA names what it lacks; or of older sources

@@ -1,4 +1,4 @@
-"""Normalisation by rows, and an embedding's gradient, on the compiled kernel: one pass each."""
+"""Normalisation by rows and by channels, and an embedding's gradient, on the compiled kernel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.functions.embedding import EmbeddingCache
-from minienc.functions.normalization import LayerNormalizationCache
+from minienc.functions.normalization import BatchNormalizationCache, LayerNormalizationCache
 from minienc.functions.rms_normalization import RmsNormalizationCache
 from minienc.primitive import register_fast
+from minienc.shapes import Form
 
 
 def _lies_by_heads(x):
@@ -67,11 +68,47 @@ def rms_normalization_backward(dy, cache: RmsNormalizationCache):
 
 
 @register_fast
+def batch_normalization_forward(
+    x, gamma=None, beta=None, moving_mean=None, moving_variance=None, epsilon=1e-3
+):
+    if type(epsilon) is not float or not epsilon > 0 or getattr(x, "ndim", 0) < 2:
+        return NotImplemented
+    result = _kernels.batch_norm_forward(x, gamma, beta, moving_mean, moving_variance, epsilon)
+    if result is None:
+        return NotImplemented
+    y, x_hat, scale, mean, variance = result
+    has_beta, of_batch = beta is not None, moving_mean is None
+    return y, BatchNormalizationCache(x_hat, gamma, has_beta, scale, mean, variance, of_batch)
+
+
+@register_fast
+def batch_normalization_backward(dy, cache: BatchNormalizationCache):
+    x_hat, gamma, has_beta, scale, _, _, of_batch = cache
+    result = _kernels.batch_norm_backward(dy, x_hat, gamma, scale, has_beta, of_batch)
+    return NotImplemented if result is None else result
+
+
+def _as_ids(ids):
+    """Integers of any type as those that the kernel reads; it looks at each before it uses it."""
+    if ids.dtype != np.int64 or not ids.flags.c_contiguous:
+        _kernels.decline(b"ids are copied")
+    return np.ascontiguousarray(ids, dtype=np.int64)
+
+
+@register_fast
+def embedding_forward(ids, W):
+    if type(ids) is not np.ndarray or ids.dtype.kind not in "iu":
+        return NotImplemented
+    y = _kernels.take_rows(W, _as_ids(ids))
+    return NotImplemented if y is None else (y, EmbeddingCache(ids, Form(W.shape, W.dtype)))
+
+
+@register_fast
 def embedding_backward(dy, cache: EmbeddingCache):
     ids, W = cache
     if type(ids) is not np.ndarray or type(dy) is not np.ndarray:
         return NotImplemented
     if dy.shape != (*ids.shape, W.shape[1]):
         return NotImplemented
-    dW = _kernels.add_rows(dy, ids.astype(np.int64, order="C"), W.shape[0])
+    dW = _kernels.add_rows(dy, _as_ids(ids), W.shape[0])
     return NotImplemented if dW is None else dW

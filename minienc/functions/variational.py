@@ -78,9 +78,12 @@ def normal_kl_forward(mean, log_variance):
 
 @primitive
 def normal_kl_backward(dkl, cache: NormalKLCache):
-    """dmean = dkl mean,  dlog_variance = dkl 1/2 (sigma^2 - 1)."""
+    """dmean = dkl mean,  dlog_variance = dkl 1/2 (sigma^2 - 1).
+
+    ``dkl`` may be one number, where it is the same for all.
+    """
     mean, variance = cache
-    check_shapes("normal_kl_backward", "mean: ..., dkl: ...", mean, dkl)
+    check_shapes("normal_kl_backward", "mean: ..., dkl: ... number", mean, dkl)
     dmean = dkl * mean  # (2) was kl = (mean^2 + variance - 1 - log_variance) / 2
     dlog_variance = dkl * (variance - 1) / 2  # (1, 2) was variance = exp(log_variance)
     return dmean, dlog_variance

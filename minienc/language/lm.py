@@ -28,7 +28,6 @@ from minienc.language.base import TextPretrainer, make_small
 from minienc.language.generation import first_prompt, generate_ids, pieces
 from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
-from minienc.layers.parameters import Parameter
 from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
@@ -66,16 +65,33 @@ class NextToken(TokenCrossEntropy):
         part = slice(place, place + self.T)
         return (x[:, part], *[self.arrays[name] for name in self.states]), y[:, part]
 
-    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
+    def updates(self, cache: Cache) -> list[tuple[Any, Array]]:
         """The states go on, up to the end of the streams."""
-        if self.states:
-            *_, after = cache
-            place, n = int(self.arrays["place"][0]) + self.T, len(after[0])
-            at_end = place + self.T > (len(self.ids) - 1) // n
-            self.arrays["place"] = np.array([0 if at_end else place])
-            for name, state in zip(self.states, after, strict=True):
-                self.arrays[name] = 0 * state if at_end else state
-        return []
+        if not self.states:
+            return []
+        *_, after = cache
+        place, n = int(self.arrays["place"][0]) + self.T, len(after[0])
+        at_end = place + self.T > (len(self.ids) - 1) // n
+        found = [(Remembered(self.arrays, "place"), np.array([0 if at_end else place]))]
+        for name, state in zip(self.states, after, strict=True):
+            found.append((Remembered(self.arrays, name), 0 * state if at_end else state))
+        return found
+
+
+class Remembered:
+    """An array that is kept beside the parameters, and written as their state is: a copy, for what
+    a step has made is the step's."""
+
+    def __init__(self, arrays: dict[str, Array], name: str) -> None:
+        self.arrays, self.name = arrays, name
+
+    @property
+    def value(self) -> Array:
+        return self.arrays[self.name]
+
+    @value.setter
+    def value(self, value: Array) -> None:
+        self.arrays[self.name] = value.copy()
 
 
 class LanguageModel(TextPretrainer):

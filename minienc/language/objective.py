@@ -14,14 +14,16 @@ from minienc.functions.losses import (
     sparse_categorical_crossentropy_backward,
     sparse_categorical_crossentropy_forward,
 )
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.training.step import Cache, Objective, Scalar
+from minienc.training.computed import ComputedObjective
+from minienc.training.step import Cache, Scalar
 
 NOT_ASKED = -1  # the label of a token that is not asked about
 
 
-class TokenCrossEntropy(Objective):
+class TokenCrossEntropy(ComputedObjective):
     """The cross-entropy of the logits (N, T, V) of a network with labels (N, T) of a text.
 
     Parameters
@@ -49,9 +51,18 @@ class TokenCrossEntropy(Objective):
         """(the network's inputs, labels (n, T)) of n windows."""
         raise NotImplementedError
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.network.graph]
+
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
         (numbers,) = batch  # so many windows; which, is drawn
-        return self.loss_of(*self.draw(len(numbers), rng), rng)
+        inputs, labels = self.draw(len(numbers), rng)
+        return *inputs, labels
+
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        *inputs, labels = arrays
+        return self.loss_of(tuple(inputs), labels, rng)
 
     def loss_of(
         self, inputs: tuple[Array, ...], labels: np.ndarray, rng: Rng = None

@@ -185,12 +185,10 @@ class Layer:
                 return dx
         gradients = backward(dy, inner)
         n = len(gradients) - len(self.learned) if self.learned else 0  # so many belong to x
-        if into is not None:
+        if grads is not None and into is not None:
             for total, gradient in zip(into, gradients[n:], strict=True):
-                if gradient is not None and write:
-                    total[...] = gradient
-                elif gradient is not None:
-                    total += gradient  # in place: a view into the flat vector
+                if gradient is not None:
+                    grads.put(total, gradient, write)
         if not need_dx:
             return None
         if not self.learned:

@@ -251,7 +251,7 @@ class Graph:
         recorded = is_recording()
         d: list[Any] = [None] * self.n_slots
         for slot, part in zip(self.output_slots, dy if type(dy) is tuple else (dy,), strict=False):
-            d[slot] = part if d[slot] is None else d[slot] + part
+            d[slot] = part if d[slot] is None else self.meet(d[slot], part)
         for k in range(len(self.steps) - 1, -1, -1):
             layer, path, inputs, outputs, *_ = self.steps[k]
             dy = d[outputs[0]] if len(outputs) == 1 else tuple(map(d.__getitem__, outputs))
@@ -265,10 +265,14 @@ class Graph:
             dx = layer.backward(dy, caches[k], grads, need_dx=need_dx or dx_learns)
             for slot, part in zip(inputs, dx if type(dx) is tuple else (dx,), strict=False):
                 if part is not None:
-                    d[slot] = part if d[slot] is None else d[slot] + part
+                    d[slot] = part if d[slot] is None else self.meet(d[slot], part)
         if recorded:
             at("")
         return tuple(map(d.__getitem__, self.input_slots))
+
+    def meet(self, dy: Array, other: Array) -> Array:
+        """The gradient of a tensor that was used in two places."""
+        return dy + other
 
     def updates(self, caches: Sequence[Cache]) -> Iterator[tuple[Parameter, Array]]:
         """(parameter, value) of each layer's state after the step that these caches are from; one

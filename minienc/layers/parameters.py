@@ -358,8 +358,15 @@ class Gradients(_FlatVector):
 
     def add(self, parameter: Parameter, gradient: Array) -> None:
         """Add to the gradient of one parameter."""
-        total = self[parameter]
-        total += gradient  # in place: ``total`` is a view into the vector
+        (total,), write = self.places((parameter,))
+        self.put(total, gradient, write)
+
+    def put(self, total: Array, gradient: Array, write: bool) -> None:
+        """Write a gradient to its view of the vector, or add it to what is there."""
+        if write:
+            total[...] = gradient
+        else:
+            total += gradient  # in place
 
     def places(self, parameters: Sequence[Parameter | None]) -> tuple[list[Any], bool]:
         """The views of these parameters, and whether nothing has been added to them yet: then they

@@ -12,6 +12,7 @@ where n is an ``Input((), dtype="int32")``, or an array.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any, ClassVar, NamedTuple
 
@@ -214,8 +215,19 @@ class _Recurrent(Layer):
         if dys[0] is not None:
             found[place] = dys[0] if found[place] is None else found[place] + dys[0]
         xp = get_array_module(*dys)
-        zeros = [xp.zeros(f.shape, dtype=f.dtype) for f in forms]
-        return tuple(z if d is None else d for d, z in zip(found, zeros, strict=True))
+        return tuple(_zeros(xp, f) if d is None else d for d, f in zip(found, forms, strict=True))
+
+
+def _zeros(xp: Any, form: Form) -> Array:
+    """Zeros of this form; of states (N, M) one row that is seen N times, and kept."""
+    if xp is not np or len(form.shape) != 2:
+        return xp.zeros(form.shape, dtype=form.dtype)
+    return np.broadcast_to(_row_of_zeros(form.shape[1], form.dtype), form.shape)
+
+
+@functools.lru_cache(maxsize=32)
+def _row_of_zeros(n: int, dtype: np.dtype) -> np.ndarray:
+    return np.zeros(n, dtype)
 
 
 class SimpleRNN(_Recurrent):

@@ -21,17 +21,19 @@ import numpy as np
 
 from minienc.arrays import Array, to_device_of, to_numpy
 from minienc.layers import Dense, Input
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.pretraining.gan import answer_backward, answer_forward
+from minienc.pretraining.gan import answer_backward, answer_forward, answers
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import Restoring, SteppedPretrainer
+from minienc.training.computed import ComputedObjective
 from minienc.training.optimizers import Optimizer
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.step import Cache, Learner, Scalar
 
 
-class Discriminator(Objective):
+class Discriminator(ComputedObjective):
     """The discriminator's turn: it shall tell draws of N(0, 1) from the codes of a batch (x,)."""
 
     names = ("discriminator",)
@@ -40,13 +42,25 @@ class Discriminator(Objective):
     def __init__(self, encoder: Model, D: Model, draw: Callable[..., Array]) -> None:
         self.encoder, self.D, self.draw = encoder, D, draw
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.encoder.graph, self.D.graph]
+
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
         (x,) = batch
-        drawn, drawn_cache = self.D.forward(self.draw(x, rng))  # (1)
+        z = self.draw(x, rng)
+        return x, z, *answers(z)
+
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        x, z, yes, no = arrays
+        drawn, drawn_cache = self.D.forward(z)  # (1)
         coded, coded_cache = self.D.forward(self.encoder(x))  # (2)
-        drawn_loss, is_drawn = answer_forward(drawn, True)  # (3)
-        coded_loss, is_coded = answer_forward(coded, False)  # (4)
-        return (drawn_loss + coded_loss,), (drawn_cache, coded_cache, is_drawn, is_coded)
+        drawn_loss, is_drawn = answer_forward(drawn, True, target=yes)  # (3)
+        coded_loss, is_coded = answer_forward(coded, False, target=no)  # (4)
+        return (drawn_loss, coded_loss), (drawn_cache, coded_cache, is_drawn, is_coded)
+
+    def numbers(self, losses: tuple[Scalar, ...], cache: Cache) -> tuple[Scalar, ...]:
+        return (losses[0] + losses[1],)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         drawn_cache, coded_cache, is_drawn, is_coded = cache
@@ -56,7 +70,7 @@ class Discriminator(Objective):
         self.D.backward(dcoded, coded_cache, grads, need_dx=False)  # (2)
 
 
-class Adversary(Objective):
+class Adversary(ComputedObjective):
     """The encoder's turn: the discriminator shall take the codes of a batch (x,) for draws."""
 
     names = ("encoder",)
@@ -66,10 +80,19 @@ class Adversary(Objective):
     def __init__(self, encoder: Model, D: Model) -> None:
         self.encoder, self.D = encoder, D
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
-        z, z_cache = self.encoder.forward(batch[0])  # (1)
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.encoder.graph, self.D.graph]
+
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
+        (x,) = batch
+        return x, answers(x)[0]
+
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        x, yes = arrays
+        z, z_cache = self.encoder.forward(x)  # (1)
         logits, logits_cache = self.D.forward(z)  # (2)
-        loss, answer = answer_forward(logits, True)  # (3)
+        loss, answer = answer_forward(logits, True, target=yes)  # (3)
         return (loss,), (z_cache, logits_cache, answer)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:

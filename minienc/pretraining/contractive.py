@@ -59,7 +59,7 @@ class Contraction(Objective):
         self.strength, self.projections = strength, projections
 
     def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
-        (restored,), cache = self.restoring.forward(batch)  # (1)
+        (restored,), cache = self.restoring.forward(batch, rng)  # (1)
         (x,), layers = batch, affine_layers(self.encoder)
         if len(layers) == 1:
             norm, norm_cache = dense_norm_forward(layers[0], x)  # (2)

@@ -35,6 +35,7 @@ from minienc.functions.losses import (
     binary_crossentropy_forward,
 )
 from minienc.layers import Dense, Input
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
 from minienc.pretraining.base import as_rows, check_counts
@@ -42,21 +43,35 @@ from minienc.pretraining.dcgan import image_features, image_generator
 from minienc.pretraining.networks import as_halving_shape, as_widths, dense_stack
 from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.computed import ComputedObjective
 from minienc.training.optimizers import Adam, Optimizer
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.step import Cache, Learner, Scalar
 
 N_SHOWN = 10  # samples of each snapshot
 N_KEPT = 5000  # training samples that are compared with, at most
 PARTS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the training, after which a snapshot is taken
 
 
-def answer_forward(logits: Array, is_real: bool, loss: str = "non_saturating") -> tuple[Any, Any]:
-    """The loss of logits (N, 1) that shall say real, or made; and the cache."""
+def answer_forward(
+    logits: Array, is_real: bool, loss: str = "non_saturating", target: Array | None = None
+) -> tuple[Any, Any]:
+    """The loss of logits (N, 1) that shall say real, or made; and the cache.
+
+    ``target`` is what they shall say as numbers, where somebody has them: ones, or zeros.
+    """
     if loss == "wasserstein":
         sign = -1 if is_real else 1
         return sign * logits.mean(), (sign, logits)
-    target = get_array_module(logits).full_like(logits, is_real)
+    if target is None:
+        target = get_array_module(logits).full_like(logits, is_real)
     return binary_crossentropy_forward(logits, target, from_logits=True)
+
+
+def answers(like: Array) -> tuple[Array, Array]:
+    """(N, 1) ones, which say real, and zeros, which say made: for as many samples as there are."""
+    xp = get_array_module(like)
+    shape = (len(like), 1)
+    return xp.ones(shape, dtype=like.dtype), xp.zeros(shape, dtype=like.dtype)
 
 
 def answer_backward(dloss: Scalar, cache: Cache) -> Array:
@@ -67,51 +82,89 @@ def answer_backward(dloss: Scalar, cache: Cache) -> Array:
     return get_array_module(logits).full_like(logits, dloss * sign / len(logits))
 
 
-class DiscriminatorObjective(Objective):
+class _Turn(ComputedObjective):
+    """What the two turns share: samples are made of noise that ``draw(n, rng)`` returns."""
+
+    settings = ("loss",)
+
+    def __init__(self, G: Model, D: Model, draw: Callable[..., Array], loss: str) -> None:
+        self.G, self.D, self.draw, self.loss = G, D, draw, loss
+
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.G.graph, self.D.graph]
+
+    @property
+    def apart(self) -> str | None:  # type: ignore[override]
+        wasserstein = self.loss == "wasserstein"
+        return "Wasserstein's loss has arithmetic of its own" if wasserstein else None
+
+
+class DiscriminatorObjective(_Turn):
     """The discriminator's turn: it shall tell real samples (x,) from made ones. Wasserstein's loss
     has a penalty on the slope at points between the two."""
 
     names = ("loss", "real", "made")
 
-    def __init__(self, D: Model, make: Callable[..., Any], loss: str, penalty: float) -> None:
-        self.D, self.make, self.loss, self.penalty = D, make, loss, penalty
+    def __init__(
+        self, G: Model, D: Model, draw: Callable[..., Array], loss: str, penalty: float
+    ) -> None:
+        super().__init__(G, D, draw, loss)
+        self.penalty = penalty
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
         (x,) = batch
-        made, _ = self.make(len(x), rng)
+        z = self.draw(len(x), rng)
+        if self.loss != "wasserstein":
+            return x, z, *answers(z)
+        return x, z, to_device_of(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
+
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        x, z, *others = arrays
+        yes, no = others if self.loss != "wasserstein" else (None, None)
+        made, _ = self.G.forward(z, training=True)
         real_logits, real_cache = self.D.forward(x)  # (1)
         made_logits, made_cache = self.D.forward(made)  # (2)
-        real_loss, real = answer_forward(real_logits, True, self.loss)  # (3)
-        made_loss, fake = answer_forward(made_logits, False, self.loss)  # (4)
-        loss, penalty = real_loss + made_loss, None
+        real_loss, real = answer_forward(real_logits, True, self.loss, yes)  # (3)
+        made_loss, fake = answer_forward(made_logits, False, self.loss, no)  # (4)
+        losses: tuple[Any, ...] = real_loss, made_loss
+        penalty = None
         if self.loss == "wasserstein":
-            t = to_device_of(rng.random((len(x), 1), dtype="float32").astype(x.dtype), x)
+            (t,) = others
             between = t * x + (1 - t) * made
             value, penalty = gradient_penalty_forward(self.D, between, self.penalty)  # (5)
-            loss = loss + value
-        cache = real_cache, made_cache, real, fake, penalty
-        return (loss, real_logits.mean(), made_logits.mean()), cache
+            losses = *losses, value
+        return losses, (real_cache, made_cache, real, fake, penalty, real_logits, made_logits)
+
+    def numbers(self, losses: tuple[Scalar, ...], cache: Cache) -> tuple[Scalar, ...]:
+        *_, real_logits, made_logits = cache
+        loss = losses[0] + losses[1]
+        for penalty in losses[2:]:
+            loss = loss + penalty
+        return loss, real_logits.mean(), made_logits.mean()
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        real_cache, made_cache, real, fake, penalty = cache
+        real_cache, made_cache, real, fake, penalty, *_ = cache
         self.D.backward(answer_backward(dloss, real), real_cache, grads, need_dx=False)  # (3), (1)
         self.D.backward(answer_backward(dloss, fake), made_cache, grads, need_dx=False)  # (4), (2)
         if penalty is not None:
             gradient_penalty_backward(dloss, penalty, grads)  # (5)
 
 
-class GeneratorObjective(Objective):
+class GeneratorObjective(_Turn):
     """The generator's turn: the discriminator shall take what is made for real."""
 
     names = ("generator_loss",)
 
-    def __init__(self, G: Model, D: Model, make: Callable[..., Any], loss: str) -> None:
-        self.G, self.D, self.make, self.loss = G, D, make, loss
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
+        z = self.draw(len(batch[0]), rng)
+        return z, answers(z)[0]
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
-        made, made_cache = self.make(len(batch[0]), rng)  # (1)
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        z, yes = arrays
+        made, made_cache = self.G.forward(z, training=True)  # (1)
         logits, logits_cache = self.D.forward(made)  # (2)
-        loss, answer = answer_forward(logits, True, self.loss)  # (3)
+        loss, answer = answer_forward(logits, True, self.loss, yes)  # (3)
         return (loss,), (made_cache, logits_cache, answer)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
@@ -192,8 +245,8 @@ class GAN(SteppedPretrainer):
 
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         for _ in range(self.n_critic):
-            numbers = self.learners_["discriminator"].step(batch, rng)
-        numbers |= self.learners_["generator"].step(batch, rng)
+            numbers = self._learn("discriminator", batch, rng)
+        numbers |= self._learn("generator", batch, rng)
         self._take_snapshot()
         return numbers
 
@@ -239,9 +292,9 @@ class GAN(SteppedPretrainer):
         for network in (self.generator_, self.discriminator_):
             network.initialize(rng)
         self.arrays_: dict[str, Array] = {}
-        G, D, make = self.generator_, self.discriminator_, self._make_samples
-        of_D = DiscriminatorObjective(D, make, self.loss, self.penalty)
-        of_G = GeneratorObjective(G, D, make, self.loss)
+        G, D, draw = self.generator_, self.discriminator_, self._draw
+        of_D = DiscriminatorObjective(G, D, draw, self.loss, self.penalty)
+        of_G = GeneratorObjective(G, D, draw, self.loss)
         self.learners_ = {
             "discriminator": Learner(D, of_D, self._new_optimizer()),
             "generator": Learner(G, of_G, self._new_optimizer(), self.arrays_),

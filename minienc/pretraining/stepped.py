@@ -8,6 +8,8 @@ every training (``training/loop.py``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,17 @@ import numpy as np
 from minienc.arrays import DTypeLike, Rng, on_device, rows_at, to_device
 from minienc.data import pixels
 from minienc.devices import Pipeline
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import Pretrainer
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
+from minienc.training.computed import ComputedObjective
 from minienc.training.loop import Trainer
 from minienc.training.losses import get_loss
+from minienc.training.planned import PlannedPipeline
 from minienc.training.progress import ProgressBar
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.step import Cache, Learner, Scalar
 
 
 class SteppedPretrainer(Pretrainer):
@@ -35,6 +40,7 @@ class SteppedPretrainer(Pretrainer):
     """
 
     learners_: dict[str, Learner]
+    steps_: Mapping[str, Callable[..., dict[str, Scalar]]] = MappingProxyType({})  # of a run
 
     def _fit(self, X: pixels.Samples) -> None:
         self.build(X.shape[1:], np.random.default_rng(self.random_state_))
@@ -57,9 +63,13 @@ class SteppedPretrainer(Pretrainer):
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """Learn from a batch; return the numbers to be logged, the loss first."""
         numbers: dict[str, Scalar] = {}
-        for learner in self.learners_.values():
-            numbers |= learner.step(batch, rng)
+        for name in self.learners_:
+            numbers |= self._learn(name, batch, rng)
         return numbers
+
+    def _learn(self, name: str, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
+        """A step of one learner: by a plan (``training/planned.py``), where there can be one."""
+        return self.steps_.get(name, self.learners_[name].step)(batch, rng)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         """The same numbers, without learning from the batch: for validation."""
@@ -93,7 +103,15 @@ class SteppedPretrainer(Pretrainer):
         if run.resume and state is not None and state.exists():
             trainer.resume(state, self.random_state_)
         self.history_ = trainer.history.history  # of a run that is interrupted, too
-        return trainer.run().history
+        self.steps_ = {
+            name: PlannedPipeline("cpu").step_of(learner)
+            for name, learner in self.learners_.items()
+            if self.model_.device == "cpu" and isinstance(learner.objective, ComputedObjective)
+        }
+        try:
+            return trainer.run().history
+        finally:
+            del self.steps_
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         rng, X = trainer.generator("validation"), self._run.validation
@@ -106,16 +124,21 @@ class SteppedPretrainer(Pretrainer):
         return {name: total / len(X) for name, total in sums.items()}
 
 
-class Restoring(Objective):
+class Restoring(ComputedObjective):
     """A network shall restore its input: l(x_hat, x) of a batch (x,)."""
 
     uses_rng = False
+    settings = ("loss",)
 
     def __init__(self, network: Model, loss: str) -> None:
         self.network, self.loss = network, get_loss(loss)
 
-    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        (x,) = batch
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.network.graph]
+
+    def compute(self, arrays: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        (x,) = arrays
         x_hat, cache = self.network.forward(x)  # (1)
         loss, loss_cache = self.loss.forward(x_hat, x)  # (2)
         return (loss,), (cache, loss_cache)

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, device_of, get_array_module, on_device, to_device_of, to_numpy
+from minienc.arrays import Array, device_of, on_device, to_device_of, to_numpy
 from minienc.data.plain import DataLike, Samples
 from minienc.functions.losses import (
     binary_crossentropy_backward,
@@ -41,18 +41,20 @@ from minienc.functions.variational import (
     reparameterize_forward,
 )
 from minienc.layers import Activation, Dense, Input
+from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, check_counts
 from minienc.pretraining.importance import log_likelihood
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.computed import ComputedObjective
+from minienc.training.step import Cache, Learner, Scalar
 
 ACTIVE = 0.01  # the variance of a code's mean over samples, above which it is active
 
 
-class VariationalObjective(Objective):
+class VariationalObjective(ComputedObjective):
     """L of a batch (x,), and its gradient.
 
     Parameters
@@ -64,6 +66,8 @@ class VariationalObjective(Objective):
     likelihood, stddev, binarize, beta
         As of ``VariationalAutoencoder``.
     """
+
+    settings = ("likelihood", "stddev", "beta")
 
     def __init__(
         self,
@@ -81,45 +85,68 @@ class VariationalObjective(Objective):
         self.names = ("loss", "kl", "active", *[f"kl_{k}" for k in range(1, K + 1)])
         self.greater_is_better = {"active": True} | dict.fromkeys(self.names[1:2], False)
 
-    def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.encoder.graph, self.decoder.graph]
+
+    def prepare(self, batch: tuple, rng: np.random.Generator) -> tuple[Array, ...]:
         x = self.binarized(batch[0], rng)
+        shape = (len(x), *self.encoder.outputs[0].sample_shape)
+        noise = rng.standard_normal(shape, dtype="float32")
+        return x, to_device_of(noise.astype(x.dtype), x)
+
+    def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
+        x, noise = arrays
         (mean, log_variance), encoder_cache = self.encoder.forward(x)  # (1)
-        z, z_cache = reparameterize_forward(mean, log_variance, self._noise(mean, rng))  # (2)
+        z, z_cache = reparameterize_forward(mean, log_variance, noise)  # (2)
         y, decoder_cache = self.decoder.forward(z)  # (3)
-        surprise, surprise_cache = self.surprise(y, x)  # (4)
+        error, error_cache = self._error(y, x, "sum")  # (4)
         kl, kl_cache = normal_kl_forward(mean, log_variance)  # (5)
+        return (error,), (encoder_cache, z_cache, decoder_cache, error_cache, kl, kl_cache, x.shape)
+
+    def numbers(self, losses: tuple[Scalar, ...], cache: Cache) -> tuple[Scalar, ...]:
+        *_, kl, kl_cache, (n, D) = cache
         each = to_numpy(kl).mean(axis=0, dtype=float)
-        active = int((to_numpy(mean).var(axis=0, dtype=float) > ACTIVE).sum())
-        loss = float(surprise.mean()) + self.beta * each.sum()  # (6)
-        cache = encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, x.shape
-        return (loss, each.sum(), active, *each), cache
+        active = int((to_numpy(kl_cache.mean).var(axis=0, dtype=float) > ACTIVE).sum())
+        loss = self._nats(float(losses[0]) / n, D) + self.beta * each.sum()  # (6)
+        return loss, each.sum(), active, *each
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        encoder_cache, z_cache, decoder_cache, surprise_cache, kl, kl_cache, (n, D) = cache
-        dsurprise, dkl = dloss / n, get_array_module(kl).full_like(kl, dloss * self.beta / n)  # (6)
+        encoder_cache, z_cache, decoder_cache, error_cache, _, kl_cache, (n, D) = cache
+        derror, dkl = dloss * self._nats_slope(D) / n, dloss * self.beta / n  # (6)
         dmean_of_kl, dlog_variance_of_kl = normal_kl_backward(dkl, kl_cache)  # (5)
-        dy = self._surprise_backward(dsurprise, surprise_cache, D)  # (4)
+        dy = self._error_backward(derror, error_cache)  # (4)
         dz = self.decoder.backward(dy, decoder_cache, grads)  # (3)
         dmean, dlog_variance = reparameterize_backward(dz, z_cache)  # (2)
-        both = dmean + dmean_of_kl, dlog_variance + dlog_variance_of_kl
-        self.encoder.backward(both, encoder_cache, grads, need_dx=False)  # (1)
+        both = self.encoder.graph.meet
+        d = both(dmean, dmean_of_kl), both(dlog_variance, dlog_variance_of_kl)
+        self.encoder.backward(d, encoder_cache, grads, need_dx=False)  # (1)
 
     def surprise(self, y: Array, x: Array) -> tuple[Array, Any]:
         """-log p(x | z) (N,), in nats, from the decoder's outputs y; and the cache."""
-        D = x.shape[1]
-        if self.likelihood == "bernoulli":
-            mean, cache = binary_crossentropy_forward(y, x, from_logits=True, reduction="none")
-            return D * mean, cache
-        mean, cache = mean_squared_error_forward(y, x, reduction="none")
-        constant = math.log(2 * math.pi * self.stddev**2) / 2
-        return D * (mean / (2 * self.stddev**2) + constant), cache
+        error, cache = self._error(y, x, "none")
+        return self._nats(error, x.shape[1]), cache
 
-    def _surprise_backward(self, dsurprise: float, cache: Cache, D: int) -> Array:
-        """dy; ``dsurprise`` is the same number for every sample."""
-        each = get_array_module(cache.factor).full_like(cache.factor, dsurprise * D)
+    def _error(self, y: Array, x: Array, reduction: str) -> tuple[Any, Any]:
+        """What of -log p(x | z) depends on y: of each sample, or their sum; a mean over the D."""
         if self.likelihood == "bernoulli":
-            return binary_crossentropy_backward(each, cache)
-        return mean_squared_error_backward(each / (2 * self.stddev**2), cache)
+            return binary_crossentropy_forward(y, x, from_logits=True, reduction=reduction)
+        return mean_squared_error_forward(y, x, reduction=reduction)
+
+    def _error_backward(self, derror: Scalar, cache: Cache) -> Array:
+        if self.likelihood == "bernoulli":
+            return binary_crossentropy_backward(derror, cache)
+        return mean_squared_error_backward(derror, cache)
+
+    def _nats(self, error: Any, D: int) -> Any:
+        """-log p(x | z) of a mean error of the D numbers of x."""
+        constant = 0.0
+        if self.likelihood == "gaussian":
+            constant = D * math.log(2 * math.pi * self.stddev**2) / 2
+        return self._nats_slope(D) * error + constant
+
+    def _nats_slope(self, D: int) -> float:
+        return float(D) if self.likelihood == "bernoulli" else D / (2 * self.stddev**2)
 
     def binarized(self, x: Array, rng: np.random.Generator) -> Array:
         """Zeros and ones, drawn with the probabilities x; or x itself, where it is not asked."""
@@ -127,11 +154,6 @@ class VariationalObjective(Objective):
             return x
         level = to_device_of(rng.random(x.shape, dtype="float32").astype(x.dtype), x)
         return (level < x).astype(x.dtype)
-
-    def _noise(self, mean: Array, rng: np.random.Generator) -> Array:
-        return to_device_of(
-            rng.standard_normal(mean.shape, dtype="float32").astype(mean.dtype), mean
-        )
 
 
 class VariationalAutoencoder(SteppedPretrainer):
@@ -190,12 +212,15 @@ class VariationalAutoencoder(SteppedPretrainer):
     def _step(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
         done = self.learners_["autoencoder"].optimizer.iterations
         warmth = min(1.0, done / (self.warm_up * self._steps_per_epoch)) if self.warm_up else 1.0
-        self.objective_.beta = self.beta * warmth
+        if self.objective_.beta != self.beta * warmth:
+            self.objective_.beta = self.beta * warmth
         return super()._step(batch, rng)
 
     def _numbers(self, batch: tuple, rng: np.random.Generator) -> dict[str, Scalar]:
-        self.objective_.beta = self.beta
-        return super()._numbers(batch, rng)
+        before, self.objective_.beta = self.objective_.beta, self.beta
+        numbers = super()._numbers(batch, rng)
+        self.objective_.beta = before
+        return numbers
 
     # -- the model of the samples
 

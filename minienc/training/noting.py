@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,14 @@ from minienc.arrays import Array, Cache, Rng, Scalar
 from minienc.devices import new_plan
 from minienc.functions import activations
 from minienc.layers.base import Layer
-from minienc.layers.graph import Step
+from minienc.layers.embedding import Embedding
+from minienc.layers.graph import Graph, Step
+from minienc.layers.normalization import BatchNormalization
 from minienc.layers.parameters import Gradients, Grads, Parameter
+from minienc.layers.recurrent import _Recurrent
+from minienc.layers.shaping import Reshape
 from minienc.primitive import Call, recording
+from minienc.training.computed import ComputedObjective
 from minienc.training.objective import Metric, ModelObjective, WeightedSum, WeightPenalty
 from minienc.training.step import Objective
 
@@ -28,13 +34,21 @@ _PAIRS = (
     *("categorical_crossentropy", "sparse_categorical_crossentropy"),
     *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
     *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
-    "patches",
+    *("identity", "reshape", "add", "patches", "conv2d_transpose", "up_sampling2d"),
+    *("max_pool2d", "average_pooling2d", "global_average_pooling2d"),
+    *("batch_normalization", "layer_normalization", "rms_normalization"),
+    *("reparameterize", "normal_kl", "embedding", "lstm", "gru", "rnn"),
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
 NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
 # Definitions that do nothing but call others and look at arrays in another shape, or turn constants
 # into constants.
 AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
+# What layers do themselves with arrays: nothing but call their pair.
+BINDERS = {
+    *(Layer.forward, Layer.backward, Reshape.forward, BatchNormalization.forward),
+    *(Embedding.backward, _Recurrent.forward, _Recurrent.backward),
+}
 
 
 class Declined(Exception):
@@ -73,22 +87,30 @@ class NotedObjective(Objective):
     ----------
     plan : Plan
     hosted : ModelObjective
-        With ``Hosted`` in the place of what is not noted.
+        With ``Hosted`` in the place of what is not noted. A ``ComputedObjective`` has no such
+        steps, and is noted as it is.
     batch : tuple of arrays
         Those that the plan reads.
     why : str or None
         Why the plan is no use, once it is done.
     """
 
-    def __init__(self, objective: object, done: Callable[..., None]) -> None:
-        if type(objective) is not ModelObjective:
+    def __init__(self, objective: Objective | ModelObjective, done: Callable[..., None]) -> None:
+        self.is_computed = isinstance(objective, ComputedObjective)
+        if not self.is_computed and type(objective) is not ModelObjective:
             raise Declined(f"{type(objective).__name__} has arithmetic of its own")
-        self.objective, self.done, self.uses_rng = objective, done, objective.uses_rng
+        if isinstance(objective, ComputedObjective) and objective.apart is not None:
+            raise Declined(objective.apart)
+        self.objective: Any = objective
+        self.done, self.uses_rng = done, objective.uses_rng
         self.plan = new_plan()
         self.is_paused = False
-        self.hosted = copy.copy(objective)
-        self.hosted.steps = [self._noted(step) for step in objective.steps]
-        _refuse_meetings(objective)
+        hosted: Any = copy.copy(objective)
+        self.graphs: list[Any] = list(hosted.graphs) if self.is_computed else [hosted]
+        steps = [[self._noted(step) for step in graph.steps] for graph in self.graphs]
+        if not self.is_computed:
+            (hosted.steps,) = steps
+        self.hosted = hosted
         self.why: str | None = None
 
     def _noted(self, step: Step) -> Step:
@@ -96,20 +118,30 @@ class NotedObjective(Objective):
         if isinstance(layer, Metric | WeightedSum | WeightPenalty):
             return step._replace(layer=Hosted(layer, self))
         kind = type(layer)
-        if (kind.forward, kind.backward) != (Layer.forward, Layer.backward):
+        if not BINDERS.issuperset((kind.forward, kind.backward)) or (
+            isinstance(layer, _Recurrent) and not layer.return_sequences
+        ):  # whose last output is a copy, and whose others have a gradient of zeros
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 
     def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        if self.is_computed:
+            batch = self.objective.prepare(batch, rng)
         own: dict[int, np.ndarray] = {}
         for a in batch:  # labels as the kernel reads them, so that it need not copy
             own.setdefault(id(a), a.astype("int64") if a.dtype.kind in "iu" else a.copy())
         self.batch = tuple([own[id(a)] for a in batch])
+        if not self.is_computed:
+            with self.noting():
+                return self.hosted.forward(self.batch, rng)
         with self.noting():
-            return self.hosted.forward(self.batch, rng)
+            losses, cache = self.objective.compute(self.batch, rng)
+        if len(losses) != self.plan.n_numbers:
+            self.why = "the losses are not all the kernel's"
+        return self.objective.numbers(losses, cache), cache
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        with self.noting():
+        with self.noting(), self.adding(grads):
             self.hosted.backward(dloss, cache, grads)
         self.why = self.why or self.plan.declined
         self.done(self, cache, grads)
@@ -137,6 +169,19 @@ class NotedObjective(Objective):
                 self.plan.stop()
 
     @contextmanager
+    def adding(self, grads: Gradients) -> Iterator[None]:
+        """Within it, gradients meet, and come to where they belong, by noted calls."""
+        for graph in self.graphs:
+            graph.meet = self.plan.meet
+        grads.put = self.plan.put  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            for graph in self.graphs:
+                del graph.meet
+            del grads.put
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Within ``noting``: what is called here is not noted."""
         self.plan.stop()
@@ -148,13 +193,16 @@ class NotedObjective(Objective):
             self.plan.start()
 
 
-def _refuse_meetings(graph: ModelObjective) -> None:
-    """Where gradients meet in a tensor, NumPy adds them."""
-    reached = {graph.output_slots[0]}
-    for step, need in zip(reversed(graph.steps), reversed(graph.needs), strict=True):
-        if not need.dx or not reached.intersection(step.outputs):
-            continue
-        for slot in set(step.inputs).difference(graph.input_slots):
-            if slot in reached:
-                raise Declined(f"gradients meet before {step.path}")
-            reached.add(slot)
+def settings_of(objective: Any) -> list[tuple[object, str]]:
+    """(whose, attribute) of all that a step of this objective is made of, beside the batch."""
+    found: list[tuple[object, str]] = []
+    graphs: list[Graph] = [objective] if isinstance(objective, ModelObjective) else []
+    if isinstance(objective, ComputedObjective):
+        found += [(objective, name) for name in objective.settings]
+        graphs = list(objective.graphs)
+        used = [p for graph in graphs for _, p in graph.named_parameters()]
+        found += [(p, "value") for p in used]  # another learner's may move
+    for step in [step for graph in graphs for step in graph.steps]:
+        layer = step.layer
+        found += [(layer, name) for name in ("pair", "trainable", *layer.learned, *layer.options)]
+    return found

@@ -12,7 +12,9 @@ What makes it safe:
 
 *All of the step is the kernel's.* Only primitives are noted whose faster functions compute every
 number in calls of the kernel. If another one is called, or a definition runs, or the boundary says
-that NumPy had a hand in it, there is no plan.
+that NumPy had a hand in it, there is no plan. Gradients meet, and come to where they belong, by
+calls of the kernel. An objective that is no compiled model's says which part is the kernel's
+(``computed.py``).
 
 *Addresses stay.* Batches are copied to arrays of the plan's own. What the step makes lies in a
 workspace that nobody else is given memory from, where memory changes hands within a step as it did
@@ -35,15 +37,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minienc.arrays import Array, Cache, Rng, Scalar
-from minienc.devices import Pipeline, has_plans, register_pipeline, release_workspace, steps_at_once
-from minienc.layers.base import Layer
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.arrays import Array, Cache, Scalar
+from minienc.devices import Pipeline, has_plans, register_pipeline, steps_at_once
+from minienc.layers.parameters import Gradients
 from minienc.primitive import plain_door
-from minienc.training.noting import Declined, Hosted, NotedObjective
-from minienc.training.objective import LossLayer, WeightPenalty
+from minienc.training.noting import Declined, NotedObjective, settings_of
+from minienc.training.planned_objective import PlannedObjective
 from minienc.training.planned_update import PlannedUpdate, WholeStep, number_of_steps
-from minienc.training.step import Learner, Objective
+from minienc.training.step import Learner
 
 if TYPE_CHECKING:
     from minienc.models.network import Network
@@ -75,7 +76,7 @@ class PlannedStep:
         self.plans: dict[tuple, PlannedObjective] = {}
         self.plain_steps: dict[tuple, int] = {}  # that were made, by the shapes of their batches
         self.own: dict[int, PlannedObjective] = {}  # by the rows of the batches that are their own
-        self.settings: list[tuple[Layer, str]] = []  # what of the layers a step is made of
+        self.settings: list[tuple[object, str]] = []  # what of the layers a step is made of
         self.bound_to: list[object] = []  # what the plans were made for
         self.declined: str | None = None
         self.update: PlannedUpdate | None = None
@@ -190,7 +191,7 @@ class PlannedStep:
         learner = self.learner
         if not learner.parameters.is_home:
             learner.gather()
-        bound = [getattr(layer, name) for layer, name in self.settings]
+        bound = [getattr(whose, name) for whose, name in self.settings]
         bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         if len(bound) == len(self.bound_to) and not any(map(is_not, bound, self.bound_to)):
             return
@@ -198,12 +199,8 @@ class PlannedStep:
         self.own.clear()
         self.plain_steps.clear()
         self.declined = self.update = None
-        self.settings = [
-            (step.layer, name)
-            for step in getattr(learner.objective, "steps", ())
-            for name in (*step.layer.learned, *step.layer.options)
-        ]
-        bound = [getattr(layer, name) for layer, name in self.settings]
+        self.settings = settings_of(learner.objective)
+        bound = [getattr(whose, name) for whose, name in self.settings]
         bound += learner.objective, learner.gradients, learner.parameters.vector, plain_door()
         self.bound_to = bound
 
@@ -212,118 +209,6 @@ def _shapes(batch: tuple) -> tuple:
     """What two batches must have in common: shapes, dtypes, and which arrays are the same one."""
     seen: dict[int, int] = {}
     return tuple([(seen.setdefault(id(a), len(seen)), a.shape, a.dtype) for a in batch])
-
-
-def _same_bits(a: Scalar, b: Scalar) -> bool:
-    """Compared as integers: NaN has bits like any other number, and nothing is made for it."""
-    a, b = np.asarray(a), np.asarray(b)
-    integers = f"u{a.itemsize}"
-    return a.dtype == b.dtype and np.array_equal(a.view(integers), b.view(integers))
-
-
-class PlannedObjective(Objective):
-    """The objective of batches of the same shapes, by a plan: as ``Objective`` is."""
-
-    def __init__(self, noted: NotedObjective, cache: Cache, grads: Gradients) -> None:
-        self.objective, self.plan, self.batch = noted.objective, noted.plan, noted.batch
-        self.uses_rng = noted.uses_rng
-        self.cache, self.grads = cache, grads  # whose arrays the plan fills again
-        self.written = grads.written()
-        self.zeroed = [grads[p] for p in grads.zeroed]  # which the plan adds to
-        self.inputs: list[tuple[int, Array]] = []  # the first place of each array in a batch
-        for i, array in enumerate(self.batch):
-            if all(array is not other for _, other in self.inputs):
-                self.inputs.append((i, array))
-        self._plan_numbers(noted, grads.vector.dtype.type)
-        self.is_tried = False
-        self.whole: WholeStep | None = None  # once a step has been made with it
-
-    def _plan_numbers(self, noted: NotedObjective, kind: type) -> None:
-        """How each number of the objective is had: of the plan, or of a layer behind it."""
-        self.kind, self.losses = kind, list[int]()  # slots of the plan's numbers, in their order
-        self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
-        self.penalties: list[tuple[int, Layer, Scalar]] = []  # (slot, layer, what its loss counts)
-        of_numbers: set[int] = set()
-        for step in noted.hosted.steps:
-            (slot, *_), layer = step.outputs, step.layer
-            if isinstance(layer, LossLayer):
-                self.losses.append(slot)
-            elif isinstance(layer, Hosted) and isinstance(layer.layer, WeightPenalty):
-                self.penalties.append((slot, layer.layer, layer.dy))
-            elif isinstance(layer, Hosted):
-                parts: Iterable = zip(step.inputs, layer.given, strict=True)
-                given = tuple([None if s in of_numbers else part for s, part in parts])
-                self.hosted.append((slot, layer.layer, step.inputs, given))
-            else:
-                continue
-            of_numbers.add(slot)
-        self.output_slots = tuple(noted.objective.output_slots)
-
-    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        for gradient in self.zeroed:
-            gradient[...] = 0
-        values = self.before(batch, rng)
-        if self.plan.run():
-            return self.objective.forward(batch, rng)  # which says what is wrong
-        return self.behind(values, map(self.plan.number, range(len(self.losses)))), self.cache
-
-    def before(self, batch: tuple, rng: Rng) -> dict[int, Scalar]:
-        """Bring what the plan reads to where it reads it; the numbers that are known by then."""
-        for i, own in self.inputs:
-            if batch[i] is not own:
-                own[...] = batch[i]
-        values: dict[int, Scalar] = {}
-        if self.penalties:
-            self.grads.zero()
-            for slot, layer, dy in self.penalties:
-                values[slot], cache = layer.forward(())
-                layer.backward(dy, cache, self.grads)
-        for method, drawn in self.plan.draws:
-            getattr(rng, method)(out=drawn, dtype=drawn.dtype)
-        return values
-
-    def behind(self, values: dict[int, Scalar], found: Iterable[float]) -> tuple[Scalar, ...]:
-        """The objective's numbers, from what the plan found."""
-        for slot, number in zip(self.losses, found, strict=True):
-            values[slot] = self.kind(number)
-        for slot, layer, slots, given in self.hosted:
-            x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
-            values[slot] = layer.forward(x)[0]
-        return tuple([values[slot] for slot in self.output_slots])
-
-    def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        if cache is not self.cache:
-            self.objective.backward(dloss, cache, grads)
-        else:
-            grads.note_written(self.written)  # by forward
-
-    def updates(self, cache: Cache) -> Iterable[tuple[Parameter, Array]]:
-        return self.objective.updates(cache)
-
-    def agrees(self, batch: tuple, rng: np.random.Generator, grads: Gradients) -> bool:
-        """Whether loss, gradients and state are those of the step as it is written, to the bit."""
-        self.is_tried = True
-        noise = rng.bit_generator.state
-        expected, caches = self.objective.forward(batch, rng)
-        self.objective.backward(1.0, caches, grads.zero())
-        right = grads.vector.copy()
-        states = [value for _, value in self.objective.updates(caches)]
-        rng.bit_generator.state = noise
-        grads.vector[...] = np.nan  # what the plan leaves out is seen
-        numbers, cache = self.forward(batch, rng)
-        self.backward(1.0, cache, grads.zero())
-        own = [value for _, value in self.updates(cache)]
-        pairs = [
-            (right, grads.vector),
-            *zip(expected, numbers, strict=True),
-            *zip(states, own, strict=True),
-        ]
-        try:
-            return all(_same_bits(a, b) for a, b in pairs)
-        finally:
-            rng.bit_generator.state = noise
-            del caches, expected, right, states, pairs
-            release_workspace()  # of the steps as they are written: a plan has a room of its own
 
 
 _put_away: WeakKeyDictionary[Network, PlannedStep] = WeakKeyDictionary()

@@ -25,7 +25,7 @@ from minienc.training.schedules import LearningRateSchedule
 from minienc.training.step import Learner
 
 if TYPE_CHECKING:
-    from minienc.training.planned import PlannedObjective
+    from minienc.training.planned_objective import PlannedObjective
 
 SECONDS = 0.01  # that steps are made without coming back: so long Ctrl-C waits, or another thread
 

@@ -112,11 +112,11 @@ def gan() -> Record:
     for model in (D, G):
         model.initialize(np.random.default_rng(0))
 
-    def make(n: int, rng: np.random.Generator) -> Any:
-        return G.forward(rng.standard_normal((n, 2)).astype(np.float32))
+    def draw(n: int, rng: np.random.Generator) -> Any:
+        return rng.standard_normal((n, 2)).astype(np.float32)
 
-    of_d = DiscriminatorObjective(D, make, "non_saturating", 0.0)
-    of_g = GeneratorObjective(G, D, make, "non_saturating")
+    of_d = DiscriminatorObjective(G, D, draw, "non_saturating", 0.0)
+    of_g = GeneratorObjective(G, D, draw, "non_saturating")
     learners = [Learner(D, of_d, Adam(0.01)), Learner(G, of_g, Adam(0.01))]
 
     def run() -> None:
