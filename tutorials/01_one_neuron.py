@@ -17,8 +17,6 @@ It needs Python and school calculus (the slope of a curve), and no tutorial befo
 two seconds; take half an hour.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # On paper: from inputs to answers
 # --------------------------------
@@ -33,6 +31,8 @@ two seconds; take half an hour.
 #
 # The sigmoid, :math:`1 / (1 + e^{-z})`, squeezes any number into (0, 1): a probability. For the
 # first sample it is 1 / (1 + 1/3) = 3/4.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -16,8 +16,6 @@ You will be able to
 It needs tutorial 01 (a neuron, its gradient), and runs for about five seconds.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Why one neuron cannot
 # ---------------------
@@ -49,6 +47,8 @@ It needs tutorial 01 (a neuron, its gradient), and runs for about five seconds.
 #         (0, 1):               (1,  0)       (1, 0)       1
 #         (1, 0):               (1,  0)       (1, 0)       1
 #         (1, 1):               (2,  1)       (2, 1)       2 - 2 = 0
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

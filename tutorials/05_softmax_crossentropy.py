@@ -16,8 +16,6 @@ You will be able to
 It needs tutorial 03 (a dense layer), and runs for about two seconds.
 """
 
-# sphinx_gallery_thumbnail_number = 3
-
 # %%
 # On paper
 # --------
@@ -33,6 +31,8 @@ It needs tutorial 03 (a dense layer), and runs for about two seconds.
 #
 # Cross-entropy is -log of the probability that the right class was given, as in tutorial 01; that
 # is -log 0.75 = 0.288 and -log 0.2 = 1.609, in the mean 0.949.
+
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -17,8 +17,6 @@ You will be able to
 It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about five seconds.
 """
 
-# sphinx_gallery_thumbnail_number = 3
-
 # %%
 # On paper: two pixels, one number
 # --------------------------------
@@ -35,6 +33,8 @@ It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about
 # Both are restored. The image with two white pixels was never among them. Its code is 1 - 1 = 0,
 # and what is restored is (0, 1): a squared error of 1. An autoencoder restores what is like the
 # data it has seen, and nothing else. That is what makes it learn.
+
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -17,8 +17,6 @@ You will be able to
 It needs tutorials 03 (a dense layer) and 05 (softmax), and runs for about three seconds.
 """
 
-# sphinx_gallery_thumbnail_number = 3
-
 # %%
 # On paper
 # --------
@@ -39,6 +37,8 @@ It needs tutorials 03 (a dense layer) and 05 (softmax), and runs for about three
 #     both sides    ((x + h)^3 - (x - h)^3) / (2 h)   = 3 x^2 + h^2
 #
 # With both sides, what is of first order in h cancels. Halve h, and the error is a quarter.
+
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np
