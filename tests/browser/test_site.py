@@ -73,8 +73,10 @@ def test_tutorials(page, axe, width, scheme, name):
 
 
 def look_at(page, axe, width, scheme, name):
-    page.goto(f"file://{SITE / name}")
-    page.wait_for_load_state()
+    # not until all is loaded: a player in a frame may take its time where the machine is busy
+    page.goto(f"file://{SITE / name}", wait_until="domcontentloaded")
+    page.wait_for_selector("main h1")
+    page.wait_for_function("document.querySelector('html').dataset.theme")
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate(axe)
