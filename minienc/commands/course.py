@@ -113,7 +113,7 @@ def _print_json(values: list[dict[str, Any]]) -> None:
 
 
 def _build(exercises: list[str], out: str, format: str, term: str | None, force: bool) -> int:
-    from minienc.course.build import build
+    from minienc.course.forms import build
 
     for path in build(out, format, exercises or None, term=term, force=force):
         print(path)

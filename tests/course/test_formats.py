@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import minienc.course as course_room
 from minienc import cli
 from minienc.course import nbgrader
-from minienc.course.build import FORMATS, build
 from minienc.course.cells import cells_of
 from minienc.course.exercise import all_exercises, find_exercise
+from minienc.course.forms import FORMATS, build
 from minienc.course.gradescope import main as autograde
 from minienc.course.grading import grade, items_of
 from minienc.course.submissions import plain_python, read_submission
@@ -72,6 +74,25 @@ def test_a_notebook_says_what_the_script_says(path, tmp_path):
     cells = json.loads((tmp_path / "course" / "students" / solved.name).read_text())["cells"]
     assert cells[0]["source"][0].startswith("# Exercise")
     assert all(c["cell_type"] in ("markdown", "code") and c["source"] for c in cells)
+
+
+def test_the_player_walks_through_a_solution(tmp_path, capsys):
+    """By the command that the students' file ends with."""
+    build(tmp_path / "course", "scripts", ["e04"])
+    path = tmp_path / "course" / "solutions" / "e04_affine.py"
+    (command,) = re.findall(r"minienc step e04_affine.py:(.*)", path.read_text())
+    name, _, shapes = command.partition(" --shapes ")
+    page = tmp_path / "step.html"
+    words = ["step", f"{path}:{name}", "--shapes", shapes.strip("'"), "--out", str(page), "--quiet"]
+    assert cli.main(words) == 0
+    assert page.stat().st_size > 10_000
+
+
+def test_the_names_of_the_room():
+    assert course_room.grade is grade and course_room.build is build
+    assert all(getattr(course_room, name) for name in course_room.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'graed'"):
+        course_room.graed  # noqa: B018
 
 
 # ------------------------------------------------------------------------------------- nbgrader

@@ -9,6 +9,7 @@ from pathlib import Path
 from minienc.course import classroom, gradescope, nbgrader
 from minienc.course.cells import cells_of, notebook
 from minienc.course.exercise import Exercise, all_exercises, find_exercise
+from minienc.course.parts import Pair
 from minienc.files import write_text
 
 __all__ = ["FORMATS", "build"]
@@ -96,11 +97,27 @@ def _with_mark(
 def both_versions(exercises: list[Exercise]) -> Iterator[tuple[str, str]]:
     """Scripts and notebooks, for students and solved."""
     for exercise in exercises:
-        for folder, text in (("students", exercise.student), ("solutions", exercise.solved)):
+        for folder, own in (("students", exercise.student), ("solutions", exercise.solved)):
+            text = own + player_cell(exercise)
             yield f"{folder}/{exercise.name}.py", text
             cells: list = [(cell, {}) for cell in cells_of(text)]
             check = nbgrader.check_cell(exercise)
             yield f"{folder}/{exercise.name}.ipynb", notebook([*cells, (check, {})])
+
+
+def player_cell(exercise: Exercise) -> str:
+    """Where the predictions are looked up, afterwards: a page that walks through each pair."""
+    pairs = [c for c in exercise.cases if isinstance(c, Pair) and isinstance(c.inputs, str)]
+    if not pairs:
+        return ""
+    commands = [
+        f"#     minienc step {exercise.name}.py:{case.name} --shapes '{case.inputs}'"
+        for case in pairs
+    ]
+    told = (
+        "\n# %%\n# Once both are answered: walk through your own pair, line by line and number by\n"
+    )
+    return told + "# number.\n#\n" + "\n".join(commands) + "\n"
 
 
 def _scripts(exercises: list[Exercise], term: str | None) -> Iterator[tuple[str, str | bytes]]:
