@@ -17,8 +17,8 @@ cdef extern from "plan.h":
 
 
 def reparameterize(mean, log_variance, noise):
-    """(mean + sigma noise, 1/2 sigma noise) of contiguous arrays of one shape; None for what it does
-    not serve."""
+    """(mean + sigma noise, 1/2 sigma noise) of contiguous arrays of one shape; None for what it
+    does not serve."""
     cdef normals_arguments p
     cdef int type_number = real_type(mean)
     cdef cnp.ndarray z, half

@@ -92,7 +92,7 @@ def _as_ids(ids):
     """Integers of any type as those that the kernel reads; it looks at each before it uses it."""
     if ids.dtype != np.int64 or not ids.flags.c_contiguous:
         _kernels.decline(b"ids are copied")
-    return np.ascontiguousarray(ids, dtype=np.int64)
+    return np.asarray(ids, dtype=np.int64, order="C")
 
 
 @register_fast

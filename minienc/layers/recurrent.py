@@ -215,13 +215,16 @@ class _Recurrent(Layer):
         if dys[0] is not None:
             found[place] = dys[0] if found[place] is None else found[place] + dys[0]
         xp = get_array_module(*dys)
-        return tuple(_zeros(xp, f) if d is None else d for d, f in zip(found, forms, strict=True))
+        for k, form in enumerate(forms):
+            if found[k] is None and xp is np and len(form.shape) == 2:
+                found[k] = _zero_states(form)
+            elif found[k] is None:
+                found[k] = xp.zeros(form.shape, dtype=form.dtype)
+        return tuple(found)
 
 
-def _zeros(xp: Any, form: Form) -> Array:
-    """Zeros of this form; of states (N, M) one row that is seen N times, and kept."""
-    if xp is not np or len(form.shape) != 2:
-        return xp.zeros(form.shape, dtype=form.dtype)
+def _zero_states(form: Form) -> np.ndarray:
+    """Zeros (N, M): one row, which is kept, and seen N times."""
     return np.broadcast_to(_row_of_zeros(form.shape[1], form.dtype), form.shape)
 
 

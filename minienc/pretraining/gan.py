@@ -127,7 +127,7 @@ class DiscriminatorObjective(_Turn):
         made_logits, made_cache = self.D.forward(made)  # (2)
         real_loss, real = answer_forward(real_logits, True, self.loss, yes)  # (3)
         made_loss, fake = answer_forward(made_logits, False, self.loss, no)  # (4)
-        losses: tuple[Any, ...] = real_loss, made_loss
+        losses: tuple[Scalar, ...] = real_loss, made_loss
         penalty = None
         if self.loss == "wasserstein":
             (t,) = others

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.arrays import Array, device_of, on_device, to_device_of, to_numpy
+from minienc.arrays import Array, Arrays, device_of, on_device, to_device_of, to_numpy
 from minienc.data.plain import DataLike, Samples
 from minienc.functions.losses import (
     binary_crossentropy_backward,
@@ -138,7 +138,7 @@ class VariationalObjective(ComputedObjective):
             return binary_crossentropy_backward(derror, cache)
         return mean_squared_error_backward(derror, cache)
 
-    def _nats(self, error: Any, D: int) -> Any:
+    def _nats(self, error: Scalar, D: int) -> Arrays:
         """-log p(x | z) of a mean error of the D numbers of x."""
         constant = 0.0
         if self.likelihood == "gaussian":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -101,11 +101,11 @@ class NotedObjective(Objective):
             raise Declined(f"{type(objective).__name__} has arithmetic of its own")
         if isinstance(objective, ComputedObjective) and objective.apart is not None:
             raise Declined(objective.apart)
-        self.objective: Any = objective
+        self.objective = cast(Any, objective)
         self.done, self.uses_rng = done, objective.uses_rng
         self.plan = new_plan()
         self.is_paused = False
-        hosted: Any = copy.copy(objective)
+        hosted = cast(Any, copy.copy(objective))
         self.graphs: list[Any] = list(hosted.graphs) if self.is_computed else [hosted]
         steps = [[self._noted(step) for step in graph.steps] for graph in self.graphs]
         if not self.is_computed:
@@ -193,7 +193,7 @@ class NotedObjective(Objective):
             self.plan.start()
 
 
-def settings_of(objective: Any) -> list[tuple[object, str]]:
+def settings_of(objective: object) -> list[tuple[object, str]]:
     """(whose, attribute) of all that a step of this objective is made of, beside the batch."""
     found: list[tuple[object, str]] = []
     graphs: list[Graph] = [objective] if isinstance(objective, ModelObjective) else []
