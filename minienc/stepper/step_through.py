@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minienc.primitive import definitions_only
 from minienc.stepper.check import as_cotangent, drawn
 from minienc.stepper.cut import HELD, STEPS
 from minienc.stepper.heard import Heard
@@ -238,9 +239,9 @@ class Written:
     """A function of somebody's, as a primitive is one: ``definition`` is its body."""
 
     overwrites: tuple[str, ...] = ()
-    constants: tuple[str, ...] = ()
 
     def __init__(self, function: Callable, name: str) -> None:
+        self.constants: tuple[str, ...] = getattr(function, "constants", ())
         self.definition = recorded(function)
         self.__name__, self.__module__ = name, function.__module__
 
@@ -263,9 +264,10 @@ def record_pair(
             raise TypeError(f"step: {f!r} is no function with lines of Python to walk through")
     name = forward.__name__.removesuffix("_forward")
     pair = Written(forward, f"{name}_forward"), Written(backward, f"{name}_backward")
-    files = {inspect.getsourcefile(f) for f in (forward, backward)}
+    files = {inspect.getsourcefile(inspect.unwrap(f)) for f in (forward, backward)}
     arrays = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in arrays)
-    result = forward(*_copied(arrays), **(options or {}))
+    with definitions_only():
+        result = forward(*_copied(arrays), **(options or {}))
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(
             f"step: {forward.__name__} returned {type(result).__name__}, expected (y, cache), "
@@ -274,8 +276,10 @@ def record_pair(
     y, cache = result
     dy = as_cotangent(drawn(y, np.random.default_rng(seed)), y)
     dy = _like(dy, y)
+    with definitions_only():
+        gradients = backward(_copied(dy), cache)
     there = Heard(pair[0], arrays, options or {}, name, None, result)  # type: ignore[arg-type]
-    back = Heard(pair[1], (dy, cache), {}, name, None, backward(_copied(dy), cache))  # type: ignore[arg-type]
+    back = Heard(pair[1], (dy, cache), {}, name, None, gradients)  # type: ignore[arg-type]
     made = record([there, back], title or name, lambda file: file in files)
     made.graph = [{"path": name, "kind": forward.__name__, "inputs": [-1]}]
     return made
