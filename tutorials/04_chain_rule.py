@@ -4,7 +4,7 @@ The chain rule on a graph
 
 A network is a graph: numbers flow along its arrows to the loss, gradients flow back. As long as it
 is a chain, slopes are multiplied. Where a value is used twice, its gradients are added. That is all
-there is to backpropagation, and forgetting the second half is its most common mistake.
+there is to backpropagation, and the second half is easily forgotten.
 
 You will be able to
 

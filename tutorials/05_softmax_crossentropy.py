@@ -242,7 +242,7 @@ assert losses[-1] < 0.12 and 0.88 < right.mean() < 0.93
 
 # %%
 # Its probabilities for some new digits: two that it is sure of, two that it is not, and its surest
-# mistake. The right class is dark.
+# mistake. The right class is blue.
 
 surest = p.max(axis=1)
 chosen = [*np.argsort(-surest)[:2], *np.argsort(surest)[:2]]

@@ -65,9 +65,9 @@ X_test = np.asarray(digits.test_x).reshape(-1, 64)
 print(X_train.shape, X_test.shape, X_train.dtype, f"{X_train.min()} to {X_train.max()}")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
-left.imshow(np.vstack([np.hstack(X_train[k : k + 8].reshape(-1, 8, 8)) for k in (0, 8, 16)]))
+framed = np.pad(X_train[:24].reshape(3, 8, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
+left.imshow(np.vstack([np.hstack(row) for row in framed]), cmap="gray_r")
 left.set(xticks=[], yticks=[], title="24 digits")
-left.images[0].set_cmap("gray_r")
 varies = X_train.std(axis=0) > 0
 together = np.full(64, np.nan)
 together[varies] = np.corrcoef(X_train[:, varies].T)[np.flatnonzero(varies) == 28].ravel()

@@ -264,7 +264,7 @@ assert not found[[0, 1, 3, 5], 1].any() and not found[[2, 3], 2].any() and not f
 assert all(simple_check(backward_with(None), *how) for how in ASKED.values())
 
 # %%
-# The last column is the most common in practice. ``np.allclose`` takes whatever is below 1e-8 for
+# The last column is easily met in practice. ``np.allclose`` takes whatever is below 1e-8 for
 # zero, unless told otherwise; and gradients of a mean over many samples and pixels are small. So a
 # tolerance must be relative, and for that one has to know how exact the difference is.
 #
