@@ -81,6 +81,7 @@ sphinx_gallery_conf = {
     "inspect_global_variables": True,
     "thumbnail_size": (400, 280),
     "remove_config_comments": True,
+    "ignore_repr_types": r"matplotlib",  # whose names hold addresses
 }
 
 # ---------------------------------------------------------------------------------------- the pages

@@ -44,7 +44,7 @@ def markdown(text: str) -> str:
     text = re.sub(r":math:`(.+?)`", r"$\1$", text, flags=re.DOTALL)
     text = re.sub(r":[a-z:]+:`~?([^`<]+?)(?: <[^`]*>)?`", r"`\1`", text)
     text = re.sub(r"`([^`<]+) <([^`>]+)>`_+", r"[\1](\2)", text)
-    text = convert_code_to_md(text).replace("``", "`")
+    text = re.sub(r"(?<!`)``(?!`)", "`", convert_code_to_md(text))  # and no fence
     # an indented block behind :: is indented in Markdown, too
     return re.sub(r"::$", ":", text, flags=re.MULTILINE).strip()
 

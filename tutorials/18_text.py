@@ -17,8 +17,6 @@ It needs tutorials 04 (shared weights), 05 (cross-entropy) and 09 (optimisers), 
 half a minute.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # On paper: which way a word moves
 # --------------------------------
@@ -40,6 +38,7 @@ half a minute.
 # You know ds from tutorial 01: the answer minus the truth. A step against dv moves v towards u_0
 # and away from u_1.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -15,8 +15,6 @@ You will be able to
 It needs tutorials 05 (the softmax) and 18 (text), and runs for about half a minute.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # On paper
 # --------
@@ -34,6 +32,7 @@ It needs tutorials 05 (the softmax) and 18 (text), and runs for about half a min
 #
 # The first query takes most from the second value, the second from the first.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -16,8 +16,6 @@ You will be able to
 It needs tutorials 18 (recurrent networks) and 19 (attention), and runs for about half a minute.
 """
 
-# sphinx_gallery_thumbnail_number = 3
-
 # %%
 # On paper: greedy is not best
 # ----------------------------
@@ -45,6 +43,7 @@ It needs tutorials 18 (recurrent networks) and 19 (attention), and runs for abou
 #
 #     </details>
 
+# sphinx_gallery_thumbnail_number = 3
 import matplotlib.pyplot as plt
 import numpy as np
 

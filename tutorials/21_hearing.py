@@ -16,8 +16,6 @@ You will be able to
 It needs tutorials 14 (few labels) and 18 (recurrent networks), and runs for about half a minute.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # On paper: what is in four numbers
 # ---------------------------------
@@ -36,6 +34,7 @@ It needs tutorials 14 (few labels) and 18 (recurrent networks), and runs for abo
 # how much, its angle where the wave begins. That is a matrix product, and NumPy has a fast way to
 # it.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 

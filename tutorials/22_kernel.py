@@ -17,8 +17,6 @@ It needs tutorial 03 (the dense layer), and runs for about twenty seconds. Times
 that made this page, and vary from run to run; only what holds on any machine is claimed.
 """
 
-# sphinx_gallery_thumbnail_number = 4
-
 # %%
 # On paper: operations and numbers
 # --------------------------------
@@ -33,6 +31,7 @@ that made this page, and vary from run to run; only what holds on any machine is
 # In that lies everything: arithmetic grows with n^3, what must be fetched only with n^2, if a
 # number that was fetched is used as often as it can be before it is let go.
 
+# sphinx_gallery_thumbnail_number = 4
 import time
 
 import matplotlib.pyplot as plt

@@ -38,6 +38,10 @@ You can :func:`minienc.step` through :math:`x^2`, see ``y``:
 
     y = 1
 
+.. code-block:: text
+
+    0  1
+
 **Predict:** what is y?
 
 .. raw:: html
@@ -58,7 +62,7 @@ It is 1.
         "# Title",
         "You can `minienc.step` through $x^2$, see `y`:",
         "    y = 1",
-        "**Predict:** what is y?",
+        "```text\n0  1\n```\n**Predict:** what is y?",
         "\n<details><summary>Answer</summary>",
         "It is 1.",
         "\n</details>",
