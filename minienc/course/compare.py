@@ -26,6 +26,8 @@ def differences(a: Value, b: Value, rtol: float, name: str = "it") -> Iterator[s
     elif _is_numeric(b):
         yield from _of_arrays(a, b, rtol, name)
     elif isinstance(b, (list, tuple)):
+        if isinstance(a, np.ndarray) and a.ndim and all(map(_is_numeric, b)):
+            a = a.tolist()  # an array of the numbers does as well
         if not isinstance(a, (list, tuple)) or len(a) != len(b):
             yield f"{name} is {describe(a)}, expected {describe(b)}"
             return
