@@ -213,7 +213,7 @@ minienc.step(model, x, np.zeros((1, 1)))
 #
 # dh_1 = u^19 dh_20: two millionths of it, or two thousand times as much. A gradient through time is
 # a product of as many factors as there are steps: it vanishes or explodes, unless the factors are
-# near 1. With more units, U is a matrix, and how much it stretches takes the place of u.
+# near 1. With more units there is a matrix U, and how much it stretches takes the place of u.
 #
 # .. raw:: html
 #
@@ -255,18 +255,17 @@ assert np.isclose(reach[1.5][0] / reach[1.5][-1], 1.5**19)
 from minienc.language import KneserNey
 
 n_characters = len(set(text))
-bits = {"all alike": np.log2(n_characters)}
+bits, unseen = {"all alike": np.log2(n_characters)}, held_out[:20_000]
 for n in (1, 2, 3, 6):
-    bits[f"counted, n = {n}"] = KneserNey(n).fit(text).nats_per_character(
-        held_out[:20_000]
-    ) / np.log(2)
+    nats = KneserNey(n).fit(text).nats_per_character(unseen)
+    bits[f"counted, n = {n}"] = nats / np.log(2)
 for name, value in bits.items():
     print(f"{name:15s} {value:.2f} bits a character")
 assert n_characters == 65
 
 # %%
 # Then a GRU of 128 units, which reads the plays in 32 places at once, and carries its state from
-# window to window. It learns for about ten seconds of one processor.
+# window to window. It learns for about fifteen seconds of one processor.
 
 from minienc.language import RNNLanguageModel
 
@@ -281,8 +280,7 @@ writer = RNNLanguageModel(
     steps_per_epoch=200,
     random_state=0,
 )
-
-writer.fit(text, validation_data=held_out[:20_000])
+writer.fit(text, validation_data=unseen)
 curve = np.array(writer.history_["val_loss"]) / np.log(2)
 print(f"GRU: {curve[-1]:.2f} bits a character")
 
@@ -316,8 +314,8 @@ assert bits["counted, n = 6"] < curve[-1] < bits["counted, n = 3"]
 #
 #     <details><summary>Answer</summary>
 #
-# At 0.2 only the likeliest are drawn: words, and the same ones over and over. At 1.5 unlikely ones
-# come as well: no words. In between it looks like a play from some way off. It has learned to
+# At 0.2 only the likeliest are drawn: words, and often the same ones. At 1.5 unlikely ones come as
+# well: hardly a word. In between it looks like a play from some way off. It has learned to
 # spell, and where names and new lines stand; of what is said it knows nothing.
 #
 # .. raw:: html
@@ -336,7 +334,7 @@ assert variety[0.2] < variety[0.7] < variety[1.5]
 # What is the state good for? Someone who pretrains wants the vectors and states, not the plays: a
 # classifier of texts begins with them, as one of images began with codes in tutorial 14.
 
-codes = writer.transform(held_out[:20_000])
+codes = writer.transform(unseen)
 print("a code for each window of 64 characters:", codes.shape)
 assert codes.shape[1] == 128
 

@@ -190,7 +190,7 @@ assert written == "dorane ti lo miku ruvo amat"
 
 # %%
 # **Predict:** no sentence that it learned from had more than two adjectives to a noun. What does it
-# make of four?
+# make of three or four?
 #
 # .. raw:: html
 #
