@@ -55,8 +55,8 @@ class Discriminator(ComputedObjective):
         x, z, yes, no = arrays
         drawn, drawn_cache = self.D.forward(z)  # (1)
         coded, coded_cache = self.D.forward(self.encoder(x))  # (2)
-        drawn_loss, is_drawn = answer_forward(drawn, True, target=yes)  # (3)
-        coded_loss, is_coded = answer_forward(coded, False, target=no)  # (4)
+        drawn_loss, is_drawn = answer_forward(drawn, True, yes)  # (3)
+        coded_loss, is_coded = answer_forward(coded, False, no)  # (4)
         return (drawn_loss, coded_loss), (drawn_cache, coded_cache, is_drawn, is_coded)
 
     def numbers(self, losses: tuple[Scalar, ...], cache: Cache) -> tuple[Scalar, ...]:
@@ -92,7 +92,7 @@ class Adversary(ComputedObjective):
         x, yes = arrays
         z, z_cache = self.encoder.forward(x)  # (1)
         logits, logits_cache = self.D.forward(z)  # (2)
-        loss, answer = answer_forward(logits, True, target=yes)  # (3)
+        loss, answer = answer_forward(logits, True, yes)  # (3)
         return (loss,), (z_cache, logits_cache, answer)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:

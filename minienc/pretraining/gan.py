@@ -52,18 +52,14 @@ N_KEPT = 5000  # training samples that are compared with, at most
 PARTS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the training, after which a snapshot is taken
 
 
-def answer_forward(
-    logits: Array, is_real: bool, loss: str = "non_saturating", target: Array | None = None
-) -> tuple[Any, Any]:
+def answer_forward(logits: Array, is_real: bool, target: Array | None) -> tuple[Any, Any]:
     """The loss of logits (N, 1) that shall say real, or made; and the cache.
 
-    ``target`` is what they shall say as numbers, where somebody has them: ones, or zeros.
+    ``target`` is what they shall say as numbers (``answers``), or None for Wasserstein's loss.
     """
-    if loss == "wasserstein":
+    if target is None:
         sign = -1 if is_real else 1
         return sign * logits.mean(), (sign, logits)
-    if target is None:
-        target = get_array_module(logits).full_like(logits, is_real)
     return binary_crossentropy_forward(logits, target, from_logits=True)
 
 
@@ -125,8 +121,8 @@ class DiscriminatorObjective(_Turn):
         made, _ = self.G.forward(z, training=True)
         real_logits, real_cache = self.D.forward(x)  # (1)
         made_logits, made_cache = self.D.forward(made)  # (2)
-        real_loss, real = answer_forward(real_logits, True, self.loss, yes)  # (3)
-        made_loss, fake = answer_forward(made_logits, False, self.loss, no)  # (4)
+        real_loss, real = answer_forward(real_logits, True, yes)  # (3)
+        made_loss, fake = answer_forward(made_logits, False, no)  # (4)
         losses: tuple[Scalar, ...] = real_loss, made_loss
         penalty = None
         if self.loss == "wasserstein":
@@ -161,10 +157,10 @@ class GeneratorObjective(_Turn):
         return z, answers(z)[0]
 
     def compute(self, arrays: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
-        z, yes = arrays
+        z, yes = arrays[0], None if self.loss == "wasserstein" else arrays[1]
         made, made_cache = self.G.forward(z, training=True)  # (1)
         logits, logits_cache = self.D.forward(made)  # (2)
-        loss, answer = answer_forward(logits, True, self.loss, yes)  # (3)
+        loss, answer = answer_forward(logits, True, yes)  # (3)
         return (loss,), (made_cache, logits_cache, answer)
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
