@@ -145,10 +145,11 @@ def widened(x: Any) -> Any:
 
 
 def as_cotangent(dy: Any, y: Any) -> Any:
-    """dy in float64, of y's form: a number stands for an array without axes."""
+    """dy in float64, of y's form: a number stands for an array without axes, or for one of which
+    it is every number."""
     if isinstance(y, (np.ndarray, np.generic)):
-        v = np.asarray(dy, np.float64)
-        return v if v.shape else np.float64(v)
+        v = np.broadcast_to(np.asarray(dy, np.float64), np.shape(y))
+        return v.copy() if v.shape else np.float64(v)
     return tuple(map(as_cotangent, dy, y))
 
 
