@@ -112,7 +112,7 @@ static int NAME(biased)(const struct biased *p)
 struct NAME(batch_norming) {
     const struct batch_norm *p;
     ptrdiff_t n, W;
-    REAL *of_columns; /* (4, W): forward mean, scale, gamma, beta; backward mean dx_hat, slope, ... */
+    REAL *of_columns; /* (4, W): forward mean, scale, gamma, beta; backward mean dy, slope, scale gamma */
 };
 
 /* Lay out what belongs to a column as often as there are rows in one of W; NULL is `rest`. */
@@ -142,14 +142,13 @@ static void NAME(batch_norm_slope_task)(void *context, int block)
 {
     const struct NAME(batch_norming) *s = context;
     const ptrdiff_t W = s->W, end = NAME(least)(s->n, (block + 1) * COLUMN_BLOCK * W);
-    const REAL *mean = s->of_columns, *slope = mean + W, *scale = slope + W, *gamma = scale + W;
+    const REAL *mean = s->of_columns, *slope = mean + W, *scale = slope + W;
     for (ptrdiff_t at = block * COLUMN_BLOCK * W; at < end; at += W) {
         const ptrdiff_t D = NAME(least)(W, end - at);
         const REAL *dy = (const REAL *)s->p->dy + at, *x_hat = (const REAL *)s->p->x_hat + at;
         REAL *dx = (REAL *)s->p->dx + at;
         EACH_VECTOR(
-            const VEC dx_hat = PART(dy, 0) * PART(gamma, 0);
-            const VEC apart = dx_hat - PART(mean, 0) - PART(x_hat, 0) * PART(slope, 0);
+            const VEC apart = PART(dy, 0) - PART(mean, 0) - PART(x_hat, 0) * PART(slope, 0);
             PUT(dx, PART(scale, 0) * apart))
     }
 }
@@ -196,8 +195,8 @@ static int NAME(batch_norm_forward)(const struct batch_norm *p)
     return error;
 }
 
-/* dbeta = sum dy, dgamma = sum dy x_hat; and as gamma is the column's, the means of dx_hat = gamma dy
-   and of dx_hat x_hat are gamma times these, by N. */
+/* dbeta = sum dy, dgamma = sum dy x_hat; and as gamma is the column's, it may stand before the rest:
+   dx = scale gamma (dy - mean dy - x_hat mean(dy x_hat)). So a batch of one has 0, to the bit. */
 static int NAME(batch_norm_backward)(const struct batch_norm *p)
 {
     const ptrdiff_t W = NAME(wide_row)(p->D), D = p->D;
@@ -210,13 +209,14 @@ static int NAME(batch_norm_backward)(const struct batch_norm *p)
     if (!error) {
         NAME(put_columns)(total, p->dbeta, D, 0);
         NAME(put_columns)(total + D, p->dgamma, D, 0);
-        REAL *mean = s.of_columns, *slope = mean + W, *gamma = mean + 3 * W;
+        REAL *mean = s.of_columns, *slope = mean + W, *scale = slope + W, *gamma = scale + W;
         NAME(lay_out)(p->gamma, 1, gamma, D, W);
+        NAME(lay_out)(p->scale, 1, scale, D, W);
         for (ptrdiff_t j = 0; j < W; j++) {
-            mean[j] = p->of_batch ? (REAL)(total[j % D] / (double)p->N) * gamma[j] : 0;
-            slope[j] = p->of_batch ? (REAL)(total[D + j % D] / (double)p->N) * gamma[j] : 0;
+            mean[j] = p->of_batch ? (REAL)(total[j % D] / (double)p->N) : 0;
+            slope[j] = p->of_batch ? (REAL)(total[D + j % D] / (double)p->N) : 0;
+            scale[j] *= gamma[j];
         }
-        NAME(lay_out)(p->scale, 1, mean + 2 * W, D, W);
         NAME(share_columns)(s.n, W, NAME(batch_norm_slope_task), &s);
     }
     free(total);

@@ -56,7 +56,8 @@ print(losses.round(3))
 assert np.allclose(losses, [[0.127, 0.693], [0.018, 0.693]], atol=5e-4)
 
 made = logits[1][:, None]  # (2, 1)
-_, cache = answer_forward(made, is_real=True)  # the generator's loss, as minienc has it
+real = np.ones((2, 1))  # what they shall say
+_, cache = answer_forward(made, True, real)  # the generator's loss, as minienc has it
 slope = answer_backward(1.0, cache)[:, 0] * 2  # for the mean over 2 samples divides by 2
 print("slopes of the generator's loss:", slope.round(3))
 assert np.allclose(slope, sigmoid(logits[1]) - 1)
