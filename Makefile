@@ -101,7 +101,7 @@ docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-test-site: $(VENV)/installed-test $(VENV)/installed-docs
+test-site: $(VENV)/installed-test $(VENV)/installed-docs $(VENV)/installed-notebooks
 	$(BIN)/python -m pytest tests/site $(ARGS)
 
 tutorials: $(VENV)/installed-test
