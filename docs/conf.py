@@ -111,7 +111,8 @@ html_theme_options = {
     "back_to_top_button": False,
 }
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
-html_sidebars = {"index": []}
+alone = ("index", "start", "commands", "figures", "speed", "instructor")  # no pages below them
+html_sidebars = {name: [] for name in alone}
 
 
 def setup(app):
