@@ -13,8 +13,8 @@ You will be able to
 - read a learning run as a walk downhill on a surface;
 - say what a single neuron cannot learn.
 
-It needs Python and school calculus (the slope of a curve), and no tutorial before it. It runs for
-two seconds; take half an hour.
+It needs Python with NumPy's arrays (``@``, ``.T``, slices) and calculus (slopes, the chain rule),
+and no tutorial before it. It runs for two seconds; take half an hour.
 """
 
 # %%
@@ -22,7 +22,8 @@ two seconds; take half an hour.
 # --------------------------------
 #
 # Two samples of two inputs each, one row a sample. The neuron has a weight for each input. We take
-# w = (1.0986, -1.0986), because 1.0986 is log 3, which makes the numbers simple, and b = 0.
+# w = (1.0986, -1.0986), because 1.0986 is log 3 (log is the natural logarithm here), which makes
+# the numbers simple, and b = 0.
 #
 # .. code-block:: text
 #
@@ -103,8 +104,9 @@ _ = plt.legend()
 #     y depends on z:           dy/dz = y (1 - y)
 #     z depends on w and b:     dz/dw = x,  dz/db = 1
 #
-# The first two, multiplied, become y - t: the answer minus the truth. The mean over two samples
-# halves it. Each weight then gets a share of each sample, as large as its input was there:
+# The first two, multiplied, are -t (1 - y) + (1 - t) y, which is y - t: the answer minus the truth.
+# The mean over two samples halves it. Each weight then gets a share of each sample, as large as its
+# input was there:
 #
 # .. code-block:: text
 #
@@ -163,8 +165,10 @@ assert abs(numeric - db) < 1e-9
 # -----------------------------------
 #
 # The page below holds what you have just computed, as the library does it: forward, loss, backward,
-# and one step of learning. The right arrow goes on by one line. Click on any number to see what it
-# was made of. (In a script, ``minienc.step(...).save("step.html")`` writes it to a file.)
+# and one step of learning. Its layer ends at our z, which it calls y; sigmoid and loss are one
+# function there, for a reason that comes below. Click into the page first; then the right arrow
+# goes on by one line. Click on any number to see what it was made of. (In a script,
+# ``minienc.step(...).save("step.html")`` writes it to a file.)
 
 import minienc
 from minienc.layers import Dense, Input
@@ -258,7 +262,7 @@ assert loss_of(2 * w, 2 * b) < loss_of(1.5 * w, 1.5 * b) < loss_of(w, b)
 #
 # One half, four times: it does not even move. At weights of 0 all y are 0.5, so dz is (0.5, -0.5,
 # -0.5, 0.5) / 4; each input is 1 in one sample of either sign, and what the two say cancels. And
-# from elsewhere it comes back to there.
+# from other weights it ends there, too: at one half.
 #
 # .. raw:: html
 #

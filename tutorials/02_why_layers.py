@@ -89,7 +89,7 @@ line = np.array([0.2, 2.8])
 right.plot(line, (line - 0.5) / 2, "k--", label="h1 - 2 h2 = 0.5")
 right.set(xlabel="h1", ylabel="h2", title="after the first layer", xlim=(-0.5, 2.5))
 right.set_ylim(-0.5, 1.5)
-_ = right.legend(fontsize=8)
+_ = right.legend(fontsize=8, loc="lower right")
 
 # %%
 # What the bend is for
@@ -184,7 +184,8 @@ assert loss_of(*after) < loss_of(W1, b1, spoilt, b2)
 # ---------------------------
 #
 # The page holds this network with the spoilt weight. Walk to the backward of ``dense_1``: its dy is
-# our dh. Click on dW[0, 1]: it was made of one column of x and one column of dz.
+# our dh. Click on dW[0, 1]: it was made of one column of x and one column of dz. A verdict may be
+# *inconclusive*: a relu stands exactly at its bend here, where there is no slope to compare with.
 
 import minienc
 from minienc.layers import Dense, Input

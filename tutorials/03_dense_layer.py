@@ -156,7 +156,8 @@ assert np.array_equal(dW_other - dW, [[0, 0], [1, 0]])
 #
 # The witness of tutorial 01, now for every number of every argument:
 # :func:`minienc.verify.numerical_gradient` moves each number to both sides, and asks how
-# sum(dy * y) changes. We take random numbers, in shapes that no two axes of which can be confused.
+# sum(dy * y) changes. We take random numbers, of three sizes that all differ (5 samples, 3
+# inputs, 4 neurons), so that a wrong transpose would not fit.
 
 from minienc.verify import numerical_gradient
 
@@ -178,7 +179,8 @@ for name, claimed, numeric in (
 # ---------------------------------
 #
 # "The shapes leave hardly another way to multiply", one says. For x (5, 3) and W (3, 4) that is so:
-# dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where D = M, as in our example on paper,
+# dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where there are as many
+# inputs as neurons (D = M), as in our example on paper,
 # dz.T @ x fits, and is dW with rows and columns exchanged.
 #
 # **Predict:** how many of the four numbers of dW does it get right?

@@ -206,7 +206,9 @@ minienc.step(small, quarters, digits.y[few], title="quarters of four digits, thr
 # Reading digits
 # --------------
 #
-# One dense layer from 64 pixels to 10 logits, and gradient descent as before.
+# One dense layer from 64 pixels to 10 logits, and gradient descent as before, with one difference:
+# each step looks at 32 samples, not at all of them. Such a handful is a *batch*; one round through
+# all samples, in a new order, is an *epoch*. Here are 30 of them.
 #
 # **Predict:** all weights begin at 0. What is the loss before the first step?
 #

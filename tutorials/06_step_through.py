@@ -116,15 +116,16 @@ assert 0.15 < best < 0.25 and loss_after(0.59) < 0.75 < loss_after(0.61)
 # notebook its result shows itself; ``.save("step.html")`` writes a file that opens in any browser
 # and asks for nothing.
 #
-# Go through it with the right arrow key, and compare every line with the paper above. There are 17:
-# three forward, five of the loss (which takes the mean over a sample's numbers first, then over the
-# samples), eight backward, one of the update. On the page:
+# Click into it, go through it with the right arrow key, and compare every line with the paper
+# above. There are 17: three forward, five of the loss (which takes the mean over a sample's numbers
+# first, then over the samples), eight backward, one of the update. On the page:
 #
 # - above, the timeline: forward, loss, backward, update; below it the graph with its shapes;
-# - left, the *formula* of the line, the same *with the numbers* of one element, and the *arrays*, a
-#   product in Falk's scheme. Click on a number to choose it;
-# - right, the *verdict* on a line of a backward: the page has compared it with differences; *where
-#   from, where to* of the chosen number; and the *source*, forward and backward side by side;
+# - below, the *formula* of the line, the same *with the numbers* of one element, and the *arrays*,
+#   a product in Falk's scheme. Click on a number to choose it;
+# - beside or under them, as wide as the window is, the *verdict* on a line of a backward: the page
+#   has compared it with differences; *where from, where to* of the chosen number; and the *source*,
+#   forward and backward side by side;
 # - at the foot, the loss before and after.
 
 layer.set_weights([W, b])
@@ -138,9 +139,11 @@ stepped
 # Three things to do with it
 # --------------------------
 #
-# **Where from.** Go to the last line of the backward of ``dense_1`` and choose dW[0, 1] = 1.5.
-# Press w: it was made of x[1, 0] = 3 and dz[1, 1] = 0.5. Follow dz to dy, and dy to e: the error of
-# one answer. Every gradient of every network can be followed like this to the loss.
+# **Where from.** Go to the line of dW in the backward of ``dense_1``, the last but one, and choose
+# dW[0, 1] = 1.5. *Where from* says: of x[1, 0] = 3 and dz[1, 1] = 0.5 (the other product is 0).
+# Click on dz, or press w for the first of them, and so on to dy and to e: the error of one answer.
+# (What the layer calls dz, the backward of its relu returned as dx.) Every gradient of every
+# network can be followed like this to the loss.
 #
 # **Predict.** In this mode the page hides a number until you have typed it. It says what is wrong
 # with a guess: a sign, a factor, another element.
@@ -256,12 +259,14 @@ minienc.step(network, digits, digits, title="an autoencoder, four digits")
 # -------------
 #
 # - ``minienc.step(...).save("step.html")`` writes the page: mail it, print it, put it on a stick.
-# - *Link* gives an address to the line and number in view, such as ``step.html#step=15&at=0,1``;
-#   ``&mode=predict`` asks for it, and ``&hide=verdict,source`` leaves parts out, for a lecture.
+# - *Link* (of a saved page) gives an address to the line and number in view, such as
+#   ``step.html#step=15&at=0,1``; ``&mode=predict`` asks for it, and ``&hide=verdict,source`` leaves
+#   parts out, for a lecture.
 # - ``against={"learning_rate": 0.5}`` records the step a second time with another setting;
 #   *A beside B* shows both, and goes to the first difference.
 # - On the command line, ``minienc step`` records the digits' autoencoder, and ``minienc step
-#   homework.py:affine --shapes 'x=N,D W=D,M b=M'`` your own pair.
+#   homework.py:affine --shapes 'x=N,D W=D,M b=M'`` your own pair, if it is called
+#   ``affine_forward`` and ``affine_backward``; others are named with a comma, ``file.py:f,g``.
 
 pair = minienc.step(layer, x, t, against={"learning_rate": 0.5})
 losses = [pair.record.loss["after"], pair.against.loss["after"]]

@@ -5,7 +5,7 @@
 The JavaScript modules of ``page/`` are joined into one, which the page carries as it carries the
 numbers: deflated, in base64. A few lines unpack it. The page asks for nothing else, and its content
 security policy allows those two scripts and one style by their hashes, so it runs from a file, in a
-notebook's frame (``sandbox="allow-scripts"``) and on a server alike.
+notebook's frame (``sandbox="allow-scripts allow-forms"``) and on a server alike.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Page(str):
 
     def _repr_html_(self) -> str:
         return (
-            '<iframe title="a training step, line by line" sandbox="allow-scripts" '
+            '<iframe title="a training step, line by line" sandbox="allow-scripts allow-forms" '
             'style="width:100%;height:860px;border:1px solid #ccc" '
             f'srcdoc="{escape(self)}"></iframe>'
         )

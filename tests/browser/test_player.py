@@ -308,10 +308,10 @@ def test_two_runs(opened):
 
 
 def test_in_a_frame_without_rights(browser, pages, tmp_path):
-    """A notebook's frame: scripts, and nothing else."""
+    """A notebook's frame, and the site's: scripts and forms, and nothing else."""
     text = html.escape(pages("small").read_text("utf-8"))
     (tmp_path / "notebook.html").write_text(
-        f'<!DOCTYPE html><title>t</title><iframe title="p" sandbox="allow-scripts" '
+        f'<!DOCTYPE html><title>t</title><iframe title="p" sandbox="allow-scripts allow-forms" '
         f'width="1200" height="900" srcdoc="{text}"></iframe>', encoding="utf-8",
     )  # fmt: skip
     page = browser.new_page()
@@ -327,6 +327,10 @@ def test_in_a_frame_without_rights(browser, pages, tmp_path):
     frame.locator("#sentence", has_text="Step 3 of").wait_for()
     frame.locator("a[data-key='call 3']").click()
     frame.locator("#sentence", has_text="backward").wait_for()
+    frame.locator("button[data-key='mode predict']").click()
+    frame.locator("#guess").fill("1e9")
+    frame.locator("#guess").press("Enter")  # which sends a form
+    frame.locator(".predict [role=status]", has_text="too large").wait_for()
     assert said == []
     page.close()
 

@@ -102,7 +102,7 @@ def test_two_runs(tmp_path):
 
 def test_a_notebook_shows_it_in_a_frame(small):
     frame = small._repr_html_()
-    assert 'sandbox="allow-scripts"' in frame and "allow-same-origin" not in frame
+    assert 'sandbox="allow-scripts allow-forms"' in frame and "allow-same-origin" not in frame
     assert html.unescape(re.search(r'srcdoc="([^"]*)"', frame)[1]) == small
 
 

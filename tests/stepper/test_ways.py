@@ -127,7 +127,7 @@ def test_the_same_step_with_another_learning_rate_is_shown_beside_it(model):
 
 def test_a_notebook_shows_it_in_a_frame_without_rights(model):
     shown = minienc.step(model, X)._repr_html_()
-    assert shown.startswith("<iframe") and 'sandbox="allow-scripts"' in shown
+    assert shown.startswith("<iframe") and 'sandbox="allow-scripts allow-forms"' in shown
 
 
 def test_nan_is_recorded_up_to_the_loss(model):
