@@ -12,6 +12,7 @@ from minienc.verify.lesson.text import RELATIVE_ERROR, power_lines
 STYLE = """<style>
 .gradcheck { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; }
 .gradcheck { color: #1b1b1b; background: #fff }
+.gradcheck :is(h2, h3, figcaption, th, td, p, li) { color: inherit; background: none }
 .gradcheck table { border-collapse: collapse; margin: .6rem 0; display: block; overflow-x: auto }
 .gradcheck th, .gradcheck td { padding: .15rem .7rem; border-bottom: 1px solid #ddd }
 .gradcheck th { text-align: right }
@@ -83,7 +84,7 @@ def _table(columns: Sequence[str], rows: list[list[str]]) -> str:
         "<tr>" + "".join(f'<td class="n">{escape(cell)}</td>' for cell in row) + "</tr>"
         for row in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<table tabindex='0'><tr>{head}</tr>{body}</table>"  # it may be wider than the page
 
 
 # ---------------------------------------------------------------------------------- the V-curve
