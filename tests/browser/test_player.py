@@ -5,9 +5,12 @@ from __future__ import annotations
 import html
 import re
 
+import numpy as np
 import pytest
 
+import minienc
 from minienc.kernel import kernel_info
+from tests.stepper import homework
 from tests.stepper.recorded import ALL
 
 NAMES = [*ALL, "two"]
@@ -305,6 +308,30 @@ def test_two_runs(opened):
         assert numbers[0] != numbers[1]
         it.page.click("button[data-key='run b']")
         assert "run=b" in it.page.evaluate("location.hash")
+
+
+def right_backward(dy, cache):
+    """Beside homework's own, whose db is a mean."""
+    x, W = cache
+    dx = dy @ W.T
+    dW = x.T @ dy
+    db = np.sum(dy, axis=0)
+    return dx, dW, db
+
+
+def test_a_pair_beside_another_of_other_names(browser, tmp_path):
+    """B's lines stand beside A's though its backward is called otherwise."""
+    rng = np.random.default_rng(0)
+    arrays = rng.standard_normal((4, 3)), rng.standard_normal((3, 2)), rng.standard_normal(2)
+    pairs = [(homework.affine_forward, f) for f in (right_backward, homework.affine_backward)]
+    minienc.step(*pairs[0], *arrays, against=pairs[1]).save(tmp_path / "two.html")
+    page = browser.new_page()
+    page.goto(f"file://{tmp_path / 'two.html'}")
+    page.click("button[data-key='run ab']")
+    for _ in range(30):
+        assert page.locator("text=This line was not run.").count() == 0
+        page.keyboard.press("ArrowRight")
+    page.close()
 
 
 def test_in_a_frame_without_rights(browser, pages, tmp_path):

@@ -208,8 +208,8 @@ function choose(w, step, k) {
 
 /** Both runs: the same line of each. @param {any} changed */
 function besides(changed) {
-  const keys = keysOf(walks.a),
-    step = keysOf(walks.b).indexOf(keys[state.step]);
+  const keys = keysOf(walks.a, walks.b),
+    step = keysOf(walks.b, walks.a).indexOf(keys[state.step]);
   const head = (/** @type {string} */ text) => h("h2", { class: "which" }, text);
   const b = step < 0 ? [h("p", null, "This line was not run.")] : stageOf(walks.b, step, null, "b");
   return [

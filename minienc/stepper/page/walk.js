@@ -180,21 +180,36 @@ export function turnName(walk, stop) {
   return `t = ${step.phase === "B" ? stop.turns - stop.turn : stop.turn - 1}`;
 }
 
-/** What the line says of itself, for the same line of another run. @param {Walk} walk @returns {string[]} */
-export function keysOf(walk) {
+/** What the line says of itself, for the same line of another run; in steps whose functions have other names there, by
+ * its order among those that ran. @param {Walk} walk @param {Walk} other @returns {string[]} */
+export function keysOf(walk, other) {
   const counts = new Map();
   return walk.stops.map(({ visit, step }) => {
     const { frame, line } = walk.run.visits[visit];
-    const key = `${step} ${walk.run.sources[walk.run.frames[frame].source].name} ${line}`;
+    const name = walk.run.sources[walk.run.frames[frame].source].name;
+    const own = frame === walk.run.steps[step].frames[0] && outermost(walk, step) !== outermost(other, step);
+    const key = own ? `${step} ${orderOf(walk, step, frame).indexOf(line)}` : `${step} ${name} ${line}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
     return `${key} ${counts.get(key)}`;
   });
 }
 
+/** The name of a step's function. @param {Walk} walk @param {number} step */
+function outermost({ run }, step) {
+  const frame = run.frames[run.steps[step]?.frames[0]];
+  return frame && run.sources[frame.source].name;
+}
+
+/** The lines of a frame that ran, each once. @param {Walk} walk @param {number} step @param {number} frame */
+function orderOf({ run, stops }, step, frame) {
+  const ran = stops.filter((stop) => stop.step === step && run.visits[stop.visit].frame === frame);
+  return [...new Set(ran.map((stop) => run.visits[stop.visit].line))].sort((a, b) => a - b);
+}
+
 /** The first stop at which two runs have other numbers, -1 where they agree. @param {Walk} a @param {Walk} b */
 export function firstDifference(a, b) {
-  const keys = keysOf(b);
-  return keysOf(a).findIndex((key, i) => {
+  const keys = keysOf(b, a);
+  return keysOf(a, b).findIndex((key, i) => {
     const j = keys.indexOf(key);
     if (j < 0) return true;
     return a.stops[i].results.some(({ value }, n) => {
