@@ -7,6 +7,7 @@ JAX is imported to give it: an array of theirs exists only where they are import
 
 from __future__ import annotations
 
+import importlib
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
@@ -30,6 +31,7 @@ Rng = np.random.Generator | None  # what is drawn comes from it; None: nothing i
 
 _MODULE_OF_TYPE: dict[type, ModuleType | None] = {np.ndarray: np}
 _MODULE_OF_DEVICE: dict[str, ModuleType] = {}  # devices of registered modules, beside cpu and cuda
+_OPENED_BY = {"jax": "minienc.fast.jax_steps"}  # devices whose module comes when they are named
 _gpus_seen: set[int] = set()  # numbers of GPUs that are known to be here
 
 
@@ -181,7 +183,7 @@ def to_device(x: Array, device: str) -> Array:
     """
     if device == "cpu":
         return to_numpy(x)
-    if device in _MODULE_OF_DEVICE:
+    if is_registered(device):
         module = _MODULE_OF_DEVICE[device]
         return x if get_array_module(x) is module else module.asarray(to_numpy(x))
     number = cuda_number(device)
@@ -247,9 +249,21 @@ def cuda_number(device: str) -> int:
 
 def check_device(device: str) -> None:
     """Refuse a device that arrays cannot be moved to, with what is missing."""
-    if device != "cpu" and device not in _MODULE_OF_DEVICE:
+    if device != "cpu" and not is_registered(device):
         cuda_number(device)
         find_cupy(device)
+
+
+def is_registered(device: str) -> bool:
+    """Whether this is the device of a registered module; JAX's comes when it is first named."""
+    if device in _OPENED_BY and device not in _MODULE_OF_DEVICE:
+        try:
+            importlib.import_module(_OPENED_BY[device])
+        except ImportError as error:
+            raise RuntimeError(
+                f"device {device!r} cannot be used: {error}; pip install jax"
+            ) from error
+    return device in _MODULE_OF_DEVICE
 
 
 def find_cupy(device: str) -> ModuleType:

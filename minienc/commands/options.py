@@ -46,7 +46,7 @@ def add_later_data(p: argparse.ArgumentParser) -> None:
 
 
 def add_device(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, ...")
+    p.add_argument("--device", help="where to compute: cpu (default), cuda, cuda:1, jax")
 
 
 def add_regularisation(p: argparse.ArgumentParser) -> None:

@@ -54,6 +54,7 @@ import numpy as np
 from minienc.arrays import on_device
 from minienc.devices import Pipeline
 from minienc.fast import cublas
+from minienc.fast.draws import Draws
 from minienc.fast.replayable import ReplayableStep
 
 PLAIN_STEPS = 2  # before a shape is recorded: they compile kernels, and make what is made once
@@ -252,7 +253,7 @@ class Record:
             if id(a) not in given:
                 given[id(a)] = self.inputs[len(self.inputs)] = cupy.empty_like(a)
         own = tuple([given[id(a)] for a in arrays])
-        self.draws = Draws(noise)
+        self.draws = HostDraws(noise)
         self.pool = cupy.cuda.MemoryPool()
         cublas.prepare()
         stream = cupy.cuda.Stream(non_blocking=True)
@@ -304,27 +305,14 @@ class Host:
         self.was_copied = stream.record(_event())
 
 
-class Draws(np.random.Generator):
-    """A generator whose draws are noted, and are arrays on the GPU: a step is recorded with it.
-
-    It has what ``functions.noise`` draws with. Anything else is refused, for a number that Python
-    looks at would be the same in every replay.
-    """
+class HostDraws(Draws):
+    """A generator whose draws are noted, and are arrays on the GPU: a step is recorded with it."""
 
     def __init__(self, noise: np.random.Generator | None) -> None:
-        super().__init__(np.random.PCG64(0) if noise is None else noise.bit_generator)
+        super().__init__(noise)
         self.noted: list[tuple[str, Host]] = []
 
-    def random(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
-        return self._note("random", size, dtype, out)
-
-    def standard_normal(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
-        return self._note("standard_normal", size, dtype, out)
-
-    def _note(self, method: str, size: Any, dtype: Any, out: Any) -> Any:
-        if size is None or out is not None:
-            raise NotImplementedError(f"rng.{method} was not asked for a new array")
-        shape = (size,) if isinstance(size, int) else tuple(size)
+    def draw(self, method: str, shape: tuple[int, ...], dtype: Any) -> Any:
         self.noted.append((method, Host(shape, dtype)))
         return self.noted[-1][1].on_gpu
 
@@ -334,15 +322,3 @@ class Draws(np.random.Generator):
             values = host.free()
             getattr(noise, method)(out=values, dtype=values.dtype)
             host.send()
-
-
-def _refusal(name: str) -> Any:
-    def method(self: Draws, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"rng.{name} cannot be drawn again by a recorded step")
-
-    return method
-
-
-for _name in dir(np.random.Generator):
-    if not _name.startswith("_") and _name not in ("random", "standard_normal", "bit_generator"):
-        setattr(Draws, _name, _refusal(_name))

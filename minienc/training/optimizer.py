@@ -99,8 +99,7 @@ class Optimizer:
             raise ValueError(
                 f"{type(self).__name__}: gradients for {g.size} numbers, parameters have {w.size}"
             )
-        if parameters is not self._seen:
-            self._remember(parameters)
+        self.remember(parameters)
         segments = parameters.segments()
         scale = 1.0 if self.global_clipnorm is None else self._clipping_scale(g, segments)
         for part, multiplier in segments:
@@ -130,8 +129,10 @@ class Optimizer:
         """What a remembered vector begins as."""
         return zeros_aligned(xp, w.size, w.dtype)
 
-    def _remember(self, parameters: Parameters) -> None:
+    def remember(self, parameters: Parameters) -> None:
         """Make the state at the first step; refuse a model of another layout afterwards."""
+        if parameters is self._seen:
+            return
         self._seen = parameters
         layout = tuple((name, tuple(view.shape)) for name, view in parameters.items())
         if self._layout is None:
