@@ -9,7 +9,7 @@
 # make tutorials  every tutorial as a plain script, with its seconds and pictures
 # make notebooks  the tutorials as notebooks, run, in build/notebooks
 # make lite    notebooks for a web server, Python within the page (needs a network; see docs/start.md)
-# make proofs  every line of every backward judged, every mistake planted: half an hour
+# make proofs  every line of every backward judged, every mistake planted; with JAX, all on its arrays: half an hour
 # make fuzz    damaged files for everything that reads; make fuzz ARGS="npz csv --seconds 60"
 # make sanitize  the kernel's tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 # make clean   remove what these made: .venv and the built files; never a run in runs/
@@ -121,7 +121,7 @@ lite: $(VENV)/installed-docs $(VENV)/installed-notebooks
 	@echo "serve build/lite/site: python3 -m http.server --directory build/lite/site"
 
 proofs: $(VENV)/installed-test
-	MINIENC_PROOFS=1 $(BIN)/python -m pytest -s tests/stepper/test_check.py $(ARGS)
+	MINIENC_PROOFS=1 $(BIN)/python -m pytest -s tests/stepper/test_check.py tests/test_jax.py $(ARGS)
 
 # Inputs that find something are kept in build/fuzz/.
 fuzz: $(VENV)/installed-test

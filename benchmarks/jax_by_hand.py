@@ -4,10 +4,10 @@
     python -m benchmarks.jax_by_hand --rows 1 2 --seconds 5
     python -m benchmarks.jax_by_hand --save          kept in benchmarks/results/jax_by_hand.*
 
-A step of ``benchmarks.training`` on JAX's arrays, in turns: minienc's ``Learner.step``, whose forward,
-backward and Adam are compiled as they stand (``model.to("jax")``); the same compiled function by
-itself, without what Python does around it; and ``jax.value_and_grad`` of the forward, jitted with
-Adam. Beside them minienc with its own kernel. All must first show the same losses.
+A step of ``benchmarks.training`` on JAX's arrays, in turns: minienc's ``Learner.step``, whose
+forward, backward and Adam are compiled as they stand (``model.to("jax")``); the same compiled
+function by itself, without what Python does around it; and ``jax.value_and_grad`` of the forward,
+jitted with Adam. Beside them minienc with its own kernel. All must first show the same losses.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def as_number(x: Scalar) -> Scalar:
 
 
 def to_device(x: Array, device: str) -> Array:
-    """Return ``x`` on a device: ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"``.
+    """Return ``x`` on a device: ``"cpu"``, ``"cuda"`` (the first GPU), ``"cuda:1"`` or ``"jax"``.
 
     What is there already is returned as it is.
 

@@ -1,4 +1,4 @@
-"""Noise of a step that is recorded once and run again and again: what stands where a generator stands.
+"""Noise of a step that is recorded once and run again: what stands where a generator stands.
 
 A record cannot draw: Python does not run. So while a step is recorded, somebody else is given the
 place of its generator, who says what each draw is to be, and knows which draws there were.
@@ -6,9 +6,14 @@ place of its generator, who says what each draw is to be, and knows which draws 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+Drawn = Any  # what stands for an array of the device
+Size = Any  # of NumPy's draws: a whole number or several, or None
+Kind = Any  # a dtype
 
 
 class Draws(np.random.Generator):
@@ -21,25 +26,35 @@ class Draws(np.random.Generator):
     def __init__(self, noise: np.random.Generator | None = None) -> None:
         super().__init__(np.random.PCG64(0) if noise is None else noise.bit_generator)
 
-    def draw(self, method: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    def draw(self, method: str, shape: tuple[int, ...], dtype: Kind) -> Drawn:
         """What ``generator.method(shape, dtype)`` is to be."""
         raise NotImplementedError
 
-    def random(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+    def random(
+        self,
+        size: Size = None,
+        dtype: Kind = "float64",
+        out: Drawn = None,
+    ) -> Drawn:
         return self._draw("random", size, dtype, out)
 
-    def standard_normal(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+    def standard_normal(
+        self,
+        size: Size = None,
+        dtype: Kind = "float64",
+        out: Drawn = None,
+    ) -> Drawn:
         return self._draw("standard_normal", size, dtype, out)
 
-    def _draw(self, method: str, size: Any, dtype: Any, out: Any) -> Any:
+    def _draw(self, method: str, size: Size, dtype: Kind, out: Drawn) -> Drawn:
         if size is None or out is not None:
             raise NotImplementedError(f"rng.{method} was not asked for a new array")
         shape = (size,) if isinstance(size, int) else tuple(size)
         return self.draw(method, shape, dtype)
 
 
-def _refusal(name: str) -> Any:
-    def method(self: Draws, *args: Any, **kwargs: Any) -> Any:
+def _refusal(name: str) -> Callable:
+    def method(self: Draws, *args: object, **kwargs: object) -> Drawn:
         raise NotImplementedError(f"rng.{name} cannot be drawn again by a recorded step")
 
     return method

@@ -54,7 +54,7 @@ import numpy as np
 from minienc.arrays import on_device
 from minienc.devices import Pipeline
 from minienc.fast import cublas
-from minienc.fast.draws import Draws
+from minienc.fast.draws import Drawn, Draws, Kind
 from minienc.fast.replayable import ReplayableStep
 
 PLAIN_STEPS = 2  # before a shape is recorded: they compile kernels, and make what is made once
@@ -312,7 +312,7 @@ class HostDraws(Draws):
         super().__init__(noise)
         self.noted: list[tuple[str, Host]] = []
 
-    def draw(self, method: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    def draw(self, method: str, shape: tuple[int, ...], dtype: Kind) -> Drawn:
         self.noted.append((method, Host(shape, dtype)))
         return self.noted[-1][1].on_gpu
 

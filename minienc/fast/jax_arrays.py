@@ -1,19 +1,21 @@
 """Arrays of JAX that can be written to: what lets the same source compute where JAX does.
 
-JAX's own arrays never change, so that its compiler may choose when and where to compute. But weights
-are one vector of which each layer has a view, and an optimiser's step writes there. ``JaxArray`` is a
-name for an array of JAX's: to write to it means that another array takes its place.
+JAX's own arrays never change, so that its compiler may choose when and where to compute. But
+weights are one vector of which each layer has a view, and an optimiser's step writes there.
+``JaxArray`` is a name for an array of JAX's: to write to it means that another array takes its
+place.
 
     a[2:] = 0        a.values = a.values.at[2:].set(0)
 
 A view (a slice, another shape, the transpose) knows which array it looks at. Read, it cuts its part
 out of what is there now; written to, it asks that array to take another one's place. While
-``jax_steps.py`` has a step compiled, all of this is done once, by Python, and what the compiler sees
-are functions without memory: old weights in, new weights out.
+``jax_steps.py`` has a step compiled, all of this is done once, by Python, and what the compiler
+sees are functions without memory: old weights in, new weights out.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from functools import cached_property
@@ -23,8 +25,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minienc.arrays import register_array_module
+from minienc.shapes import Shape
+
+Values = Any  # an array of JAX's; while a step is traced, what stands for one
+Either = Any  # of JAX's or of this file's, a number, or what holds such
+Index = Any
 
 
 class JaxArray:
@@ -53,38 +61,65 @@ class JaxArray:
     __array_ufunc__ = None  # np.float64(2) * a is a.__rmul__(np.float64(2))
     __hash__ = None  # type: ignore[assignment]  # == compares the numbers
 
-    def __init__(self, values: Any) -> None:
+    def __init__(self, values: Values) -> None:
         self._values = values
+        self._parts: dict[tuple[int, int], Values] = {}  # of a vector: what was written since
 
     @property
-    def values(self) -> Any:
+    def values(self) -> Either:
+        if self._parts:
+            pieces: list[Values] = []
+            at = 0
+            for start, stop in sorted(self._parts):
+                pieces += self._values[at:start], self._parts[start, stop]
+                at = stop
+            self._values = jnp.concatenate([*pieces, self._values[at:]])
+            self._parts.clear()
         return self._values
 
     @values.setter
-    def values(self, values: Any) -> None:
+    def values(self, values: Values) -> None:
         self._values = values
+        self._parts.clear()
+
+    # The parts of a vector, such as each weight's gradient, are written one by one, and read
+    # together: joined once, where every write by itself would be another vector.
+
+    def read_part(self, start: int, stop: int) -> Either:
+        if (start, stop) in self._parts:
+            return self._parts[start, stop]
+        values = self.values if self._meets(start, stop) else self._values
+        return values[start:stop]
+
+    def write_part(self, start: int, stop: int, part: Values) -> None:
+        if (start, stop) not in self._parts and self._meets(start, stop):
+            self.values  # noqa: B018  (joins them)
+        self._parts[start, stop] = part
+
+    def _meets(self, start: int, stop: int) -> bool:
+        return any(start < b and a < stop for a, b in self._parts)
 
     # -- what NumPy's arrays say of themselves
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.values.shape
+        return self._values.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return self.values.dtype
+        return self._values.dtype
 
     @property
     def ndim(self) -> int:
-        return self.values.ndim
+        return len(self.shape)
 
     @property
     def size(self) -> int:
-        return self.values.size
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        return self.values.nbytes
+        return self.size * self.dtype.itemsize
 
     @property
     def flags(self) -> SimpleNamespace:
@@ -92,7 +127,7 @@ class JaxArray:
         return SimpleNamespace(c_contiguous=True)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values) if self.ndim == 0 else self.shape[0]  # JAX says what is wrong
 
     def __repr__(self) -> str:
         return f"JaxArray({self.values!r})"
@@ -108,27 +143,31 @@ class JaxArray:
     def __bool__(self) -> bool:
         return bool(self.values)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype)
 
     # -- parts and views
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Either:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: Any) -> JaxArray:
+    def __getitem__(self, index: Index) -> JaxArray:
         index = bare(index)
         if not _is_basic(index):
             return JaxArray(self.values[index])
+        if type(self) is JaxArray and isinstance(index, slice) and self.ndim == 1:
+            start, stop, step = index.indices(len(self))
+            if step == 1 and start < stop:
+                return Part(self, start, stop)
         return View(self, lambda a: a[index], lambda a, part: a.at[index].set(part))
 
-    def __setitem__(self, index: Any, new: Any) -> None:
+    def __setitem__(self, index: Index, new: Either) -> None:
         if index is Ellipsis:
             self.values = jnp.broadcast_to(bare(new), self.shape).astype(self.dtype)
         else:
             self.values = self.values.at[bare(index)].set(jnp.asarray(bare(new), self.dtype))
 
-    def reshape(self, *shape: Any, order: str = "C") -> JaxArray:
+    def reshape(self, *shape: Shape, order: str = "C") -> JaxArray:
         shape = shape[0] if len(shape) == 1 else shape
         return View(
             self,
@@ -145,7 +184,7 @@ class JaxArray:
 
     # -- everything else is asked of JAX's array
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Either:
         if name.startswith("_") or name == "at":  # a.at[...] is what a[...] = does here
             raise AttributeError(f"a JaxArray has no {name}")
         method = getattr(self.values, name)
@@ -166,19 +205,43 @@ class View(JaxArray):
         self.base, self.read, self.write = base, read, write
 
     @property
-    def values(self) -> Any:
+    def values(self) -> Either:
         return self.read(self.base.values)
 
     @values.setter
-    def values(self, values: Any) -> None:
+    def values(self, values: Values) -> None:
         self.base.values = self.write(self.base.values, values)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.base.dtype
 
     @cached_property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # which never changes
-        return jax.eval_shape(self.read, self.base.values).shape
+        form = jax.ShapeDtypeStruct(self.base.shape, self.base.dtype)
+        return jax.eval_shape(self.read, form).shape
 
 
-def _is_basic(index: Any) -> bool:
+class Part(View):
+    """Some of the numbers of a vector that lie side by side."""
+
+    def __init__(self, base: JaxArray, start: int, stop: int) -> None:
+        self.base, self.start, self.stop = base, start, stop
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.stop - self.start,)
+
+    @property
+    def values(self) -> Either:
+        return self.base.read_part(self.start, self.stop)
+
+    @values.setter
+    def values(self, values: Values) -> None:
+        self.base.write_part(self.start, self.stop, values)
+
+
+def _is_basic(index: Index) -> bool:
     """Whether NumPy would return a view: of slices and whole numbers alone."""
     parts = index if isinstance(index, tuple) else (index,)
     basic = (slice, int, np.integer, type(None), type(Ellipsis))
@@ -188,7 +251,7 @@ def _is_basic(index: Any) -> bool:
 # ------------------------------------------------------------------------------ to JAX, and back
 
 
-def bare(x: Any) -> Any:
+def bare(x: Either) -> Either:
     """The arrays of JAX in the place of those of this file, in tuples, lists and dicts as well."""
     if isinstance(x, JaxArray):
         return x.values
@@ -197,7 +260,7 @@ def bare(x: Any) -> Any:
     return x
 
 
-def wrapped(x: Any) -> Any:
+def wrapped(x: Either) -> Either:
     """And the other way."""
     if isinstance(x, jax.Array):
         return JaxArray(x)
@@ -209,7 +272,7 @@ def wrapped(x: Any) -> Any:
 def computed(function: Callable) -> Callable:
     """A function of JAX's as one of these arrays."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Either, **kwargs: Either) -> Either:
         return wrapped(function(*map(bare, args), **{k: bare(v) for k, v in kwargs.items()}))
 
     return call
@@ -218,10 +281,10 @@ def computed(function: Callable) -> Callable:
 def _operator(name: str) -> tuple[Callable, Callable]:
     function = getattr(operator, name)
 
-    def forward(a: JaxArray, b: Any) -> JaxArray:
+    def forward(a: JaxArray, b: Either) -> JaxArray:
         return JaxArray(function(a.values, bare(b)))
 
-    def reflected(a: JaxArray, b: Any) -> JaxArray:
+    def reflected(a: JaxArray, b: Either) -> JaxArray:
         return JaxArray(function(bare(b), a.values))
 
     return forward, reflected
@@ -230,7 +293,7 @@ def _operator(name: str) -> tuple[Callable, Callable]:
 def _in_place(name: str) -> Callable:
     function = getattr(operator, name)
 
-    def method(a: JaxArray, b: Any) -> JaxArray:
+    def method(a: JaxArray, b: Either) -> JaxArray:
         a[...] = function(a.values, bare(b))
         return a
 
@@ -262,10 +325,10 @@ class JaxModule:
 
     __name__ = "minienc.fast.jax_arrays"
 
-    def __init__(self, beneath: ModuleType | Any) -> None:
+    def __init__(self, beneath: ModuleType) -> None:
         self._beneath = beneath
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Either:
         found = getattr(self._beneath, name)
         if isinstance(found, ModuleType):
             found = JaxModule(found)
@@ -275,7 +338,7 @@ class JaxModule:
         return found
 
     @staticmethod
-    def asarray(x: Any, dtype: Any = None) -> JaxArray:
+    def asarray(x: Either, dtype: DTypeLike | None = None) -> JaxArray:
         """What is there already is returned as it is; what the host has is copied over."""
         if isinstance(x, JaxArray):
             return x if dtype in (None, x.dtype) else JaxArray(x.values.astype(dtype))
@@ -289,7 +352,7 @@ class JaxModule:
         return JaxArray(there)
 
     @staticmethod
-    def asnumpy(x: Any) -> np.ndarray:
+    def asnumpy(x: Either) -> np.ndarray:
         return np.array(bare(x))
 
 
@@ -300,10 +363,10 @@ class _Function:
         self._function = function
         self.__name__ = getattr(function, "__name__", "")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Either, **kwargs: Either) -> Either:
         return computed(self._function)(*args, **kwargs)
 
-    def at(self, a: JaxArray, index: Any, b: Any) -> None:
+    def at(self, a: JaxArray, index: Index, b: Either) -> None:
         """``add.at(a, index, b)``: written to a, for each of the indices in its turn."""
         method = getattr(a.values.at[bare(index)], self.__name__)
         a[...] = method(jnp.asarray(bare(b), a.dtype))
@@ -312,3 +375,4 @@ class _Function:
 jax_module = JaxModule(jnp)
 register_array_module(JaxArray, jax_module, device="jax")
 register_array_module(View, jax_module)
+register_array_module(Part, jax_module)

@@ -9,15 +9,15 @@ traced, ``JaxArray`` gathers what was written, and the function that comes out i
 So the mathematics of ``functions/``, written by hand, is compiled as it stands; JAX differentiates
 nothing.
 
-*The state* is three kinds of flat vectors: weights, gradients, and what the optimiser remembers. It is
-donated: the new one takes the old one's memory.
+*The state* is three kinds of flat vectors: weights, gradients, and what the optimiser remembers. It
+is donated: the new one takes the old one's memory.
 
-*A loss that is not finite* changes nothing: each vector is the old one then.
+*A loss that is not finite* changes nothing: the update is one of two branches.
 
 *Numbers that change*, the step's number and its learning rate, are arguments.
 
-*Noise* is drawn on the host, from the run's own generator, for the same numbers as without JAX. A first
-trace, whose result nobody wants, notes what is drawn; it comes as an argument to the second one.
+*Noise* is drawn on the host, from the run's own generator, for the same numbers as without JAX. A
+first trace, whose result nobody wants, notes what is drawn; it comes as an argument to the second.
 
 What cannot be traced (a function that looks at its numbers) is run one operation at a time, and a
 warning says so, once.
@@ -25,20 +25,23 @@ warning says so, once.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from operator import is_not
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minienc.arrays import Scalar
 from minienc.devices import Pipeline, register_pipeline
-from minienc.fast.draws import Draws
+from minienc.fast.draws import Draws, Kind
 from minienc.fast.jax_arrays import JaxArray, bare, wrapped
 from minienc.fast.replayable import ReplayableStep
+
+if TYPE_CHECKING:
+    from minienc.training.step import Learner
 
 CANNOT_TRACE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, NotImplementedError)
 
@@ -46,16 +49,17 @@ CANNOT_TRACE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, NotImplemente
 class JaxPipeline(Pipeline):
     """What JAX offers to training: steps that it compiles."""
 
-    def step_of(self, learner: Any) -> Callable[..., dict[str, Any]]:
+    def step_of(self, learner: Learner) -> Callable[..., dict[str, Scalar]]:
         if learner.exchange is not None:  # with other processes: between the two halves of a step
             return learner.step
-        return JaxStep(learner)
+        step: Callable = JaxStep(learner)
+        return step
 
 
 class JaxStep(ReplayableStep):
     """``learner.step``, compiled once for each shape of a batch."""
 
-    def __init__(self, learner: Any) -> None:
+    def __init__(self, learner: Learner) -> None:
         super().__init__(learner, self._compute, lambda: None)
         self.compiled: dict[tuple, tuple[Callable, list]] = {}  # and what is drawn, by shapes
         self.bound_to: tuple = ()
@@ -68,7 +72,12 @@ class JaxStep(ReplayableStep):
         return f"{found}: {self.cannot_trace}" if self.cannot_trace else found
 
     def _compute(
-        self, arithmetic: Callable, batch: tuple, numbers: tuple, noise: Any, bound_to: tuple
+        self,
+        arithmetic: Callable,
+        batch: tuple,
+        numbers: tuple,
+        noise: np.random.Generator,
+        bound_to: tuple,
     ) -> tuple:
         learner = self.learner
         self.n_steps += 1
@@ -89,11 +98,30 @@ class JaxStep(ReplayableStep):
                 after, found = compiled(
                     [a.values for a in state], _bare_batch(batch), (step, rate), drawn
                 )
-                for a, values in zip(state, after, strict=True):
-                    a.values = values
+                _put(state, after)
                 self.n_compiled += 1
                 return found
         return self._plainly(batch, (step, rate), noise)
+
+    def arithmetic(self, batch: tuple, settings: tuple, noise: np.random.Generator) -> tuple:
+        """What ``Learner.step`` computes, its last lines in the branch of a finite loss: who kept
+        the old vectors to choose from both would have to copy them."""
+        learner, (step, rate) = self.learner, settings
+        numbers, cache = learner.objective.forward(batch, noise)
+        learner.objective.backward(1.0, cache, learner.gradients.zero())
+        state = self._state()
+
+        def update(values: list) -> list:
+            _put(state, values)
+            learner.optimizer.move(learner.parameters, learner.gradients, step, rate)
+            for parameter, value in learner.objective.updates(cache):
+                parameter.value = value
+            return [a.values for a in state]
+
+        is_made = jnp.isfinite(bare(numbers[0]))
+        values = [a.values for a in state]
+        _put(state, jax.lax.cond(is_made, update, lambda before: before, values))
+        return numbers
 
     def _state(self) -> list[JaxArray]:
         """The vectors that a step writes to."""
@@ -123,38 +151,24 @@ class JaxStep(ReplayableStep):
     def _as_function(self, same: tuple[int, ...]) -> Callable:
         """The step as a function without memory. ``same`` says which arrays of a batch are one."""
 
-        def step(before: list, arrays: list, numbers: tuple, noise: Any) -> tuple:
+        def step(before: list, arrays: list, numbers: tuple, noise: np.random.Generator) -> tuple:
             state = self._state()
             there = [a.values for a in state]
             batch = [JaxArray(a) for a in arrays]
             try:
-                for a, values in zip(state, before, strict=True):
-                    a.values = values
+                _put(state, before)
                 found = self.arithmetic(
                     tuple([batch[i] for i in same]), tuple(map(wrapped, numbers)), noise
                 )
-                found = tuple(map(bare, found))
-                is_made = jnp.isfinite(found[0])
-                after = [
-                    jnp.where(is_made, a.values, b) for a, b in zip(state, before, strict=True)
-                ]
+                return [a.values for a in state], tuple(map(bare, found))
             finally:  # nothing of a trace is left behind
-                for a, values in zip(state, there, strict=True):
-                    a.values = values
-            return after, found
+                _put(state, there)
 
         return step
 
-    def _plainly(self, batch: tuple, numbers: tuple, noise: Any) -> tuple:
+    def _plainly(self, batch: tuple, numbers: tuple, noise: np.random.Generator) -> tuple:
         """The same, one operation at a time."""
-        state = self._state()
-        before = [a.values for a in state]
-        numbers = tuple([JaxArray(jnp.asarray(n)) for n in numbers])
-        found = self.arithmetic(batch, numbers, noise)
-        if not math.isfinite(found[0]):
-            for a, values in zip(state, before, strict=True):
-                a.values = values
-        return found
+        return self.arithmetic(batch, tuple([JaxArray(jnp.asarray(n)) for n in numbers]), noise)
 
     def _say_why_not(self, error: Exception) -> None:
         says = next(iter(str(error).splitlines()), "")
@@ -165,6 +179,11 @@ class JaxStep(ReplayableStep):
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _put(state: list[JaxArray], values: list) -> None:
+    for a, new in zip(state, values, strict=True):
+        a.values = new
 
 
 def _which_are_the_same(batch: tuple) -> tuple[tuple[int, ...], list]:
@@ -187,9 +206,9 @@ class Noting(Draws):
 
     def __init__(self) -> None:
         super().__init__()
-        self.noted: list[tuple[str, tuple[int, ...], Any]] = []
+        self.noted: list[tuple[str, tuple[int, ...], Kind]] = []
 
-    def draw(self, method: str, shape: tuple[int, ...], dtype: Any) -> JaxArray:
+    def draw(self, method: str, shape: tuple[int, ...], dtype: Kind) -> JaxArray:
         self.noted.append((method, shape, dtype))
         return JaxArray(jnp.zeros(shape, dtype))
 
@@ -201,7 +220,7 @@ class Given(Draws):
         super().__init__()
         self.drawn = iter(drawn)
 
-    def draw(self, method: str, shape: tuple[int, ...], dtype: Any) -> JaxArray:
+    def draw(self, method: str, shape: tuple[int, ...], dtype: Kind) -> JaxArray:
         return JaxArray(jnp.asarray(next(self.drawn)))
 
 

@@ -183,7 +183,7 @@ class Network(Layer):
         return device_of(named[0][1].value) if named else "cpu"
 
     def to(self, device: str) -> Self:
-        """Move the weights, and what the optimiser remembers, to "cpu", "cuda" or "cuda:1".
+        """Move the weights, and what the optimiser remembers, to "cpu", "cuda", "cuda:1" or "jax".
 
         Other models that hold some of these weights see them there, too. ``fit`` brings each batch
         over by itself; ``predict`` returns arrays where its input lives; files are the same on

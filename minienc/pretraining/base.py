@@ -90,7 +90,7 @@ class Pretrainer:
     epochs, batch_size : int
     dtype : {"float32", "float64"}
     device : str or None
-        Where to train: "cpu", "cuda", "cuda:1"; None is where ``X`` lives.
+        Where to train: "cpu", "cuda", "cuda:1", "jax"; None is where ``X`` lives.
     random_state : int or None
         The seed of everything that is drawn; None draws one.
     verbose : int
