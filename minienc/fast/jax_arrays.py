@@ -168,7 +168,7 @@ class JaxArray:
             self.values = self.values.at[bare(index)].set(jnp.asarray(bare(new), self.dtype))
 
     def reshape(self, *shape: Shape, order: str = "C") -> JaxArray:
-        shape = shape[0] if len(shape) == 1 else shape
+        shape = shape[0] if len(shape) == 1 else shape  # type: ignore[assignment]
         return View(
             self,
             lambda a: a.reshape(shape, order=order),
