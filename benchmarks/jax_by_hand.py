@@ -9,9 +9,9 @@ forward, backward and Adam are compiled as they stand (``model.to("jax")``); the
 function by itself, without what Python does around it; and ``jax.value_and_grad`` of the forward,
 jitted with Adam. Beside them minienc with its own kernel. All must first show the same losses.
 
-The children keep memory that was freed (``MALLOC_TRIM_THRESHOLD_``): otherwise glibc gives the end of
-the heap back after a step and takes it again at the next, or does not, as chance has it, and a page
-fault for each 4096 bytes can be five times a step of row 3.
+The children keep memory that was freed (``MALLOC_TRIM_THRESHOLD_``, in one arena): otherwise glibc
+gives the end of the heap back after a step and takes it again at the next, or does not, as chance
+has it, and a page fault for each 4096 bytes can be five times a step of row 3.
 """
 
 from __future__ import annotations
@@ -138,8 +138,9 @@ def measure_all(given: Any) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and with ``--save`` keep."""
-    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
-        os.environ.setdefault(name, str(2**31 - 1))
+    kept = str(2**31 - 1)
+    os.environ |= {"MALLOC_TRIM_THRESHOLD_": kept, "MALLOC_MMAP_THRESHOLD_": kept}
+    os.environ["MALLOC_ARENA_MAX"] = "1"
     command.main(
         "jax_by_hand",
         __doc__ or "",
