@@ -36,7 +36,8 @@ def load_keras(model: Network, weights: Sequence) -> None:
 
     Examples
     --------
-    >>> model = Sequential([Input((3,)), GRU(2)])
+    >>> from minienc.layers import GRU, Dense
+    >>> model = Sequential([Input((3, 3)), GRU(2)])
     >>> load_keras(model, [np.ones((3, 6)), np.ones((2, 6)), np.zeros((2, 6))])
     >>> len(model.get_weights())  # the two rows of its bias are two parameters here
     4
@@ -66,6 +67,7 @@ def to_keras(model: Network) -> list[np.ndarray]:
 
     Examples
     --------
+    >>> from minienc.layers import GRU, Dense
     >>> model = Sequential([Input((3,)), Dense(2)])
     >>> [a.shape for a in to_keras(model)]
     [(3, 2), (2,)]

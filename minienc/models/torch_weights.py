@@ -174,6 +174,7 @@ def load_torch(
 
     Examples
     --------
+    >>> from minienc.layers import Dense
     >>> model = Sequential([Input((3,)), Dense(2, name="code")])
     >>> load_torch(model, {"0.weight": np.ones((2, 3)), "0.bias": np.zeros(2)})
     >>> model.get_weights()[0].shape
@@ -217,6 +218,7 @@ def to_torch(model: Network, mapping: Mapping[str, str] | None = None) -> Named:
 
     Examples
     --------
+    >>> from minienc.layers import Dense
     >>> model = Sequential([Input((3,)), Dense(2, name="code")])
     >>> {name: a.shape for name, a in to_torch(model).items()}
     {'code.weight': (2, 3), 'code.bias': (2,)}
