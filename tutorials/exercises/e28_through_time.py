@@ -130,6 +130,16 @@ MISTAKES = {
         "What your steps pass back has gone through U, and not through tanh. Which of the two did "
         "the state before meet first?",
     ),
+    "no slope anywhere": (
+        ("dz = dstate * (1 - states[t + 1] ** 2)", "dz = dstate"),
+        "Your backward passes by tanh as if it were not there. What lies between the brackets and "
+        "the state has a slope.",
+    ),
+    "from the first step to the last": (
+        ("reversed(range(x.shape[1]))", "range(x.shape[1])"),
+        "Your backward begins at the first step. What does it know there of what the later states "
+        "will say?",
+    ),
     "overwritten": (
         [("dW += ", "dW = "), ("dU += ", "dU = "), ("db += ", "db = ")],
         "Your gradient of a weight is the first step's alone: each step of your loop writes over "
@@ -153,6 +163,14 @@ MISTAKES = {
         ("dlater = dz @ U.T", "dlater = dz @ U"),
         "On your way back through the steps, U is used as the forward used it. U is square, so "
         "NumPy does not complain. What changes places?",
+    ),
+    "one step late": (
+        ("np.stack(states[1:], axis=1)", "np.stack(states[:-1], axis=1)"),
+        "Your h begins with h0 and lacks the state of the last step.",
+    ),
+    "no tanh": (
+        ("np.tanh(x[:, t] @ W + states[t] @ U + b)", "x[:, t] @ W + states[t] @ U + b"),
+        "Your states are what is in the brackets, and may grow without bound. What is done with it?",
     ),
     "always from h0": (
         ("states[t] @ U + b", "states[0] @ U + b"),
