@@ -170,7 +170,7 @@ MISTAKES = {
     ),
     "no tanh": (
         ("np.tanh(x[:, t] @ W + states[t] @ U + b)", "x[:, t] @ W + states[t] @ U + b"),
-        "Your states are what is in the brackets, and may grow without bound. What is done with it?",
+        "Your states are what is in the brackets, and may grow without bound. What is done to it?",
     ),
     "always from h0": (
         ("states[t] @ U + b", "states[0] @ U + b"),
