@@ -187,6 +187,11 @@ MISTAKES = {
         ("np.where(mask, s, -np.inf)", "np.where(mask, s, 0)"),
         "You set the scores of hidden keys to 0. What is exp(0)?",
     ),
+    "hidden scores are not low enough": (
+        ("np.where(mask, s, -np.inf)", "np.where(mask, s, -100)"),
+        "A hidden key gets weight where all scores of its query are very low. Which number lies "
+        "below any score?",
+    ),
     "no mask": (
         ("np.where(mask, s, -np.inf)", "s"),
         "Your weights are the same whatever the mask says.",
@@ -218,6 +223,16 @@ MISTAKES = {
     "the softmax passed by": (
         ("ds = p * (dp - np.sum(dp * p, axis=1, keepdims=True))", "ds = dp"),
         "Your dq and dk take the weights for the scores: there is a softmax between them.",
+    ),
+    "the sum without p": (
+        ("np.sum(dp * p, axis=1, keepdims=True)", "np.sum(dp, axis=1, keepdims=True)"),
+        "In the sum of your backward each dp counts the same. It counts by how much its weight "
+        "moves when another score does.",
+    ),
+    "keepdims forgotten": (
+        ("np.sum(dp * p, axis=1, keepdims=True)", "np.sum(dp * p, axis=1)"),
+        "The sum of your backward has the shape (N,). NumPy lays it along a row, and there is one "
+        "number for each query: it belongs to a column.",
     ),
     "summed over the queries": (
         ("np.sum(dp * p, axis=1, keepdims=True)", "np.sum(dp * p, axis=0, keepdims=True)"),
