@@ -156,11 +156,13 @@ def plan(rng, C, K):
 
 
 def accuracies(rng, C, K):
-    """The choices by validation, by test and by the best seed are three different settings."""
-    validation, test = rng.uniform(0.5, 0.7, (2, 2, C, K))
+    """Other settings are the best by mean, by median, by test, and by the best seed."""
+    validation, test = rng.uniform(0.5, 0.55, (2, C, K)), rng.uniform(0.5, 0.7, (2, C, K))
     for arm in (0, 1):
-        by_mean, by_test, by_seed = rng.permutation(C)[:3]
+        by_mean, by_median, by_test, by_seed = rng.permutation(C)[:4]
         validation[arm, by_mean] += 0.2
+        validation[arm, by_median] += 0.27
+        validation[arm, by_median, rng.integers(K)] = 0.2
         validation[arm, by_seed] -= 0.2
         validation[arm, by_seed, rng.integers(K)] = 0.95
         test[arm, by_test] += 0.3
@@ -169,9 +171,9 @@ def accuracies(rng, C, K):
 
 CASES = [
     Function("split", samples, "train validation test", P=(1, 4), C=(2, 4), dtype=False),
-    Function("standardize", features, "scaled", K=(4, 7)),
+    Function("standardize", features, "scaled", N=(3, 6), K=(4, 7)),
     Function("all_runs", plan, "validation test", dtype=False),
-    Function("report", accuracies, "chosen gain mean error", K=(3, 6), C=(3, 6), dtype=False),
+    Function("report", accuracies, "chosen gain mean error", K=(3, 5), C=(4, 6), dtype=False),
 ]
 
 POINTS = {"forward": 75, "laws": 10, "predictions": 15}
@@ -195,6 +197,27 @@ def error_of_three():
 
 
 PROOFS = {"predict_1": guesses, "predict_2": error_of_three}
+
+
+def all_classes_together(labels, per_class, seed):
+    order = np.random.default_rng(seed).permutation(len(labels))
+    k = per_class * len(np.unique(labels))
+    return order[:k], order[k : 2 * k], order[2 * k :]
+
+
+def each_set_by_itself(x, train):
+    scaled, others = np.empty_like(x), np.setdiff1d(np.arange(len(x)), train)
+    for rows in (train, others):
+        scaled[rows] = (x[rows] - x[rows].mean(axis=0)) / x[rows].std(axis=0)
+    return scaled
+
+
+def chosen_for_each_seed(validation, test):
+    anew = np.take_along_axis(test, validation.argmax(axis=1)[:, None], axis=1)[:, 0]
+    gain = anew[1] - anew[0]
+    chosen = validation.mean(axis=2).argmax(axis=1)
+    return chosen, gain, gain.mean(), gain.std(ddof=1) / len(gain) ** 0.5
+
 
 MISTAKES = {
     "the mean of all is allowed": (
@@ -239,10 +262,34 @@ MISTAKES = {
         "You make a generator for each class, so classes of one size are put in the same order. "
         "The text asks for one.",
     ),
+    "classes not kept apart": (
+        {"split": all_classes_together},
+        "You put all samples in one order. With a few labels, a class may then be missing from "
+        "your training set altogether.",
+    ),
+    "sorted rows": (
+        ("map(np.concatenate, (", "map(lambda rows: np.sort(np.concatenate(rows)), ("),
+        "Your sets hold the right rows, and you have sorted them. The text asks for class after "
+        "class, as they were drawn.",
+    ),
+    "labels for rows": (
+        ("np.flatnonzero(labels == label)", "labels[labels == label]"),
+        "Your sets hold labels. The text asks where the samples stand.",
+    ),
     "all samples in the scaling": (
         ("seen = x[train]", "seen = x"),
         "Your mean and deviation are taken over all samples, those of the test, too. Which may be "
         "looked at?",
+    ),
+    "each set by itself": (
+        {"standardize": each_set_by_itself},
+        "You measure the other rows by their own mean and deviation. Then the same sample would be "
+        "another input in the test than in training; and what if the test were one sample?",
+    ),
+    "the deviation of another kind": (
+        ("seen.std(axis=0)", "seen.std(axis=0, ddof=1)"),
+        "Your deviation divides the squares by one less than there are rows. The text wants it to "
+        "be 1 over these rows, no more.",
     ),
     "one scale for all features": (
         ("(x - seen.mean(axis=0)) / seen.std(axis=0)", "(x - seen.mean()) / seen.std()"),
@@ -256,6 +303,10 @@ MISTAKES = {
         ("run(a, c, seed)", 'run(a, c, seed + len(seeds) * (a == "pretrained"))'),
         "The runs of your pretrained arm have other seeds than those that were given. Then the "
         "arms see other samples, and their difference holds this, too.",
+    ),
+    "seeds counted from 0": (
+        ("run(a, c, seed)", "run(a, c, seeds.index(seed))"),
+        "You hand over the places of the seeds. A run wants the seed itself.",
     ),
     "the plain arm is not tuned": (
         ("run(a, c, seed)", 'run(a, settings[0] if a == "plain" else c, seed)'),
@@ -279,6 +330,16 @@ MISTAKES = {
         ("validation.mean(axis=2)", "validation.max(axis=2)"),
         "Your settings are those with the single best run. One lucky seed decides then; what does "
         "the text compare?",
+    ),
+    "chosen by the median": (
+        ("validation.mean(axis=2)", "np.median(validation, axis=2)"),
+        "Your settings are the best by the median, which does not hear a single bad run. What does "
+        "the text compare?",
+    ),
+    "chosen for each seed": (
+        {"report": chosen_for_each_seed},
+        "You test another setting for each seed, the one that was best there. An arm has one "
+        "setting, which all its seeds have chosen together.",
     ),
     "one choice for both arms": (
         ("test[1, chosen[1]] - test[0, chosen[0]]", "test[1, chosen[1]] - test[0, chosen[1]]"),
