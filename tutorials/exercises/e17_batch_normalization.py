@@ -26,7 +26,8 @@ does not depend on n. What is left inside are sums over the batch that are the s
 import numpy as np
 
 # %%
-# The forward, as in training: with the statistics of this batch.
+# The forward, as in training: with the statistics of this batch. `cache` is whatever your backward
+# needs.
 
 
 def batch_norm_forward(x, gamma, beta, eps=1e-5):
@@ -42,7 +43,8 @@ def batch_norm_forward(x, gamma, beta, eps=1e-5):
 
 
 # %%
-# The backward. Check it on paper for the sum of dx over the batch: what must it be, if adding the
+# The backward: from `dy`, how the loss changes with y, to how it changes with each of the three
+# that came in. Check it on paper for the sum of dx over the batch: what must it be, if adding the
 # same number to all samples changes nothing?
 
 

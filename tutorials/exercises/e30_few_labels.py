@@ -4,7 +4,7 @@ Exercise 30: a few labels, and what may be looked at
 
 Does pretraining help where only a few samples have a label? The answer is a difference of two
 accuracies: that of the pretrained network minus that of the same network from random weights, the
-plain one. It is worth what the protocol behind it is worth:
+plain one. The two are called the arms of the study. The answer is worth what its protocol is worth:
 
 1. The samples are split in three. Training: here weights and all statistics are learned.
    Validation: here settings are chosen. Test: here the final accuracy is read, once. No sample is
