@@ -12,9 +12,10 @@ the values:
 
 and p[n, j] is 0 where n may not look at j. (To divide exp by its sum is called softmax.)
 
-q is (N, D), k is (K, D), v is (K, M), so s and p are (N, K), and y is (N, M). `mask` (N, K) is True
-where a query may look at a key, and every query may look at one at least. A key that is hidden is
-as good as not there: the weights are the same as if its column had been struck out.
+q is (N, D), k is (K, D) and k' its transpose, v is (K, M); so s and p are (N, K), and y is (N, M).
+`mask` (N, K) is True where a query may look at a key, and every query may look at one at least. A
+key that is hidden is as good as not there: the weights are the same as if its column had been
+struck out.
 
 **On paper first.** Take one query and two keys, and let v1, v2 be numbers: y = p1 v1 + p2 v2. Write
 p1 by s1 and s2. The loss changes by dy y. How does it change with p1? With v1? Now the softmax:
