@@ -17,6 +17,11 @@ Now do it wrongly, and leave x[0] at 1.9 while x[1] is moved. What comes out for
 
 Then compare with a difference to one side, (f(x + h e_i) - f(x)) / h, for f(x) = x^2. Expand
 (x + h)^2 and (x - h)^2: what is left of h in each of them?
+
+At last, a corner: f(x) = |x| at x = 0. What do the difference to both sides and the difference to
+one side say? Is one of them the derivative? The same happens where f is the larger of two numbers
+and both are equal: there is nothing to bear witness of, and no h makes it better. And at x = 0.05
+with h = 0.1, where there is a derivative?
 """
 
 import numpy as np
@@ -71,8 +76,16 @@ FUNCTIONS = (
 )
 
 
+def comes_back(x, h):
+    """Whether moving in x itself, to both sides and back, would leave no trace in x."""
+    return np.all(((x + h) - 2 * h) + h == x) or np.all((((x + h) - h) - h) + h == x)
+
+
 def of_numbers(rng, N, D):
-    return Code(FUNCTIONS[rng.integers(4)]), rng.standard_normal((N, D)), 1e-4
+    x = rng.standard_normal((N, D))
+    while comes_back(x, 1e-4):
+        x = rng.standard_normal((N, D))
+    return Code(FUNCTIONS[rng.integers(4)]), x, 1e-4
 
 
 def of_integers(rng, N, D):

@@ -18,12 +18,17 @@ are wrong. After that, read: each line undoes one operation of the forward.
 import numpy as np
 
 # %%
-# The witness. f is a function of one array that returns a number:
+# The witness. f is a function of one array that returns a number. Draw arrays of fitting shapes,
+# and take for a loss the sum of dy y; for the second backward:
 #
-#     dy = np.random.default_rng(0).standard_normal(y.shape)
+#     rng = np.random.default_rng(0)
+#     x, W, V = (rng.standard_normal(shape) for shape in ((5, 3), (3, 4), (4, 3)))
+#     y, cache = residual_forward(x, W, V)
+#     dy = rng.standard_normal(y.shape)
 #     numerical_gradient(lambda W: np.sum(dy * residual_forward(x, W, V)[0]), W)
 #
-# should be dW of `residual_backward(dy, cache)`.
+# should be dW of `residual_backward(dy, cache)`, to six digits or so. Where the forward returns a
+# loss, that is the number already, and `dloss` is 1.
 
 
 def numerical_gradient(f, x, h=1e-5):

@@ -18,7 +18,7 @@ import numpy as np
 # %%
 # The forward. Make a generator of the seed, `rng = np.random.default_rng(seed)`, draw
 # `rng.random(x.shape)` once, and keep a number of x where the number drawn is at least `rate`. If
-# `training` is False, y is a copy of x.
+# `training` is False, y is a copy of x. `cache` is whatever your backward needs; it is up to you.
 
 
 def dropout_forward(x, rate, seed, training=True):
@@ -34,7 +34,7 @@ def dropout_forward(x, rate, seed, training=True):
 
 
 # %%
-# The backward.
+# The backward: from `dy`, how the loss changes with y, to `dx`, how it changes with x.
 
 
 def dropout_backward(dy, cache):

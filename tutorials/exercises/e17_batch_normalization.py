@@ -11,16 +11,23 @@ The mean and the variance are taken over the N samples, one of each for each of 
 variance is the mean of the squared deviations. `eps` keeps the root away from 0.
 
 **On paper first.** Take one feature and three samples, x = [a, b, c]. Change a alone. Which of the
-three x_hat change? There are three ways from a to the loss: straight through x_hat[0], through the
-mean, and through the variance. Take the derivative of x_hat[n] by x[m] with s = sqrt(var + eps);
-you find that the mean brings -1/(N s), and the variance -x_hat[n] x_hat[m] / (N s). Then sum over
-n.
+three x_hat change? Draw what lies between a and x_hat[0], and between a and x_hat[1]: how many ways
+lead from a to each of them?
+
+Let s = sqrt(var + eps). How does the mean change with a? How does var, and then s? (The mean stands
+in var, too: what do the deviations from it add up to?) Now the derivative of x_hat[n] by x[m], once
+for n = m and once for another n; say it by N, s and the x_hat alone. Test what you found: if a, b
+and c all grow by the same, what should happen to x_hat[n], and does your sum over m say so?
+
+At last the loss, which hears every x_hat: write dx[m] as a sum over n, and take out of the sum what
+does not depend on n. What is left inside are sums over the batch that are the same for all m.
 """
 
 import numpy as np
 
 # %%
-# The forward, as in training: with the statistics of this batch.
+# The forward, as in training: with the statistics of this batch. `cache` is whatever your backward
+# needs.
 
 
 def batch_norm_forward(x, gamma, beta, eps=1e-5):
@@ -36,7 +43,8 @@ def batch_norm_forward(x, gamma, beta, eps=1e-5):
 
 
 # %%
-# The backward. Check it on paper for the sum of dx over the batch: what must it be, if adding the
+# The backward: from `dy`, how the loss changes with y, to how it changes with each of the three
+# that came in. Check it on paper for the sum of dx over the batch: what must it be, if adding the
 # same number to all samples changes nothing?
 
 

@@ -11,14 +11,17 @@ of the D features. The variance is the mean of the squared deviations.
 
 **On paper first.** Take one sample with two features, x = [a, b], and eps = 0. Compute x_hat for
 [1, 3] and for [1, 5]. What does it still know of x? So what must the derivative of x_hat by a be?
-Then take D features: the gradient passes straight, through the mean, and through the variance. Over
-which numbers does each of the sums run? And over which does the sum for gamma[0] run?
+
+Then take D features, and s = sqrt(var + eps). Change x[0] alone: it moves the mean and s, and by
+them every x_hat of its sample. How does the mean change with x[0], and how does s? Write down the
+derivative of x_hat[0] by x[0], and of x_hat[1] by x[0]. The loss hears all of them: over which
+numbers do the sums in dx[0] run? And over which does the sum for gamma[0]?
 """
 
 import numpy as np
 
 # %%
-# The forward.
+# The forward. `cache` is whatever your backward needs.
 
 
 def layer_norm_forward(x, gamma, beta, eps=1e-5):
@@ -34,7 +37,8 @@ def layer_norm_forward(x, gamma, beta, eps=1e-5):
 
 
 # %%
-# The backward. Two kinds of sums are in it: some run over a sample, others over the batch.
+# The backward: from `dy`, how the loss changes with y, to how it changes with x, gamma and beta.
+# Two kinds of sums are in it: some run over a sample, others over the batch.
 
 
 def layer_norm_backward(dy, cache):

@@ -8,7 +8,8 @@ laid around the image:
 
     y[i, j] = sum over a, b of  k[a, b] * padded[i + a, j + b]
 
-The kernel is not turned. y has as many places as the kernel fits into the padded image, step 1.
+The kernel is not turned. It moves by one place at a time, and y has a number for each place where
+it lies wholly in the padded image.
 
 **On paper first.** In one dimension: x = [x0, x1, x2], k = [k0, k1], no border. Write down y0 and
 y1. Which of them does x1 take part in, and with which numbers of k? So what is dx1, given dy0 and
@@ -20,7 +21,7 @@ import numpy as np
 
 # %%
 # The forward. A loop over the K x K numbers of the kernel is enough: each meets a piece of the
-# padded image that is as large as y.
+# padded image that is as large as y. `cache` is whatever your backward needs.
 
 
 def conv_forward(x, k, pad):
@@ -39,7 +40,8 @@ def conv_forward(x, k, pad):
 
 
 # %%
-# The backward.
+# The backward: from `dy`, how the loss changes with y, to how it changes with x and with k. The
+# same loop does.
 
 
 def conv_backward(dy, cache):

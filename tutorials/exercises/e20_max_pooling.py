@@ -14,7 +14,8 @@ that the gradients of a window always add up to its dy. Use that rule.
 import numpy as np
 
 # %%
-# The forward. Bring each window into a row of four numbers, and the rest is one line.
+# The forward. Bring each window into a row of four numbers (`reshape` and `transpose` do it), and
+# the rest is one line. `cache` is whatever your backward needs.
 
 
 def max_pool_forward(x):
@@ -30,7 +31,8 @@ def max_pool_forward(x):
 
 
 # %%
-# The backward. `argmax` returns the first of several that are largest.
+# The backward: from `dy`, how the loss changes with y, to `dx`. `argmax` returns the first of
+# several that are largest.
 
 
 def max_pool_backward(dy, cache):

@@ -4,8 +4,9 @@ Exercise 22: denoising
 
 A denoising autoencoder gets a spoilt sample and is asked for the clean one. So it cannot just copy;
 it has to learn which numbers go together. In training, noise is added to x, new noise in every
-epoch; at test time x comes as it is. The autoencoder here is linear: h = x W, and x' = h W'. With
-noisy = x + noise the loss is the mean over the N D numbers of (noisy W W' - x)^2.
+epoch; at test time x comes as it is. The autoencoder here is linear: its code is h = x W, and its
+output is h W', where W' is W transposed. With noisy = x + noise, the loss is the mean over the N D
+numbers of (noisy W W' - x)^2.
 
 **On paper first.** Take N = 1, D = 1 and W = [[w]]: the loss is (w^2 (x + n) - x)^2. For which w^2
 is it 0, if there is no noise? Take its derivative by w. Where does the noisy number stand in it,
@@ -15,8 +16,9 @@ and where the clean one? W is used twice; write the derivative as a sum of two p
 import numpy as np
 
 # %%
-# The noise of one epoch. Make the generator once for all epochs of the training; what is asked for
-# is the list of the noisy copies, one for each epoch. Draw with `rng.standard_normal(x.shape)`.
+# The noise. `rng` is one generator, `np.random.default_rng(seed)`, for all epochs of the training;
+# what is asked for is the list of the noisy copies, one for each epoch. Draw each with
+# `rng.standard_normal(x.shape)`.
 
 
 def noisy_epochs(x, sigma, epochs, rng):

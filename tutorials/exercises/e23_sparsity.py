@@ -19,7 +19,7 @@ it another one for h[1]?
 import numpy as np
 
 # %%
-# The forward.
+# The forward. `cache` is whatever your backward needs.
 
 
 def sparsity_forward(h, rho):
@@ -33,7 +33,8 @@ def sparsity_forward(h, rho):
 
 
 # %%
-# The backward. It has the same numbers for each sample, and yet the shape of h.
+# The backward: `dy` says how the loss changes with the penalty, `dh` how it changes with h by way
+# of it. It has the same numbers for each sample, and yet the shape of h.
 
 
 def sparsity_backward(dy, cache):

@@ -18,7 +18,8 @@ Then those of exp(lv) + m^2 - 1 - lv. For which m and lv are they 0?
 import numpy as np
 
 # %%
-# The code, and its way back.
+# The code, and its way back: from `dz`, how the loss changes with z, to how it changes with m and
+# with lv. `cache` is whatever your backward needs.
 
 
 def reparametrize_forward(m, lv, e):
@@ -42,7 +43,7 @@ def reparametrize_backward(dz, cache):
 
 
 # %%
-# The divergence, and its way back.
+# The divergence, and its way back. `dkl` is a number: how the loss changes with KL.
 
 
 def kl_forward(m, lv):

@@ -8,8 +8,8 @@ step the new state is made of what is read and of the state before:
     h[t] = tanh(x[t] W + h[t-1] U + b)          before the first step, h is h0
 
 W, U and b are the same at all steps. The layer gives out its states of all steps, and the loss may
-listen to each of them: `dh[:, t]` says how the loss changes with the state of step t, where only
-that is counted which hears this state directly.
+hear each of them: `dh[:, t]` says how the loss changes with the state of step t by hearing it
+directly. What it hears of this state by way of later ones is not in it; that is for you to find.
 
 The arrays are x (N, T, D), h0 (N, M), W (D, M), U (M, M), b (M,); the states h are (N, T, M).
 
@@ -24,7 +24,7 @@ import numpy as np
 
 # %%
 # The forward. A loop over the steps is needed: no state can be computed before the one in front of
-# it. `x[:, t]` is what all N sequences read at step t.
+# it. `x[:, t]` is what all N sequences read at step t. `cache` is whatever your backward needs.
 
 
 def rnn_forward(x, h0, W, U, b):
@@ -40,7 +40,8 @@ def rnn_forward(x, h0, W, U, b):
 
 
 # %%
-# The backward. In which order must the steps be visited?
+# The backward: from `dh` to how the loss changes with all that came in. In which order must the
+# steps be visited?
 
 
 def rnn_backward(dh, cache):

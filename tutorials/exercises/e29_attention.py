@@ -6,13 +6,16 @@ N queries look for what they need among K keys. Each key has a value. A query is
 keys, the comparisons become weights that sum to 1, and what the query gets is the weighted mean of
 the values:
 
-    s = q k' / sqrt(D)          the scores: one for each query and key
-    p = softmax of each row of s, over the keys that this query may look at; 0 for the others
+    s = q k' / sqrt(D)                       the scores: one for each query and key
+    p[n, j] = exp(s[n, j]) / sum of exp(s[n, i]) over all keys i that query n may look at
     y = p v
 
-q is (N, D), k is (K, D), v is (K, M), so s and p are (N, K), and y is (N, M). `mask` (N, K) is True
-where a query may look at a key, and every query may look at one at least. A key that is hidden is
-as good as not there: the weights are the same as if its column had been struck out.
+and p[n, j] is 0 where n may not look at j. (To divide exp by its sum is called softmax.)
+
+q is (N, D), k is (K, D) and k' its transpose, v is (K, M); so s and p are (N, K), and y is (N, M).
+`mask` (N, K) is True where a query may look at a key, and every query may look at one at least. A
+key that is hidden is as good as not there: the weights are the same as if its column had been
+struck out.
 
 **On paper first.** Take one query and two keys, and let v1, v2 be numbers: y = p1 v1 + p2 v2. Write
 p1 by s1 and s2. The loss changes by dy y. How does it change with p1? With v1? Now the softmax:
@@ -43,7 +46,7 @@ def attention_weights(s, mask):
 
 # %%
 # The forward. (`np.sqrt` of an integer is a float64, and turns float32 arrays into such; `D ** 0.5`
-# is a number of Python, and does not.)
+# is a number of Python, and does not.) `cache` is whatever your backward needs.
 
 
 def attention_forward(q, k, v, mask):
@@ -58,7 +61,8 @@ def attention_forward(q, k, v, mask):
 
 
 # %%
-# The backward. Does it need the mask?
+# The backward: from `dy`, how the loss changes with y, to how it changes with q, k and v. Does it
+# need the mask?
 
 
 def attention_backward(dy, cache):

@@ -4,13 +4,14 @@ Exercise 30: a few labels, and what may be looked at
 
 Does pretraining help where only a few samples have a label? The answer is a difference of two
 accuracies: that of the pretrained network minus that of the same network from random weights, the
-plain one. It is worth what the protocol behind it is worth:
+plain one. The two are called the arms of the study. The answer is worth what its protocol is worth:
 
 1. The samples are split in three. Training: here weights and all statistics are learned.
    Validation: here settings are chosen. Test: here the final accuracy is read, once. No sample is
    in two of them. The labels of the validation samples are labels that somebody had to pay, too.
-2. What is computed of data before the training, as the mean of each feature, is computed of the
-   training samples alone, and used for all.
+2. What is computed of data before the training, as the mean of each feature, is computed without
+   the validation and test samples, and used for all. Samples outside of the three sets, which
+   nobody has labelled, may serve for it.
 3. Both arms get the same: the same splits, the same seeds, the same number of settings to choose
    from.
 4. The choice is made for each arm on validation alone. Then the test accuracies of what was chosen
@@ -33,11 +34,12 @@ import numpy as np
 # **What may be looked at.** Six things are planned. Which of them does the protocol allow? Answer
 # with a list of their numbers, in ascending order.
 #
-# 1. An autoencoder is pretrained on the training samples, without their labels.
+# 1. An autoencoder is pretrained on the training samples without their labels, and on samples that
+#    are in none of the three sets, and that nobody has labelled.
 # 2. The mean of each feature is taken over all samples, those of the test, too: no label is used.
 # 3. The number of epochs is the one with the best validation accuracy.
 # 4. The test accuracy of one seed is bad, so this seed is replaced by another.
-# 5. Both arms are trained on the same few samples.
+# 5. Both arms are trained on the same few labels.
 # 6. The learning rate of the pretrained network is chosen from ten, that of the plain one is the
 #    usual one.
 
@@ -69,7 +71,7 @@ def split(labels, per_class, seed):
 
 # %%
 # The scaling: each feature gets the mean 0 and the standard deviation 1 over the rows where that
-# may be measured. All rows of x are returned.
+# may be measured (the mean of the squared deviations is 1 there). All rows of x are returned.
 
 
 def standardize(x, train):
