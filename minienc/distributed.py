@@ -32,7 +32,9 @@ import numpy as np
 from minienc.arrays import Array, get_array_module
 from minienc.kernel import set_num_threads, usable_cpus
 from minienc.system import THREAD_VARIABLES, n_started
-from minienc.training.ranks import Ranks, joined, ranks_here
+from minienc.training.ranks import Plain, Ranks, joined, ranks_here
+
+Communicator = Any  # of mpi4py, or of cupyx.distributed
 
 __all__ = ["MPIRanks", "NCCLRanks", "mpi_ranks", "ranks_here"]
 
@@ -45,7 +47,7 @@ class MPIRanks(Ranks):
     communicator : mpi4py.MPI.Comm
     """
 
-    def __init__(self, communicator: Any) -> None:
+    def __init__(self, communicator: Communicator) -> None:
         super().__init__(communicator.Get_rank(), communicator.Get_size())
         self.communicator = communicator
 
@@ -60,7 +62,7 @@ class MPIRanks(Ranks):
         self.communicator.Allreduce(in_place, host)
         a[...] = host if get_array_module(a) is np else get_array_module(a).asarray(host)
 
-    def first(self, value: Any) -> Any:
+    def first(self, value: Plain) -> Plain:
         """Sent as JSON: what comes from another process is text, not objects."""
         text = json.dumps(value) if self.rank == 0 else None
         size = np.array([0 if text is None else len(text.encode())])
@@ -99,7 +101,7 @@ class NCCLRanks(Ranks):
     Proved on a stand-in for CuPy's; on GPUs nothing has been measured.
     """
 
-    def __init__(self, size: int, rank: int, backend: Any = None) -> None:
+    def __init__(self, size: int, rank: int, backend: Communicator | None = None) -> None:
         super().__init__(rank, size)
         self._cupy = importlib.import_module("cupy") if backend is None else backend.xp
         if backend is None:
@@ -114,7 +116,7 @@ class NCCLRanks(Ranks):
         self.backend.all_reduce(there, there, "sum")
         a[...] = self._cupy.asnumpy(there)
 
-    def first(self, value: Any) -> Any:
+    def first(self, value: Plain) -> Plain:
         letters = np.frombuffer(json.dumps(value).encode(), np.uint8)
         size = self._cupy.asarray(np.array([len(letters)]))
         self.backend.broadcast(size, 0)

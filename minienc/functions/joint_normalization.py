@@ -83,7 +83,7 @@ def joint_batch_normalization_forward(x, gamma=None, beta=None, epsilon=1e-3, to
 def joint_batch_normalization_backward(dy, cache: JointBatchNormalizationCache):
     """dx = scale (g - sum g / n - x_hat sum(g x_hat) / n), the sums over the rows of all processes.
 
-    As ``batch_normalization_backward``, with g = gamma dy: every row of every process has had its
+    As ``batch_normalization_backward``, with g = dx_hat = gamma dy: every row of every process has had its
     part in mean and variance, so what comes back through them is summed over all. dgamma and dbeta
     are those of the rows here: with the other gradients, they are summed later.
 
@@ -101,7 +101,7 @@ def joint_batch_normalization_backward(dy, cache: JointBatchNormalizationCache):
     check_shapes("joint_batch_normalization_backward", "y: ... C, dy: ... C", x_hat, dy)
     dgamma = None if gamma is None else _sum(dy * x_hat, None)  # (6)
     dbeta = _sum(dy, None) if has_beta else None  # (6)
-    g = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
-    along = x_hat * (_sum(g * x_hat, total) / n)  # (5), (4), (3)
-    dx = scale * (g - _sum(g, total) / n - along)  # (2), (1)
+    dx_hat = dy if gamma is None else dy * gamma  # (6) was y = gamma x_hat + beta
+    level, slope = _sum(dx_hat, total) / n, _sum(dx_hat * x_hat, total) / n
+    dx = scale * (dx_hat - level - x_hat * slope)  # (1) to (5) was x_hat = (x - mean) scale
     return dx, dgamma, dbeta

@@ -180,7 +180,7 @@ class Trainer:
                         callback.on_train_batch_end(self.batch - 1, logs)
                     if not told:  # nobody looks between the next steps
                         self._make_some_ahead(parts, n)
-                    if interrupts:
+                    if interrupts if self.ranks is None else self.ranks.stopping:
                         self._tell("on_interrupt")
                         raise KeyboardInterrupt
                 logs |= self.means()

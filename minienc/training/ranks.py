@@ -29,16 +29,24 @@ What else couples the samples of a batch (their pairs, a penalty on the mean of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, Cache, Scalar, to_numpy
+from minienc.arrays import Array, Cache, DTypeLike, Scalar
 from minienc.layers.normalization import joint_total
 from minienc.layers.parameters import Gradients
+
+if TYPE_CHECKING:
+    from minienc.training.callbacks import Callback
+    from minienc.training.step import Learner
+
+Plain = Any  # what JSON can say
+Size = Any  # of a draw: a whole number or several, or None
+Drawn = Any  # a number or an array
 
 SHOWS = 2  # the order of callbacks that show, and behind them those that save
 
@@ -68,7 +76,8 @@ class Ranks:
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
         self.rows: Rows | None = None
-        self.pressed: list[bool] = []  # of the run: holds something once Ctrl-C was pressed
+        self.pressed: list[bool] = []  # of the run: holds something once Ctrl-C was pressed here
+        self.stopping = False  # and once all have heard of it, in the same step
 
     # -- what a way of communication gives
 
@@ -76,7 +85,7 @@ class Ranks:
         """Put the sum over all ranks into ``a``, the same bits everywhere."""
         raise NotImplementedError
 
-    def first(self, value: Any) -> Any:
+    def first(self, value: Plain) -> Plain:
         """What the first rank calls this with: numbers, strings, lists and dictionaries of them."""
         raise NotImplementedError
 
@@ -108,7 +117,7 @@ class Ranks:
 
     # -- a learner
 
-    def begin(self, learner: Any) -> None:
+    def begin(self, learner: Learner) -> None:
         """Begin with the first rank's weights, and what its optimiser and arrays remember."""
         parameters = learner.network.parameters
         parameters.vector[...] = self._of_first(parameters.vector)
@@ -129,7 +138,7 @@ class Ranks:
         self.sum(found)
         return found
 
-    def told(self, callbacks: Sequence[Any]) -> list[Any]:
+    def told(self, callbacks: Sequence[Callback]) -> list[Callback]:
         """Those of the callbacks that this rank calls: the first one's alone write or print."""
         return [c for c in callbacks if self.rank == 0 or c.order < SHOWS]
 
@@ -144,15 +153,16 @@ class JointObjective:
     Outside of a joint batch (validation, which every rank makes whole) it is the objective itself.
     """
 
-    def __init__(self, objective: Any, ranks: Ranks) -> None:
-        self.objective, self.ranks = objective, ranks
+    def __init__(self, objective: object, ranks: Ranks) -> None:
+        self.objective: Any = objective
+        self.ranks = ranks
         if why := couples(objective):
             raise ValueError(_refusal("this model", ranks.size, why))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objective, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         """What a method sets on its objective (the data, a temperature) is meant for the inner."""
         if name in ("objective", "ranks"):
             object.__setattr__(self, name, value)
@@ -172,8 +182,7 @@ class JointObjective:
         sums = np.array([*(n * float(number) for number in numbers), n, bool(ranks.pressed)])
         ranks.sum(sums)
         *totals, counted, pressed = sums.tolist()
-        if pressed and not ranks.pressed:
-            ranks.pressed.append(True)
+        ranks.stopping = bool(pressed)
         joint = tuple([total / counted if counted else total for total in totals])
         return joint, (cache, n / counted if counted else 0.0)
 
@@ -189,7 +198,7 @@ class JointObjective:
         inner, weight = cache
         return self.objective.backward(dloss * weight, inner, grads)
 
-    def updates(self, cache: Cache) -> Any:
+    def updates(self, cache: Cache) -> Iterable:
         return self.objective.updates(cache[0])
 
 
@@ -207,7 +216,7 @@ def _refusal(name: str, size: int, why: str) -> str:
     )
 
 
-def couples(objective: Any) -> str | None:
+def couples(objective: object) -> str | None:
     """Why the gradient of an objective is no sum over parts of a batch; None where it is."""
     why = getattr(objective, "couples", None)
     for step in getattr(objective, "steps", ()):
@@ -230,28 +239,32 @@ class JointDraws(np.random.Generator):
         super().__init__(rng.bit_generator)
         self.rng, self.rows = rng, rows
 
-    def _cut(self, draw: Callable[[Any], Any], size: Any) -> Any:
+    def _cut(self, draw: Callable[[Size], Drawn], size: Size) -> Drawn:
         start, stop, n = self.rows
         shape = (size,) if isinstance(size, (int, np.integer)) else size
         if shape is None or not len(shape) or shape[0] != stop - start:
             return draw(size)
         return draw((n, *shape[1:]))[start:stop]
 
-    def random(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+    def random(
+        self, size: Size = None, dtype: DTypeLike = "float64", out: Array | None = None
+    ) -> Drawn:
         return self._cut(lambda size: self.rng.random(size, dtype), size)
 
-    def standard_normal(self, size: Any = None, dtype: Any = "float64", out: Any = None) -> Any:
+    def standard_normal(
+        self, size: Size = None, dtype: DTypeLike = "float64", out: Array | None = None
+    ) -> Drawn:
         return self._cut(lambda size: self.rng.standard_normal(size, dtype), size)
 
     def integers(
-        self, low: Any, high: Any = None, size: Any = None, *args: Any, **more: Any
-    ) -> Any:
+        self, low: int, high: int | None = None, size: Size = None, *args: Drawn, **more: Drawn
+    ) -> Drawn:
         return self._cut(lambda size: self.rng.integers(low, high, size, *args, **more), size)
 
-    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Size = None) -> Drawn:
         return self._cut(lambda size: self.rng.normal(loc, scale, size), size)
 
-    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: Size = None) -> Drawn:
         return self._cut(lambda size: self.rng.uniform(low, high, size), size)
 
 
@@ -290,8 +303,3 @@ def is_first() -> bool:
     """Whether this process is the one that writes: the first rank, or all there is."""
     ranks = _here.get()
     return ranks is None or ranks.rank == 0
-
-
-def numbers_of(logs: dict[str, Any]) -> dict[str, float]:
-    """Logs as plain numbers, for ``Ranks.first``."""
-    return {name: float(to_numpy(value)) for name, value in logs.items()}

@@ -92,7 +92,8 @@ class Learner:
         self.arrays = {} if arrays is None else arrays
         self.exchange = exchange
         if (ranks := ranks_here()) is not None:  # other processes learn from the same batches
-            self.objective, self.exchange = JointObjective(objective, ranks), ranks.exchange
+            joint: Any = JointObjective(objective, ranks)
+            self.objective, self.exchange = joint, ranks.exchange
         self.gather()
 
     def step(
