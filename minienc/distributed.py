@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, get_array_module
+from minienc.arrays import Array, get_array_module, to_device_of, to_numpy
 from minienc.kernel import set_num_threads, usable_cpus
 from minienc.system import THREAD_VARIABLES, n_started
 from minienc.training.ranks import Plain, Ranks, joined, ranks_here
@@ -58,9 +58,9 @@ class MPIRanks(Ranks):
         if get_array_module(a) is np and a.flags.c_contiguous:
             self.communicator.Allreduce(in_place, a)
             return
-        host = np.ascontiguousarray(_to_host(a))
+        host = np.ascontiguousarray(to_numpy(a))
         self.communicator.Allreduce(in_place, host)
-        a[...] = host if get_array_module(a) is np else get_array_module(a).asarray(host)
+        a[...] = to_device_of(host, a)
 
     def first(self, value: Plain) -> Plain:
         """Sent as JSON: what comes from another process is text, not objects."""
@@ -125,11 +125,6 @@ class NCCLRanks(Ranks):
             there[...] = self._cupy.asarray(letters)
         self.backend.broadcast(there, 0)
         return json.loads(self._cupy.asnumpy(there).tobytes().decode())
-
-
-def _to_host(a: Array) -> np.ndarray:
-    module = get_array_module(a)
-    return module.asnumpy(a) if hasattr(module, "asnumpy") else np.asarray(a)
 
 
 # ----------------------------------------------------------------------------- where they come from

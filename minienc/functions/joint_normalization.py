@@ -83,9 +83,9 @@ def joint_batch_normalization_forward(x, gamma=None, beta=None, epsilon=1e-3, to
 def joint_batch_normalization_backward(dy, cache: JointBatchNormalizationCache):
     """dx = scale (g - sum g / n - x_hat sum(g x_hat) / n), the sums over the rows of all processes.
 
-    As ``batch_normalization_backward``, with g = dx_hat = gamma dy: every row of every process has had its
-    part in mean and variance, so what comes back through them is summed over all. dgamma and dbeta
-    are those of the rows here: with the other gradients, they are summed later.
+    As ``batch_normalization_backward``, with g = dx_hat = gamma dy: every row of every process has
+    had its part in mean and variance, so what comes back through them is summed over all. dgamma
+    and dbeta are those of the rows here: with the other gradients, they are summed later.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, Cache, DTypeLike, Scalar
+from minienc.arrays import Array, Cache, Scalar
 from minienc.layers.normalization import joint_total
 from minienc.layers.parameters import Gradients
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 Plain = Any  # what JSON can say
 Size = Any  # of a draw: a whole number or several, or None
 Drawn = Any  # a number or an array
+Kind = Any  # a dtype
+Wrapped = Any  # an objective of any kind
 
 SHOWS = 2  # the order of callbacks that show, and behind them those that save
 
@@ -154,12 +156,12 @@ class JointObjective:
     """
 
     def __init__(self, objective: object, ranks: Ranks) -> None:
-        self.objective: Any = objective
+        self.objective: Wrapped = objective
         self.ranks = ranks
         if why := couples(objective):
             raise ValueError(_refusal("this model", ranks.size, why))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Plain:
         return getattr(self.objective, name)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -246,25 +248,23 @@ class JointDraws(np.random.Generator):
             return draw(size)
         return draw((n, *shape[1:]))[start:stop]
 
-    def random(
-        self, size: Size = None, dtype: DTypeLike = "float64", out: Array | None = None
-    ) -> Drawn:
+    def random(self, size: Size = None, dtype: Kind = "float64", out: Drawn = None) -> Drawn:
         return self._cut(lambda size: self.rng.random(size, dtype), size)
 
     def standard_normal(
-        self, size: Size = None, dtype: DTypeLike = "float64", out: Array | None = None
+        self, size: Size = None, dtype: Kind = "float64", out: Drawn = None
     ) -> Drawn:
         return self._cut(lambda size: self.rng.standard_normal(size, dtype), size)
 
     def integers(
-        self, low: int, high: int | None = None, size: Size = None, *args: Drawn, **more: Drawn
+        self, low: Drawn, high: Drawn = None, size: Size = None, *args: Drawn, **more: Drawn
     ) -> Drawn:
         return self._cut(lambda size: self.rng.integers(low, high, size, *args, **more), size)
 
-    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Size = None) -> Drawn:
+    def normal(self, loc: Drawn = 0.0, scale: Drawn = 1.0, size: Size = None) -> Drawn:
         return self._cut(lambda size: self.rng.normal(loc, scale, size), size)
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, size: Size = None) -> Drawn:
+    def uniform(self, low: Drawn = 0.0, high: Drawn = 1.0, size: Size = None) -> Drawn:
         return self._cut(lambda size: self.rng.uniform(low, high, size), size)
 
 

@@ -92,8 +92,8 @@ class Learner:
         self.arrays = {} if arrays is None else arrays
         self.exchange = exchange
         if (ranks := ranks_here()) is not None:  # other processes learn from the same batches
-            joint: Any = JointObjective(objective, ranks)
-            self.objective, self.exchange = joint, ranks.exchange
+            self.objective = JointObjective(objective, ranks)  # type: ignore[assignment]
+            self.exchange = ranks.exchange
         self.gather()
 
     def step(
