@@ -23,6 +23,7 @@ from minienc.commands.options import (
     add_regularisation,
     integers,
 )
+from minienc.system import n_started
 from minienc.terminal import patient_streams
 
 EPILOG = """examples:
@@ -48,8 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. What it prints may get lost on its way, to a reader
     that has gone, say: that ends nothing."""
     with patient_streams():
-        words = list(sys.argv[1:] if argv is None else argv)
-        return _main(pairs.options_first(words))
+        words = pairs.options_first(list(sys.argv[1:] if argv is None else argv))
+        if n_started() > 1:
+            from minienc.commands import shared
+
+            return shared.main(words, _main)
+        return _main(words)
 
 
 def _main(words: list[str]) -> int:

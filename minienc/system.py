@@ -13,6 +13,8 @@ from minienc import __version__
 from minienc.gpu import gpu_info
 from minienc.kernel import get_num_threads, kernel_info, usable_cpus
 
+# what mpiexec tells the processes that it starts, MPICH's and Open MPI's
+STARTED_BY = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "MPI_LOCALNRANKS")
 THREAD_VARIABLES = (  # what the libraries behind NumPy read, once, when they are loaded
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -117,3 +119,11 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def n_started() -> int:
+    """How many processes were started together, by the variables that mpiexec sets; 1 without."""
+    for name in STARTED_BY:
+        if os.environ.get(name, "").isdecimal():
+            return int(os.environ[name])
+    return 1

@@ -188,6 +188,13 @@ def _batch_normalization(rng: np.random.Generator) -> Iterator[Case]:
     yield (x, gamma, beta), {"epsilon": 0.5}
 
 
+def _joint_batch_normalization(rng: np.random.Generator) -> Iterator[Case]:
+    for lead in [(5,), (2, 3, 2)]:
+        for affine in [(_normal(rng, 3), _normal(rng, 3)), (None, None), (_normal(rng, 3), None)]:
+            yield (_normal(rng, *lead, 3), *affine), {}
+    yield (_normal(rng, 4, 3), _normal(rng, 3), _normal(rng, 3)), {"epsilon": 0.5}
+
+
 def _layer_normalization(rng: np.random.Generator) -> Iterator[Case]:
     for lead in [(5,), (2, 3), (), (0,)]:
         yield (_normal(rng, *lead, 4), _normal(rng, 4), _normal(rng, 4)), {}
@@ -378,6 +385,7 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
         [((_normal(rng, 2, 2, 3, 2),), {}), ((_normal(rng, 2, 2, 3, 2), (3, 1)), {})]
     ),
     "batch_normalization_forward": _batch_normalization,
+    "joint_batch_normalization_forward": _joint_batch_normalization,
     "layer_normalization_forward": _layer_normalization,
     "spectral_normalization_forward": _spectral_normalization,
     "kl_sparsity_forward": lambda rng: iter(

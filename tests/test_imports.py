@@ -21,7 +21,7 @@ FLOORS = [
     {"layers"},
     {"training"},
     {"saving", "summary", "verdicts"},
-    {"models", "verify"},
+    {"models", "verify", "distributed"},
     {"pretraining", "plots"},
     {"language", "audio", "page"},
     {"finetuning", "stepper"},

@@ -79,6 +79,10 @@ class RestoredGroups(Objective):
         n = get_array_module(n).maximum(n, 1)
         return (total / n,), (cache, caches, n)  # (4)
 
+    def counted(self, cache: Cache) -> Scalar:
+        """What the loss is the mean of: groups that were asked for."""
+        return cache[2]
+
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, caches, n = cache
         dtotal = dloss / n  # (4), (3)

@@ -76,6 +76,8 @@ class TaskLosses(Objective):
         the cosine is below 0) and, where it is learned, "digit_weight". To be logged.
     """
 
+    couples = "each task has a mean over samples of its own"  # training/ranks.py
+
     def __init__(
         self,
         network: Model,

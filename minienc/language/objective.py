@@ -78,6 +78,10 @@ class TokenCrossEntropy(ComputedObjective):
         )  # (2)
         return (loss,), (cache, loss_cache, others)
 
+    def counted(self, cache: Cache) -> Scalar:
+        """What the loss is the mean of: tokens that were asked for."""
+        return (cache[1].factor > 0).sum()
+
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         cache, loss_cache, _ = cache
         dlogits = sparse_categorical_crossentropy_backward(dloss, loss_cache)  # (2)

@@ -256,6 +256,10 @@ class Writing(Objective):
             )  # (2)
         return (loss,), (caches, cache)
 
+    def counted(self, cache: Cache) -> Scalar:
+        """What the loss is the mean of: tokens that are to be written."""
+        return (cache[1].factor > 0).sum()
+
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
         caches, cache = cache
         douts: tuple[Any, ...]

@@ -100,6 +100,7 @@ class WordVectors(TextPretrainer):
     """
 
     method = "word_vectors"
+    couples = "what it draws is no part of a joint batch"
     embedding: int = 100
     window: int = 5
     negatives: int = 5

@@ -8,12 +8,19 @@ step, after the optimiser.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from minienc.arrays import Array, DTypeLike, Rng
+from minienc.arrays import Array, Arrays, Cache, DTypeLike, Rng
+from minienc.functions.joint_normalization import (
+    JointBatchNormalizationCache,
+    joint_batch_normalization_backward,
+    joint_batch_normalization_forward,
+)
 from minienc.functions.normalization import (
     batch_normalization_forward,
     layer_normalization_forward,
@@ -21,7 +28,7 @@ from minienc.functions.normalization import (
 from minienc.functions.rms_normalization import rms_normalization_forward
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.initializers import InitializerLike
-from minienc.layers.parameters import Parameter
+from minienc.layers.parameters import Grads, Parameter
 from minienc.layers.regularizers import Regularizer, RegularizerLike, get_regularizer
 from minienc.shapes import Shape
 
@@ -30,6 +37,9 @@ __all__ = [
     "LayerNormalization",
     "RMSNormalization",
 ]
+
+# While processes share a batch: what puts the sum over all of them into an array.
+joint_total: ContextVar[Callable[[Array], None] | None] = ContextVar("joint_total", default=None)
 
 
 class _Normalization(Layer):
@@ -169,14 +179,33 @@ class BatchNormalization(_Normalization):
 
     def forward(self, x: Array, training: bool = False, **given: Any) -> tuple[Array, LayerCache]:
         self.check_built()
+        total = joint_total.get()
+        if training and self.trainable and total is not None:
+            return self._joint_forward(x, total)
         if not (training and self.trainable):
             given["moving_mean"] = self.moving_mean.value
             given["moving_variance"] = self.moving_variance.value
         return super().forward(x, **given)
 
+    def _joint_forward(self, x: Array, total: Callable) -> tuple[Array, LayerCache]:
+        """With the mean and variance of a batch that other processes have rows of, too."""
+        own = [self.gamma, self.beta]
+        gamma, beta = [None if p is None else p.value for p in own]
+        y, inner = joint_batch_normalization_forward(x, gamma, beta, self.epsilon, total)
+        return y, LayerCache(self, inner, own, [0 if p is None else p.version for p in own])
+
+    def backward(self, dy: Arrays, cache: Cache, grads: Grads, need_dx: bool = True) -> Arrays:
+        if type(getattr(cache, "inner", None)) is not JointBatchNormalizationCache:
+            return super().backward(dy, cache, grads, need_dx)
+        dx, *gradients = joint_batch_normalization_backward(dy, self.check_stamp(cache))
+        for p, gradient in zip((self.gamma, self.beta), gradients, strict=True):
+            if p is not None and grads is not None:
+                grads.add(p, gradient)
+        return dx
+
     def updates(self, cache: LayerCache) -> list[tuple[Parameter, Array]]:
         batch = cache.inner
-        if not batch.of_batch:
+        if not getattr(batch, "of_batch", True):
             return []
         kept, new = self.momentum, 1 - self.momentum
         return [

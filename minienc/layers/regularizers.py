@@ -113,6 +113,8 @@ class KLSparsity:
         At least 0.
     """
 
+    couples = "a penalty is one on the mean of a unit over the batch"  # training/ranks.py
+
     def __init__(self, target: float = 0.05, strength: float = 0.01) -> None:
         if not 0 < target < 1:
             raise ValueError(f"KLSparsity: target is {target}, expected a number in (0, 1)")

@@ -28,6 +28,7 @@ from minienc.models import Model
 from minienc.shapes import did_you_mean, is_whole
 from minienc.training.callbacks import Callback, CSVLogger, ModelCheckpoint, as_callbacks
 from minienc.training.optimizers import Optimizer, get_optimizer
+from minienc.training.ranks import refuse_coupled
 from minienc.training.schedules import LearningRate
 
 
@@ -263,6 +264,7 @@ class Pretrainer:
     def check_params(self, sample_shape: Sequence[int]) -> None:
         """Refuse values that ``fit`` would refuse for such samples. Nothing is built for it."""
         name = type(self).__name__
+        refuse_coupled(self)
         check_device(self.device or "cpu")
         check_counts(name, epochs=self.epochs, batch_size=self.batch_size)
         if self.random_state is not None and not is_whole(self.random_state, 0):

@@ -112,6 +112,7 @@ class DEC(SteppedPretrainer):
     """
 
     method = "dec"
+    couples = "its targets are made of all samples together"
     n_clusters: int = 10
     hidden: Sequence[int] = (500, 500, 2000, 10)
     loss: str = "mean_squared_error"

@@ -64,6 +64,7 @@ class KMeans(SteppedPretrainer):
     """
 
     method = "kmeans"
+    couples = "its steps are no gradient steps"
     choices: ClassVar = {"algorithm": ("lloyd", "minibatch")}
     n_clusters: int = 100
     algorithm: str = "lloyd"

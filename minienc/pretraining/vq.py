@@ -141,6 +141,7 @@ class VQAutoencoder(SteppedPretrainer):
     """
 
     method = "vq"
+    couples = "its codes follow the samples of a whole batch"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
     hidden: Sequence[int] = (256,)
     groups: int = 8

@@ -36,6 +36,7 @@ from minienc.runs.settings import (
 )
 from minienc.training.archives import damage_is_told, parse_json
 from minienc.training.callbacks import Callback
+from minienc.training.ranks import alone, is_first
 
 PROSE = (".txt", ".text", ".md", ".rst", ".tex")  # endings of files that hold no numbers as a rule
 # settings of every run on text, with their defaults
@@ -150,15 +151,29 @@ def run(folder: Path, settings: dict[str, Any], text: Text, quiet: bool, resume:
         checkpoint_dir=folder / "checkpoints",
         resume=resume,
     )
+    if is_first():  # of several processes: it measures and writes
+        with alone():
+            _finish(folder, settings, text, method, time.monotonic() - started, quiet, samples)
+    return folder
+
+
+def _finish(
+    folder: Path,
+    settings: dict[str, Any],
+    text: Text,
+    method: Any,
+    seconds: float,
+    quiet: bool,
+    samples: Samples,
+) -> None:
+    """What a run leaves: models, history, results and, when they are safe, the page."""
     method.model_.save(folder / "model.npz")
     method.encoder_.save(folder / "encoder.npz")
     write_history(folder / "history.csv", method.history_)
-    seconds = time.monotonic() - started
     results = measure(method, text, seconds, (lambda line: None) if quiet else print)
     write_json(folder / "results.json", results)
     write_report(folder, settings, method, text, results, samples.read())
     print_results(folder, results)
-    return folder
 
 
 def _tokenizer(method: TextPretrainer, text: Text) -> Tokenizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from minienc.runs.results import (
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
 from minienc.runs.text import hint, is_text, pretrain_text, resume_text
 from minienc.training.archives import damage_is_told
+from minienc.training.ranks import alone, is_first
 
 N_SHOWN = 5000  # samples on the map of the codes
 
@@ -103,7 +105,7 @@ def _sample_shape(settings: dict[str, Any], dataset: Dataset) -> tuple[int, ...]
 def _run(
     folder: Path, settings: dict[str, Any], dataset: Dataset, quiet: bool, resume: bool
 ) -> Path:
-    """Train (or go on), measure, write the results and, when they are safe, the page."""
+    """Train (or go on), and finish."""
     say = (lambda line: None) if quiet else print
     started = time.monotonic()
     method = make_method(settings, quiet)
@@ -113,17 +115,31 @@ def _run(
         checkpoint_dir=folder / "checkpoints",
         resume=resume,
     )
+    if is_first():  # of several processes: it measures and writes
+        with alone():
+            _finish(folder, settings, dataset, method, time.monotonic() - started, resume, say)
+    return folder
+
+
+def _finish(
+    folder: Path,
+    settings: dict[str, Any],
+    dataset: Dataset,
+    method: Pretrainer,
+    seconds: float,
+    resume: bool,
+    say: Callable[[str], None],
+) -> None:
+    """What a run leaves: models, history, results and, when they are safe, the page."""
     method.model_.save(folder / "model.npz")
     method.encoder_.save(folder / "encoder.npz")
     write_history(folder / "history.csv", method.history_)
-    seconds = time.monotonic() - started
     results = read_results(folder / "results.json") if resume else None
     if results is None:
         results = measure(method, settings, dataset, seconds, say)
         write_json(folder / "results.json", results.as_json())
     _write_report(folder, settings, dataset, method, results)
     print_results(folder, dataset, results)
-    return folder
 
 
 def _describe(dataset: Dataset, folder: Path) -> str:

@@ -26,6 +26,7 @@ from minienc.data.batching import batch_indices
 from minienc.devices import Pipeline, workspace
 from minienc.training.callbacks import Callback, History
 from minienc.training.optimizer import Optimizer
+from minienc.training.ranks import ranks_here
 from minienc.training.standing import resume_standing, save_standing
 from minienc.training.step import Learner, NonFiniteError
 
@@ -84,7 +85,10 @@ class Trainer:
         self.model, self.learners, self.step, self.data = model, learners, step, data
         self.n_samples, self.validate, self.pipeline = n_samples, validate, pipeline
         self.epochs, self.batch_size, self.shuffle = epochs, batch_size, shuffle
+        self.ranks = ranks_here()
         self.seed = secrets.randbits(63) if seed is None else int(seed)
+        if self.ranks is not None:
+            self.seed = self.ranks.first(self.seed)
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
         self.is_resumed = False
@@ -136,8 +140,12 @@ class Trainer:
         return np.random.default_rng([self.seed, self.epoch, number])
 
     def _tell(self, hook: str, *args: object) -> None:
-        for callback in self.callbacks:
+        for callback in self._told():
             getattr(callback, hook)(*args)
+
+    def _told(self) -> list[Callback]:
+        """The callbacks that hear of anything here."""
+        return self.callbacks if self.ranks is None else self.ranks.told(self.callbacks)
 
     # -- training
 
@@ -151,10 +159,16 @@ class Trainer:
             if not self.is_resumed:
                 self._tell("reset")
             self._tell("on_train_begin", logs)
+            if self.ranks is not None:
+                for learner in self.learners.values():
+                    self.ranks.begin(learner)
+                self.ranks.pressed = interrupts
             while self.epoch < self.epochs and not self.stop_training:
                 parts, batches = self._begin_epoch()
                 logs, sums, told = self.means(), self.sums, self._told_of_batches()
                 for part, batch in zip(parts, batches, strict=True):
+                    if self.ranks is not None:
+                        self.ranks.begin_batch(len(part))
                     numbers, n = self.step(batch, self.noise), len(part)
                     self.batch += 1
                     self.n_seen += n
@@ -166,7 +180,7 @@ class Trainer:
                         callback.on_train_batch_end(self.batch - 1, logs)
                     if not told:  # nobody looks between the next steps
                         self._make_some_ahead(parts, n)
-                    if interrupts:
+                    if interrupts if self.ranks is None else self.ranks.stopping:
                         self._tell("on_interrupt")
                         raise KeyboardInterrupt
                 logs |= self.means()
@@ -194,14 +208,22 @@ class Trainer:
             self._tell("on_epoch_begin", self.epoch, {})
         order = self.generator("order") if self.shuffle else None
         parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
-        take = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
+        take: Callable = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
+        if self.ranks is not None:
+            take = self.ranks.taking(take)
         return iter(parts), self.pipeline.batches(take, parts)
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
+        if self.ranks is not None:
+            self.ranks.end_batches()
         if self.validate is not None:
             logs.update({f"val_{name}": value for name, value in self.validate().items()})
+        if self.ranks is not None:
+            logs.update(self.ranks.first(logs))
         done, self.epoch, self.batch, self.logs = self.epoch, self.epoch + 1, 0, logs
         self._tell("on_epoch_end", done, logs)
+        if self.ranks is not None:
+            self.stop_training = self.ranks.first(self.stop_training)
 
     @contextmanager
     def _nonfinite_gets_its_place(self) -> Iterator[None]:
@@ -220,13 +242,15 @@ class Trainer:
         finally:
             self.history.steps = self.step.says() if hasattr(self.step, "says") else None
             self.pipeline.close()
+            if self.ranks is not None:
+                self.ranks.end_batches()
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]
 
     def _told_of_batches(self) -> list[Callback]:
         """The callbacks that want to hear of each batch."""
         return [
             callback
-            for callback in self.callbacks
+            for callback in self._told()
             if callback.wants_batches
             and (
                 type(callback).on_train_batch_end is not Callback.on_train_batch_end

@@ -46,7 +46,8 @@ NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
 AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
 # What layers do themselves with arrays: nothing but call their pair.
 BINDERS = {
-    *(Layer.forward, Layer.backward, Reshape.forward, BatchNormalization.forward),
+    *(Layer.forward, Layer.backward, Reshape.forward),
+    *(BatchNormalization.forward, BatchNormalization.backward),
     *(Embedding.backward, _Recurrent.forward, _Recurrent.backward),
 }
 

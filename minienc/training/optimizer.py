@@ -99,7 +99,8 @@ class Optimizer:
             raise ValueError(
                 f"{type(self).__name__}: gradients for {g.size} numbers, parameters have {w.size}"
             )
-        self.remember(parameters)
+        if parameters is not self._seen:
+            self.remember(parameters)
         segments = parameters.segments()
         scale = 1.0 if self.global_clipnorm is None else self._clipping_scale(g, segments)
         for part, multiplier in segments:

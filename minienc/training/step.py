@@ -19,6 +19,7 @@ from minienc.arrays import Array, Cache, Scalar, is_array, to_device_of
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.primitive import Call, recording
 from minienc.training.checkpoints import check_fit
+from minienc.training.ranks import JointObjective, ranks_here
 
 if TYPE_CHECKING:
     from minienc.models.network import Network
@@ -90,6 +91,9 @@ class Learner:
         self.network, self.objective, self.optimizer = network, objective, optimizer
         self.arrays = {} if arrays is None else arrays
         self.exchange = exchange
+        if (ranks := ranks_here()) is not None:  # other processes learn from the same batches
+            self.objective = JointObjective(objective, ranks)  # type: ignore[assignment]
+            self.exchange = ranks.exchange
         self.gather()
 
     def step(

@@ -193,7 +193,11 @@ def test_dtypes_are_kept_and_close(name, dtype):
 
 
 # what a cache keeps for another than its backward: a layer's moving averages are made of them
-FOR_THE_OWNER = {("BatchNormalizationCache", "mean"), ("BatchNormalizationCache", "variance")}
+FOR_THE_OWNER = {
+    (f"{kind}BatchNormalizationCache", name)
+    for kind in ("", "Joint")
+    for name in ("mean", "variance")
+}
 
 
 def arrays_in(cache: Any, path: tuple = ()) -> list[tuple]:
