@@ -161,7 +161,7 @@ def _finish(
     folder: Path,
     settings: dict[str, Any],
     text: Text,
-    method: Any,
+    method: TextPretrainer,
     seconds: float,
     quiet: bool,
     samples: Samples,
