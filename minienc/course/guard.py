@@ -132,7 +132,7 @@ def limit(seconds: float, memory: int, file: int) -> None:
     """Bound this process, where the system can: CPU time, memory, the size of a file."""
     try:
         import resource
-    except ImportError:  # Windows: the wall clock is all there is
+    except ImportError:  # Windows: the clock on the wall is all there is
         return
     wanted = [
         (resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2)),
