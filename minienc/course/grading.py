@@ -16,6 +16,7 @@ from minienc.course.exercise import Exercise, find_exercise
 from minienc.course.gradients import Checks, check_case, computed_by_differences
 from minienc.course.hints import add_hints
 from minienc.course.key import Asked, Key, Reply, key_of, results_of
+from minienc.course.labels import labels_of
 from minienc.course.laws import DTYPE, MEMORY, UNCHANGED, broken
 from minienc.course.parts import Case, Function, Pair
 from minienc.course.process import Limits, Source
@@ -106,9 +107,11 @@ def _items(key: Key) -> list[tuple[Item, Judge]]:
     rows: list[tuple[Item, float, Judge]] = []
     exercise = key.exercise
     several = len(exercise.cases) > 1
-    for number, case in enumerate(exercise.cases):
+    for number, (case, label) in enumerate(
+        zip(exercise.cases, labels_of(exercise.cases), strict=True)
+    ):
         asked = next(a for a in key.asked if a.case is case)
-        at = f"{case.name}: " if several else ""
+        at = f"{label}: " if several else ""
         for bucket, part, judge in _parts(number, case, asked):
             rows.append((Item(bucket, at + part, 0.0, part=part, case=number), case.share, judge))
     for law, share in _law_names(exercise.cases):
@@ -136,8 +139,9 @@ def _parts(number: int, case: Case, asked: Asked) -> Iterator[tuple[str, str, Ju
             yield "gradients", f"d{name}", _of_gradient(number, case, name)
         return
     assert isinstance(case, Function)
+    gradients = case.gradients(asked.names).values()
     for k, name in enumerate((*case.outputs, *case.changes)):
-        if name[:1] == "d" and name[1:] in asked.names:
+        if k in gradients:
             yield "gradients", name, _of_gradient(number, case, name[1:])
         else:
             yield "forward", name, _of_output(case, k, name)
