@@ -128,7 +128,14 @@ class Exercise:
 
     @property
     def cases(self) -> list[Case]:
-        return self._all["CASES"]
+        cases = self._all["CASES"]
+        for name in (name for case in cases for name in case.functions):
+            if not callable(self._all.get(name)):
+                raise ValueError(
+                    f"{self.path}: CASES has {name}, which the solution does not define; expected "
+                    f"a def {name} in it"
+                )
+        return cases
 
     @property
     def points(self) -> dict[str, float]:

@@ -126,7 +126,7 @@ def _items(key: Key) -> list[tuple[Item, Judge]]:
                 f"{exercise.path}: {points:g} points for {bucket}, but nothing has them"
             )
         for item, share, judge in rows:
-            if item.bucket == bucket:
+            if item.bucket == bucket and points:
                 item.points = points * share / shares
                 found.append((item, judge))
     return found
