@@ -228,7 +228,7 @@ class _Watch:
         sys.setprofile(self._hear)
 
     def __exit__(self, *_: object) -> None:
-        sys.setprofile(self.before)
+        sys.setprofile(self.before if callable(self.before) else None)  # not so under cProfile
 
     def _hear(self, frame: FrameType, event: str, arg: Value) -> None:
         if event == "call" and self._like(frame.f_code) == self.forward:

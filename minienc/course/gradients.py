@@ -14,7 +14,7 @@ import numpy as np
 
 from minienc.course import wire
 from minienc.course.calls import made
-from minienc.course.compare import differences, gap
+from minienc.course.compare import as_floats, differences, gap
 from minienc.course.key import Asked, Key, Reply, gradients_of, results_of
 from minienc.course.parts import Case, Function, Pair
 from minienc.course.results import INCONCLUSIVE, RIGHT, WRONG
@@ -195,7 +195,7 @@ def _copied(x: Value) -> Value:
 def _number(g: Value, asked: Asked, name: str) -> np.ndarray:
     """A gradient as numbers; NaN where it is none, so that it is wrong and nothing else is."""
     try:
-        return np.asarray(g, np.float64)
+        return as_floats(g)
     except (TypeError, ValueError):
         return np.full(np.shape(asked.point.args[asked.names.index(name)]), np.nan)
 

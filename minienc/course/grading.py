@@ -8,6 +8,7 @@ answer.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from minienc.course.parts import Case, Function, Pair
 from minienc.course.process import Limits, Source
 from minienc.course.results import FLAGGED, INCONCLUSIVE, RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session, sentence
+from minienc.course.wire import plain
 
 FORWARD_RTOL = 1e-8
 ANSWER_RTOL = 1e-3
@@ -76,7 +78,8 @@ def grade_source(
     key = key_of(exercise, term)
     exercise = key.exercise  # the same file, as the key has read it
     result = Grade(exercise.name, exercise.title, file, hidden=term is not None)
-    with Session(source, key, limits) as session:
+    with warnings.catch_warnings(), Session(source, key, limits) as session:
+        warnings.simplefilter("ignore")  # of a student's numbers: nbgrader takes points for them
         judged = _items(key)
         result.items = [item for item, _ in judged]
         if session.error is not None:
@@ -289,4 +292,4 @@ def _report(result: Grade, session: Session) -> None:
         told = f"{size} bytes" if size < 2000 else f"{size / 1000:,.0f} kB"
         warned = next((w for w in session.output.splitlines() if "Warning: " in w), "")
         warned = warned.partition(": ")[2] or warned
-        result.notes.append(f"it warned: {warned[:200]}" if warned else f"it printed {told}")
+        result.notes.append(f"it warned: {plain(warned, 200)}" if warned else f"it printed {told}")

@@ -21,7 +21,7 @@ from minienc.course.parts import Function, Pair
 from minienc.course.process import Ended, Limits, Process
 from minienc.course.results import RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session
-from minienc.course.wire import Value
+from minienc.course.wire import Value, plain
 from minienc.verify import SubjectError
 
 FINGERPRINT = 1e-9
@@ -77,12 +77,14 @@ def _examined(items: list[Item], result: Grade, session: Session, key: Key) -> N
         return
     asked = calls[0][0]
     request = {**asked.request, "do": "examine", "constants": list(asked.case.constants)}
+    seconds = min((session.limits or EXAMINING).seconds, EXAMINING.seconds)
+    limits = EXAMINING._replace(seconds=seconds)
     try:
-        with Process(session.source, [], EXAMINING, library=LIBRARY) as process:
+        with Process(session.source, [], limits, library=LIBRARY) as process:
             process.load()
             said = process.ask(request)
         _take(items, said)
-    except (Ended, TypeError, ValueError, KeyError, AttributeError):
+    except (Ended, TypeError, ValueError, KeyError, IndexError, AttributeError):
         return  # it looked right to the grader, and is not to be examined: no hint of this kind
 
 
@@ -91,13 +93,13 @@ def _take(items: list[Item], said: dict[str, Any]) -> None:
     for item in items:
         sentences = said["diagnosis"].get(item.part[1:])
         if sentences:
-            _say(item, str(sentences[0])[:LONGEST], "diagnosis")
+            _say(item, plain(sentences[0], LONGEST), "diagnosis")
         elif said["lines"]:
             own = [row for row in said["lines"] if row[2] == item.part]
             line, text, name = (own or said["lines"])[0]
             told = (
                 f"the first wrong line of your backward is line {int(line)}, "
-                f"`{str(text)[:LONGEST]}`: this {str(name)[:LONGEST]} is not the derivative that "
+                f"`{plain(text, LONGEST)}`: this {plain(name, LONGEST)} is not the derivative that "
                 f"its name promises"
             )
             _say(item, told, "line")

@@ -108,7 +108,7 @@ class Key:
             argument = asked.point.args[asked.names.index(name)]
             if k == 0 or np.ndim(found[0]):
                 told = "it is itself the first" if k == 0 else f"that is {describe(found[0])}"
-            elif getattr(argument, "dtype", np.dtype(object)).kind != "f":
+            elif np.asarray(argument).dtype.kind != "f":
                 told = f"{name} is {describe(argument)}, which has no gradient"
             else:
                 continue

@@ -16,10 +16,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from minienc.course import wire
+from minienc.course import replies, wire
 from minienc.course.wire import Value
 
 CHILD = Path(__file__).with_name("child.py")
@@ -111,19 +112,22 @@ class Process:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
         self.printed.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     # -- questions and answers
 
     def load(self) -> None:
         """Run the file."""
         said = self.ask({"do": "load", "source": self.source, "questions": self.questions})
-        self.error, self.failed = said.get("error"), said.get("failed")
-        self.answers = said.get("answers", {})
+        with _as_an_end():
+            said = replies.loaded(said)
+        self.error, self.failed, self.answers = said["error"], said["failed"], said["answers"]
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
         """``calls.call``, over there."""
-        return self.ask({"do": "call", **request})
+        said = self.ask({"do": "call", **request})
+        with _as_an_end():
+            return replies.called(said, request)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """One question; what comes back was made by a stranger's code.
@@ -143,8 +147,8 @@ class Process:
             said = None
         if not isinstance(said, dict):
             raise Ended(self._how_it_ended())
-        self.tried = [str(t)[:200] for t in said.get("tried", [])][:20]
-        self.patched = [str(t)[:80] for t in said.get("patched", [])][:20]
+        self.tried = _words(said.get("tried"), 200)
+        self.patched = _words(said.get("patched"), 80)
         return said
 
     def _wait(self) -> Value:
@@ -203,7 +207,7 @@ class Process:
 
     def written(self) -> int:
         """How many files it left in its folder."""
-        return sum(len(files) for _, _, files in os.walk(self.folder))
+        return sum(not entry.is_dir(follow_symlinks=False) for entry in _inside(self.folder))
 
     def _kill(self) -> None:
         """The process, its group, and what went out of the group."""
@@ -215,6 +219,39 @@ class Process:
         for pid in _with_token(self.token) if self.tried else []:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _inside(folder: str) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder, without recursion: a stranger's folders may be a thousand deep."""
+    open_ones = [folder]
+    while open_ones:
+        place = open_ones.pop()
+        with contextlib.suppress(OSError):
+            os.chmod(place, 0o700)  # one that nobody may enter could not be removed
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        open_ones.append(entry.path)
+
+
+def _remove(folder: str) -> None:
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.exists(folder) and (rm := shutil.which("rm")):
+        subprocess.run([rm, "-rf", folder], check=False)
+
+
+@contextlib.contextmanager
+def _as_an_end() -> Iterator[None]:
+    try:
+        yield
+    except replies.NoAnswer as error:
+        raise Ended(str(error)) from None
+
+
+def _words(said: Value, most: int) -> list[str]:
+    return [wire.plain(t, most) for t in said[:20]] if isinstance(said, list) else []
 
 
 def _seconds_of_children() -> float:

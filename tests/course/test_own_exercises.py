@@ -114,7 +114,11 @@ POINTS = {"forward": 40, "gradients": 50, "laws": 10}
     [
         ("2 * x * dy * mask", "3 * x * dy * mask", "Your dx is 1.5 times what it should be"),
         ("2 * (x - e)", "3 * (x - e)", "Your dx is 1.5 times what it should be"),
-        ("2 * x * dy * mask", "dy * mask; dx = dx + np.sin(x) * mask", "the first wrong line of your backward"),
+        (
+            "2 * x * dy * mask",
+            "dy * mask; dx = dx + np.sin(x) * mask",
+            "the first wrong line of your backward",
+        ),
     ],
 )
 def test_seeds_and_functions_are_arguments_of_both_kinds(exercise, right, wrong, hint):
@@ -171,7 +175,9 @@ def test_without_points_gradients_have_the_usual_ones(exercise):
     ],
 )
 def test_what_cannot_be_graded_is_refused(exercise, lecturer, said):
-    code = LOSS + "\n\ndef g_forward(x):\n    return x, 1\n\n\ndef g_backward(dy, c):\n    return dy\n"
+    code = (
+        LOSS + "\n\ndef g_forward(x):\n    return x, 1\n\n\ndef g_backward(dy, c):\n    return dy\n"
+    )
     with pytest.raises(ValueError, match=said):
         items_of(exercise(code, lecturer))
 
