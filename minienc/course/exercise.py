@@ -152,18 +152,20 @@ class Exercise:
             )
         if gradients and not given.get("gradients"):
             raise ValueError(
-                f"{self.path}: {gradients[0]} is a gradient and POINTS has nothing for gradients: "
-                f'give them some, as in {{"forward": 40, "gradients": 40, ...}}, or, if it is none, '
-                f'name its argument in constants="{gradients[0].split()[0][1:]}"'
+                f"{self.path}: {gradients[0]}, and POINTS has nothing for gradients: give them "
+                f'some, as in {{"forward": 40, "gradients": 40, ...}}'
             )
         return {bucket: float(given.get(bucket, 0)) for bucket in BUCKETS}
 
     def _gradients(self, case: Case) -> list[str]:
-        """What has the points for gradients, in words: "dw of neuron"."""
+        """What has the points for gradients, in words."""
         if not isinstance(case, Function):
-            return [f"what {case.name}_backward returns"]
+            return [f"{case.name}_backward returns gradients"]
         names = inspect.signature(self._all[case.name]).parameters
-        return [f"d{name} of {case.name}" for name in case.gradients(list(names))]
+        return [
+            f"the result d{name} of {case.name} is a gradient (or else say constants={name!r})"
+            for name in case.gradients(list(names))
+        ]
 
     @property
     def answers(self) -> dict[str, str]:
