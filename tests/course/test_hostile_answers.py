@@ -37,6 +37,18 @@ while frame:
 
 # name -> (what is added to the solution, what is said, points at least, at most)
 HOSTILE = {
+    "copies the solution": (
+        f"\ntext = open({str(E04.path)!r}).read()\nexec(text.split('### BEGIN LECTURER')[0])\n",
+        "for the lecturer: a submission that reads the course's own files",
+        0,
+        0,
+    ),
+    "looks for the secret": (
+        inside("open('/autograder/source/term.txt').read()"),
+        "for the lecturer: a submission that reads the course's own files",
+        20,
+        30,
+    ),
     "stops itself": (
         inside("import signal; signal.raise_signal(signal.SIGSTOP)"),
         "affine_backward took longer than 1 s",
