@@ -71,8 +71,8 @@ def source_notebook(exercise: Exercise) -> str:
         (Cell("code", f"from {OWN}.nbgrader import score"), _metadata("ready", locked=True))
     )
     for number, item in enumerate(items_of(exercise)):
-        named = json.dumps(item.name)
-        text = f'score(In, "{exercise.key}", {named}, {item.points:.10g})  # {OWN}'
+        quoted = json.dumps(item.name)
+        text = f'score(In, "{exercise.key}", {quoted}, {item.points:.10g})  # {OWN}'
         made = _metadata(f"test-{number}", grade=True, locked=True, points=round(item.points, 10))
         cells.append((Cell("code", text), made))
     return notebook(cells)
