@@ -7,8 +7,8 @@ From it come the hidden arguments (``draws``) and what the solution and each mis
 (``key``). A submission answers in a process of its own: ``process`` and ``session`` are the
 grader's side, ``child``, ``calls``, ``guard`` and ``wire`` the other, which imports nothing else of
 the library; ``replies`` looks at what came back. ``grading`` judges item by item, with ``labels``,
-``gradients`` (the checker), ``laws`` and ``hints``; ``batch`` does so many times. ``forms`` builds what platforms take: ``nbgrader``,
-``gradescope``, ``classroom``.
+``gradients`` (the checker), ``laws`` and ``hints``; ``batch`` does so many times. ``forms`` builds
+what platforms take: ``nbgrader``, ``gradescope``, ``classroom``.
 """
 
 from __future__ import annotations
