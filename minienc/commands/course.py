@@ -29,7 +29,7 @@ def _add_grade(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--json", action="store_true", help="print the grades as JSON")
     p.add_argument("--out", metavar="DIR", help="write each grade into DIR, as JSON")
     p.add_argument("--jobs", type=int, metavar="N", help="submissions at once (the processors)")
-    p.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each submission (20)")
+    p.add_argument("--time-limit", type=float, metavar="SECONDS", help="of the processor (20)")
 
 
 def _add_course(commands: argparse._SubParsersAction) -> None:

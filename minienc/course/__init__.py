@@ -6,9 +6,9 @@ An exercise file (``exercise``) says what is graded (``parts``) and which mistak
 From it come the hidden arguments (``draws``) and what the solution and each mistake answer
 (``key``). A submission answers in a process of its own: ``process`` and ``session`` are the
 grader's side, ``child``, ``calls``, ``guard`` and ``wire`` the other, which imports nothing else of
-the library. ``grading`` judges item by item, with ``gradients`` (the checker), ``laws`` and
-``hints``; ``batch`` does so many times. ``forms`` builds what platforms take: ``nbgrader``,
-``gradescope``, ``classroom``.
+the library; ``replies`` looks at what came back. ``grading`` judges item by item, with ``labels``,
+``gradients`` (the checker), ``laws`` and ``hints``; ``batch`` does so many times. ``forms`` builds
+what platforms take: ``nbgrader``, ``gradescope``, ``classroom``.
 """
 
 from __future__ import annotations

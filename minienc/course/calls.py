@@ -91,6 +91,17 @@ def made(value: Value, wire: ModuleType) -> Value:
     return value
 
 
+def awake(value: Value, wire: ModuleType) -> Value:
+    """As ``made``, but for arrays, which stay what they are, watched or not."""
+    if isinstance(value, (wire.Seed, wire.Code)):
+        return made(value, wire)
+    if type(value) in (list, tuple):
+        return type(value)(awake(part, wire) for part in value)
+    if type(value) is dict:
+        return {k: awake(part, wire) for k, part in value.items()}
+    return value
+
+
 def arrays_in(value: Value) -> Iterator[np.ndarray]:
     """The arrays in lists, tuples and dictionaries."""
     if isinstance(value, np.ndarray):
@@ -217,7 +228,7 @@ class _Watch:
         sys.setprofile(self._hear)
 
     def __exit__(self, *_: object) -> None:
-        sys.setprofile(self.before)
+        sys.setprofile(self.before if callable(self.before) else None)  # not so under cProfile
 
     def _hear(self, frame: FrameType, event: str, arg: Value) -> None:
         if event == "call" and self._like(frame.f_code) == self.forward:

@@ -13,6 +13,7 @@ from typing import Any
 from minienc import __version__
 from minienc.course.exercise import Exercise, find_exercise
 from minienc.course.grading import grade, items_of
+from minienc.course.labels import unlike
 from minienc.course.nbgrader import TERM
 from minienc.course.results import RIGHT, Grade
 
@@ -55,11 +56,12 @@ def files(exercises: list[Exercise], term: str | None) -> Iterator[tuple[str, st
     for exercise in exercises:
         name = f"test_{exercise.name}.py"
         text = TEST.format(title=exercise.title, name=name, exercise=exercise.name)
-        for item in items_of(exercise):
-            test = "test_" + re.sub(r"\W+", "_", item.name)
-            text += (
-                f'\ndef {test}():  # {item.points:.4g} points\n    expect(FILE, "{item.name}")\n\n'
-            )
+        items = items_of(exercise)
+        names = unlike([re.sub(r"\W+", "_", item.name).strip("_") for item in items])
+        for item, own in zip(items, names, strict=True):
+            test = f"test_{own}"
+            named = json.dumps(item.name)
+            text += f"\ndef {test}():  # {item.points:.4g} points\n    expect(FILE, {named})\n\n"
             listed.append(
                 {
                     "name": f"{exercise.key} {item.name}",

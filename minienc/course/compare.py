@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.course.wire import Strange, Value
+from minienc.course.wire import Strange, Value, plain
 
 Path = tuple[Any, ...]
 
@@ -58,11 +58,11 @@ def _of_arrays(a: Value, b: Value, rtol: float, name: str) -> Iterator[str]:
         yield f"{name} is {describe(a)}, expected {describe(b)}"
         return
     try:
-        x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        x, y = as_floats(a), as_floats(b)
     except (ValueError, TypeError):
         yield f"{name} is {describe(a)}, expected {describe(b)}"
         return
-    if np.iscomplexobj(a) or x.shape != y.shape:
+    if x.shape != y.shape:
         yield f"{name} is {describe(a)}, expected {describe(b)}"
         return
     wrong = _apart(x, y, rtol)
@@ -72,6 +72,19 @@ def _of_arrays(a: Value, b: Value, rtol: float, name: str) -> Iterator[str]:
             if wrong.size > 1
             else f"{name} is {x.item():.6g}, which is not right"
         )
+
+
+def as_floats(x: Value) -> np.ndarray:
+    """Numbers as float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are complex, or none.
+    """
+    if np.iscomplexobj(x):
+        raise TypeError("complex numbers are no real ones")
+    return np.asarray(x, np.float64)
 
 
 def _apart(x: np.ndarray, y: np.ndarray, rtol: float) -> np.ndarray:
@@ -92,7 +105,7 @@ def worst(x: np.ndarray, y: np.ndarray, name: str) -> str:
 
 def gap(a: Value, b: Value) -> float:
     """How far a lies from b, of the largest number of b; infinite where they do not compare."""
-    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    x, y = as_floats(a), as_floats(b)
     if x.shape != y.shape:
         return float("inf")
     size = float(np.abs(y).max(initial=0))
@@ -110,5 +123,5 @@ def describe(x: Value) -> str:
     if isinstance(x, (list, tuple)):
         return f"a {type(x).__name__} of {len(x)}"
     if isinstance(x, dict):
-        return f"a dictionary of {', '.join(map(str, list(x)[:6])) or 'nothing'}"
+        return f"a dictionary of {plain(', '.join(map(str, list(x)[:6])), 80) or 'nothing'}"
     return "nothing (None)" if x is None else f"{x!r:.60}"

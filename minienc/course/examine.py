@@ -8,7 +8,9 @@ its limits): what comes back is text for the student and decides on no point.
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import copy
+import functools
 import warnings
 from collections.abc import Callable
 from types import ModuleType
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minienc.course.calls import made
+from minienc.course.calls import awake, made
 from minienc.course.wire import Value
 from minienc.stepper.check import check_lines
 from minienc.stepper.step_through import recorded
@@ -44,26 +46,33 @@ def examine(names: dict[str, Any], request: dict[str, Any], wire: ModuleType) ->
     """
     forward, backward = (names[name] for name in request["functions"])
     said: dict[str, Any] = {"diagnosis": {}, "lines": []}
+    constants = request["constants"]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for ask in (_diagnosis, _lines):
+        with contextlib.suppress(Exception):  # not to be watched: there is no such hint, then
+            args, options = copy.deepcopy((request["args"], request["options"]))
+            _diagnosis(said, _woken(forward, wire), backward, args, options, constants)
+        with contextlib.suppress(Exception):
             args, options = made(request["args"], wire), made(request["options"], wire)
-            try:
-                ask(said, forward, backward, args, options, request["constants"])
-            except Exception:  # not to be watched: there is no such hint, then
-                continue
+            _lines(said, forward, backward, args, options, constants)
     return said
+
+
+def _woken(forward: Callable, wire: ModuleType) -> Callable:
+    """A forward that draws from a generator made anew in each call: the noise is the same."""
+
+    @functools.wraps(forward)
+    def ahead(*args: Value, **options: Value) -> Value:
+        return forward(*awake(args, wire), **awake(options, wire))
+
+    return ahead
 
 
 def _diagnosis(
     said: dict, forward: Callable, backward: Callable, args: list, options: dict, constants: list
 ) -> None:
-    def ahead(*a: Value, **k: Value) -> Value:
-        return forward(*a, **k)
-
-    ahead.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
-    ahead.constants = tuple(constants)  # type: ignore[attr-defined]
-    report = gradcheck(ahead, backward, *args, budget=3.0, **options)
+    forward.constants = tuple(constants)  # type: ignore[attr-defined]
+    report = gradcheck(forward, backward, *args, budget=3.0, **options)
     said["diagnosis"] = {t.name: list(t.diagnosis) for t in report.tensors}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from minienc.course.parts import Case, Pair
+from minienc.course.parts import Case, Function
 from minienc.course.wire import Value
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -95,7 +96,7 @@ class Exercise:
                 block.append(line)
                 continue
             if block:
-                yield from _stub("".join(block))
+                yield from stub("".join(block))
                 block = []
             yield line
 
@@ -127,21 +128,44 @@ class Exercise:
 
     @property
     def cases(self) -> list[Case]:
-        return self._all["CASES"]
+        cases = self._all["CASES"]
+        for name in (name for case in cases for name in case.functions):
+            if not callable(self._all.get(name)):
+                raise ValueError(
+                    f"{self.path}: CASES has {name}, which the solution does not define; expected "
+                    f"a def {name} in it"
+                )
+        return cases
 
     @property
     def points(self) -> dict[str, float]:
         """How many for each of ``BUCKETS``; 100 together."""
         given = self._all.get("POINTS")
+        gradients = [told for case in self.cases for told in self._gradients(case)]
         if given is None:
-            given = USUAL if any(isinstance(c, Pair) for c in self.cases) else PLAIN
+            given = USUAL if gradients else PLAIN
         if unknown := set(given) - set(BUCKETS):
             raise ValueError(f"{self.path}: POINTS has {sorted(unknown)}, expected {BUCKETS}")
         if sum(given.values()) != 100:
             raise ValueError(
                 f"{self.path}: POINTS are {sum(given.values())}, expected 100 together"
             )
+        if gradients and not given.get("gradients"):
+            raise ValueError(
+                f"{self.path}: {gradients[0]}, and POINTS has nothing for gradients: give them "
+                f'some, as in {{"forward": 40, "gradients": 40, ...}}'
+            )
         return {bucket: float(given.get(bucket, 0)) for bucket in BUCKETS}
+
+    def _gradients(self, case: Case) -> list[str]:
+        """What has the points for gradients, in words."""
+        if not isinstance(case, Function):
+            return [f"{case.name}_backward returns gradients"]
+        names = inspect.signature(self._all[case.name]).parameters
+        return [
+            f"the result d{name} of {case.name} is a gradient (or else say constants={name!r})"
+            for name in case.gradients(list(names))
+        ]
 
     @property
     def answers(self) -> dict[str, str]:
@@ -161,7 +185,7 @@ def _edits(wrong: Value) -> list[Edit]:
     return [wrong] if isinstance(wrong, tuple) else list(wrong)
 
 
-def _stub(block: str) -> Iterator[str]:
+def stub(block: str) -> Iterator[str]:
     """What stands in the place of a block of the solution."""
     indent = re.match(r"\s*", block.lstrip("\n"))[0]  # type: ignore[index]
     if indent:

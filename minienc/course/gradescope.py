@@ -26,19 +26,27 @@ TERM = "term.txt"
 TOLD = """
 # A course for Gradescope
 
-For each exercise make a programming assignment of 100 points and upload its `autograder.zip`.
+For each exercise make a programming assignment of 100 points, choose Ubuntu 24.04 for it (minienc
+needs Python 3.11 or newer), and upload its `autograder.zip`.
 Students hand in `e04_affine.py` or `e04_affine.ipynb` of `students/`. The zip holds the solution
 and the term's secret: Gradescope shows neither. `solutions/` is yours.
 """
 SETUP = f"""#!/usr/bin/env bash
-# Run once, when the autograder is built.
+# Run once, when the autograder is built. A wheel that lies beside this file is installed; without
+# one it comes from the package index.
 set -e
-python3 -m pip install "minienc=={__version__}"
+here="$(cd "$(dirname "$0")" && pwd)"
+own="${{MINIENC_AUTOGRADER:-/autograder}}/minienc"  # the system's Python takes no packages
+python3 -c "import ensurepip" || (apt-get update && apt-get install -y python3-venv)
+python3 -m venv "$own"
+wheel="$(ls "$here"/minienc-*.whl 2>/dev/null | head -n 1)"
+"$own/bin/python" -m pip install "${{wheel:-minienc=={__version__}}}"
 """
 RUN = """#!/usr/bin/env bash
 # Run for each submission.
-cd "${MINIENC_AUTOGRADER:-/autograder}/source"
-exec python3 -m minienc.course.gradescope
+base="${MINIENC_AUTOGRADER:-/autograder}"
+cd "$base/source"
+exec "$base/minienc/bin/python" -m minienc.course.gradescope
 """
 
 

@@ -5,6 +5,7 @@ the derivative of, measured here; what the submission says is asked of its proce
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minienc.course import wire
-from minienc.course.compare import differences, gap
+from minienc.course.calls import made
+from minienc.course.compare import as_floats, differences, gap
 from minienc.course.key import Asked, Key, Reply, gradients_of, results_of
 from minienc.course.parts import Case, Function, Pair
 from minienc.course.results import INCONCLUSIVE, RIGHT, WRONG
@@ -72,8 +74,7 @@ def student_gradients(asked: Asked, reply: Reply) -> dict[str, Any] | str:
 def gradient_outputs(asked: Asked) -> dict[str, int]:
     """Which of a function's results are gradients, by the argument."""
     assert isinstance(asked.case, Function)
-    named = enumerate(asked.case.outputs)
-    return {n[1:]: k for k, n in named if n[:1] == "d" and n[1:] in asked.names}
+    return asked.case.gradients(asked.names)
 
 
 def check_case(case: Case, session: Session, key: Key) -> Checks:
@@ -136,14 +137,15 @@ def report_of(asked: Asked, ask: Ask, key: Key, budget: float = 2.0) -> Report:
 
 
 def _plain(x: Value) -> Value:
-    """An array that nobody watches: no sentence of the checker speaks of the solution's lines."""
-    return np.array(np.asarray(x)) if hasattr(x, "dtype") else x
+    """An argument as the solution gets it. An array that nobody watches: no sentence of the checker
+    speaks of the solution's lines; and what stands for a generator or a function is made anew."""
+    return np.array(np.asarray(x)) if hasattr(x, "dtype") else made(x, wire)
 
 
 def _report_of_pair(asked: Asked, f: Callable, ask: Ask, budget: float) -> Report:
     @functools.wraps(f)
     def forward(*args: Value, **options: Value) -> Value:
-        return f(*map(_plain, args), **options)[0], args
+        return f(*map(_plain, args), **made(options, wire))[0], args
 
     def backward(dy: Value, cache: Value) -> Value:
         dys = tuple(map(np.asarray, dy)) if isinstance(dy, tuple) else np.asarray(dy)
@@ -171,7 +173,7 @@ def _report_of_function(asked: Asked, f: Callable, ask: Ask, budget: float) -> R
         return args
 
     def forward(*wrt: Value) -> Value:
-        y = f(*moved(wrt), **asked.point.options)
+        y = f(*map(_plain, moved(wrt)), **asked.point.options)
         return np.float64(y[0] if isinstance(y, (tuple, list)) else y), wrt
 
     def backward(dy: Value, cache: Value) -> Value:
@@ -180,11 +182,10 @@ def _report_of_function(asked: Asked, f: Callable, ask: Ask, budget: float) -> R
             raise Raised(given)
         return tuple(float(dy) * _number(given[n], asked, n) for n in names)
 
+    named = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
+    forward.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     values = [np.asarray(asked.point.args[place], np.float64) for place in places]
-    report = gradcheck(forward, backward, *values, budget=budget)
-    for t, name in zip(report.tensors, names, strict=True):
-        t.name = name
-    return report
+    return gradcheck(forward, backward, *values, budget=budget)
 
 
 def _copied(x: Value) -> Value:
@@ -194,7 +195,7 @@ def _copied(x: Value) -> Value:
 def _number(g: Value, asked: Asked, name: str) -> np.ndarray:
     """A gradient as numbers; NaN where it is none, so that it is wrong and nothing else is."""
     try:
-        return np.asarray(g, np.float64)
+        return as_floats(g)
     except (TypeError, ValueError):
         return np.full(np.shape(asked.point.args[asked.names.index(name)]), np.nan)
 

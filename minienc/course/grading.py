@@ -8,6 +8,7 @@ answer.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from minienc.course.exercise import Exercise, find_exercise
 from minienc.course.gradients import Checks, check_case, computed_by_differences
 from minienc.course.hints import add_hints
 from minienc.course.key import Asked, Key, Reply, key_of, results_of
+from minienc.course.labels import labels_of
 from minienc.course.laws import DTYPE, MEMORY, UNCHANGED, broken
 from minienc.course.parts import Case, Function, Pair
 from minienc.course.process import Limits, Source
 from minienc.course.results import FLAGGED, INCONCLUSIVE, RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session, sentence
+from minienc.course.wire import plain
 
 FORWARD_RTOL = 1e-8
 ANSWER_RTOL = 1e-3
@@ -75,7 +78,8 @@ def grade_source(
     key = key_of(exercise, term)
     exercise = key.exercise  # the same file, as the key has read it
     result = Grade(exercise.name, exercise.title, file, hidden=term is not None)
-    with Session(source, key, limits) as session:
+    with warnings.catch_warnings(), Session(source, key, limits) as session:
+        warnings.simplefilter("ignore")  # of a student's numbers: nbgrader takes points for them
         judged = _items(key)
         result.items = [item for item, _ in judged]
         if session.error is not None:
@@ -106,9 +110,11 @@ def _items(key: Key) -> list[tuple[Item, Judge]]:
     rows: list[tuple[Item, float, Judge]] = []
     exercise = key.exercise
     several = len(exercise.cases) > 1
-    for number, case in enumerate(exercise.cases):
+    for number, (case, label) in enumerate(
+        zip(exercise.cases, labels_of(exercise.cases), strict=True)
+    ):
         asked = next(a for a in key.asked if a.case is case)
-        at = f"{case.name}: " if several else ""
+        at = f"{label}: " if several else ""
         for bucket, part, judge in _parts(number, case, asked):
             rows.append((Item(bucket, at + part, 0.0, part=part, case=number), case.share, judge))
     for law, share in _law_names(exercise.cases):
@@ -123,7 +129,7 @@ def _items(key: Key) -> list[tuple[Item, Judge]]:
                 f"{exercise.path}: {points:g} points for {bucket}, but nothing has them"
             )
         for item, share, judge in rows:
-            if item.bucket == bucket:
+            if item.bucket == bucket and points:
                 item.points = points * share / shares
                 found.append((item, judge))
     return found
@@ -136,8 +142,9 @@ def _parts(number: int, case: Case, asked: Asked) -> Iterator[tuple[str, str, Ju
             yield "gradients", f"d{name}", _of_gradient(number, case, name)
         return
     assert isinstance(case, Function)
+    gradients = case.gradients(asked.names).values()
     for k, name in enumerate((*case.outputs, *case.changes)):
-        if name[:1] == "d" and name[1:] in asked.names:
+        if k in gradients:
             yield "gradients", name, _of_gradient(number, case, name[1:])
         else:
             yield "forward", name, _of_output(case, k, name)
@@ -285,4 +292,4 @@ def _report(result: Grade, session: Session) -> None:
         told = f"{size} bytes" if size < 2000 else f"{size / 1000:,.0f} kB"
         warned = next((w for w in session.output.splitlines() if "Warning: " in w), "")
         warned = warned.partition(": ")[2] or warned
-        result.notes.append(f"it warned: {warned[:200]}" if warned else f"it printed {told}")
+        result.notes.append(f"it warned: {plain(warned, 200)}" if warned else f"it printed {told}")

@@ -8,6 +8,7 @@ does.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -46,6 +47,8 @@ REFUSED = {
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
            "os.chmod", "os.chown", "os.chdir", "shutil.rmtree", "shutil.move")  # fmt: skip
 PROC = ("/proc/", "/dev/mem", "/dev/kmem", "/sys/")
+# exercises with their solutions, and where a term's secret is kept
+COURSE = re.compile(r"(^|[/\\])(e\d\d_[^/\\]*\.(py|ipynb)|term\.txt|nbgrader_config\.py)$")
 
 
 class Guard:
@@ -120,6 +123,8 @@ class Guard:
         real = os.path.realpath(os.fsdecode(path))
         if real.startswith(PROC):
             self._refuse("reads the memory or the files of processes")
+        if COURSE.search(real) and not (real + os.sep).startswith(self.home):
+            self._refuse("reads the course's own files")
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if writes and not (real + os.sep).startswith(self.home) and real != os.devnull:
             self._refuse("writes files outside of its folder")
@@ -132,7 +137,7 @@ def limit(seconds: float, memory: int, file: int) -> None:
     """Bound this process, where the system can: CPU time, memory, the size of a file."""
     try:
         import resource
-    except ImportError:  # Windows: the wall clock is all there is
+    except ImportError:  # Windows: the clock on the wall is all there is
         return
     wanted = [
         (resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2)),

@@ -21,7 +21,7 @@ from minienc.course.parts import Function, Pair
 from minienc.course.process import Ended, Limits, Process
 from minienc.course.results import RIGHT, WRONG, Grade, Item
 from minienc.course.session import Session
-from minienc.course.wire import Value
+from minienc.course.wire import Value, plain
 from minienc.verify import SubjectError
 
 FINGERPRINT = 1e-9
@@ -33,7 +33,7 @@ LONGEST = 300  # characters of what an examination says
 def add_hints(result: Grade, session: Session, key: Key) -> None:
     """Give each item that is not right its hint."""
     wrong = [item for item in result.items if item.verdict == WRONG]
-    _planted(wrong, session, key)
+    _planted(wrong, result, session, key)
     bare = [i for i in wrong if not i.hint and i.bucket == "gradients"]
     for number in dict.fromkeys(item.case for item in bare):
         here = [item for item in bare if item.case == number]
@@ -77,12 +77,14 @@ def _examined(items: list[Item], result: Grade, session: Session, key: Key) -> N
         return
     asked = calls[0][0]
     request = {**asked.request, "do": "examine", "constants": list(asked.case.constants)}
+    seconds = min((session.limits or EXAMINING).seconds, EXAMINING.seconds)
+    limits = EXAMINING._replace(seconds=seconds)
     try:
-        with Process(session.source, [], EXAMINING, library=LIBRARY) as process:
+        with Process(session.source, [], limits, library=LIBRARY) as process:
             process.load()
             said = process.ask(request)
         _take(items, said)
-    except (Ended, TypeError, ValueError, KeyError, AttributeError):
+    except (Ended, TypeError, ValueError, KeyError, IndexError, AttributeError):
         return  # it looked right to the grader, and is not to be examined: no hint of this kind
 
 
@@ -91,13 +93,13 @@ def _take(items: list[Item], said: dict[str, Any]) -> None:
     for item in items:
         sentences = said["diagnosis"].get(item.part[1:])
         if sentences:
-            _say(item, str(sentences[0])[:LONGEST], "diagnosis")
+            _say(item, plain(sentences[0], LONGEST), "diagnosis")
         elif said["lines"]:
             own = [row for row in said["lines"] if row[2] == item.part]
             line, text, name = (own or said["lines"])[0]
             told = (
                 f"the first wrong line of your backward is line {int(line)}, "
-                f"`{str(text)[:LONGEST]}`: this {str(name)[:LONGEST]} is not the derivative that "
+                f"`{plain(text, LONGEST)}`: this {plain(name, LONGEST)} is not the derivative that "
                 f"its name promises"
             )
             _say(item, told, "line")
@@ -111,22 +113,39 @@ def _say(item: Item, sentence: str, kind: str) -> None:
 # -- planted mistakes
 
 
-def _planted(wrong: list[Item], session: Session, key: Key) -> None:
-    """The mistake that explains an item; where several do, the one that explains most items."""
+def _planted(wrong: list[Item], result: Grade, session: Session, key: Key) -> None:
+    """The mistake that explains an item. One whose results are the submission's in everything is
+    before one that is met in parts; of these, the one of which most is met and least is missed."""
+    mine = _Prints(key, session.replies, session.answers)
+    right = _Prints(key, key.right, key.answers)
     explained = []
     for mistake, replies, answers in key.wrong:
-        found = []
-        for item in wrong:
-            theirs = _print_of(item, key.asked, replies, answers)
-            if _alike(theirs, _print_of(item, key.asked, session.replies, session.answers)):
-                right = _print_of(item, key.asked, key.right, key.answers)
-                found += [] if _alike(theirs, right) else [item]
+        theirs = _Prints(key, replies, answers)
+        shows = [item for item in result.items if not _alike(theirs.of(item), right.of(item))]
+        met = [item for item in shows if _alike(theirs.of(item), mine.of(item))]
+        found = [item for item in wrong if item in met]
         if found:
-            explained.append((mistake, found))
-    for mistake, items in sorted(explained, key=lambda row: -len(row[1])):
+            numbers = [item for item in wrong if item.bucket in ("forward", "gradients")]
+            exact = len(met) == len(shows) and all(item in found for item in numbers)
+            explained.append((not exact, len(shows) - 2 * len(met), mistake, found))
+    for _, _, mistake, items in sorted(explained, key=lambda row: row[:2]):
         for item in items:
             if not item.mistake:
                 item.hint, item.kind, item.mistake = mistake.hint, "planted", mistake.name
+
+
+class _Prints:
+    """The fingerprints of one file's replies, item by item."""
+
+    def __init__(self, key: Key, replies: list[Reply], answers: dict[str, Any]) -> None:
+        self.given = key.asked, replies, answers
+        self.known: dict[tuple[str, str], list[Any]] = {}
+
+    def of(self, item: Item) -> list[Any]:
+        stamp = (item.bucket, item.name)
+        if stamp not in self.known:
+            self.known[stamp] = _print_of(item, *self.given)
+        return self.known[stamp]
 
 
 def _print_of(

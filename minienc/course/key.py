@@ -14,6 +14,7 @@ import numpy as np
 
 from minienc.course import wire
 from minienc.course.calls import call
+from minienc.course.compare import describe
 from minienc.course.draws import Point, draw
 from minienc.course.exercise import Exercise, Mistake
 from minienc.course.parts import Case, Function, Pair
@@ -56,6 +57,8 @@ class Key:
         for number, case in enumerate(exercise.cases):
             self._ask(number, case, draw(exercise, number, term))
         self.right = self._replies(self.solution)
+        for asked, reply in zip(self.asked, self.right, strict=True):
+            self._refuse(asked, reply)
         self.answers = {name: self.solution.get(name) for name in self.questions}
         self.wrong = [self._of_mistake(mistake) for mistake in exercise.mistakes]
 
@@ -86,10 +89,39 @@ class Key:
         dys: list[Any] = []
         reply = _called(self.solution, {**request, "dys": dys})
         if "y" not in reply:
-            raise ValueError(f"{self.exercise.path}: {case.functions[0]}: {reply['error']}")
+            self._refuse_error(reply["error"])
         rng = np.random.default_rng((len(self.asked), 4711))
         dy = _cotangent(reply["y"], rng)
         return {**request, "dys": [dy, dy]}  # twice: a cache may be used again
+
+    def _refuse(self, asked: Asked, reply: Reply) -> None:
+        """What a solution cannot be judged by; its own errors first."""
+        case, at = asked.case, f"{self.exercise.path}: "
+        if "error" in reply:
+            self._refuse_error(reply["error"])
+        if not isinstance(case, Function):
+            return
+        found = results_of(asked, reply)
+        if isinstance(found, str):
+            raise ValueError(f"{at}the solution's {found}")
+        for name, k in case.gradients(asked.names).items():
+            argument = asked.point.args[asked.names.index(name)]
+            if k == 0 or np.ndim(found[0]):
+                told = "it is itself the first" if k == 0 else f"that is {describe(found[0])}"
+            elif np.asarray(argument).dtype.kind != "f":
+                told = f"{name} is {describe(argument)}, which has no gradient"
+            else:
+                continue
+            raise ValueError(
+                f"{at}d{name} of {case.name} is taken for the gradient of its first result, one "
+                f"number, by {name}; {told}: call it something else, or say constants={name!r}"
+            )
+
+    def _refuse_error(self, error: dict[str, Any]) -> None:
+        raise ValueError(
+            f"{self.exercise.path}: the solution's {error['where']} raised {error['type']}: "
+            f"{error['message']}"
+        )
 
     def _replies(self, names: dict[str, Any]) -> list[Reply]:
         return [_called(names, asked.request) for asked in self.asked]

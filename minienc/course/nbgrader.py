@@ -8,18 +8,21 @@ term's secret comes from the environment, where ``nbgrader_config.py`` puts it.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minienc.course.cells import Cell, notebook
-from minienc.course.exercise import BEGIN, END, Exercise, find_exercise
+from minienc.course.exercise import BEGIN, END, Exercise, find_exercise, stub
 from minienc.course.grading import grade_source, items_of
 from minienc.course.results import RIGHT, Grade
 from minienc.course.submissions import OWN, own_cells
 from minienc.course.wire import Value
 
 TERM = "MINIENC_TERM"
+ANSWER = re.compile(rf"^{BEGIN}\n(.*?)^{END}$", re.MULTILINE | re.DOTALL)  # of a top level
 TOLD = """
 # A course for nbgrader
 
@@ -40,8 +43,9 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "minienc"
 # what hidden arguments are drawn by: kernels inherit it, no notebook holds it
 os.environ["MINIENC_TERM"] = {term!r}
-# a submission's own processes end by themselves after 20 s, twice at most
-c.ExecutePreprocessor.timeout = 120
+# a submission's own processes end by themselves: after 20 s of the processor or 80 s of the clock,
+# twice at most
+c.ExecutePreprocessor.timeout = 240
 '''
 
 
@@ -59,17 +63,24 @@ def source_notebook(exercise: Exercise) -> str:
     cells: list[tuple[Cell, dict[str, Any]]] = []
     for number, cell in enumerate(cells_of(exercise.marked)):
         if BEGIN in cell.text and END in cell.text:
-            cells.append((cell, _metadata(f"solution-{number}", solution=True)))
+            named = Cell(cell.kind, ANSWER.sub(_with_names, cell.text))
+            cells.append((named, _metadata(f"solution-{number}", solution=True)))
         else:
             cells.append((cell, _metadata(f"text-{number}", locked=True)))
     cells.append(
         (Cell("code", f"from {OWN}.nbgrader import score"), _metadata("ready", locked=True))
     )
     for number, item in enumerate(items_of(exercise)):
-        text = f'score(In, "{exercise.key}", "{item.name}", {item.points:.10g})  # {OWN}'
+        quoted = json.dumps(item.name)
+        text = f'score(In, "{exercise.key}", {quoted}, {item.points:.10g})  # {OWN}'
         made = _metadata(f"test-{number}", grade=True, locked=True, points=round(item.points, 10))
         cells.append((Cell("code", text), made))
     return notebook(cells)
+
+
+def _with_names(block: re.Match) -> str:
+    """Answers and, above them, what they are to be called: nbgrader removes the names, too."""
+    return "".join(stub(block[1])) + block[0]
 
 
 def _metadata(name: str, **given: Value) -> dict[str, Any]:

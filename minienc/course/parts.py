@@ -40,6 +40,9 @@ class Case:
         How much of the points is this case's, beside those of other cases.
     dtype : bool
         Whether float32 arguments must give float32 results.
+    label : str
+        What it is called behind its function's name in a report, ``"without a rest"``. Cases of one
+        function are told apart by their options, shapes or sizes, where nothing is said.
     **sizes : pair of int
         The least and the most that a letter may be: ``N=(1, 6)``.
     """
@@ -55,9 +58,11 @@ class Case:
         constants: str = "",
         share: float = 1.0,
         dtype: bool = True,
+        label: str = "",
         **sizes: tuple[int, int],
     ) -> None:
         self.name, self.inputs, self.options = name, inputs, tuple(options)
+        self.label = label
         self.constants = tuple(constants.split())
         self.share, self.dtype, self.sizes = share, dtype, sizes
 
@@ -90,7 +95,9 @@ class Function(Case):
         As of ``Case``.
     outputs : str
         Names for what it returns, in this order: ``"loss dW db"``. What is called d and the name of
-        an argument is that argument's gradient, and has its share of their points.
+        an argument is that argument's gradient: of the first result, which is one number, the loss;
+        it has its share of the gradients' points. A result that is called so and is no gradient has
+        its argument among the ``constants``.
     rtol : float
         How far a result may lie from the solution's, of the largest number in it.
     changes : str
@@ -116,3 +123,9 @@ class Function(Case):
     @property
     def functions(self) -> tuple[str, ...]:
         return (self.name,)
+
+    def gradients(self, arguments: Sequence[str]) -> dict[str, int]:
+        """Which of the results are gradients: their places, by the names of the arguments."""
+        named = enumerate(self.outputs)
+        moved = set(arguments) - set(self.constants)
+        return {n[1:]: k for k, n in named if n[:1] == "d" and n[1:] in moved}

@@ -37,7 +37,7 @@ def notebook_code(text: str, name: str = "the notebook") -> list[str]:
         sources = [
             _joined(c["source"]) for c in cells if c["cell_type"] == "code" and not _tests(c)
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{name} is not a notebook of version 4: {error}") from error
     return own_cells(sources)
 

@@ -49,6 +49,13 @@ class Strange:
         self.told = told
 
 
+def plain(text: Value, most: int) -> str:
+    """A stranger's word as one line that can be printed anywhere: no line ends, nothing that moves
+    a terminal's cursor, nothing that has no UTF-8."""
+    shown = "".join(c if c.isprintable() else " " for c in str(text)[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
 def encode(value: Value) -> bytes:
     """A message."""
     arrays: list[bytes] = []
@@ -86,6 +93,8 @@ def _tree(value: Value, arrays: list[bytes], deep: int) -> Value:
     if value is None or type(value) in (bool, str):
         return value
     if type(value) in (int, float):
+        if type(value) is int and abs(value) > 2**1000:
+            return {"strange": f"a whole number of {value.bit_length()} bits"}
         is_plain = type(value) is float or abs(value) < 2**53
         return {"number": value if is_plain else float(value)}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -143,4 +152,6 @@ def _value(tree: Value, arrays: list[np.ndarray]) -> Value:
         return parts if kind == "list" else tuple(parts)
     if kind == "dict":
         return {k: _value(part, arrays) for k, part in of}
-    return {"seed": Seed, "code": Code, "strange": Strange}[kind](of)
+    if kind == "strange":
+        return Strange(plain(of, 100))
+    return {"seed": Seed, "code": Code}[kind](of)

@@ -137,6 +137,40 @@ def test_nbgraders_notebook_has_the_metadata_that_it_asks_for(tmp_path):
     assert sum(m["solution"] for m in own) == 4
 
 
+def test_nbgraders_students_see_what_answers_are_called(tmp_path):
+    """nbgrader puts a stub of its own between the markers; what stands above them stays."""
+    build(tmp_path / "course", "nbgrader", ["e04", "e11"])
+    for path in (tmp_path / "course" / "source").rglob("*.ipynb"):
+        exercise = find_exercise(path.name)
+        cells = ["".join(c["source"]) for c in json.loads(path.read_text())["cells"]]
+        cleared = [re.sub(r"### BEGIN.*?### END SOLUTION", "", c, flags=re.DOTALL) for c in cells]
+        for question in exercise.answers:
+            assert sum(f"{question} = None  # your answer\n" in c for c in cleared) == 1, question
+            assert sum(f"\n{question} = " in c for c in cells) == 1, "and the right one below it"
+
+
+def test_each_test_of_pytest_has_a_name_of_its_own(tmp_path, monkeypatch):
+    """Labels that differ in a sign alone, axis=1 and axis=-1, are one word in a test's name."""
+    text = E04.path.read_text().replace("Exercise 4", "Exercise 41")
+    one = 'Pair("affine", "x=N,D W=D,M b=M", label={!r})'
+    case = f"CASES = [{one}, {one}]"
+    old = next(line for line in text.splitlines() if line.startswith("CASES"))
+    text = text.replace(old, case.format('axis="1"', 'axis="-1"'))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "e41_mine.py").write_text(text)
+    monkeypatch.setenv("MINIENC_EXERCISES", str(tmp_path / "mine"))
+    build(tmp_path / "course", "pytest", ["e41"])
+    tests = (tmp_path / "course" / "repository" / "test_e41_mine.py").read_text()
+    names = re.findall(r"^def (\w+)", tests, re.MULTILINE)
+    assert len(set(names)) == len(names) == 13
+    compile(tests, "tests", "exec")
+    build(tmp_path / "other", "nbgrader", ["e41"])
+    book = tmp_path / "other" / "source" / "e41_mine" / "e41_mine.ipynb"
+    for cell in json.loads(book.read_text())["cells"]:
+        if cell["metadata"]["nbgrader"]["grade"]:
+            compile("".join(cell["source"]), "cell", "exec")
+
+
 def test_cells_that_fail_leave_the_others(tmp_path):
     cells = inputs(MEAN)
     cells.insert(3, "this is no Python")
@@ -164,12 +198,13 @@ def test_gradescopes_autograder_runs_as_gradescope_runs_it(tmp_path):
         archive.extractall(base / "source")
         modes = {i.filename: i.external_attr >> 16 for i in archive.infolist()}
     assert modes["run_autograder"] == modes["setup.sh"] == 0o755
-    bash = ["bash", str(base / "source" / "run_autograder")]
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
-    command = (base / "source" / "run_autograder").read_text().strip().split("exec python3 ")[1]
-    assert bash and command == "-m minienc.course.gradescope"
-    done = run_python(*command.split(), cwd=base / "source", MINIENC_AUTOGRADER=str(base))
+    own = base / "minienc" / "bin" / "python"  # what setup.sh makes
+    own.parent.mkdir(parents=True)
+    own.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    own.chmod(0o755)
+    where = {**os.environ, "PYTHONPATH": str(ROOT), "MINIENC_AUTOGRADER": str(base)}
+    command = ["bash", str(base / "source" / "run_autograder")]
+    done = subprocess.run(command, env=where, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     found = json.loads((base / "results" / "results.json").read_text())
     assert found["score"] == 80

@@ -4,8 +4,11 @@ grader, and a batch ends.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,10 +17,11 @@ import pytest
 from minienc.course.batch import grade_all
 from minienc.course.exercise import find_exercise
 from minienc.course.grading import grade_source
-from minienc.course.process import Limits, Process
+from minienc.course.process import Ended, Limits, Process
 
 E04 = find_exercise("e04")
-LIMITS = Limits(seconds=3.0, memory=1 << 30)
+LIMITS = Limits(seconds=2.0, memory=1 << 30)
+SHORT = Limits(seconds=1.0, memory=1 << 30)  # for what uses up the clock
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bounds of Linux")
 
 NUMERICAL = """
@@ -69,7 +73,7 @@ def inside(body: str) -> str:
 # name -> (what is added to the solution, what is said, points at least, at most)
 HOSTILE = {
     "hangs": (inside("while True: pass"), "is there a loop without an end", 20, 30),
-    "sleeps": (inside("import time; time.sleep(60)"), "took longer than 3 s", 20, 30),
+    "sleeps": (inside("import time; time.sleep(60)"), "took longer than 1 s", 20, 30),
     "hangs at once": ("\nwhile True: pass\n", "is there a loop without an end", 0, 0),
     "exits": (inside("import sys; sys.exit(0)"), "affine_backward calls exit()", 20, 30),
     "exits hard": (inside("import os; os._exit(0)"), "ended its own process, with exit", 20, 30),
@@ -227,12 +231,45 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_each_is_reported(name):
     added, said, least, most = HOSTILE[name]
-    started = time.monotonic()
-    grade = grade_source(E04.solved + added, E04, limits=LIMITS)
+    limits = SHORT if name.startswith("sleeps") else LIMITS
+    grade = grade_source(E04.solved + added, E04, limits=limits)
     assert said in str(grade), grade
     assert least <= grade.points <= most, grade
-    assert time.monotonic() - started < 20
     assert not Path("/tmp/graded-by-itself.json").exists()
+
+
+@linux
+def test_time_in_which_the_machine_was_busy_is_not_a_submissions():
+    """It stands still for longer than its seconds, as when others have the processors."""
+    with Process("x = 1", [], SHORT) as process:
+        os.kill(process.child.pid, signal.SIGSTOP)
+        timer = threading.Timer(1.5, os.kill, (process.child.pid, signal.SIGCONT))
+        timer.start()
+        started = time.monotonic()
+        process.load()
+        assert time.monotonic() - started > SHORT.seconds
+        assert process.error is None
+
+
+@linux
+def test_a_loop_is_ended_by_the_processor_and_not_by_the_clock():
+    """Of the clock there was enough left."""
+    with Process("while True: pass", [], SHORT) as process:
+        process.left = 1000.0
+        with pytest.raises(Ended, match=r"took longer than 1 s: is there a loop without an end\?"):
+            process.load()
+        assert process.child.returncode == -signal.SIGXCPU
+        assert process.left > 900
+
+
+@linux
+def test_a_clock_that_jumps_is_not_waited_for(monkeypatch):
+    """An hour of a laptop's sleep counts as one glance."""
+    with Process("", [], SHORT) as process:
+        hours = iter(range(0, 3600 * 1000, 3600))
+        monkeypatch.setattr("minienc.course.process.time.monotonic", lambda: next(hours))
+        process.load()
+        assert process.error is None
 
 
 @linux
