@@ -36,16 +36,21 @@ class Session:
         self.process: Process | None = None
 
     def __enter__(self) -> Session:
-        self._start()
-        if self.error is None:
-            self.replies = [self._reply(asked) for asked in self.key.asked]
+        try:
+            self._start()
+            if self.error is None:
+                self.replies = [self._reply(asked) for asked in self.key.asked]
+        except BaseException:  # Ctrl-C, or nbgrader's: the process is not left behind
+            self._stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
 
     def _start(self) -> None:
-        self.process = Process(self.source, self.key.questions, self.limits).__enter__()
+        self.process = Process(self.source, self.key.questions, self.limits)
+        self.process.__enter__()
         try:
             self.process.load()
             self.error, self.answers = self.process.error, self.process.answers

@@ -273,6 +273,22 @@ def test_a_clock_that_jumps_is_not_waited_for(monkeypatch):
 
 
 @linux
+def test_ctrl_c_leaves_no_process_and_no_folder(monkeypatch):
+    started = []
+
+    def interrupted(self):
+        started.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Process, "load", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        grade_source(E04.solved, E04, limits=LIMITS)
+    (process,) = started
+    assert process.child.poll() == -signal.SIGKILL
+    assert not Path(process.folder).exists()
+
+
+@linux
 def test_what_a_submission_leaves_running_is_ended():
     """A process that has got out of its group is found by the token in its environment."""
     with Process("", [], LIMITS) as process:
