@@ -9,13 +9,13 @@ transposed. The samples come with their mean taken off, feature by feature:
 
     loss = the sum of all squares of c_hat - c, divided by the number of samples
 
-**On paper first.** W is in both halves. Write d = c_hat - c. What of dW comes by way of the decoder,
-and what by way of the encoder? For two samples, [1, 0] and [-1, 0], and W with the two rows 1 and
-0: what is h, and what is c_hat?
+**On paper first.** W is in both halves. Write d = c_hat - c. What of dW comes by way of the
+decoder, and what by way of the encoder? For two samples, [1, 0] and [-1, 0], and W with the two
+rows 1 and 0: what is h, and what is c_hat?
 
-The best W is known without any training. The singular values of c, the largest first, say how much
-there is of each direction: the squares of all of them add up to the squares of c. A code of M
-numbers can keep M directions. What is left out, then, and which M will you keep?
+The best W is known without any training. The singular values of c, the largest first, say how
+much there is of each direction: the squares of all of them add up to the squares of c. A code of
+M numbers can keep M directions. What is left out, then, and which M will you keep?
 """
 
 import numpy as np
@@ -52,8 +52,8 @@ def smallest_loss(x, M):
 
 
 # %%
-# **Predict 1.** The samples are [1, 0] and [-1, 0], and W has the two rows 0 and 1: it looks in the
-# direction in which nothing varies. What is the loss?
+# **Predict 1.** The samples are [1, 0] and [-1, 0], and W has the two rows 0 and 1: it looks in
+# the direction in which nothing varies. What is the loss?
 
 ### BEGIN SOLUTION
 predict_1 = 1.0
@@ -105,7 +105,8 @@ MISTAKES = {
     ),
     "the encoder forgotten": (
         ("2 * (d.T @ h + c.T @ (d @ W))", "2 * (d.T @ h)"),
-        "Your dW hears of the decoder alone, as if it had a W of its own. The encoder uses it, too.",
+        "Your dW hears of the decoder alone, as if it had a W of its own. The encoder uses it, "
+        "too.",
     ),
     "mean not removed": (
         ("    c = x - x.mean(axis=0)\n    h = c @ W", "    c = x\n    h = c @ W"),
@@ -146,7 +147,8 @@ MISTAKES = {
             "    c = x - x.mean(axis=0)\n    s =",
             "    c = x\n    s =",
         ),
-        "Your singular values are those of x with its mean. Then the first direction is the mean's.",
+        "Your singular values are those of x with its mean. Then the first direction is the "
+        "mean's.",
     ),
 }
 ### END LECTURER

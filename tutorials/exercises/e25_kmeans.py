@@ -13,9 +13,9 @@ root of the sum of squares, not the sum itself), and m, the mean of its K distan
 
 is how much nearer than usual centroid k is; about half of the features are 0.
 
-**On paper first.** The samples are the numbers 0, 1 and 10, the centroids 0 and 4. Make one round. Can
-a round make the sum of squared distances larger: in its first half, in its second half? And what
-would become of the mean of no samples?
+**On paper first.** The samples are the numbers 0, 1 and 10, the centroids 0 and 4. Make one
+round. Can a round make the sum of squared distances larger: in its first half, in its second
+half? And what would become of the mean of no samples?
 """
 
 import numpy as np
@@ -113,7 +113,8 @@ CASES = [
 ]
 
 ANSWERS = {
-    "predict_1": "To which centroid is each of the three nearest? And where is the mean of each group?",
+    "predict_1": "To which centroid is each of the three nearest? And where is the mean of each "
+    "group?",
     "predict_2": "What is the mean of the three distances, and how much less than it is each?",
 }
 
@@ -138,12 +139,13 @@ MISTAKES = {
             "labels = ((x[:, None] - C) ** 2).sum(axis=2)",
             "labels = np.abs(x[:, None] - C).sum(axis=2)",
         ),
-        "Your nearest centroid is nearest by the sum of absolute differences. Which distance does the "
-        "mean of a group make small?",
+        "Your nearest centroid is nearest by the sum of absolute differences. Which distance "
+        "does the mean of a group make small?",
     ),
     "an empty cluster becomes 0": (
         ("new = C.copy()", "new = np.zeros_like(C)"),
-        "A centroid that was given no samples went to 0 in your update. What does the text say of it?",
+        "A centroid that was given no samples went to 0 in your update. What does the text say "
+        "of it?",
     ),
     "sum for the mean": (
         ("x[labels == k].mean(axis=0)", "x[labels == k].sum(axis=0)"),
@@ -166,8 +168,8 @@ MISTAKES = {
     ),
     "not cut off": (
         ("np.maximum(0, z.mean(axis=1, keepdims=True) - z)", "z.mean(axis=1, keepdims=True) - z"),
-        "Some of your features are negative. What does the formula do with a centroid that is farther "
-        "than usual?",
+        "Some of your features are negative. What does the formula do with a centroid that is "
+        "farther than usual?",
     ),
     "the other way round": (
         ("z.mean(axis=1, keepdims=True) - z)", "z - z.mean(axis=1, keepdims=True))"),
@@ -175,7 +177,8 @@ MISTAKES = {
     ),
     "the test's own mean": (
         ("g - mean", "g - g.mean(axis=0)"),
-        "Your test features have a mean of their own taken off. A sample that comes alone would be 0.",
+        "Your test features have a mean of their own taken off. A sample that comes alone would "
+        "be 0.",
     ),
     "mean of both": (
         ("mean = f.mean(axis=0)", "mean = np.concatenate([f, g]).mean(axis=0)"),

@@ -2,8 +2,8 @@
 Exercise 26: two networks against each other
 ============================================
 
-The generator makes samples of noise, fake = z W. The critic gives each sample a score, the larger,
-the more real it looks:
+The generator makes samples of noise, fake = z W. The critic gives each sample a score, the
+larger, the more real it looks:
 
     a = tanh(y A)        s = a v        one number for each row of y
 
@@ -14,12 +14,12 @@ It learns to tell both apart, and the generator to be taken for real:
 
     generator's loss  = mean over fake samples of log(1 + exp(-s))
 
-**On paper first.** What is the derivative of log(1 + exp(-s)) by s, and of log(1 + exp(s))? Where is
-each of them steep? The generator could as well make the critic's second mean *large*, that is, make
--log(1 + exp(s)) small. What is the slope of that where the critic is sure, s = -10?
+**On paper first.** What is the derivative of log(1 + exp(-s)) by s, and of log(1 + exp(s))? Where
+is each of them steep? The generator could as well make the critic's second mean *large*, that is,
+make -log(1 + exp(s)) small. What is the slope of that where the critic is sure, s = -10?
 
-Then follow the gradient from the generator's loss back to W: by which of the critic's weights does
-it go, and which of the critic's weights change in the generator's step?
+Then follow the gradient from the generator's loss back to W: by which of the critic's weights
+does it go, and which of the critic's weights change in the generator's step?
 """
 
 import numpy as np
@@ -64,9 +64,9 @@ def generator_loss(z, W, A, v):
 
 
 # %%
-# A round: first the critic makes a step of gradient descent, on the real samples and on fake ones of
-# the generator as it is; then the generator makes one, against the critic as it is by then. Use both
-# functions above.
+# A round: first the critic makes a step of gradient descent, on the real samples and on fake ones
+# of the generator as it is; then the generator makes one, against the critic as it is by then. Use
+# both functions above.
 
 
 def one_round(z, real, W, A, v, learning_rate):
@@ -187,7 +187,8 @@ MISTAKES = {
             ("loss = np.logaddexp(0, -s).mean()", "loss = -np.logaddexp(0, s).mean()"),
             ("ds = -1 / (1 + np.exp(s))", "ds = -1 / (1 + np.exp(-s))"),
         ],
-        "Your generator makes the critic's mean large. Where the critic is sure, that loss is flat.",
+        "Your generator makes the critic's mean large. Where the critic is sure, that loss is "
+        "flat.",
     ),
     "sign": (
         [

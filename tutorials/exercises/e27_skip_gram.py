@@ -2,17 +2,19 @@
 Exercise 27: word vectors by skip-gram
 ======================================
 
-Each of V words has two vectors: row i of E where the word is asked about, row i of O where it is an
-answer. A pair of a text, a centre and a context beside it, shall have a large product of both; the
-same centre and a word drawn at random, a negative, a small one. With s(t) = 1 / (1 + exp(-t)):
+Each of V words has two vectors: row i of E where the word is asked about, row i of O where it is
+an answer. A pair of a text, a centre and a context beside it, shall have a large product of both;
+the same centre and a word drawn at random, a negative, a small one. With s(t) = 1 / (1 +
+exp(-t)):
 
-    loss of a pair = -log s(O[context] . E[centre]) - sum over its K negatives of log s(-O[n] . E[centre])
+    loss of a pair = -log s(O[context] . E[centre])
+                   - the sum over its K negatives n of log s(-O[n] . E[centre])
 
     loss           = the mean over the N pairs
 
-**On paper first.** What is the derivative of -log s(t) by t, and of -log s(-t)? A centre that stands
-in two pairs has one vector: what does the rule for what is used twice say of its gradient? And a
-word that was drawn twice among the negatives of one pair: how often does it count?
+**On paper first.** What is the derivative of -log s(t) by t, and of -log s(-t)? A centre that
+stands in two pairs has one vector: what does the rule for what is used twice say of its gradient?
+And a word that was drawn twice among the negatives of one pair: how often does it count?
 """
 
 import numpy as np
@@ -49,8 +51,8 @@ predict_1 = 2.773
 ### END SOLUTION
 
 # %%
-# **Predict 2.** One pair. Its centre has the vector [4, 0]. Word 5 is none of the two, but was drawn
-# twice as a negative; its vector in O is [0, 7]. What is the first number of row 5 of dO?
+# **Predict 2.** One pair. Its centre has the vector [4, 0]. Word 5 is none of the two, but was
+# drawn twice as a negative; its vector in O is [0, 7]. What is the first number of row 5 of dO?
 
 ### BEGIN SOLUTION
 predict_2 = 4.0
@@ -75,8 +77,8 @@ POINTS = {"forward": 20, "gradients": 60, "laws": 10, "predictions": 10}
 
 ANSWERS = {
     "predict_1": "Each product is 0. What is -log s(0), and how many such terms has a pair?",
-    "predict_2": "What is the slope of a negative's loss where the product is 0, what does it meet on "
-    "its way to O, and how often?",
+    "predict_2": "What is the slope of a negative's loss where the product is 0, what does it "
+    "meet on its way to O, and how often?",
 }
 
 
@@ -104,8 +106,8 @@ MISTAKES = {
             "np.add.at(dE, centre, dgood[:, None] * o + (dbad[..., None] * n).sum(axis=1))",
             "dE[centre] += dgood[:, None] * o + (dbad[..., None] * n).sum(axis=1)",
         ),
-        "A centre of two pairs has the gradient of one of them in your dE. `dE[centre] += ...` writes "
-        "each row once; look for what adds in NumPy for every repeat.",
+        "A centre of two pairs has the gradient of one of them in your dE. `dE[centre] += ...` "
+        "writes each row once; look for what adds in NumPy for every repeat.",
     ),
     "repeats of contexts lost": (
         ("np.add.at(dO, context, dgood[:, None] * e)", "dO[context] += dgood[:, None] * e"),
@@ -131,8 +133,8 @@ MISTAKES = {
                 "dO[negatives] += dbad[..., None] * e[:, None]",
             ),
         ],
-        "Words that stand twice have the gradient of one of their places: `d[words] += ...` writes "
-        "each row once. Look for what adds in NumPy for every repeat.",
+        "Words that stand twice have the gradient of one of their places: `d[words] += ...` "
+        "writes each row once. Look for what adds in NumPy for every repeat.",
     ),
     "sign of the negatives": (
         [
