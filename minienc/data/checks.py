@@ -21,6 +21,10 @@ _SHOWN = 5  # rows named in a message
 _known: ContextVar[dict[int, tuple[Any, float, float]] | None] = ContextVar("known", default=None)
 
 
+class NotNumbers(TypeError, ValueError):
+    """Data of a dtype that nothing can be learned from."""
+
+
 def check_data(
     x: Samples,
     name: str = "X",
@@ -120,13 +124,34 @@ def _check_values(
             )
 
 
+def numbers_of(x: Samples, name: str) -> Samples:
+    """``x``; of an array of Python objects, the numbers that they are.
+
+    Raises
+    ------
+    NotNumbers
+        If one of them is no number, and no text of one.
+    """
+    if getattr(getattr(x, "dtype", None), "kind", None) != "O":
+        return x
+    try:
+        return np.asarray(x).astype(float)
+    except (TypeError, ValueError) as error:
+        raise NotNumbers(
+            f"{name} holds Python objects (dtype object), expected real numbers; {_mend(x, name)} "
+            f"({error})"
+        ) from None
+
+
 def _check_dtype(x: Samples, name: str) -> None:
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         raise TypeError(f"{name} is {kind_of(x)}, expected an array of numbers")
     if x.dtype.kind not in "buif":
         what = {"O": "Python objects", "U": "text", "S": "bytes", "c": "complex numbers"}
         held = what.get(x.dtype.kind, str(x.dtype))
-        raise TypeError(
+        if x.dtype.kind == "c":  # in scikit-learn's words and kind, too
+            held += "; Complex data not supported"
+        raise NotNumbers(
             f"{name} holds {held} (dtype {x.dtype}), expected real numbers; {_mend(x, name)}"
         )
 

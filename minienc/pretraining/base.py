@@ -21,10 +21,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from minienc.arrays import Array, DTypeLike, check_device, device_of, is_array, to_numpy
-from minienc.data.checks import check_data
+from minienc.data.checks import check_data, numbers_of
 from minienc.data.plain import DataLike, Samples, plain_array
 from minienc.functions.activations import activation_name
 from minienc.models import Model
+from minienc.pretraining.estimator import Estimator, not_fitted
 from minienc.shapes import did_you_mean, is_whole
 from minienc.training.callbacks import Callback, CSVLogger, ModelCheckpoint, as_callbacks
 from minienc.training.optimizers import Optimizer, get_optimizer
@@ -44,16 +45,21 @@ def as_samples(
     ValueError, TypeError
         For fewer than ``minimum`` samples, NaN or infinity (it says which rows), or no numbers.
     """
-    given, X = X, plain_array(X, name)
+    given, X = X, numbers_of(plain_array(X, name), name)
     if len(X.shape) == 1 and len(X):
         array = name if is_array(given) else f"np.asarray({name})"
         raise ValueError(
-            f"{name} is {tuple(X.shape)}, expected samples in rows; use {array}.reshape(1, -1) for "
-            f"one sample of {len(X)} numbers, {array}.reshape(-1, 1) for {len(X)} of one number"
+            f"{name} is {tuple(X.shape)}, expected samples in rows. Reshape your data: use {array}"
+            f".reshape(1, -1) for one sample of {len(X)} numbers, {array}.reshape(-1, 1) for "
+            f"{len(X)} of one number"
         )
     if hasattr(X, "flatten_samples") and not keep_shape:
         X = X.flatten_samples()
     check_data(X, name=name, minimum=minimum, dtype=dtype)
+    if math.prod(X.shape[1:]) == 0:
+        raise ValueError(
+            f"{name} has 0 feature(s) (shape={tuple(X.shape)}) while a minimum of 1 is required."
+        )
     return as_rows(X) if is_array(X) and not keep_shape else X
 
 
@@ -77,7 +83,7 @@ def iterate_samples(X: Samples, batch_size: int = 1000, dtype: DTypeLike = np.fl
         yield to_numpy(X[start : start + batch_size]).astype(dtype, copy=False)
 
 
-class Pretrainer:
+class Pretrainer(Estimator):
     """What the methods share; a subclass gives ``method``, its name, ``_fit``, and ``encoder_``.
 
     What its constructor takes is declared as attributes with a default, ``hidden: int = 64``, and
@@ -141,6 +147,7 @@ class Pretrainer:
             raise TypeError(
                 f"{cls.__name__}: parameters are attributes with a default, as epochs is"
             )
+        super().__init_subclass__()
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [
             inspect.Parameter(name, kind, default=default)
@@ -152,56 +159,6 @@ class Pretrainer:
     def kinds(cls) -> list[str]:
         """The method's name, then those of the methods that it is a kind of."""
         return [vars(owner)["method"] for owner in cls.__mro__ if "method" in vars(owner)]
-
-    # -- parameters, as scikit-learn has them
-
-    @classmethod
-    def _parameters(cls) -> dict[str, Any]:
-        """name -> default of what the constructor takes: the annotated attributes of the class that
-        are no ``ClassVar`` and no result (which ends in "_"); its own, then those of the classes
-        above."""
-        found = [
-            name
-            for owner in cls.__mro__
-            for name, kind in inspect.get_annotations(owner).items()
-            if not name.endswith("_") and "ClassVar" not in str(kind)
-        ]
-        return {name: getattr(cls, name) for name in found if name not in cls.without}
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {name: getattr(self, name) for name in self._parameters()}
-
-    def set_params(self, **params: object) -> Self:
-        """Change arguments of the constructor before ``fit``."""
-        known = self._parameters()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(
-                    f"{type(self).__name__} has no parameter {name!r}, only {', '.join(known)}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "encoder_")
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks before it searches over a method or puts it into a pipeline."""
-        from sklearn.utils import Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type="clusterer" if hasattr(self, "predict") else None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(preserves_dtype=[]),
-            non_deterministic=self.random_state is None,
-        )
-
-    def __repr__(self) -> str:
-        defaults = self._parameters()
-        values = self.get_params()
-        changed = [f"{k}={v!r}" for k, v in values.items() if v != defaults[k]]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
     # -- the protocol
 
@@ -231,7 +188,8 @@ class Pretrainer:
         resume : bool
             Go on from ``checkpoint_dir`` where it holds a state; the end has the same bits.
         """
-        X, callbacks = self.samples(X, minimum=2), as_callbacks(callbacks)
+        given = X
+        X, callbacks = samples_for(self, X, "X", 2), as_callbacks(callbacks)
         if validation_data is not None:
             validation_data = self.samples(validation_data, "validation_data")
             if validation_data.shape[1:] != X.shape[1:]:
@@ -242,7 +200,7 @@ class Pretrainer:
         self.check_params(X.shape[1:])
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
-        self.n_features_in_ = math.prod(X.shape[1:])
+        self.note_features(given, X.shape[1:])
         if self.takes_probabilities():
             check_data(X, domain=(0, 1))
         self._run = _Run(validation_data, callbacks, checkpoint_dir, resume)
@@ -257,7 +215,9 @@ class Pretrainer:
 
     def samples(self, X: DataLike, name: str = "X", minimum: int = 1) -> Samples:
         """``X`` as this method takes it: rows (N, D), or with ``takes_shape`` as it came."""
-        return samples_for(self, X, name, minimum)
+        samples = samples_for(self, X, name, minimum)
+        self.check_features(X, name, samples.shape[1:])
+        return samples
 
     # -- what a method gives beside ``_fit``
 
@@ -343,7 +303,7 @@ class Pretrainer:
 
     def check_fitted(self) -> None:
         if not hasattr(self, "encoder_"):
-            raise RuntimeError(f"{type(self).__name__} is not fitted yet: call fit(X) first")
+            raise not_fitted(f"{type(self).__name__} is not fitted yet: call fit(X) first")
 
     def transform(self, X: DataLike) -> np.ndarray:
         """Return the codes (N, K) of samples (N, D)."""

@@ -56,6 +56,7 @@ class ConvolutionalAutoencoder(Reconstruction):
     """
 
     method = "convolutional"
+    takes_rows = False
     filters: Sequence[int] = (16, 32)
     kernel_size: int = 3
     code: int = 32

@@ -31,7 +31,7 @@ from minienc.functions.losses import kl_divergence_backward, kl_divergence_forwa
 from minienc.layers import Centroids
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, check_counts
+from minienc.pretraining.base import check_counts
 from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
@@ -224,7 +224,7 @@ class DEC(SteppedPretrainer):
     def memberships(self, X: DataLike) -> np.ndarray:
         """q (N, K): the soft memberships of each sample."""
         self.check_fitted()
-        return to_numpy(self.model_.predict(as_samples(X), batch_size=1000))
+        return to_numpy(self.model_.predict(self.samples(X), batch_size=1000))
 
     def predict(self, X: DataLike) -> np.ndarray:
         """The cluster of each sample (N,)."""

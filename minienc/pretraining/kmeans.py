@@ -27,7 +27,7 @@ from minienc.data.plain import DataLike, Samples, plain_array
 from minienc.functions.clustering import squared_distances_forward
 from minienc.layers import Centroids, Input
 from minienc.models import Model
-from minienc.pretraining.base import as_samples, check_counts, iterate_samples
+from minienc.pretraining.base import check_counts, iterate_samples
 from minienc.pretraining.seeding import best_beginning
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.step import Learner, Scalar
@@ -165,7 +165,7 @@ class KMeans(SteppedPretrainer):
         with on_device(self.model_.device):
             found = [
                 self._distances(to_device_of(x, self._C)).argmin(axis=1)
-                for x in iterate_samples(as_samples(X), dtype=self.dtype)
+                for x in iterate_samples(self.samples(X), dtype=self.dtype)
             ]
             return np.concatenate([to_numpy(k) for k in found])
 

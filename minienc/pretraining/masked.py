@@ -132,8 +132,8 @@ class MaskedAutoencoder(SteppedPretrainer):
             )
         if self._patch_of(n_features)[-1] == 0:
             raise ValueError(
-                f"{name}: samples of {n_features} numbers are one patch of {self.patch_size}; give "
-                f"a smaller patch_size"
+                f"{name}: samples of {n_features} feature(s) are one patch of {self.patch_size}; "
+                f"give a smaller patch_size"
             )
 
     def build(self, sample_shape: Sequence[int], rng: np.random.Generator) -> None:

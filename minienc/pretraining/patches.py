@@ -83,6 +83,7 @@ class PatchFeatures(Pretrainer):
     """
 
     method = "patches"
+    takes_rows = False
     couples = "its steps are no gradient steps"
     n_centroids: int = 64
     patch_size: int = 4

@@ -110,7 +110,7 @@ def test_what_is_hidden_is_restored_better_than_by_the_mean():
     [
         ({"mask_ratio": 1.0}, 16, "mask_ratio is 1.0, expected a part of the patches, between"),
         ({"patch_size": 0}, 16, "patch_size is 0, expected a whole number"),
-        ({"patch_size": 9}, 16, "samples of 16 numbers are one patch of 9"),
+        ({"patch_size": 9}, 16, r"samples of 16 feature\(s\) are one patch of 9"),
         ({"loss": "categorical_crossentropy"}, 16, "expected binary_crossentropy or mean_squ"),
         ({"image_shape": (3, 3)}, 16, "samples of 16 numbers with image_shape"),
         ({"hidden": ()}, 16, "hidden is"),

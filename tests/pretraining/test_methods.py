@@ -205,7 +205,9 @@ REFUSED = {
     "epochs_per_layer is 0": lambda: make("stacked", epochs_per_layer=0).fit(X),
     "is for labels": lambda: make("autoencoder", loss="sparse_categorical_crossentropy").fit(X),
     "is not fitted yet": lambda: make("autoencoder").transform(X),
-    "x is (60, 3), expected (N, 8)": lambda: make("autoencoder").fit(X).transform(X[:, :3]),
+    "X has 3 features, but Autoencoder is expecting 8 features": lambda: (
+        make("autoencoder").fit(X).transform(X[:, :3])
+    ),
 }
 
 
