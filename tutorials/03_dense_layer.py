@@ -137,8 +137,8 @@ falk(right, x.T, dz, ("x'", "dz", "dW = x' dz"), at=(0, 1))
 #
 #     <details><summary>Answer</summary>
 #
-# The second row of dW: it is made of x's second column. Of it only dW[1, 0] does, by 1 * dz[0, 0] =
-# 1; dW[1, 1] gains 1 * dz[0, 1] = 0, because the second neuron was cut off for this sample, and
+# The second row of dW: it is made of x's second column. Of it only dW[1, 0] does, by 1 * dz[0, 0]
+# = 1; dW[1, 1] gains 1 * dz[0, 1] = 0, because the second neuron was cut off for this sample, and
 # learns nothing from it.
 #
 # .. raw:: html
@@ -178,10 +178,10 @@ for name, claimed, numeric in (
 # A mistake that shapes do not show
 # ---------------------------------
 #
-# "The shapes leave hardly another way to multiply", one says. For x (5, 3) and W (3, 4) that is so:
-# dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where there are as many
-# inputs as neurons (D = M), as in our example on paper,
-# dz.T @ x fits, and is dW with rows and columns exchanged.
+# "The shapes leave hardly another way to multiply", one says. For x (5, 3) and W (3, 4) that is
+# so: dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where there are as many inputs as
+# neurons (D = M), as in our example on paper, dz.T @ x fits, and is dW with rows and columns
+# exchanged.
 #
 # **Predict:** how many of the four numbers of dW does it get right?
 #
@@ -213,9 +213,10 @@ assert (wrong == dW).sum() == 2 and np.array_equal(wrong, dW.T)
 # Walk through both
 # -----------------
 #
-# The page holds our pair as run A, and the wrong one beside it as run B ("A beside B", at the top).
-# It has computed the derivative by every variable of ours itself, by differences. A line that is
-# right has a tick, and the wrong one is red: dW, and no other.
+# The page holds our pair as run A, and the wrong one beside it as run B ("A beside B", at the
+# top). It has computed the derivative by every variable of ours itself, by differences, for a dy
+# that it has drawn at random: so the numbers of its backward are others than those above. A line
+# that is right has a tick, and the wrong one is red: dW, and no other.
 
 import minienc
 
@@ -261,9 +262,9 @@ except ValueError as refusal:
 #
 #     <details><summary>Answer</summary>
 #
-# dx has four rows, each as before: a sample's gradient does not depend on the others. dW and db are
-# doubled: they are sums over samples. (A loss that is a mean divides dy by the number of samples;
-# with it, dW stays as it was.)
+# dx has four rows, each as before: a sample's gradient does not depend on the others. dW and db
+# are doubled: they are sums over samples. (A loss that is a mean divides dy by the number of
+# samples; with it, dW stays as it was.)
 #
 # .. raw:: html
 #
@@ -282,9 +283,20 @@ assert np.array_equal(dW2, 2 * dW) and np.array_equal(db2, 2 * db)
 # **Exercise 03.1.** Put two of our layers behind one another, 3 -> 4 -> 2 numbers, and go back
 # through both. Check the gradient by the first W with ``numerical_gradient``.
 #
-# **Exercise 03.2.** Write forward and backward for y = f(x W + b) with tanh in the place of relu
-# (its slope is 1 - y^2), plant the mistake 1 - y, and look where the page of ``minienc.step`` turns
-# red. Which lines are grey, and why?
+# **Exercise 03.2.** A layer that shares its weights between two inputs: y = f(x W + x2 W + b).
+# Write its backward. Plant two mistakes, one after the other: dW hears of x alone; dx2 is a copy
+# of dx that is multiplied by 2. Look at each in the page of ``minienc.step``: which line is red?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# dx and dx2 are equal, and dW = (x + x2)' dz. With the first mistake dW alone is red, with the
+# second dx2 alone: no other line is made of either.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -2,9 +2,9 @@
 The chain rule on a graph
 =========================
 
-A network is a graph: numbers flow along its arrows to the loss, gradients flow back. As long as it
-is a chain, slopes are multiplied. Where a value is used twice, its gradients are added. That is all
-there is to backpropagation, and the second half is easily forgotten.
+A network is a graph: numbers flow along its arrows to the loss, gradients flow back. As long as
+it is a chain, slopes are multiplied. Where a value is used twice, its gradients are added. That
+is all there is to backpropagation, and the second half is easily forgotten.
 
 You will be able to
 
@@ -57,22 +57,23 @@ assert L == 6.5
 
 # %%
 # The graph. What stands in a box was computed from the boxes whose arrows come in. Backward, every
-# arrow carries a gradient the other way. From W and from x two arrows go out: so two gradients come
-# back to each of them.
+# arrow carries a gradient the other way. From W and from x two arrows go out: so two gradients
+# come back to each of them.
 
 
 def draw(places, arrows, labels):
     """Boxes at ``places``; arrows (from, to, text), with the text, what flows back, in red."""
-    ax = plt.subplots(figsize=(7, 2.8), layout="constrained")[1]
+    ax = plt.subplots(figsize=(8, 3.4), layout="constrained")[1]
     for name, (across, up) in places.items():
         box = {"boxstyle": "round,pad=0.4", "fc": "#eaf2fb", "ec": "C0"}
         ax.text(across, up, labels[name], ha="center", va="center", bbox=box, fontsize=9)
     for source, target, text in arrows:
         (x0, y0), (x1, y1) = places[source], places[target]
-        style = {"arrowstyle": "->", "color": "0.4", "shrinkA": 24, "shrinkB": 24}
-        ax.annotate("", (x1, y1), (x0, y0), arrowprops=style)
-        middle = (x0 + x1) / 2, (y0 + y1) / 2 + 0.12
-        ax.text(*middle, text, color="C3", ha="center", fontsize=8)
+        style = {"arrowstyle": "-|>", "color": "0.3", "shrinkA": 26, "shrinkB": 26, "lw": 1.2}
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=style | {"mutation_scale": 14})
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        paper = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+        ax.text(*middle, text, color="C3", ha="center", va="center", fontsize=9, bbox=paper)
     ax.set(xlim=(-0.7, 4.7), ylim=(-0.5, 1.5))
     ax.axis("off")
 
@@ -103,8 +104,8 @@ draw(places, arrows, labels)
 #     dx = (5, 8) + (-2, -3) = (3, 5)                dW = 6 + 5  -4 - 3  =  11   -7
 #                                                         9 + 10 -6 - 6     19  -12
 #
-# Why a sum? Let W change a little. Through (1) the loss changes by so much, through (2) by so much.
-# For small changes both happen side by side, and the changes add.
+# Why a sum? Let W change a little. Through (1) the loss changes by so much, through (2) by so
+# much. For small changes both happen side by side, and the changes add.
 
 
 def restore_backward(cache):
@@ -189,8 +190,8 @@ assert (c.value, a.grad, b.grad) == (8, 4, 2)
 # everything that uses it has given its part. What uses a number was made after it, and stands
 # behind it on the tape. So reading from the end is right, whatever the graph looks like.
 #
-# **Predict:** d = c + c, with c = a * a and a = 3. A careless walk does not wait: whenever a number
-# is given something, it passes on at once what it has by now. What does a get?
+# **Predict:** d = c + c, with c = a * a and a = 3. A careless walk does not wait: whenever a
+# number is given something, it passes on at once what it has by now. What does a get?
 #
 # .. raw:: html
 #
@@ -245,8 +246,8 @@ assert [[v.grad for v in row] for row in V] == [[11, -7], [19, -12]]
 #
 # The library works with whole arrays and hand-written backwards, because those can be read and are
 # fast; but its graph of layers is walked by this rule. A weight belongs to a
-# :class:`minienc.layers.Dense`; :class:`minienc.layers.DenseTranspose` uses the same one. It is one
-# parameter, and both add to its one gradient.
+# :class:`minienc.layers.Dense`; :class:`minienc.layers.DenseTranspose` uses the same one. It is
+# one parameter, and both add to its one gradient.
 
 from minienc.functions import mean_squared_error_backward, mean_squared_error_forward
 from minienc.layers import Add, Dense, DenseTranspose, Input
@@ -281,8 +282,8 @@ minienc.step(tied, x, x, title="a tied autoencoder")
 # ----------------------------------------
 #
 # **Predict:** y = f(x) + f(f(x)), with the same layer f = tanh(x W) in all three places (W is 2 x
-# 2, without bias). How many weights has the model? How many gradients are added for W, and how many
-# for the value f(x)?
+# 2, without bias). How many weights has the model? How many gradients are added for W, and how
+# many for the value f(x)?
 #
 # .. raw:: html
 #
@@ -324,15 +325,24 @@ assert np.allclose(grads[f.W], numerical_gradient(formula, weights, dy), atol=1e
 # tanh(w h1 + x2), h3 = tanh(w h2 + x3). Draw the graph, write dw by hand for L = h3, and check it.
 # What becomes of the part that comes through h1 if w is 0.1?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With h0 = 1 and x1, x2, x3 = 1, -1, 0.5: dw is -0.117 for w = 0.5, and -0.575 for w = 0.1.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 04.2.** Give the engine tanh and exp (each is a method of three lines), and let it
 # compute the gradient of the neuron of tutorial 01 with its cross-entropy. What else does it need?
 #
 # Where this is in the source
 # ---------------------------
 #
-# - :class:`minienc.layers.graph.Graph`: ``forward`` and ``backward`` are two loops over the layers;
-#   where gradients meet in a value, they are added.
-# - :class:`minienc.layers.parameters.Gradients`: the sums for the weights, which belong to whoever
-#   asked for them.
-# - :class:`minienc.layers.Layer`: the laws that every layer keeps, at the top of
-#   ``minienc/layers/base.py``.
+# - :class:`minienc.layers.graph.Graph`: ``forward`` and ``backward`` are two loops over the
+# layers;   where gradients meet in a value, they are added. -
+# :class:`minienc.layers.parameters.Gradients`: the sums for the weights, which belong to whoever
+# asked for them. - :class:`minienc.layers.Layer`: the laws that every layer keeps, at the top of
+# ``minienc/layers/base.py``.

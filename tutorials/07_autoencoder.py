@@ -2,17 +2,16 @@
 An autoencoder
 ==============
 
-Two dense layers: the first makes 32 numbers of 64 pixels, the second restores the pixels from them.
-Nobody tells the network what the images show; it learns from the difference alone. We write the
-whole training by hand, find that ``fit`` does the same, bit for bit, and ask whether the result is
-any good.
+Two dense layers: the first makes 32 numbers of 64 pixels, the second restores the pixels from
+them. Nobody tells the network what the images show; it learns from the difference alone. We write
+the whole training by hand, find that ``fit`` does the same, bit for bit, and ask whether the
+result is any good.
 
 You will be able to
 
-- build, train and use an autoencoder with ``Input``, ``Dense``, ``Model``, ``compile`` and ``fit``;
-- write the same training loop yourself;
-- take the encoder out of the model, and ask what its codes know;
-- name what an autoencoder has to beat, and say when it does.
+- build, train and use an autoencoder with ``Input``, ``Dense``, ``Model``, ``compile`` and
+``fit``; - write the same training loop yourself; - take the encoder out of the model, and ask
+what its codes know; - name what an autoencoder has to beat, and say when it does.
 
 It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about five seconds.
 """
@@ -22,8 +21,8 @@ It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about
 # --------------------------------
 #
 # Images of two pixels, one of which is white. Two numbers each; but as soon as you know the first,
-# you know the second. So one number will do as a code. Two samples, the encoder h = relu(x W1), the
-# decoder y = h W2 + b2:
+# you know the second. So one number will do as a code. Two samples, the encoder h = relu(x W1),
+# the decoder y = h W2 + b2:
 #
 # .. code-block:: text
 #
@@ -32,7 +31,7 @@ It needs tutorials 01 (cross-entropy) and 03 (a dense layer), and runs for about
 #
 # Both are restored. The image with two white pixels was never among them. Its code is 1 - 1 = 0,
 # and what is restored is (0, 1): a squared error of 1. An autoencoder restores what is like the
-# data it has seen, and nothing else. That is what makes it learn.
+# data it has seen, and nothing else: to do so, it has to know what the data have in common.
 
 # sphinx_gallery_thumbnail_number = 3
 
@@ -81,8 +80,10 @@ assert X_train.shape == (1437, 64) and X_test.shape == (360, 64)
 # The model
 # ---------
 #
-# As in Keras. Applying a layer to what ``Input`` returned computes nothing; it notes where the
-# layer stands. A Model is everything between its inputs and its outputs.
+# It is written as in Keras, a library that many courses use. Applying a layer to what ``Input``
+# returned computes nothing; it notes where the layer stands. A Model is everything between its
+# inputs and its outputs. The table says of each layer what comes out of it, how many weights it
+# has, and how many multiplications and additions one sample takes (FLOPs).
 
 from minienc.layers import Dense, Input
 from minienc.models import Model
@@ -100,8 +101,8 @@ assert autoencoder.parameters.vector.size == 64 * 32 + 32 + 32 * 64 + 64
 # ----------------
 #
 # For each batch: forward, loss, backward, and one step against the gradient. The target is x
-# itself. The last sigmoid and the loss are one function, which is exact where the sigmoid is nearly
-# 0 or 1.
+# itself. The last sigmoid and the loss are one function, which is exact where the sigmoid is
+# nearly 0 or 1.
 
 from minienc.functions import (
     binary_crossentropy_backward,
@@ -149,7 +150,8 @@ print("by hand:", np.round(by_hand, 4))
 #
 #     <details><summary>Answer</summary>
 #
-# They are equal, and so is every bit of all 4,192 weights. ``fit`` is these lines and nothing else.
+# They are equal, and so is every bit of all 4,192 weights. ``fit`` is these lines and nothing
+# else.
 #
 # .. raw:: html
 #
@@ -218,8 +220,9 @@ for row, images, name in zip(axes, (X_test, restored), ("original", "restored"),
 # -------------
 #
 # A loss by itself says nothing. Two yardsticks that need no network: the mean digit, given as an
-# answer to everything; and *principal components*, the best code of 32 numbers of all those that
-# are linear, x W without a bend (it is computed at once, from correlations, without any training).
+# answer to everything; and *principal components* (PCA for short), the best code of 32 numbers of
+# all those that are linear, x W without a bend (it is computed at once, from correlations, without
+# any training).
 #
 # **Predict:** the mean digit has a squared error of 4.7 per digit. Who comes closer to 0, the
 # autoencoder or the principal components?
@@ -248,8 +251,8 @@ assert pca < error < 0.2 * mean
 # -------------------
 #
 # Narrower codes, and a deeper network: a layer of 128 before and behind the code. It can follow
-# curves, where principal components can only follow straight lines. The fewer numbers the code has,
-# the more that is worth.
+# curves, where principal components can only follow straight lines. The fewer numbers the code
+# has, the more that is worth.
 
 
 def error_of(code, *deeper):
@@ -319,8 +322,20 @@ assert of_codes > 0.85 and abs(of_codes - of_pixels) < 0.06
 # have the largest error, and do you see why?
 #
 # **Exercise 07.2.** Make the first autoencoder linear: no activation, squared error, a code of 8.
-# Train it until nothing changes. How near does it come to the 8 principal components, and can it be
-# better?
+# Train it until nothing changes. How near does it come to the 8 principal components, and can it
+# be better?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The 8 principal components have a squared error of 1.593 per new digit. With Adam, batches of 32
+# and seeds 0 and 1, the linear autoencoder has 1.74 after 50 epochs, 1.62 after 250 and 1.595
+# after 850.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------
