@@ -13,8 +13,8 @@ You will be able to
 - look at what a unit stands for, and at how a code answers to small changes;
 - measure a code by more than its reconstruction error.
 
-It needs tutorial 07 (the autoencoder), and runs for about ten seconds. Losses are the subject of 08,
-noise that of 11: here it is enough that there are two losses, and that noise may be added.
+It needs tutorial 07 (the autoencoder), and runs for about ten seconds. Losses are the subject of
+08, noise that of 11: here it is enough that there are two losses, and that noise may be added.
 """
 
 # %%

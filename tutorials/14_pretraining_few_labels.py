@@ -13,8 +13,8 @@ You will be able to
 - say in which cases pretraining helps, and in which it does not;
 - recognise four ways to fool oneself.
 
-It needs tutorial 07 (the autoencoder), and runs for half a minute. What normalisation does is said in
-11, what codes learn in 13.
+It needs tutorial 07 (the autoencoder), and runs for half a minute. What normalisation does is said
+in 11, what codes learn in 13.
 """
 
 # %%

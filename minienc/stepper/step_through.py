@@ -129,6 +129,8 @@ def step(
         if against is None:
             return Stepped(made)
         forward, backward = against
+        if forward is what and not title:  # or both would be called by the forward's name
+            how["title"] = f"{made.title}, {getattr(backward, '__name__', 'another backward')}"
         return Stepped(made, record_pair(forward, backward, tuple(arrays), **how))
     if options:
         raise TypeError(f"step: {', '.join(options)}: only a forward has options")

@@ -134,3 +134,21 @@ def test_nan_is_recorded_up_to_the_loss(model):
     model.layers[1].W.value[0, 0] = np.nan
     record = minienc.step(model, X).record
     assert [step.phase for step in record.steps] == list("FFL") and record.loss == {}
+
+
+def test_two_backwards_of_one_forward_have_titles_of_their_own():
+    from minienc.functions import relu_backward, relu_forward
+
+    def careless_backward(dy, cache):
+        return relu_backward(dy, cache)
+
+    x = np.array([[1.0, -2.0]])
+    stepped = minienc.step(
+        relu_forward, relu_backward, x, against=(relu_forward, careless_backward)
+    )
+    titles = stepped.record.title, stepped.against.title
+    assert titles[1] == f"{titles[0]}, careless_backward" and titles[0]
+    named = minienc.step(
+        relu_forward, relu_backward, x, against=(relu_forward, careless_backward), title="two"
+    )
+    assert (named.record.title, named.against.title) == ("two", "two")

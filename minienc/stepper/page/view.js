@@ -262,21 +262,20 @@ function modesOf() {
     { class: "modes" },
     ...runs,
     h("span", { role: "group", "aria-label": "modes" }, ...modes),
-    h(
-      "button",
-      {
-        type: "button",
-        "data-key": "link",
-        onclick: () => linkDialog(location.href.replace(/#.*/, "") + addressOf(state), PARTS),
-      },
-      "Link",
-    ),
+    ...linkButton(),
     h(
       "button",
       { type: "button", "data-key": "help", "aria-label": "help", onclick: () => helpDialog(atHand().run) },
       "?",
     ),
   );
+}
+
+/* Within another page's frame it has no address of its own. */
+function linkButton() {
+  if (location.protocol === "about:") return [];
+  const onclick = () => linkDialog(location.href.replace(/#.*/, "") + addressOf(state), PARTS);
+  return [h("button", { type: "button", "data-key": "link", onclick }, "Link")];
 }
 
 function waysOf() {
