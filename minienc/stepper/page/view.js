@@ -271,7 +271,7 @@ function modesOf() {
   );
 }
 
-/* Within another page's frame it has no address of its own. */
+// Within another page's frame it has no address of its own.
 function linkButton() {
   if (location.protocol === "about:") return [];
   const onclick = () => linkDialog(location.href.replace(/#.*/, "") + addressOf(state), PARTS);
