@@ -15,6 +15,7 @@ from minienc.data.npy import read_npy, read_npz
 from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
+from minienc.data.shards import Shards, made_shards, open_shards
 from minienc.data.tables import read_csv
 from minienc.data.wav import read_sound, read_wav, write_wav
 
@@ -22,12 +23,15 @@ __all__ = [
     "Dataset",
     "Pixels",
     "RawData",
+    "Shards",
     "TextPairs",
     "batch_indices",
     "check_data",
     "load_dataset",
     "load_digits",
     "load_pairs",
+    "made_shards",
+    "open_shards",
     "read_csv",
     "read_idx",
     "read_image_folder",

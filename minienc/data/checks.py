@@ -67,6 +67,9 @@ def check_data(
     """
     _check_dtype(x, name)
     _check_count(x, name, minimum)
+    if hasattr(x, "watch"):  # of shards each is looked at when it is read
+        x.watch(domain=domain, dtype=dtype)
+        return
     whole_numbers = x.dtype.kind in "bui"
     is_pixels = isinstance(x, Pixels)
     if x.size == 0 or (domain is None and (whole_numbers or is_pixels)):

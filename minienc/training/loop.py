@@ -11,10 +11,11 @@ from them ends in the same bits as one that was never stopped.
 from __future__ import annotations
 
 import functools
+import itertools
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ class Trainer:
             self.seed = self.ranks.first(self.seed)
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
+        self.reading: Generator | None = None  # of shards: the order of this epoch
         self.is_resumed = False
         self.looks: list[list[float]] | None = None  # of some samples, once somebody has asked
         self.logs: dict[str, float] = {}  # of the last epoch that is done
@@ -207,11 +209,22 @@ class Trainer:
             self.sums, self.n_seen, self.noise = {}, 0, self.generator("noise")
             self._tell("on_epoch_begin", self.epoch, {})
         order = self.generator("order") if self.shuffle else None
-        parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
+        mine, parts = self._parts(order)
         take: Callable = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
         if self.ranks is not None:
             take = self.ranks.taking(take)
-        return iter(parts), self.pipeline.batches(take, parts)
+        return mine, self.pipeline.batches(take, parts)
+
+    def _parts(
+        self, order: np.random.Generator | None
+    ) -> tuple[Iterator[np.ndarray], Iterable[np.ndarray]]:
+        """The indices of each batch that is still to come, twice; those of shards as they come."""
+        shards = next((a for a in self.data.arrays if hasattr(a, "batches")), None)
+        if shards is None:
+            parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
+            return iter(parts), parts
+        self.reading = shards.batches(self.batch_size, order, self.n_samples)
+        return itertools.tee(itertools.islice(self.reading, self.batch, None))  # type: ignore[return-value]
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
         if self.ranks is not None:
@@ -242,6 +255,8 @@ class Trainer:
         finally:
             self.history.steps = self.step.says() if hasattr(self.step, "says") else None
             self.pipeline.close()
+            if self.reading is not None:
+                self.reading.close()  # and the thread that reads ahead
             if self.ranks is not None:
                 self.ranks.end_batches()
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]

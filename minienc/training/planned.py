@@ -30,7 +30,9 @@ and noted anew where that may help.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import is_not
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -214,6 +216,21 @@ def _shapes(batch: tuple) -> tuple:
 _put_away: WeakKeyDictionary[Network, PlannedStep] = WeakKeyDictionary()
 
 
+class Coming:
+    """What is still to come of an iterable; the next of it may be looked at before."""
+
+    def __init__(self, parts: Iterable[Array]) -> None:
+        self.parts, self.seen = iter(parts), deque[Array]()
+
+    def look(self, n: int) -> list[Array]:
+        self.seen.extend(islice(self.parts, n - len(self.seen)) if n > len(self.seen) else ())
+        return list(islice(self.seen, n))
+
+    def skip(self, n: int) -> None:
+        for _ in range(n):
+            self.seen.popleft()
+
+
 class PlannedPipeline(Pipeline):
     """What the CPU with a compiled kernel offers to training."""
 
@@ -239,22 +256,22 @@ class PlannedPipeline(Pipeline):
     def batches(self, take: Callable[..., tuple], parts: Iterable[Array]) -> Iterator[tuple]:
         if self.step is None:
             return super().batches(take, parts)
-        self.parts, self.at = list(parts), 0
+        self.coming = Coming(parts)
         return self._batches(take, self.step.own)
 
     def _batches(self, take: Callable[..., tuple], own: dict) -> Iterator[tuple]:
         """Those whose steps are not made ahead; where there is a plan, in the arrays it reads."""
-        while self.at < len(self.parts):
-            part = self.parts[self.at]
-            self.at += 1
+        while found := self.coming.look(1):
+            self.coming.skip(1)
+            (part,) = found
             planned = own.get(len(part))
             yield take(part) if planned is None else take(part, planned.batch)
 
     def ahead(self, arrays: tuple[Array, ...]) -> dict[str, list[float]]:
         if self.step is None:
             return {}
-        found = self.step.ahead(arrays, self.parts[self.at : self.at + steps_at_once()])
-        self.at += number_of_steps(found)
+        found = self.step.ahead(arrays, self.coming.look(steps_at_once()))
+        self.coming.skip(number_of_steps(found))
         return found
 
 
