@@ -283,6 +283,18 @@ assert np.array_equal(dW2, 2 * dW) and np.array_equal(db2, 2 * db)
 # **Exercise 03.1.** Put two of our layers behind one another, 3 -> 4 -> 2 numbers, and go back
 # through both. Check the gradient by the first W with ``numerical_gradient``.
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With ``rng = np.random.default_rng(0)``, x (5, 3), W1, b1, W2 and b2 drawn in this order by
+# ``rng.normal``, and dy = 1 everywhere, the first row of dW1 is 0.486, -0.616, -0.318, 0.
+# Differences agree to ten digits.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 03.2.** A layer that shares its weights between two inputs: y = f(x W + x2 W + b).
 # Write its backward. Plant two mistakes, one after the other: dW hears of x alone; dx2 is a copy
 # of dx that is multiplied by 2. Look at each in the page of ``minienc.step``: which line is red?

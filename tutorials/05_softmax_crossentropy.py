@@ -305,6 +305,17 @@ assert np.isclose(loss, ours) and np.allclose(dz, crossentropy_backward(1.0, our
 # **Exercise 05.1.** Show on paper that for two classes softmax is the sigmoid of z_1 - z_0. Then
 # let one neuron, as in tutorial 01, learn to tell 3 from 8.
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With weights of 0, a learning rate of 1 and 300 steps on all 287 threes and eights at once, all
+# of them are told apart, and 62 of the 70 new ones.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 05.2.** Divide the logits of the test digits by a temperature T before the softmax.
 # For which T between 0.5 and 3 is their cross-entropy lowest? What does it say of our classifier:
 # too sure, not sure enough, or neither? Does the accuracy change?
