@@ -117,10 +117,15 @@ assert 0.15 < best < 0.25 and loss_after(0.59) < 0.75 < loss_after(0.61)
 # and asks for nothing.
 #
 # Click into it, go through it with the right arrow key, and compare every line with the paper
-# above. It has more lines than the paper, for it holds what the library does, too: the loss is the
-# mean over a sample's numbers first and then over the samples, and so its backward has two steps
-# more. Of the lines of backwards, seven have a gradient that can be compared with differences: the
-# printed line below counts them. On the page:
+# above. The page has more lines, for it holds what the library does, too:
+#
+# - e, l, factor: the loss is the mean over a sample's numbers first, then over the samples;
+# - dl and de: so its backward has three lines, where the paper has dy alone;
+# - at the head of each backward, what its forward kept is taken out of the cache: x, W, f;
+# - dx: the gradient for a layer before this one. Here there is none, and nobody uses it.
+#
+# Seven lines are gradients: dl, de, dy, dz, dx, dW and db. Each of them is compared with
+# differences, and so the line that is printed below counts seven. On the page:
 #
 # - above, the timeline: forward, loss, backward, update; below it the graph with its shapes;
 # - below, the *formula* of the line, the same *with the numbers* of one element, and the *arrays*,
