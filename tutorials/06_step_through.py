@@ -119,7 +119,7 @@ assert 0.15 < best < 0.25 and loss_after(0.59) < 0.75 < loss_after(0.61)
 # Click into it, go through it with the right arrow key, and compare every line with the paper
 # above. The page has more lines, for it holds what the library does, too:
 #
-# - e, l, factor: the loss is the mean over a sample's numbers first, then over the samples;
+# - l and factor: the loss is the mean over a sample's numbers first, then over the samples;
 # - dl and de: so its backward has three lines, where the paper has dy alone;
 # - at the head of each backward, what its forward kept is taken out of the cache: x, W, f;
 # - dx: the gradient for a layer before this one. Here there is none, and nobody uses it.
