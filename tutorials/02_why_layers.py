@@ -263,7 +263,8 @@ for ax, (n_hidden, seed) in zip(axes, [(1, 0), *good.items()], strict=True):
     mark(ax, X)
     ax.set(title=f"{n_hidden} hidden", xlabel="x1")
 axes[0].set_ylabel("x2")
-bar = figure.colorbar(shown, ax=axes, label="the answer")
+bar = figure.colorbar(shown, ax=axes, label="the answer", shrink=0.75)
+key = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 # %%
 # What to remember
