@@ -303,8 +303,31 @@ assert np.allclose(dz, (sigmoid(z) - t) / 4)
 # on paper, check it by differences, and let the neuron learn OR. Which factor is new, and when does
 # it make learning slow?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The new factor is y (1 - y). From weights of 0, with a learning rate of 1 and 300 steps, the
+# answers are 0.16, 0.90, 0.90, 1.00; cross-entropy has 0.07, 0.97, 0.97, 1.00 by then.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 01.2.** Learn OR with learning rates of 0.1, 1, 10 and 100, and draw the four losses
 # over the steps. Then do the same with the inputs multiplied by 20. Which rates still work?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The loss after 300 steps: 0.217, 0.031, 0.0030 and 0.000003. All four work here, but at 100 it
+# rises from 0.69 to 6.25 with the first step. With the inputs multiplied by 20: 0.036, 0.0035,
+# 0.00033 and 0.000001.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -3,8 +3,8 @@ Why layers
 ==========
 
 One neuron draws one straight line. XOR, "one or the other, but not both", cannot be had that way.
-Two neurons that bend, and a third that reads their answers, can do it. We first find the weights
-by thinking, then let the network look for them, and count how often it finds them.
+Two neurons that bend, and a third that reads their answers, can do it. We first find the weights by
+thinking, then let the network look for them, and count how often it finds them.
 
 You will be able to
 
@@ -101,8 +101,8 @@ _ = right.legend(fontsize=8, loc="lower right")
 #
 #     <details><summary>Answer</summary>
 #
-# y = (x W1 + b1) w2 = x (W1 w2) + b1 w2. And W1 w2 is a vector of two numbers, (-1, -1), and b1 w2
-# = 2: a single neuron, with answers 2, 1, 1, 0. However many layers there are, without a bend
+# y = (x W1 + b1) w2 = x (W1 w2) + b1 w2. And W1 w2 is a vector of two numbers, (-1, -1), and
+# b1 w2 = 2: a single neuron, with answers 2, 1, 1, 0. However many layers there are, without a bend
 # between them they are one layer.
 #
 # .. raw:: html
@@ -119,8 +119,8 @@ assert np.array_equal(straight, [2, 1, 1, 0])
 # -------------------------------------
 #
 # Spoil one weight: w2 = (1, -1). Then (1, 1) is answered by 2 - 1 = 1, and wanted is 0; the other
-# three are still right. As a loss we take the mean squared error, (0 + 0 + 0 + 1) / 4. Its slope
-# by an answer is 2 (y - t) / 4. From there it is the chain rule of one neuron, twice:
+# three are still right. As a loss we take the mean squared error, (0 + 0 + 0 + 1) / 4. Its slope by
+# an answer is 2 (y - t) / 4. From there it is the chain rule of one neuron, twice:
 #
 # .. code-block:: text
 #
@@ -131,8 +131,8 @@ assert np.array_equal(straight, [2, 1, 1, 0])
 #     dW1 = x' dz1 = 0.5  -0.5                   x = (1, 1): both rows alike
 #                    0.5  -0.5
 #
-# The one thing that is new is dh: the second layer tells the first how it should have answered.
-# The mark ' is the transpose, which turns rows into columns.
+# The one thing that is new is dh: the second layer tells the first how it should have answered. The
+# mark ' is the transpose, which turns rows into columns.
 
 
 def gradients(X, t, W1, b1, w2, b2):
@@ -183,10 +183,9 @@ assert loss_of(*after) < loss_of(W1, b1, spoilt, b2)
 # The same step, line by line
 # ---------------------------
 #
-# The page holds this network with the spoilt weight. Walk to the backward of ``dense_1``: its dy
-# is our dh. Click on dW[0, 1]: it was made of one column of x and one column of dz. A verdict may
-# be *inconclusive*: a relu stands exactly at its bend here, where there is no slope to compare
-# with.
+# The page holds this network with the spoilt weight. Walk to the backward of ``dense_1``: its dy is
+# our dh. Click on dW[0, 1]: it was made of one column of x and one column of dz. A verdict may be
+# *inconclusive*: a relu stands exactly at its bend here, where there is no slope to compare with.
 
 import minienc
 from minienc.layers import Dense, Input
@@ -205,8 +204,8 @@ minienc.step(network, X, t[:, None], title="XOR, one weight spoilt")
 # -------------------------
 #
 # Now we begin with random weights and walk downhill for 1,000 steps. With two hidden neurons the
-# solution exists, as we know. Does the walk find it? We try 20 beginnings, and count those that
-# end with all four answers on the right side of one half; then the same with more neurons.
+# solution exists, as we know. Does the walk find it? We try 20 beginnings, and count those that end
+# with all four answers on the right side of one half; then the same with more neurons.
 
 
 def train(n_hidden, seed, steps=1000, learning_rate=0.05):
@@ -247,9 +246,9 @@ assert found[1] == 0
 assert 0 < found[2] < 12 and found[2] < found[4] < found[8]
 
 # %%
-# Decision regions: the answer at every point between and around the four samples. The black line
-# is where it is one half. One bend makes a strip's edge; two make a strip, and that is XOR; more
-# make other borders that do as well, for the data says nothing about the places between.
+# Decision regions: the answer at every point between and around the four samples. The black line is
+# where it is one half. One bend makes a strip's edge; two make a strip, and that is XOR; more make
+# other borders that do as well, for the data says nothing about the places between.
 
 axis = np.linspace(-0.5, 1.5, 120)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1)
@@ -264,7 +263,8 @@ for ax, (n_hidden, seed) in zip(axes, [(1, 0), *good.items()], strict=True):
     mark(ax, X)
     ax.set(title=f"{n_hidden} hidden", xlabel="x1")
 axes[0].set_ylabel("x2")
-bar = figure.colorbar(shown, ax=axes, label="the answer")
+bar = figure.colorbar(shown, ax=axes, label="the answer", shrink=0.75)
+key = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 # %%
 # What to remember
@@ -292,8 +292,8 @@ bar = figure.colorbar(shown, ax=axes, label="the answer")
 #
 #     </details>
 #
-# **Exercise 02.2.** Put tanh in the place of relu (its slope is 1 - h^2). How many of 20
-# beginnings succeed with two neurons now, and why more?
+# **Exercise 02.2.** Put tanh in the place of relu (its slope is 1 - h^2). How many of 20 beginnings
+# succeed with two neurons now, and why more?
 #
 # .. raw:: html
 #

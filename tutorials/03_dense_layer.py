@@ -137,8 +137,8 @@ falk(right, x.T, dz, ("x'", "dz", "dW = x' dz"), at=(0, 1))
 #
 #     <details><summary>Answer</summary>
 #
-# The second row of dW: it is made of x's second column. Of it only dW[1, 0] does, by 1 * dz[0, 0]
-# = 1; dW[1, 1] gains 1 * dz[0, 1] = 0, because the second neuron was cut off for this sample, and
+# The second row of dW: it is made of x's second column. Of it only dW[1, 0] does, by 1 * dz[0, 0] =
+# 1; dW[1, 1] gains 1 * dz[0, 1] = 0, because the second neuron was cut off for this sample, and
 # learns nothing from it.
 #
 # .. raw:: html
@@ -178,10 +178,10 @@ for name, claimed, numeric in (
 # A mistake that shapes do not show
 # ---------------------------------
 #
-# "The shapes leave hardly another way to multiply", one says. For x (5, 3) and W (3, 4) that is
-# so: dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where there are as many inputs as
-# neurons (D = M), as in our example on paper, dz.T @ x fits, and is dW with rows and columns
-# exchanged.
+# "The shapes leave hardly another way to multiply", one says. For x (5, 3) and W (3, 4) that is so:
+# dz.T @ x has the shape (4, 3), and dW must be (3, 4). But where there are as many
+# inputs as neurons (D = M), as in our example on paper,
+# dz.T @ x fits, and is dW with rows and columns exchanged.
 #
 # **Predict:** how many of the four numbers of dW does it get right?
 #
@@ -262,9 +262,9 @@ except ValueError as refusal:
 #
 #     <details><summary>Answer</summary>
 #
-# dx has four rows, each as before: a sample's gradient does not depend on the others. dW and db
-# are doubled: they are sums over samples. (A loss that is a mean divides dy by the number of
-# samples; with it, dW stays as it was.)
+# dx has four rows, each as before: a sample's gradient does not depend on the others. dW and db are
+# doubled: they are sums over samples. (A loss that is a mean divides dy by the number of samples;
+# with it, dW stays as it was.)
 #
 # .. raw:: html
 #
@@ -282,6 +282,18 @@ assert np.array_equal(dW2, 2 * dW) and np.array_equal(db2, 2 * db)
 #
 # **Exercise 03.1.** Put two of our layers behind one another, 3 -> 4 -> 2 numbers, and go back
 # through both. Check the gradient by the first W with ``numerical_gradient``.
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With ``rng = np.random.default_rng(0)``, x (5, 3), W1, b1, W2 and b2 drawn in this order by
+# ``rng.normal``, and dy = 1 everywhere, the first row of dW1 is 0.486, -0.616, -0.318, 0.
+# Differences agree to ten digits.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # **Exercise 03.2.** A layer that shares its weights between two inputs: y = f(x W + x2 W + b).
 # Write its backward. Plant two mistakes, one after the other: dW hears of x alone; dx2 is a copy

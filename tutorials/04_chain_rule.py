@@ -2,9 +2,9 @@
 The chain rule on a graph
 =========================
 
-A network is a graph: numbers flow along its arrows to the loss, gradients flow back. As long as
-it is a chain, slopes are multiplied. Where a value is used twice, its gradients are added. That
-is all there is to backpropagation, and the second half is easily forgotten.
+A network is a graph: numbers flow along its arrows to the loss, gradients flow back. As long as it
+is a chain, slopes are multiplied. Where a value is used twice, its gradients are added. That is all
+there is to backpropagation, and the second half is easily forgotten.
 
 You will be able to
 
@@ -57,8 +57,8 @@ assert L == 6.5
 
 # %%
 # The graph. What stands in a box was computed from the boxes whose arrows come in. Backward, every
-# arrow carries a gradient the other way. From W and from x two arrows go out: so two gradients
-# come back to each of them.
+# arrow carries a gradient the other way. From W and from x two arrows go out: so two gradients come
+# back to each of them.
 
 
 def draw(places, arrows, labels):
@@ -104,8 +104,8 @@ draw(places, arrows, labels)
 #     dx = (5, 8) + (-2, -3) = (3, 5)                dW = 6 + 5  -4 - 3  =  11   -7
 #                                                         9 + 10 -6 - 6     19  -12
 #
-# Why a sum? Let W change a little. Through (1) the loss changes by so much, through (2) by so
-# much. For small changes both happen side by side, and the changes add.
+# Why a sum? Let W change a little. Through (1) the loss changes by so much, through (2) by so much.
+# For small changes both happen side by side, and the changes add.
 
 
 def restore_backward(cache):
@@ -190,8 +190,8 @@ assert (c.value, a.grad, b.grad) == (8, 4, 2)
 # everything that uses it has given its part. What uses a number was made after it, and stands
 # behind it on the tape. So reading from the end is right, whatever the graph looks like.
 #
-# **Predict:** d = c + c, with c = a * a and a = 3. A careless walk does not wait: whenever a
-# number is given something, it passes on at once what it has by now. What does a get?
+# **Predict:** d = c + c, with c = a * a and a = 3. A careless walk does not wait: whenever a number
+# is given something, it passes on at once what it has by now. What does a get?
 #
 # .. raw:: html
 #
@@ -246,8 +246,8 @@ assert [[v.grad for v in row] for row in V] == [[11, -7], [19, -12]]
 #
 # The library works with whole arrays and hand-written backwards, because those can be read and are
 # fast; but its graph of layers is walked by this rule. A weight belongs to a
-# :class:`minienc.layers.Dense`; :class:`minienc.layers.DenseTranspose` uses the same one. It is
-# one parameter, and both add to its one gradient.
+# :class:`minienc.layers.Dense`; :class:`minienc.layers.DenseTranspose` uses the same one. It is one
+# parameter, and both add to its one gradient.
 
 from minienc.functions import mean_squared_error_backward, mean_squared_error_forward
 from minienc.layers import Add, Dense, DenseTranspose, Input
@@ -282,8 +282,8 @@ minienc.step(tied, x, x, title="a tied autoencoder")
 # ----------------------------------------
 #
 # **Predict:** y = f(x) + f(f(x)), with the same layer f = tanh(x W) in all three places (W is 2 x
-# 2, without bias). How many weights has the model? How many gradients are added for W, and how
-# many for the value f(x)?
+# 2, without bias). How many weights has the model? How many gradients are added for W, and how many
+# for the value f(x)?
 #
 # .. raw:: html
 #
@@ -338,11 +338,23 @@ assert np.allclose(grads[f.W], numerical_gradient(formula, weights, dy), atol=1e
 # **Exercise 04.2.** Give the engine tanh and exp (each is a method of three lines), and let it
 # compute the gradient of the neuron of tutorial 01 with its cross-entropy. What else does it need?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# It needs the logarithm, a difference and a division. With the numbers of tutorial 01: a loss of
+# 0.490, dw = (-0.375, -0.25) and db = -0.375.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # Where this is in the source
 # ---------------------------
 #
-# - :class:`minienc.layers.graph.Graph`: ``forward`` and ``backward`` are two loops over the
-# layers;   where gradients meet in a value, they are added. -
-# :class:`minienc.layers.parameters.Gradients`: the sums for the weights, which belong to whoever
-# asked for them. - :class:`minienc.layers.Layer`: the laws that every layer keeps, at the top of
-# ``minienc/layers/base.py``.
+# - :class:`minienc.layers.graph.Graph`: ``forward`` and ``backward`` are two loops over the layers;
+#   where gradients meet in a value, they are added.
+# - :class:`minienc.layers.parameters.Gradients`: the sums for the weights, which belong to whoever
+#   asked for them.
+# - :class:`minienc.layers.Layer`: the laws that every layer keeps, at the top of
+#   ``minienc/layers/base.py``.

@@ -3,8 +3,8 @@ Stepping through
 ================
 
 One training step is forward, loss, backward and update: for the autoencoder of the next tutorial,
-a few dozen lines of NumPy. This tutorial shows a page that holds them all, with every number, to
-be walked through in both directions. First comes a step on paper, so that you can check the page.
+a few dozen lines of NumPy. This tutorial shows a page that holds them all, with every number, to be
+walked through in both directions. First comes a step on paper, so that you can check the page.
 
 You will be able to
 
@@ -20,8 +20,8 @@ It needs tutorial 03 (a dense layer), and runs for about three seconds.
 # A whole step, on paper
 # ----------------------
 #
-# The layer of tutorial 03, two samples and two neurons with relu, now with a loss, the mean
-# squared error, and an update with a learning rate of 0.1.
+# The layer of tutorial 03, two samples and two neurons with relu, now with a loss, the mean squared
+# error, and an update with a learning rate of 0.1.
 #
 # .. code-block:: text
 #
@@ -64,16 +64,15 @@ assert np.allclose(layer.get_weights()[1], [-0.05, 0.95])
 
 # %%
 # **Predict:** the gradient is a slope. How much smaller should the loss be after this step, if the
-# slope stayed as it is? (Each weight moves by -0.1 times its slope. And the slope says how the
-# loss changes with it.)
+# slope stayed as it is? (Each weight moves by -0.1 times its slope. And the slope says how the loss
+# changes with it.)
 #
 # .. raw:: html
 #
 #     <details><summary>Answer</summary>
 #
-# By 0.1 times the sum of all squared slopes: 0.1 (0.25 + 2.25 + 1 + 0.25 + 0.25 + 0.25) = 0.425.
-# So the loss should fall from 0.75 to 0.325. It falls to 0.426: the slope becomes flatter on the
-# way.
+# By 0.1 times the sum of all squared slopes: 0.1 (0.25 + 2.25 + 1 + 0.25 + 0.25 + 0.25) = 0.425. So
+# the loss should fall from 0.75 to 0.325. It falls to 0.426: the slope becomes flatter on the way.
 #
 # .. raw:: html
 #
@@ -118,17 +117,23 @@ assert 0.15 < best < 0.25 and loss_after(0.59) < 0.75 < loss_after(0.61)
 # and asks for nothing.
 #
 # Click into it, go through it with the right arrow key, and compare every line with the paper
-# above. It has more lines than the paper, for it holds what the library does, too: the loss is the
-# mean over a sample's numbers first and then over the samples, and so its backward has two steps
-# more. Of the lines of backwards, seven have a gradient that can be compared with differences: the
-# printed line below counts them. On the page:
+# above. The page has more lines, for it holds what the library does, too:
 #
-# - above, the timeline: forward, loss, backward, update; below it the graph with its shapes; -
-# below, the *formula* of the line, the same *with the numbers* of one element, and the *arrays*,
-# a product in Falk's scheme. Click on a number to choose it; - beside or under them, as wide as
-# the window is, the *verdict* on a line of a backward: the page   has compared it with
-# differences; *where from, where to* of the chosen number; and the *source*,   forward and
-# backward side by side; - at the foot, the loss before and after.
+# - l and factor: the loss is the mean over a sample's numbers first, then over the samples;
+# - dl and de: so its backward has three lines, where the paper has dy alone;
+# - at the head of each backward, what its forward kept is taken out of the cache: x, W, f;
+# - dx: the gradient for a layer before this one. Here there is none, and nobody uses it.
+#
+# Seven lines are gradients: dl, de, dy, dz, dx, dW and db. Each of them is compared with
+# differences, and so the line that is printed below counts seven. On the page:
+#
+# - above, the timeline: forward, loss, backward, update; below it the graph with its shapes;
+# - below, the *formula* of the line, the same *with the numbers* of one element, and the *arrays*,
+#   a product in Falk's scheme. Click on a number to choose it;
+# - beside or under them, as wide as the window is, the *verdict* on a line of a backward: the page
+#   has compared it with differences; *where from, where to* of the chosen number; and the *source*,
+#   forward and backward side by side;
+# - at the foot, the loss before and after.
 
 layer.set_weights([W, b])
 stepped = minienc.step(layer, x, t, title="one layer, two samples, one step")
@@ -153,15 +158,15 @@ stepped
 # **What if.** Here any number that came into the step can be changed, and all that follows is
 # computed again.
 #
-# **Predict:** W[0, 1] is changed from 0 to -0.1. What does dW[0, 1] = 1.5 promise for the loss,
-# and what will the page say?
+# **Predict:** W[0, 1] is changed from 0 to -0.1. What does dW[0, 1] = 1.5 promise for the loss, and
+# what will the page say?
 #
 # .. raw:: html
 #
 #     <details><summary>Answer</summary>
 #
-# It promises 0.75 - 0.1 * 1.5 = 0.6. The page says 0.6225. The second sample's z[1, 1] is 2 - 0.3
-# = 1.7 now, its error 0.7, and the loss (1 + 1 + 0 + 0.49) / 4.
+# It promises 0.75 - 0.1 * 1.5 = 0.6. The page says 0.6225. The second sample's z[1, 1] is 2 - 0.3 =
+# 1.7 now, its error 0.7, and the loss (1 + 1 + 0 + 0.49) / 4.
 #
 # .. raw:: html
 #
@@ -177,8 +182,8 @@ assert np.isclose(loss, 0.6225)
 # --------------------
 #
 # The names say what a line claims: dz is the gradient by z. So each line can be asked by itself
-# whether that is so. Here is a pair with one mistake, as one writes it at home. It is recorded
-# with random numbers for dy.
+# whether that is so. Here is a pair with one mistake, as one writes it at home. It is recorded with
+# random numbers for dy.
 
 
 def affine_tanh(x, W, b):
@@ -262,12 +267,13 @@ minienc.step(network, digits, digits, title="an autoencoder, four digits")
 #
 # - ``minienc.step(...).save("step.html")`` writes the page: mail it, print it, put it on a stick.
 # - *Link* (of a saved page) gives an address to the line and number in view, such as
-# ``step.html#step=15&at=0,1``; ``&mode=predict`` asks for it, and ``&hide=verdict,source`` leaves
-# parts out, for a lecture. - ``against={"learning_rate": 0.5}`` records the step a second time
-# with another setting;   *A beside B* shows both, and goes to the first difference. - On the
-# command line, ``minienc step`` records the digits' autoencoder, and ``minienc step
-# homework.py:affine --shapes 'x=N,D W=D,M b=M'`` your own pair, if it is called
-# ``affine_forward`` and ``affine_backward``; others are named with a comma, ``file.py:f,g``.
+#   ``step.html#step=15&at=0,1``; ``&mode=predict`` asks for it, and ``&hide=verdict,source`` leaves
+#   parts out, for a lecture.
+# - ``against={"learning_rate": 0.5}`` records the step a second time with another setting;
+#   *A beside B* shows both, and goes to the first difference.
+# - On the command line, ``minienc step`` records the digits' autoencoder, and ``minienc step
+#   homework.py:affine --shapes 'x=N,D W=D,M b=M'`` your own pair, if it is called
+#   ``affine_forward`` and ``affine_backward``; others are named with a comma, ``file.py:f,g``.
 
 pair = minienc.step(layer, x, t, against={"learning_rate": 0.5})
 losses = [pair.record.loss["after"], pair.against.loss["after"]]
@@ -279,12 +285,34 @@ assert losses[0] < losses[1] < 0.75
 # ---------
 #
 # **Exercise 06.1.** In the page of four digits, choose *What if* and set one pixel of the first
-# digit from 0 to 1. Which numbers of the code (y of ``dense_1``) change? Which restored pixels?
-# Why not all of them?
+# digit from 0 to 1. Which numbers of the code (y of ``dense_1``) change? Which restored pixels? Why
+# not all of them?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# Twelve of the 16 numbers of the code change, and all 64 restored pixels. The other four are cut
+# off by relu before and after.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # **Exercise 06.2.** Write your own forward and backward of softmax (tutorial 05), record it with
-# ``minienc.step``, and plant a mistake: leave out the sum. Which line is red, and which number
-# does the page expect in the place of yours?
+# ``minienc.step``, and plant a mistake: leave out the sum. Which line is red, and which number does
+# the page expect in the place of yours?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# dz, the only line of the backward. With the logits of tutorial 05 the worst number is dz[1, 0]:
+# 0.512 is yours, 0.0857 is expected.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -320,9 +320,31 @@ assert courses["sigmoid, squared error"][-1] > 0.99 * courses["sigmoid, squared 
 # Squared error does recover now. Adam divides each gradient by its usual size: why does that help
 # here, and what is left of the argument against squared error?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# From 27.9, after 30 epochs: cross-entropy 2.03, squared error 1.41. After one epoch both still
+# stand at 27.8.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 08.2.** Make black and white images of the digits (``X > 0.5``) and train the three
 # ways on them. What is the cross-entropy of perfect answers now? Which of the three restores most
 # pixels to the right side of 0.5?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# 0, for every pixel is certain. On the right side of 0.5 are 99.4 % of the pixels of new digits
+# with cross-entropy, 99.5 % with either squared error: no difference to speak of.
+#
+# .. raw:: html
+#
+#     </details>
 
 try:
     models["sigmoid, cross-entropy"].fit(1.2 * X_train, 1.2 * X_train, verbose=0)

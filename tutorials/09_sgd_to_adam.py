@@ -2,9 +2,8 @@
 From gradient descent to Adam
 =============================
 
-A gradient says which way is down, here. It does not say how far to go. Gradient descent,
-momentum, RMSprop and Adam are four answers, each of which mends something that is wrong with the
-one before.
+A gradient says which way is down, here. It does not say how far to go. Gradient descent, momentum,
+RMSprop and Adam are four answers, each of which mends something that is wrong with the one before.
 
 You will be able to
 
@@ -159,9 +158,8 @@ assert len(walk(descent(0.0769))) - 1 > 3 * (len(walk(momentum(0.1, 0.5))) - 1)
 #     v <- 0.999 v + 0.001 g^2        its square, smoothed
 #     w <- w - lr m_right / sqrt(v_right)
 #
-# Both begin at 0, and are too small at first: after one step m is 0.1 g and v is 0.001 g^2. So
-# they are divided by 1 - 0.9^t and 1 - 0.999^t. On paper, the first step from (10, 1) with lr =
-# 0.3:
+# Both begin at 0, and are too small at first: after one step m is 0.1 g and v is 0.001 g^2. So they
+# are divided by 1 - 0.9^t and 1 - 0.999^t. On paper, the first step from (10, 1) with lr = 0.3:
 #
 # .. code-block:: text
 #
@@ -260,8 +258,8 @@ assert counts["Adam"][1] > 8 * counts["Adam"][0]
 # A step of Adam, line by line
 # ----------------------------
 #
-# The page holds one training step of a small autoencoder; its last call is ``adam_step``, with m,
-# v and the weights before and after. Beside it stands the same step with a learning rate of 1.
+# The page holds one training step of a small autoencoder; its last call is ``adam_step``, with m, v
+# and the weights before and after. Beside it stands the same step with a learning rate of 1.
 
 import minienc
 from minienc.layers import Dense, Input
@@ -325,18 +323,18 @@ assert abs(best["Adam"][0] - best["momentum 0.9"][0]) < 0.006
 # %%
 # What is to be seen:
 #
-# - Momentum is worth more than anything else: 0.241 in the place of 0.260. Adam has it, too:
-# 0.244. - At their best, momentum and Adam are level here. Adam is not better; it is easier to
-# set. - The best rate of gradient descent is 10. It would have been 10 / 64 if the loss were a sum
-# over   the pixels. Adam's would still be 0.01. - The rates that come with a library are no law:
-# Adam's 0.001 is still at 0.297 after ten epochs.
+# - Momentum is worth more than anything else: 0.241 in the place of 0.260. Adam has it, too: 0.244.
+# - At their best, momentum and Adam are level here. Adam is not better; it is easier to set.
+# - The best rate of gradient descent is 10. It would have been 10 / 64 if the loss were a sum over
+#   the pixels. Adam's would still be 0.01.
+# - The rates that come with a library are no law: Adam's 0.001 is still at 0.297 after ten epochs.
 
 assert best["gradient descent"][1] == 10 and best["Adam"][1] == 0.01
 assert results["Adam"][2] > 1.15 * best["Adam"][0]
 
 # %%
-# At a high rate the loss stays high, as RMSprop did in the valley. So begin with long steps and
-# let them become shorter: a schedule. It helps a rate that is too large, and cannot save it.
+# At a high rate the loss stays high, as RMSprop did in the valley. So begin with long steps and let
+# them become shorter: a schedule. It helps a rate that is too large, and cannot save it.
 
 from minienc.training.schedules import CosineDecay
 
@@ -365,8 +363,8 @@ assert good < falling < fixed
 #
 #     </details>
 #
-# **Exercise 09.2.** Take the division by 1 - 0.9^t and 1 - 0.999^t out of ``adam``. How long is
-# the first step from (10, 1) now, in units of the learning rate? Compute it on paper first.
+# **Exercise 09.2.** Take the division by 1 - 0.9^t and 1 - 0.999^t out of ``adam``. How long is the
+# first step from (10, 1) now, in units of the learning rate? Compute it on paper first.
 #
 # .. raw:: html
 #

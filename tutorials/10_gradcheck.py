@@ -394,9 +394,31 @@ walk
 # of x, and let ``gradcheck`` judge it. Then treat std as a constant in the backward, which is the
 # most common mistake. What does the report say?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The first passes. The second fails for all numbers of x, and the report names the cause: what
+# comes back through the line of the variance is missing.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 10.2.** Spoil a right backward so that ``gradcheck`` does not find it: a mistake only
 # for x > 10, say. Why is that possible, and what is "checked" worth, then? Which of your own shapes
 # and ranges would you check?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With y = x^2, a gradient of 0 where x > 10, and x drawn from a normal distribution, the verdict
+# is pass; with 20 added to x it is fail.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -358,9 +358,33 @@ assert new[0.4, "noise 0.5"] > new[0.4, "as it is"] + 0.08
 # **Exercise 11.1.** Put ``"tanh"`` in the place of ``"sigmoid"`` in ``deep``. Draw the first
 # picture again, and train again. What has changed for layer normalisation, and why?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# All three learn now: after 15 epochs a loss of 0.14 without normalisation, 0.11 with batch and
+# 0.11 with layer normalisation. The spread in the eighth layer is 0.14, 0.65 and 0.47: tanh keeps
+# the mean near 0, so there is nothing alike in all samples to drown their differences.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 11.2.** Batch normalisation's backward is often written wrongly by treating mean and
 # variance as constants: ``dx = dx_hat * scale``. What does ``gradcheck`` say of it? Train ``deep``
 # with it (``minienc/functions/normalization.py`` is where to change it). Does it learn?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# It fails, and the report says that what comes back through the mean is missing. Training with it,
+# the loss comes down to 0.45 in the place of 0.15 in 15 epochs; but on new digits, where the
+# moving averages are used, 10 % are right: no more than a guess.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -319,9 +319,31 @@ assert learned.shape == (3, 3, 1, 16)
 # A of the example on paper (4 x 9), by putting images with a single 1 through ``conv2d_forward``.
 # Check that dx is A' dy. That product is a layer, too: :class:`minienc.layers.Conv2DTranspose`.
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# Each row of A has the kernel's 1, -1, 0, 2 at another place: the first is 1, -1, 0, 0, 2, 0, 0,
+# 0, 0. For dy = 1 everywhere, dx is 1, 0, -1 / 1, 2, 1 / 0, 2, 2.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 12.2.** Train both classifiers on digits that are moved at random (``np.roll`` each by
 # -1, 0 or 1 along both axes, anew for each epoch). How much of the gap is left? Which is cheaper,
 # to build a law into the network or to show it in the data?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With ``np.random.default_rng(0)`` for the moves, in their places and moved by a pixel: dense 87 %
+# and 84 %, convolution 93 % and 95 %.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

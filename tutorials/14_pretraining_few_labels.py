@@ -287,9 +287,34 @@ assert fooled > honest + 3 and swapped > 0
 # **Exercise 14.1.** Leave the encoder as it is (``mode="frozen"`` in ``few_label_curve``). In
 # which of the first two experiments does that make a difference, and with how many labels?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# In the first experiment the frozen encoder has 62.2, 76.2, 84.3 and 85.4 % (10, 30, 100, 300
+# labels), where the trained one has 62.9, 76.7, 85.1 and 87.8: only 300 labels are enough to
+# improve it. In the second it has 60.1 and 82.7 % with 10 and 100 labels, in the place of 60.9 and
+# 85.4.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 14.2.** Give the second experiment's network relus in the place of sigmoids, and
 # pretrain and fine-tune it again. How much of the gain is left? Then leave the sigmoids and use
 # the sparse autoencoder of tutorial 13. Before you look: which arm will decide the gain?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# With relus the gain is +7.5 and +0.9 with 10 and 100 labels: random weights have 52.5 and 82.4 %.
+# With the sparse autoencoder, one layer of sigmoids, it is -0.7 and +7.3. The arm that decides is
+# the one with random weights.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -287,9 +287,31 @@ assert estimates[100] > narrow
 # **Exercise 15.1.** Find out at which price, between 1 and 4, the code of two numbers is given up.
 # Then use ``warm_up=50``, which raises the price slowly. Does that move the limit?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# At 2.5 both numbers are in use, at 3 one, at 3.5 none. With the warm-up both are in use at 3; at
+# 3.5 still none.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 15.2.** Show on paper that N(0, s^2) costs least for s = 1, from the gradient by log
 # s^2. What would s do if only the surprise of the digit counted, and not the KL? Try
 # ``beta=0.01``, and look at ``log_variance`` by ``wide.objective_.encoder.predict(X_test)[1]``.
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# It would become 0: the draws only blur the digit. With ``beta=0.01`` and 10 numbers the median of
+# s is 0.065.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -346,9 +346,31 @@ assert codes.shape[1] == 128
 # du again: each dh is multiplied with the slope 1 - h^2 before it goes on. Check yourself with
 # ``rnn_backward``. Does a bend make gradients vanish sooner, or later?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# h = 0.762, 0.363, 0.180 and du = 0.671, where the network without a bend has 1. Sooner: the
+# gradient by the first x is 0.088 in the place of 0.25.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 18.2.** Shuffle all words of the plays (``" ".join(rng.permutation(text.split()))``)
 # and learn word vectors from that. What is left of the groups, and why? Then shuffle within each
 # line only. What does that say about what word vectors know of grammar?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# Mean cosine within and between groups: -0.01 and -0.08 after shuffling all words, 0.27 and -0.21
+# after shuffling within lines; on this page 0.34 and -0.23.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -389,9 +389,29 @@ assert exact[True] > exact[False] + 0.2
 # **Exercise 20.1.** Train with up to four adjectives in one of twenty sentences. How many of the
 # long ones are right now? What would you do if you could not make such sentences?
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# 48 % of 97 long sentences, where there were less than 20 %.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 20.2.** Give the network without attention 60 epochs. How far does it come? Which
 # sentences does it still get wrong: are they longer than the others? What would happen with
 # sentences of 30 words?
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# 88 %. Right are sentences of 6.8 words in the mean, wrong ones have 8.2.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

@@ -369,9 +369,29 @@ assert accuracy["pretrained"][0].mean() > accuracy["random network"][0].mean()
 # **Exercise 21.1.** Work out on paper the spectrum of (1, -1, 1, -1), and of (1, 0, 0, 0), a click.
 # Why does a click have all frequencies? Find it again in the picture of the tone with a click.
 #
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The sizes are 0, 0, 4 (all of it at the highest frequency) and 1, 1, 1.
+#
+# .. raw:: html
+#
+#     </details>
+#
 # **Exercise 21.2.** Make the 16 bands 40 (``log_mel_for(clips.rate, mels=40)``). What do you see of
 # the stripes in the spectrograms, and what becomes of the accuracy on new speakers? Try it for low
 # and high voices apart.
+#
+# .. raw:: html
+#
+#     <details><summary>To check</summary>
+#
+# The same speakers 98 % in the place of 99 %, others 73 % in the place of 80 %.
+#
+# .. raw:: html
+#
+#     </details>
 #
 # Where this is in the source
 # ---------------------------

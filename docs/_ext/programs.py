@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import linecache
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -20,10 +21,7 @@ class Program(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         source = "\n".join(self.content)
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(compile(source, f"<{self.env.docname}>", "exec"), {"__name__": "program"})
-        printed = out.getvalue().rstrip().split("\n")
+        printed = output(source, f"<{self.env.docname}, line {self.lineno}>").split("\n")
         wanted = self.options.get("lines", len(printed))
         if wanted < len(printed):
             printed = [*printed[:wanted], "..."]
@@ -32,6 +30,15 @@ class Program(SphinxDirective):
         if text:
             shown += [nodes.literal_block(text, text, language="text", classes=["printed"])]
         return shown
+
+
+def output(source: str, name: str) -> str:
+    """What a program prints, as it would from a file: what reads its own lines finds them."""
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(source, name, "exec"), {"__name__": "program"})
+    return out.getvalue().rstrip()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

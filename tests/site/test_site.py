@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +105,16 @@ def test_formulas_become_mathml(tex, parts):
     text = mathml(tex, "block")
     assert text.startswith("<math") and 'xmlns="http://www.w3.org/1998/Math/MathML"' in text
     assert all(part in text for part in parts) and "\\" not in text
+
+
+def test_the_front_page_shows_what_its_program_prints_from_a_file(tmp_path):
+    blocks = re.findall(r"<pre>(.*?)</pre>", text_of("index.html"), re.S)
+    blocks = [html.unescape(re.sub(r"<[^>]*>", "", block)) for block in blocks]
+    source = next(block for block in blocks if "gradcheck(layer" in block)
+    shown = next(block for block in blocks if block.startswith("FAIL")).split("\n")
+    (tmp_path / "homework.py").write_text(source, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, str(tmp_path / "homework.py")], capture_output=True, text=True, check=True
+    )
+    assert shown[:5] == ran.stdout.split("\n")[:5]
+    assert "`np.tanh(x @ W)`" in shown[2]
