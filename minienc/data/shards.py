@@ -16,7 +16,7 @@ from __future__ import annotations
 import bisect
 import glob
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
@@ -27,6 +27,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minienc.data.checks import check_data
+
+
+Index = Any  # a whole number, a slice, an array of int or bool
 
 
 class Shard(NamedTuple):
@@ -118,7 +121,7 @@ class Shards:
 
     # -- reading
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: Index) -> np.ndarray:
         """The samples ``index`` (int, slice, array of int or bool), as a new array."""
         if isinstance(index, (int, np.integer)):
             return self[np.array([index])][0]
@@ -180,12 +183,12 @@ class Shards:
         n = len(self) if n is None else n
         last = bisect.bisect_left(self.ends, n) + 1
         order = np.arange(last) if rng is None else rng.permutation(last)
-        groups = [order[i : i + self.window] for i in range(0, last, self.window)]
+        groups = [order[i : i + self.window].tolist() for i in range(0, last, self.window)]
         rest = np.empty(0, int)
         reader = ThreadPoolExecutor(1, thread_name_prefix="minienc-shards")
         try:
             self._send_for(reader, groups[0])
-            for group, following in zip(groups, [*groups[1:], ()], strict=True):
+            for group, following in zip(groups, [*groups[1:], []], strict=True):
                 rows = self._rows_of(group, n)
                 rest = np.concatenate([rest, rows if rng is None else rng.permutation(rows)])
                 self._send_for(reader, following)
@@ -198,12 +201,12 @@ class Shards:
             reader.shutdown(wait=True, cancel_futures=True)
             self._coming.clear()
 
-    def _send_for(self, reader: ThreadPoolExecutor, group: Sequence[int]) -> None:
-        for k in map(int, group):
+    def _send_for(self, reader: ThreadPoolExecutor, group: Iterable[int]) -> None:
+        for k in group:
             if k not in self._held and k not in self._coming:
                 self._coming[k] = reader.submit(self._read, k)
 
-    def _rows_of(self, group: Sequence[int], n: int) -> np.ndarray:
+    def _rows_of(self, group: Iterable[int], n: int) -> np.ndarray:
         starts = [(self.ends[k] - self.shards[k].n, min(self.ends[k], n)) for k in group]
         return np.concatenate([np.arange(a, b) for a, b in starts])
 
@@ -241,7 +244,8 @@ def open_shards(where: str | Path | Sequence[str | Path], window: int = 4) -> Sh
             raise FileNotFoundError(f"{where}: no .npy files are there")
     else:
         files = [Path(one) for one in where]
-    shards, kinds = [], {}
+    shards: list[Shard] = []
+    kinds: dict[tuple, Path] = {}
     for file in files:
         try:
             header = np.load(file, mmap_mode="r", allow_pickle=False)
