@@ -28,7 +28,6 @@ from numpy.typing import DTypeLike
 
 from minienc.data.checks import check_data
 
-
 Index = Any  # a whole number, a slice, an array of int or bool
 
 
