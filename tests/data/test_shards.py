@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from minienc.data import made_shards, open_shards
 from minienc.data.shards import Shard, Shards
+from minienc.devices import has_plans
 from minienc.layers import Dense, Input
 from minienc.models import Model
 from minienc.pretraining import DenoisingAutoencoder, VariationalAutoencoder
@@ -119,7 +120,8 @@ def test_the_same_seed_is_the_same_bits_however_long_reading_takes():
     quick, history = fitted(shards())
     np.testing.assert_array_equal(fitted(slow)[0], quick)
     assert history.history["loss"][1] < history.history["loss"][0]
-    assert "as one call" in history.steps  # plans are made of shards, too
+    if has_plans():
+        assert "as one call" in history.steps  # plans are made of shards, too
     assert not threads()
 
 
