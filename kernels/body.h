@@ -87,3 +87,4 @@
 #undef COLUMN_BLOCK
 /* attention.h */
 #undef QUERIES
+#include "sequences.h" /* of which so many steps count: turned round, and their mean */

@@ -40,6 +40,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             positions,
             quantization,
             recurrent,
+            sequences,
             variational,
         )
     except (ImportError, AttributeError) as error:
