@@ -34,6 +34,7 @@ enum activation {
 #include "positions_api.h" /* that of positions.h, and POSITIONS_FUNCTIONS */
 #include "quantization_api.h" /* that of quantization.h, and QUANTIZATION_FUNCTIONS */
 #include "sequences_api.h" /* that of sequences.h, and SEQUENCES_FUNCTIONS */
+#include "penalties_api.h" /* those of penalties.h, and PENALTIES_FUNCTIONS */
 #include "between_api.h"   /* those of between.h, and BETWEEN_FUNCTIONS */
 
 /* Each function takes one struct of arguments, and returns 0, or -1 where there was no memory for
@@ -53,6 +54,7 @@ enum activation {
     POSITIONS_FUNCTIONS(F)                        \
     QUANTIZATION_FUNCTIONS(F)                     \
     SEQUENCES_FUNCTIONS(F)                        \
+    PENALTIES_FUNCTIONS(F)                        \
     BETWEEN_FUNCTIONS(F)
 
 struct kernels {

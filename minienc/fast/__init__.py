@@ -35,6 +35,7 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             noise,
             normalization,
             patches,
+            penalties,
             pointwise,
             pooling,
             positions,

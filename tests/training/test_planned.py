@@ -23,6 +23,7 @@ from minienc.layers import (
     SaltAndPepperNoise,
     TransformerBlock,
 )
+from minienc.layers.regularizers import L1, L1L2, L2, KLSparsity
 from minienc.models import Model
 from minienc.primitive import definitions_only, recording
 from minienc.training import planned
@@ -332,16 +333,29 @@ def test_weights_of_samples_and_penalties_are_computed_by_numpy(unplanned):
     assert step.declined == "the losses of samples have weights"
 
 
-def test_a_penalty_on_what_a_layer_returns_has_arithmetic_of_its_own(unplanned):
-    def make():
-        x = Input((12,))
-        h = Dense(7, "relu", activity_regularizer="l1", seed=1)(x)
-        model = Model(x, Dense(12, "sigmoid", seed=2)(h))
-        model.compile("adam", "binary_crossentropy")
-        return model
+def sparse(penalty):
+    x = Input((12,))
+    h = Dense(7, "sigmoid", activity_regularizer=penalty, seed=1)(x)
+    model = Model(x, Dense(12, "sigmoid", seed=2)(h))
+    model.compile("adam", "binary_crossentropy", metrics=["mean_squared_error"])
+    return model
 
-    step = same_as_written(make, unplanned, is_planned=False)
-    assert "activity_regularizer" in step.declined
+
+@pytest.mark.parametrize("penalty", [L1(0.1), L2(0.1), L1L2(0.1), KLSparsity(0.1, 0.5)])
+def test_penalties_on_what_a_layer_returns(penalty, unplanned):
+    assert same_as_written(lambda: sparse(penalty), unplanned).declined is None
+
+
+def test_two_penalties_in_one_are_computed_by_numpy(unplanned):
+    step = same_as_written(lambda: sparse(L1L2(0.1, 0.1)), unplanned, is_planned=False)
+    assert "activity_regularizer has arithmetic of its own" in step.declined
+
+
+def test_a_penalty_that_a_callback_makes_stronger_is_obeyed_at_the_next_step(unplanned):
+    def strengthen(trainer):
+        trainer.model.layers[0].activity_regularizer.strength = 5.0
+
+    changed_in_the_middle(strengthen, unplanned, lambda: sparse(KLSparsity(0.1, 0.5)))
 
 
 def test_a_plan_that_computes_something_else_is_dropped(monkeypatch, unplanned):

@@ -1,4 +1,4 @@
-"""Places, the nearest code, means and turns of sequences, by the compiled kernel: each is its
+"""Places, the nearest code, penalties, means and turns of sequences, by the kernel: each is its
 definition on every instruction set, and the same on any number of threads."""
 
 from __future__ import annotations
@@ -63,7 +63,22 @@ def relu_squared(rng, dtype):
     return (drawn(rng, dtype, *((300, 200) if rng.random() < 0.1 else sizes(rng, 9, 70))),), {}
 
 
+def weights(rng, dtype):
+    w = drawn(rng, dtype, *sizes(rng, 9, 70))
+    w[0, 0] = 0
+    return (w, float(rng.random())), {}
+
+
+def activities(rng, dtype):
+    h = 1 / (1 + np.exp(-4 * drawn(rng, dtype, *sizes(rng, 40, 20))))
+    h[:, 0] = rng.integers(2)  # a unit that never works, or always
+    return (h, 0.1, 3.0), {}
+
+
 CASES = {
+    "l1_penalty": weights,
+    "l2_penalty": weights,
+    "kl_sparsity": activities,
     "rotary": rotary,
     "add_positions": add_positions,
     "quantization_error": quantization_error,
@@ -97,7 +112,7 @@ def test_it_is_its_definition_on_any_threads(name, dtype, isa):
         y, cache = _fast[forward.__name__](*arrays, **options)
         right, its_cache = forward.definition(*arrays, **options)
         close(y, right)
-        dy = drawn(rng, dtype, *y.shape)
+        dy = drawn(rng, dtype, *y.shape) if y.ndim else y.dtype.type(rng.random())
         if name == "rotary" and not y.flags.c_contiguous:
             dy = np.ascontiguousarray(dy.swapaxes(1, 2)).swapaxes(1, 2)
         found = together(_fast[forward.backward.__name__](dy, cache))
