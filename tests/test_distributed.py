@@ -100,12 +100,8 @@ def test_fewer_rows_than_ranks():
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-COUPLED = {"kmeans", "dec", "patches", "vq"}
-SHARED = [
-    (name, options)
-    for name, options in WAYS
-    if name not in COUPLED and not (name == "sparse" and not options)
-]
+COUPLED = {"kmeans", "patches", "vq"}
+SHARED = [(name, options) for name, options in WAYS if name not in COUPLED]
 
 
 @pytest.mark.parametrize(("name", "options"), SHARED, ids=str)
@@ -142,16 +138,10 @@ def test_methods_of_text_and_sound(name):
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*sorted(COUPLED), "sparse"])
+@pytest.mark.parametrize("name", sorted(COUPLED))
 def test_what_couples_its_samples_is_refused(name):
     with pytest.raises(ValueError, match=r"cannot be shared among 2 processes: .*run it in one"):
         run_ranks(2, lambda ranks: make(name, epochs=1).fit(X[:, :8]))
-
-
-@pytest.mark.parametrize("name", ["rnn_lm", "word_vectors"])
-def test_so_is_text_that_goes_on_from_batch_to_batch(name):
-    with pytest.raises(ValueError, match="cannot be shared among 2 processes"):
-        run_ranks(2, lambda ranks: make_text(name).fit(TEXT))
 
 
 # -- what it is made of

@@ -31,6 +31,7 @@ from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAver
 from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
+from minienc.training.ranks import Rows, joint_batch
 from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
@@ -60,16 +61,20 @@ class NextToken(TokenCrossEntropy):
         if not self.states:
             window = random_windows(self.ids, n, self.T + 1, rng)
             return (window[:, :-1],), window[:, 1:]
-        x, y = parallel_streams(self.ids, n)
+        rows = Rows(0, n, n) if (ranks := joint_batch()) is None else ranks.rows
+        x, y = parallel_streams(self.ids, rows.n)
         (place,) = self.arrays["place"]
-        part = slice(place, place + self.T)
-        return (x[:, part], *[self.arrays[name] for name in self.states]), y[:, part]
+        part, mine = slice(place, place + self.T), slice(rows.start, rows.stop)
+        return (x[mine, part], *[self.arrays[name][mine] for name in self.states]), y[mine, part]
 
     def updates(self, cache: Cache) -> list[tuple[Any, Array]]:
-        """The states go on, up to the end of the streams."""
+        """The states go on, up to the end of the streams: of all streams, on each process that
+        reads some of them, so that any number of them can go on from what one has saved."""
         if not self.states:
             return []
         *_, after = cache
+        if (ranks := joint_batch()) is not None:
+            after = [ranks.whole(state) for state in after]
         place, n = int(self.arrays["place"][0]) + self.T, len(after[0])
         at_end = place + self.T > (len(self.ids) - 1) // n
         found = [(Remembered(self.arrays, "place"), np.array([0 if at_end else place]))]
