@@ -87,7 +87,7 @@ def test_the_penalty_of_parts_is_that_of_the_whole(size, n, seed):
         return loss, joint_kl_sparsity_backward(2.0 * weights[ranks.rank], cache)
 
     found = run_ranks(size, work)
-    np.testing.assert_allclose([l for l, _ in found], loss, rtol=1e-12)
+    np.testing.assert_allclose([found_loss for found_loss, _ in found], loss, rtol=1e-12)
     np.testing.assert_allclose(np.concatenate([dh for _, dh in found]), wanted, rtol=1e-9)
 
 
@@ -279,4 +279,5 @@ def test_what_is_drawn_for_a_joint_batch_is_cut(size, n):
         parts = [one[k] for one in found]
         np.testing.assert_array_equal(parts[0] if n < size else np.concatenate(parts), wanted[k])
     np.testing.assert_array_equal(drawn_for(draw, n, np.random.default_rng(5))[0], wanted[0])
-    assert drawn_once(rng := np.random.default_rng(0)) is rng
+    rng = np.random.default_rng(0)
+    assert drawn_once(rng) is rng
