@@ -209,3 +209,11 @@ cdef cnp.ndarray checked_output(function, name, object a, cnp.ndarray like, Py_s
             f"row after row"
         )
     return as_rows(array, n_rows(like), columns, True, m)
+
+
+cdef object unless_noting_a_copy(a):
+    """Whole numbers that another thread may write to, once they were looked at, while the lock is
+    released; a plan's own are written to by nobody."""
+    if is_contiguous(a, cnp.NPY_INT64) and plan_noting() == NULL:
+        return cnp.PyArray_NewCopy(<cnp.ndarray>a, cnp.NPY_CORDER)
+    return a

@@ -66,7 +66,7 @@ cdef cnp.ndarray new_heads(attention_arguments *p, cnp.ndarray like, Py_ssize_t 
 cdef bint describe_attention(attention_arguments *p, q, k, v, lengths, bint causal) except -1:
     """Check the shapes; False for what is not served."""
     cdef int type_number = real_type(q)
-    cdef Py_ssize_t n
+    cdef labels_arguments at_most_all
     if type_number < 0 or cnp.PyArray_NDIM(<cnp.ndarray>q) != 4 or not is_plain(k, type_number):
         return False
     if cnp.PyArray_NDIM(<cnp.ndarray>k) != 4 or not is_plain(v, type_number):
@@ -85,27 +85,24 @@ cdef bint describe_attention(attention_arguments *p, q, k, v, lengths, bint caus
     p.lengths = NULL
     if lengths is None:
         return True
-    plan_decline("lengths of sequences are looked at")
     if not is_contiguous(lengths, cnp.NPY_INT64) or cnp.PyArray_NDIM(<cnp.ndarray>lengths) != 1:
         return False
     if cnp.PyArray_DIM(<cnp.ndarray>lengths, 0) != p.N:
         return False
     p.lengths = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>lengths)
-    for n in range(p.N):
-        if p.lengths[n] < 0 or p.lengths[n] > p.S:
-            return False
-    return True
+    at_most_all = labels_arguments(p.N, p.S + 1, p.lengths)
+    return call(OP_labels, type_number, &at_most_all) == 0
 
 
 def attention_forward(q, k, v, lengths, bint causal):
     """(y, p) of heads (N, H, T, D), (N, H, S, D), (N, H, S, M).
 
-    lengths is None or an array of int64 that nobody else holds. Returns None for what it does not
-    serve.
+    lengths is None or an array of int64. Returns None for what it does not serve.
     """
     cdef attention_arguments p
     cdef int error
     cdef cnp.ndarray y, weights
+    lengths = unless_noting_a_copy(lengths)
     if not describe_attention(&p, q, k, v, lengths, causal):
         return None
     y = new_heads(&p, q, p.T, p.M, &p.y)
@@ -128,6 +125,7 @@ def attention_backward(dy, q, k, v, weights, lengths, bint causal):
     cdef attention_arguments p
     cdef int type_number = real_type(q), error
     cdef cnp.ndarray dq, dk, dv
+    lengths = unless_noting_a_copy(lengths)
     if not describe_attention(&p, q, k, v, lengths, causal):
         return None
     if not fits_heads(&p, dy, type_number, p.T, p.M):

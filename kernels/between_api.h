@@ -18,8 +18,27 @@ struct copy { /* y = x */
     void *y;
 };
 
-struct plus { /* y = a + b */
+struct three {
+    ptrdiff_t a, b, c;
+};
+
+struct place { /* y = x, or y += x, of three axes with strides of their own; no x: y = 0 */
+    struct three n, x_step, y_step;
+    int add;
+    const void *x;
+    void *y;
+};
+
+struct plus { /* y = a + c b */
     ptrdiff_t n;
+    double c;
+    const void *a, *b;
+    void *y;
+};
+
+struct times { /* y = c a b */
+    ptrdiff_t n;
+    double c;
     const void *a, *b;
     void *y;
 };
@@ -33,6 +52,15 @@ struct dot { /* the sum of a b, in double whatever the type: a loss of the losse
 struct labels { /* each is from 0 to D - 1, for it will be an index; else the function returns -2 */
     ptrdiff_t n, D;
     const int64_t *labels;
+};
+
+struct counted { /* labels of a loss, of which those that are `ignored` become 0 and count 0 */
+    ptrdiff_t n;
+    int64_t ignored;
+    int mean; /* the others count 1 / how many they are; else 1 */
+    const int64_t *labels;
+    int64_t *kept;
+    void *factors;
 };
 
 /* Noise of minienc/functions/noise.py, from n numbers that were drawn: float, whatever the type. */
@@ -56,9 +84,12 @@ struct noise {
 #define BETWEEN_FUNCTIONS(F) \
     F(fill, fill)            \
     F(copy, copy)            \
+    F(place, place)          \
     F(plus, plus)            \
+    F(times, times)          \
     F(dot, dot)              \
     F(labels, labels)        \
+    F(counted, counted)      \
     F(noise, noise)
 
 #endif

@@ -21,6 +21,8 @@
 #include "columns.h"   /* column by column: sums, a bias, batch normalisation */
 #include "variational.h" /* a draw that gradients pass, and its divergence */
 #include "attention.h" /* each head's products, with the softmax between them */
+#include "positions.h" /* rotary positions */
+#include "quantization.h" /* the nearest code of a codebook */
 #include "between.h"   /* what stands between the large ones: a fill, a sum */
 
 /* The names that these files leave behind would mean something else for the next type. */

@@ -31,6 +31,8 @@ enum activation {
 #include "columns_api.h"   /* those of columns.h, and COLUMNS_FUNCTIONS */
 #include "variational_api.h" /* that of variational.h, and VARIATIONAL_FUNCTIONS */
 #include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
+#include "positions_api.h" /* that of positions.h, and POSITIONS_FUNCTIONS */
+#include "quantization_api.h" /* that of quantization.h, and QUANTIZATION_FUNCTIONS */
 #include "between_api.h"   /* those of between.h, and BETWEEN_FUNCTIONS */
 
 /* Each function takes one struct of arguments, and returns 0, or -1 where there was no memory for
@@ -47,6 +49,8 @@ enum activation {
     VARIATIONAL_FUNCTIONS(F)                      \
     RECURRENT_FUNCTIONS(F)                        \
     ATTENTION_FUNCTIONS(F)                        \
+    POSITIONS_FUNCTIONS(F)                        \
+    QUANTIZATION_FUNCTIONS(F)                     \
     BETWEEN_FUNCTIONS(F)
 
 struct kernels {

@@ -30,7 +30,14 @@ cdef extern from "plan.h":
     struct labels_arguments "labels":
         Py_ssize_t n, D
         const int64_t *labels
-    int OP_rows, OP_fill, OP_dot, OP_labels
+    struct counted_arguments "counted":
+        Py_ssize_t n
+        int64_t ignored
+        int mean
+        const int64_t *labels
+        int64_t *kept
+        void *factors
+    int OP_rows, OP_fill, OP_dot, OP_labels, OP_counted
     int ROWS_SOFTMAX, ROWS_SOFTMAX_SLOPE, ROWS_SQUARED, ROWS_SQUARED_SLOPE
     int ROWS_BINARY, ROWS_BINARY_SLOPE, ROWS_BINARY_P, ROWS_BINARY_P_SLOPE
     int ROWS_CATEGORICAL, ROWS_CATEGORICAL_SLOPE, ROWS_CATEGORICAL_P, ROWS_CATEGORICAL_P_SLOPE
@@ -92,16 +99,15 @@ cdef bint labels_fit(cnp.ndarray labels, cnp.ndarray y):
 cdef object describe(rows_arguments *s, int operation, object y, object target):
     """Check y and its target (of y's shape, or labels in int64), and describe their rows.
 
-    Returns what must be kept as long as C reads: labels are copied before they are looked at, for
-    another thread may write to them while the lock is released. (Not for a plan, whose labels are
-    its own.) None for what is not served.
+    Returns what must be kept as long as C reads: the labels, or a copy of them. None for what is
+    not served.
     """
     cdef int type_number = real_type(y)
     cdef cnp.ndarray a
     cdef bint has_labels = operation >= ROWS_CATEGORICAL and is_contiguous(target, cnp.NPY_INT64)
     s.smoothing = 0
-    if has_labels and plan_noting() == NULL:
-        target = cnp.PyArray_NewCopy(<cnp.ndarray>target, cnp.NPY_CORDER)
+    if has_labels:
+        target = unless_noting_a_copy(target)
     if type_number < 0 or not is_contiguous(y, type_number):
         return None
     a = y
@@ -168,6 +174,28 @@ def loss_forward(y, target, int operation, double smoothing=0.0):
     losses, e = start_loss(&s, y)
     run_rows(&s, cnp.PyArray_TYPE(<cnp.ndarray>y))
     return losses, e
+
+
+def counted(labels, int64_t ignored, bint mean, y):
+    """(labels with 0 in the place of those that are ignored, factors) of labels in int64: what each
+    counts for the loss, in y's type; None for what is not served."""
+    cdef counted_arguments p
+    cdef int type_number = real_type(y)
+    cdef cnp.ndarray kept, factors
+    if type_number < 0 or not is_contiguous(labels, cnp.NPY_INT64):
+        return None
+    kept = empty_like(<cnp.ndarray>labels)
+    factors = cnp.PyArray_EMPTY(
+        cnp.PyArray_NDIM(kept), cnp.PyArray_DIMS(kept), type_number, 0
+    )
+    p = counted_arguments(
+        cnp.PyArray_SIZE(kept), ignored, mean,
+        <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>labels), <int64_t *>cnp.PyArray_DATA(kept),
+        cnp.PyArray_DATA(factors)
+    )
+    with nogil:
+        call(OP_counted, type_number, &p)
+    return kept, factors
 
 
 def reduced_loss(y, target, int operation, bint mean, factors=None, double smoothing=0.0):

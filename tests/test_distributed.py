@@ -100,7 +100,7 @@ def test_fewer_rows_than_ranks():
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-COUPLED = {"kmeans", "patches", "vq"}
+COUPLED = {"kmeans", "patches"}
 SHARED = [(name, options) for name, options in WAYS if name not in COUPLED]
 
 

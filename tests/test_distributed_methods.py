@@ -233,6 +233,22 @@ def test_the_memberships_that_are_held_are_the_same_bits_everywhere():
     check_law(work, 2)
 
 
+# -- codes that are chosen
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("batch_size", [16, 20])
+def test_codes_that_are_chosen(size, batch_size):
+    """With so many codes as two ranks have rows of a batch; some, chosen by nobody, begin anew."""
+    options = {"n_codes": 10, "batch_size": batch_size, "patience": 2, "epochs": 6}
+    check_law(lambda ranks=None: learned(make("vq", dtype="float64", **options).fit(X)), size)
+
+
+def test_codes_that_begin_anew_where_there_are_fewer_rows_than_ranks():
+    options = {"n_codes": 10, "batch_size": 14, "patience": 1}
+    check_law(lambda ranks=None: learned(make("vq", dtype="float64", **options).fit(X)), 3)
+
+
 # -- what they are made of
 
 
@@ -249,6 +265,7 @@ def test_rows_of_all_come_here(size, n, each, data):
         rows = ranks.rows
         assert joint_batch() is (ranks if size > 1 else None)
         part = whole[rows.start * each : rows.stop * each]
+        assert ranks.length(part) == len(whole)
         found = ranks.picked(part, numbers), ranks.whole(part)
         ranks.end_batches()
         assert joint_batch() is None

@@ -167,7 +167,7 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     "the dense layer's weights learn double": (
         ("dense.py", "dW = x.T @ dz", "dW = 2 * x.T @ dz"),
         f"conv2d_backward {PAIR('conv2d_transpose')} {PAIR('dense')} {PAIR('conv1d')} {GATED} "
-        f"{PAIR('rnn')}",
+        f"{PAIR('rnn')} multi_head_attention_backward",
         ["dense relu", "layer relu", "conv", "lstm", "conv1d"],
     ),
     "probabilities are held elsewhere": (

@@ -37,6 +37,8 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             patches,
             pointwise,
             pooling,
+            positions,
+            quantization,
             recurrent,
             variational,
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minienc import _kernels
+from minienc.fast.whole import as_int64
 from minienc.functions.attention import AttentionCache
 from minienc.primitive import register_fast
 
@@ -45,7 +46,7 @@ def attention_forward(q, k, v, lengths=None, mask=None, causal=False):
     if lengths is not None:
         if type(lengths) is not np.ndarray or lengths.dtype.kind not in "iu" or q.ndim == 2:
             return NotImplemented
-        own = lengths.astype(np.int64)
+        own = as_int64(lengths)
     if not q.ndim == k.ndim == v.ndim:
         return NotImplemented
     result = _kernels.attention_forward(_as_four(q), _as_four(k), _as_four(v), own, bool(causal))

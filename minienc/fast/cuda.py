@@ -161,6 +161,7 @@ def dense_backward_into(dy, cache: DenseCache, into, write, need_dx):
 
 register_cuda(plain.conv2d_backward_into)
 register_cuda(plain.conv2d_transpose_backward_into)
+register_cuda(plain.multi_head_attention_backward_into)
 
 
 def _dense_backward(

@@ -16,6 +16,15 @@ from minienc.functions.convolution import (
     patches_forward,
 )
 from minienc.functions.dense import DenseCache, as_rows, dense_backward
+from minienc.functions.merging import add_forward
+from minienc.functions.multi_head_attention import (
+    MultiHeadAttentionCache,
+    _by_heads,
+    _side_by_side,
+    attention_backward,
+    rms_normalization_backward,
+    rotary_backward,
+)
 from minienc.primitive import register_fast
 
 
@@ -77,6 +86,30 @@ def conv2d_transpose_backward_into(dy, cache: Conv2DTransposeCache, into, write,
     if db is not None:
         put((db,), (dz.sum(axis=(0, 1, 2)),), write)
     return None if drows is None else drows.reshape(cache.shape)
+
+
+@register_fast
+def multi_head_attention_backward_into(dy, cache: MultiHeadAttentionCache, into, write, need_dx):
+    of_q, of_k, of_v, normed, turned, of_a, of_o, num_heads, is_self = cache
+    Wq, Wk, Wv, Wo, bq, bk, bv, bo = (None,) * 8 if into is None else into
+    places = [None if into is None else pair for pair in ((Wq, bq), (Wk, bk), (Wv, bv), (Wo, bo))]
+    da = dense_backward.into(dy, of_o, places[3], write, True)
+    if da is NotImplemented:
+        return NotImplemented
+    dq, dk, dv = attention_backward(_by_heads(da, num_heads), of_a)
+    if turned is not None:
+        dk, dq = rotary_backward(dk, turned[1]), rotary_backward(dq, turned[0])
+    if normed is not None:
+        dk, _ = rms_normalization_backward(dk, normed[1])
+        dq, _ = rms_normalization_backward(dq, normed[0])
+    through_v, through_k, dx = (
+        dense_backward.into(_side_by_side(d), of, place, write, need_dx)
+        for d, of, place in zip((dv, dk, dq), (of_v, of_k, of_q), places[2::-1], strict=True)
+    )
+    if not need_dx:
+        return None
+    dcontext, _ = add_forward(through_v, through_k)
+    return (add_forward(dx, dcontext)[0], None) if is_self else (dx, dcontext)
 
 
 def _as_matrix(dW, shape):

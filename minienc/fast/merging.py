@@ -12,7 +12,7 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.functions.activations import IdentityCache
-from minienc.functions.merging import AddCache, ReshapeCache
+from minienc.functions.merging import AddCache, ReshapeCache, WeightedSumCache
 from minienc.primitive import register_fast
 from minienc.shapes import Form
 
@@ -64,3 +64,11 @@ def add_backward(dy, cache: AddCache):
         return NotImplemented
     dxs = tuple([_kernels.copied(dy) for _ in range(cache.n)])
     return NotImplemented if any(dx is None for dx in dxs) else dxs
+
+
+@register_fast
+def weighted_sum_forward(*xs, weights):
+    if len(xs) != 2 or tuple(map(type, weights)) != (float, float) or weights[0] != 1:
+        return NotImplemented
+    y = _kernels.added(*xs, weights[1])
+    return NotImplemented if y is None else (y, WeightedSumCache(tuple(weights)))

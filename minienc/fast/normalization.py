@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minienc import _kernels
+from minienc.fast.whole import as_int64
 from minienc.functions.embedding import EmbeddingCache
 from minienc.functions.normalization import BatchNormalizationCache, LayerNormalizationCache
 from minienc.functions.rms_normalization import RmsNormalizationCache
@@ -88,18 +89,11 @@ def batch_normalization_backward(dy, cache: BatchNormalizationCache):
     return NotImplemented if result is None else result
 
 
-def _as_ids(ids):
-    """Integers of any type as those that the kernel reads; it looks at each before it uses it."""
-    if ids.dtype != np.int64 or not ids.flags.c_contiguous:
-        _kernels.decline(b"ids are copied")
-    return np.asarray(ids, dtype=np.int64, order="C")
-
-
 @register_fast
 def embedding_forward(ids, W):
     if type(ids) is not np.ndarray or ids.dtype.kind not in "iu":
         return NotImplemented
-    y = _kernels.take_rows(W, _as_ids(ids))
+    y = _kernels.take_rows(W, as_int64(ids))
     return NotImplemented if y is None else (y, EmbeddingCache(ids, Form(W.shape, W.dtype)))
 
 
@@ -110,5 +104,5 @@ def embedding_backward(dy, cache: EmbeddingCache):
         return NotImplemented
     if dy.shape != (*ids.shape, W.shape[1]):
         return NotImplemented
-    dW = _kernels.add_rows(dy, _as_ids(ids), W.shape[0])
+    dW = _kernels.add_rows(dy, as_int64(ids), W.shape[0])
     return NotImplemented if dW is None else dW

@@ -14,6 +14,7 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.fast.fused import register_activations
+from minienc.fast.whole import as_int64
 from minienc.functions import activations as f
 from minienc.functions.losses import (
     BinaryCrossentropyCache,
@@ -37,6 +38,19 @@ register_activations(
 
 def _served(result):
     return NotImplemented if result is None else result
+
+
+@register_fast
+def relu_squared_forward(x):
+    r = _kernels.activation_forward(x, _CODES["relu"])
+    return NotImplemented if r is None else (_kernels.times(1, r, r), f.ReluSquaredCache(r))
+
+
+@register_fast
+def relu_squared_backward(dy, cache: f.ReluSquaredCache):
+    if getattr(dy, "shape", None) != cache.r.shape:
+        return NotImplemented
+    return _served(_kernels.times(2, cache.r, dy))
 
 
 @register_fast
@@ -77,17 +91,14 @@ _BINARY = _kernels.loss_codes["binary of p"], _kernels.loss_codes["binary"]  # [
 _CATEGORICAL = _kernels.loss_codes["categorical of p"], _kernels.loss_codes["categorical"]
 
 
-def _loss(function, y, target, operation, sample_weight, reduction, counted=None, smoothing=0.0):
+def _loss(
+    function, y, target, operation, sample_weight, reduction, factors=None, counted=None, s=0.0
+):
     """(loss, factor, what is as large as y), as ``_kernels.reduced_loss`` has them; or None."""
     if sample_weight is None and (reduction == "mean" or reduction == "sum"):
-        mean, factors = reduction == "mean", None
-        if counted is not None:
-            _kernels.decline(b"some of the labels are not counted")
-            counts = counted.astype(y.dtype)
-            factors = counts / max(counts.sum(), 1) if mean else counts
-        return _kernels.reduced_loss(y, target, operation, mean, factors, smoothing)
+        return _kernels.reduced_loss(y, target, operation, reduction == "mean", factors, s)
     _kernels.decline(b"the losses of samples have weights")
-    result = _kernels.loss_forward(y, target, operation, smoothing)
+    result = _kernels.loss_forward(y, target, operation, s)
     if result is None:
         return None
     l, out = result  # noqa: E741
@@ -182,9 +193,7 @@ def _as_labels(labels):
     """Labels of any integer type as int64, which is what the kernel reads; None for others."""
     if type(labels) is not np.ndarray or labels.dtype.kind not in "iu":
         return None
-    if labels.dtype != np.int64 or not labels.flags.c_contiguous:
-        _kernels.decline(b"labels are copied")
-    return np.ascontiguousarray(labels, dtype=np.int64)  # which the kernel copies, and then checks
+    return as_int64(labels)
 
 
 @register_fast
@@ -197,16 +206,19 @@ def sparse_categorical_crossentropy_forward(
     ignore_class=None,
     label_smoothing=0.0,
 ):
-    s, counted = label_smoothing, None
+    s, factors, counted = label_smoothing, None, None
     if type(s) is not float or not 0 <= s < 1 or (s and not from_logits):
         return NotImplemented
     if ignore_class is not None:
-        if _as_labels(labels) is None or type(y) is not np.ndarray or y.dtype.kind != "f":
+        own = _as_labels(labels) if type(ignore_class) is int else None
+        found = None if own is None else _kernels.counted(own, ignore_class, reduction == "mean", y)
+        if found is None:
             return NotImplemented
-        counted = labels != ignore_class
-        labels = labels * counted
+        counted = own != ignore_class if sample_weight is not None or reduction == "none" else None
+        labels, factors = found
     name, operation = "sparse_categorical_crossentropy_forward", _CATEGORICAL[bool(from_logits)][0]
-    result = _loss(name, y, _as_labels(labels), operation, sample_weight, reduction, counted, s)
+    given = sample_weight, reduction, factors, counted, s
+    result = _loss(name, y, _as_labels(labels), operation, *given)
     if result is None:
         return NotImplemented
     loss, factor, dy = result

@@ -31,6 +31,7 @@ from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAver
 from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
+from minienc.training.computed import Remembered
 from minienc.training.ranks import Rows, joint_batch
 from minienc.training.step import Learner
 
@@ -81,22 +82,6 @@ class NextToken(TokenCrossEntropy):
         for name, state in zip(self.states, after, strict=True):
             found.append((Remembered(self.arrays, name), 0 * state if at_end else state))
         return found
-
-
-class Remembered:
-    """An array that is kept beside the parameters, and written as their state is: a copy, for what
-    a step has made is the step's."""
-
-    def __init__(self, arrays: dict[str, Array], name: str) -> None:
-        self.arrays, self.name = arrays, name
-
-    @property
-    def value(self) -> Array:
-        return self.arrays[self.name]
-
-    @value.setter
-    def value(self, value: Array) -> None:
-        self.arrays[self.name] = value.copy()
 
 
 class LanguageModel(TextPretrainer):

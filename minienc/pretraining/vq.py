@@ -12,7 +12,8 @@ squared distance, whose gradient goes to one side only.
     dz = dq + beta 2 (z - q)       dC = the sum over those that chose it of 2 (q - z)
 
 A code that no z has chosen for a while takes the place of one z of the batch: else it would never
-be chosen again.
+be chosen again. Of a batch that several processes share, dC is a sum as other gradients are; whom
+nobody has chosen, and which z takes its place, is asked of all of them.
 
 Source: van den Oord, Vinyals and Kavukcuoglu 2017, "Neural discrete representation learning", eq. 1
 to 3; Dhariwal et al. 2020, "Jukebox", section 3.1 (codes that nobody uses).
@@ -23,27 +24,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minienc.arrays import Array, Rng, get_array_module, on_device, rows_at, to_device_of, to_numpy
 from minienc.data.plain import DataLike, Samples, plain_array
+from minienc.functions.merging import weighted_sum_forward
 from minienc.functions.quantization import (
+    QuantizationErrorCache,
     quantization_error_backward,
     quantization_error_forward,
 )
 from minienc.layers import Dense, Input, VectorQuantizer
-from minienc.layers.parameters import Gradients, Parameter
+from minienc.layers.graph import Graph
+from minienc.layers.parameters import Gradients
 from minienc.models import Model
 from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.computed import ComputedObjective, Remembered
 from minienc.training.losses import get_loss
-from minienc.training.step import Cache, Learner, Objective, Scalar
+from minienc.training.ranks import drawn_once, joint_batch
+from minienc.training.step import Cache, Learner, Scalar
 
 
-class Quantization(Objective):
+class Quantization(ComputedObjective):
     """L of a batch (x,), and its gradient; and codes that no z has chosen for long begin anew.
 
     ``arrays["idle"]`` (n_codes,) counts the steps for which each code has not been chosen.
@@ -51,6 +57,7 @@ class Quantization(Objective):
 
     names = ("loss", "quantization", "perplexity", "used")
     greater_is_better = MappingProxyType({"quantization": False, "perplexity": True, "used": True})
+    settings = ("loss", "beta")
 
     def __init__(
         self,
@@ -65,40 +72,64 @@ class Quantization(Objective):
         self.encoder, self.decoder, self.codebook = encoder, decoder, codebook
         self.loss, self.beta, self.patience, self.arrays = get_loss(loss), beta, patience, arrays
 
-    def forward(self, batch: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
-        (x,), C = batch, self.codebook.C.value
+    @property
+    def graphs(self) -> list[Graph]:
+        return [self.encoder.graph, self.decoder.graph]
+
+    def prepare(self, batch: tuple, rng: Rng) -> tuple[Array, ...]:
+        """x, what each distance counts in their mean, and which z may take a code's place."""
+        (x,), (K, D) = batch, self.codebook.C.shape
+        n = len(x) * (self.encoder.outputs[0].shape[-1] // D)
+        share = get_array_module(x).full(n, 1 / n, dtype=x.dtype)
+        return x, share, np.zeros(K) if rng is None else drawn_once(rng).random(K)
+
+    def compute(self, arrays: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
+        (x, share, heirs), C = arrays, self.codebook.C.value
         z, encoder_cache = self.encoder.forward(x)  # (1)
         each, choice = quantization_error_forward(z.reshape(-1, C.shape[1]), C)  # (2)
         x_hat, decoder_cache = self.decoder.forward(choice.q.reshape(z.shape))  # (3)
         restoring, loss_cache = self.loss.forward(x_hat, x)  # (4)
-        use = np.bincount(to_numpy(choice.index), minlength=len(C))
-        loss = float(restoring) + (1 + self.beta) * float(each.mean())  # (5)
-        numbers = loss, each.mean(), perplexity(use), int((use > 0).sum())
-        return numbers, (encoder_cache, each, choice, decoder_cache, loss_cache, use, rng)
+        return (restoring,), (encoder_cache, each, choice, decoder_cache, loss_cache, share, heirs)
+
+    def numbers(self, losses: tuple[Scalar, ...], cache: Cache) -> tuple[Scalar, ...]:
+        _, each, choice, *_ = cache
+        use, error = self.use(choice), float(each.mean())
+        loss = float(losses[0]) + (1 + self.beta) * error  # (5)
+        return loss, error, perplexity(use), int((use > 0).sum())
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        encoder_cache, each, choice, decoder_cache, loss_cache, _, _ = cache
-        deach = get_array_module(each).full_like(each, dloss / len(each))  # (5)
+        encoder_cache, _, choice, decoder_cache, loss_cache, share, _ = cache
+        deach = share if dloss == 1 else dloss * share  # (5)
         dx_hat = self.loss.backward(dloss, loss_cache)  # (4)
         dq = self.decoder.backward(dx_hat, decoder_cache, grads)  # (3)
         pull, dC = quantization_error_backward(deach, choice)  # (2)
-        dz = dq + self.beta * pull.reshape(dq.shape)  # straight through: dq is where dz would be
+        pulls = pull.reshape(dq.shape)
+        dz, _ = weighted_sum_forward(dq, pulls, weights=(1.0, float(self.beta)))  # straight through
         grads.add(self.codebook.C, dC)
         self.encoder.backward(dz, encoder_cache, grads, need_dx=False)  # (1)
 
-    def updates(self, cache: Cache) -> list[tuple[Parameter, Array]]:
+    def updates(self, cache: Cache) -> list[tuple[Any, Array]]:
         """Codes that no z has chosen for long begin anew, at random z of this batch."""
-        _, _, choice, _, _, use, rng = cache
-        idle = np.where(use > 0, 0, self.arrays["idle"] + 1)
+        _, _, choice, *_, heirs = cache
+        idle, ranks = np.where(self.use(choice) > 0, 0, self.arrays["idle"] + 1), joint_batch()
         dead = np.flatnonzero(idle >= self.patience)
         idle[dead] = 0
-        self.arrays["idle"] = idle
-        if not len(dead):
-            return []
-        chosen = rng.integers(0, len(choice.z), len(dead))
-        C = self.codebook.C.value.copy()
-        C[to_device_of(dead, C)] = choice.z[to_device_of(chosen, C)]
-        return [(self.codebook.C, C)]
+        found: list[tuple[Any, Array]] = [(Remembered(self.arrays, "idle"), idle)]
+        if len(dead):
+            C = self.codebook.C.value.copy()
+            n = len(choice.z) if ranks is None else ranks.length(choice.z)
+            heirs = (heirs[dead] * n).astype(int)
+            z = choice.z[to_device_of(heirs, C)] if ranks is None else ranks.picked(choice.z, heirs)
+            C[to_device_of(dead, C)] = z
+            found.append((self.codebook.C, C))
+        return found
+
+    def use(self, choice: QuantizationErrorCache) -> np.ndarray:
+        """(n_codes,): how many z of the batch, of the joint one, have chosen each code."""
+        use = np.bincount(to_numpy(choice.index), minlength=choice.n_codes)
+        if (ranks := joint_batch()) is not None:
+            ranks.sum(use)
+        return use
 
 
 class VQAutoencoder(SteppedPretrainer):
@@ -141,7 +172,6 @@ class VQAutoencoder(SteppedPretrainer):
     """
 
     method = "vq"
-    couples = "its codes follow the samples of a whole batch"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
     hidden: Sequence[int] = (256,)
     groups: int = 8

@@ -58,3 +58,19 @@ class ComputedObjective(Objective):
     def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         losses, cache = self.compute(self.prepare(batch, rng), rng)
         return self.numbers(losses, cache), cache
+
+
+class Remembered:
+    """An array that is kept beside the parameters, and written as their state is: a copy, for what
+    a step has made is the step's."""
+
+    def __init__(self, arrays: dict[str, Array], name: str) -> None:
+        self.arrays, self.name = arrays, name
+
+    @property
+    def value(self) -> Array:
+        return self.arrays[self.name]
+
+    @value.setter
+    def value(self, value: Array) -> None:
+        self.arrays[self.name] = value.copy()

@@ -17,6 +17,7 @@ import numpy as np
 from minienc.arrays import Array, Cache, Rng, Scalar
 from minienc.devices import new_plan
 from minienc.functions import activations
+from minienc.layers.attention import MultiHeadAttention
 from minienc.layers.base import Layer
 from minienc.layers.embedding import Embedding
 from minienc.layers.graph import Graph, Step
@@ -33,22 +34,35 @@ _PAIRS = (
     *("dense", "softmax", "mean_squared_error", "binary_crossentropy"),
     *("categorical_crossentropy", "sparse_categorical_crossentropy"),
     *(name for name in activations.CACHE_OF_OUTPUT if name not in ("identity", "linear")),
-    *("gelu", "dropout", "masking_noise", "salt_and_pepper_noise", "gaussian_noise"),
+    *(
+        "relu_squared",
+        "gelu",
+        "dropout",
+        "masking_noise",
+        "salt_and_pepper_noise",
+        "gaussian_noise",
+    ),
     *("identity", "reshape", "add", "patches", "conv2d_transpose", "up_sampling2d"),
     *("max_pool2d", "average_pooling2d", "global_average_pooling2d"),
     *("batch_normalization", "layer_normalization", "rms_normalization"),
     *("reparameterize", "normal_kl", "embedding", "lstm", "gru", "rnn"),
+    *("attention", "rotary", "add_positions", "conv1d", "quantization_error"),
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
 NOTED = {f"{name}_{way}" for name in _PAIRS for way in ("forward", "backward")}
+NOTED.add("weighted_sum_forward")
 # Definitions that do nothing but call others and look at arrays in another shape, or turn constants
 # into constants.
-AS_WRITTEN = {"conv2d_forward", "conv2d_backward", "weighted_sum_backward"}
+AS_WRITTEN = {
+    *("conv2d_forward", "conv2d_backward", "weighted_sum_backward"),
+    "multi_head_attention_forward",
+}
 # What layers do themselves with arrays: nothing but call their pair.
 BINDERS = {
     *(Layer.forward, Layer.backward, Reshape.forward),
     *(BatchNormalization.forward, BatchNormalization.backward),
     *(Embedding.backward, _Recurrent.forward, _Recurrent.backward),
+    *(MultiHeadAttention.forward, MultiHeadAttention.backward),
 }
 
 

@@ -129,7 +129,7 @@ class Ranks:
         it, as many for each sample as on the other ranks."""
         assert self.rows is not None
         start, stop, n = self.rows
-        first = start * (len(a) // (stop - start))
+        first = start * (len(a) // (stop - start))  # of a in the joint array
         mine = (numbers >= first) & (numbers < first + len(a))
         if n < self.size:  # all have them all, and the first gives them
             mine &= self.rank == 0
@@ -141,9 +141,13 @@ class Ranks:
 
     def whole(self, a: Array) -> Array:
         """All rows of the joint batch's array; ``a`` are this rank's."""
+        return self.picked(a, np.arange(self.length(a)))
+
+    def length(self, a: Array) -> int:
+        """How many rows the joint batch's array has; ``a`` are this rank's."""
         assert self.rows is not None
         start, stop, n = self.rows
-        return self.picked(a, np.arange(n * (len(a) // (stop - start))))
+        return n * (len(a) // (stop - start))
 
     # -- a learner
 

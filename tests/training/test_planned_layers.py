@@ -11,6 +11,7 @@ from minienc.layers import (
     Add,
     AveragePooling2D,
     BatchNormalization,
+    Conv1D,
     Conv2D,
     Conv2DTranspose,
     Dense,
@@ -19,8 +20,11 @@ from minienc.layers import (
     Input,
     LayerNormalization,
     MaxPool2D,
+    MultiHeadAttention,
+    PositionEmbedding,
     Reshape,
     RMSNormalization,
+    TransformerBlock,
     UpSampling2D,
 )
 from minienc.models import Model
@@ -28,6 +32,7 @@ from minienc.pretraining import ConvolutionalAutoencoder
 from minienc.training.callbacks import ModelCheckpoint
 from tests.training.test_planned import (
     Stop,
+    Watcher,
     changed_in_the_middle,
     same_as_written,
     trained,
@@ -130,6 +135,65 @@ def test_paths_that_meet_and_weights_that_are_used_twice(between, dtype, unplann
         return model
 
     assert same_as_written(make, unplanned, x=ROWS, y=ROWS).declined is None
+
+
+# -------------------------------------------------------------------------------------- sequences
+
+STEPS = np.random.default_rng(1).random((70, 6, 4), dtype="float32")
+LENGTHS = np.random.default_rng(2).integers(0, 7, 70)
+ALONG = {  # sequences (6, 4) and how many steps of each count -> anything
+    "heads": lambda x, n: MultiHeadAttention(2, 3)(x),
+    "heads, one frozen": lambda x, n: MultiHeadAttention(2, 3)(
+        MultiHeadAttention(2, 2, trainable=False)(x)
+    ),
+    "context": lambda x, n: MultiHeadAttention(2, 3, value_dim=2)([x, Dense(5)(x)]),
+    "lengths": lambda x, n: MultiHeadAttention(2, 3)([x, n]),
+    "rotary": lambda x, n: MultiHeadAttention(2, 2, causal=True, rotary=True, qk_norm=True)(x),
+    "a block": lambda x, n: TransformerBlock(2, dropout=0.2, activation="relu_squared")(x),
+    "a block that is asked": lambda x, n: TransformerBlock(2)(x, Dense(3)(x), n),
+    "places": lambda x, n: PositionEmbedding()(x),
+    "convolution": lambda x, n: Conv1D(5, 3, activation="tanh")(x),
+    "causal": lambda x, n: Conv1D(5, 3, padding="causal", activation="gelu")(x),
+    "dilated": lambda x, n: Conv1D(5, 2, dilation_rate=2, padding="same", activation="relu")(x),
+    "strides": lambda x, n: Conv1D(5, 3, strides=2, use_bias=False)(x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ALONG)
+def test_layers_along_time_are_planned_to_the_bit(name, dtype, unplanned):  # noqa: F811
+    def make():
+        x, n = Input((6, 4), dtype=dtype), Input((), dtype="int64")
+        h = ALONG[name](x, n)
+        used = Dense(12, "sigmoid")(Flatten()(h))
+        model = Model([x, n], used)
+        model.initialize(np.random.default_rng(5))
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    step = same_as_written(make, unplanned, x=[STEPS, LENGTHS], y=ROWS)
+    assert step.declined is None
+
+
+def test_a_length_that_is_none_is_refused_as_ever(unplanned):  # noqa: F811
+    def make():
+        x, n = Input((6, 4)), Input((), dtype="int64")
+        model = Model([x, n], Dense(12, "sigmoid")(Flatten()(MultiHeadAttention(2, 3)([x, n]))))
+        model.initialize(np.random.default_rng(5))
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    def spoil(trainer):
+        trainer.data.arrays[1][...] = 7
+
+    said = []
+    for _ in range(2):  # by a plan, and as it is written
+        watcher = Watcher(8, spoil)
+        with pytest.raises(ValueError, match="lengths") as error:
+            trained(make(), x=[STEPS, LENGTHS.copy()], y=ROWS, callbacks=[watcher])
+        said.append(str(error.value))
+        unplanned()
+    assert said[0] == said[1]
 
 
 # ------------------------------------------------------------------ the autoencoder of pretraining

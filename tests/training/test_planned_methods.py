@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from minienc.devices import has_plans
-from minienc.language import RNNLanguageModel, TransformerLanguageModel
-from minienc.pretraining import GAN, AdversarialAutoencoder, VariationalAutoencoder
+from minienc.language import (
+    ConvLanguageModel,
+    MaskedLanguageModel,
+    RNNLanguageModel,
+    TransformerLanguageModel,
+)
+from minienc.pretraining import (
+    GAN,
+    AdversarialAutoencoder,
+    VariationalAutoencoder,
+    VQAutoencoder,
+)
 from minienc.training import planned
 from minienc.training.callbacks import Callback
 from minienc.training.computed import ComputedObjective
@@ -31,6 +41,11 @@ def gan(**params):
     return GAN(**{"hidden": (20, 10), "noise": 4, "filters": (4, 6), **COMMON, **params})
 
 
+def vq(**params):
+    given = {"hidden": (20,), "groups": 3, "n_codes": 8, "dim": 2, **COMMON, **params}
+    return VQAutoencoder(**given)
+
+
 METHODS = {
     "vae": vae,
     "gaussian": lambda: vae(likelihood="gaussian", stddev=0.3),
@@ -39,6 +54,9 @@ METHODS = {
     "gan": gan,
     "dcgan": lambda: gan(architecture="conv"),
     "two turns to one": lambda: gan(n_critic=2),
+    "vector-quantised": lambda: vq(),
+    "of a squared error": lambda: vq(loss="mean_squared_error", beta=1),
+    "codes begin anew": lambda: vq(n_codes=40, patience=2),
     "adversarial autoencoder": lambda: AdversarialAutoencoder(hidden=(20,), code=4, **COMMON),
 }
 
@@ -57,6 +75,25 @@ LANGUAGE = {
     "simple recurrent": lambda: language_model("rnn", hidden=(9, 5)),
     "tied": lambda: language_model(hidden=(6,), tied=True),
     "float64": lambda: language_model(dtype="float64"),
+}
+
+
+WINDOWS = {"embedding": 8, "context": 7, **COMMON, "batch_size": 4}
+
+
+def transformer(**params):
+    return TransformerLanguageModel(**{"n_layers": 2, "num_heads": 2, **WINDOWS, **params})
+
+
+FROM_WINDOWS = {
+    "transformer": transformer,
+    "learned places": lambda: transformer(
+        positions="learned", norm="layer", activation="gelu", use_bias=True, qk_norm=False
+    ),
+    "dropout": lambda: transformer(dropout=0.2, optimizer="adamw", learning_rate=0.001),
+    "transformer, float64": lambda: transformer(dtype="float64"),
+    "masked": lambda: MaskedLanguageModel(n_layers=1, num_heads=2, **WINDOWS),
+    "convolutional": lambda: ConvLanguageModel(**WINDOWS),
 }
 
 
@@ -103,6 +140,16 @@ def test_a_recurrent_language_model_is_planned_to_the_bit(name, steps, unplanned
     assert len(method.learners_["model"].objective.states) > 0  # which are carried
 
 
+@pytest.mark.parametrize("name", FROM_WINDOWS)
+def test_a_model_of_windows_is_planned_to_the_bit(name, steps, unplanned):  # noqa: F811
+    found = fitted(FROM_WINDOWS[name](), TEXT)
+    (step,) = steps
+    assert step.declined is None
+    assert step.n_planned == step.n_steps - 2
+    unplanned()
+    assert fitted(FROM_WINDOWS[name](), TEXT) == found
+
+
 def test_a_language_model_is_resumed_with_its_states(steps, tmp_path):
     whole = fitted(language_model(), TEXT)[0]
     with pytest.raises(KeyboardInterrupt):
@@ -112,25 +159,20 @@ def test_a_language_model_is_resumed_with_its_states(steps, tmp_path):
     assert all(step.n_planned for step in steps)
 
 
-def test_attention_is_not_planned_and_says_so(steps):
-    method = TransformerLanguageModel(
-        n_layers=1, num_heads=2, embedding=8, context=7, **{**COMMON, "batch_size": 4}
-    )
-    fitted(method, TEXT)
-    assert "has arithmetic of its own" in steps[0].declined
-
-
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("name", ["vae", "dcgan"])
+@pytest.mark.parametrize(
+    "name", ["vae", "dcgan", "vector-quantised", "transformer", "convolutional"]
+)
 def test_on_any_threads(name, threads, steps, unplanned):  # noqa: F811
+    make, data = (METHODS[name], X) if name in METHODS else (FROM_WINDOWS[name], TEXT)
     before, found = kernels.get_num_threads(), []
     try:
         kernels.set_num_threads(threads)
-        found.append(fitted(METHODS[name]()))
+        found.append(fitted(make(), data))
         assert all(step.n_planned for step in steps)
         kernels.set_num_threads(1)
         unplanned()
-        found.append(fitted(METHODS[name]()))
+        found.append(fitted(make(), data))
     finally:
         kernels.set_num_threads(before)
     assert found[0] == found[1]
@@ -196,7 +238,7 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("name", ["vae", "dcgan"])
+@pytest.mark.parametrize("name", ["vae", "dcgan", "codes begin anew"])
 @pytest.mark.parametrize("batches", [7, 10])
 def test_a_run_that_is_resumed_ends_in_the_same_bits(name, batches, steps, tmp_path):
     whole = fitted(METHODS[name]())[0]
