@@ -23,7 +23,7 @@ from minienc.functions import (
 )
 from minienc.layers import BatchNormalization, Dense, Dropout, Input
 from minienc.models import Model
-from minienc.pretraining import DEC
+from minienc.pretraining import DEC, KMeans
 from minienc.training.callbacks import Callback
 from minienc.training.ranks import (
     JointDraws,
@@ -231,6 +231,44 @@ def test_the_memberships_that_are_held_are_the_same_bits_everywhere():
         return learned(Elsewhere(**given).fit(X))
 
     check_law(work, 2)
+
+
+def test_an_empty_cluster_takes_a_sample_of_any_rank():
+    """Three points, of which two begin with none: far samples lie with the second rank."""
+    rows = np.array([[0.0, 0.0]] * 8 + [[5.0, 0.0], [9.0, 1.0], [0.0, 0.1], [0.2, 0.0]])
+
+    class FromOnePlace(KMeans):
+        method = "kmeans_from_one_place"
+
+        def _start(self, X):
+            super()._start(X)
+            self._place(np.array([[0.0, 0.0], [50.0, 50.0], [60.0, 60.0]]))
+
+    def work(ranks=None):
+        own = FromOnePlace(n_clusters=3, epochs=1, dtype="float64", random_state=0)
+        return learned(own.fit(rows))
+
+    assert np.isin([9.0, 5.0], work()[0]).all()
+    for size in SIZES:
+        check_law(work, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("algorithm", ["lloyd", "minibatch"])
+def test_k_means(algorithm, size):
+    options = {"algorithm": algorithm, "n_clusters": 7, "batch_size": 14}  # and a batch of two
+    check_law(lambda ranks=None: learned(make("kmeans", dtype="float64", **options).fit(X)), size)
+
+
+def test_ctrl_c_on_one_stops_k_means_on_all(tmp_path):
+    def stopped(ranks):
+        press = StopAfter(4) if ranks.rank == 1 else StopAfter(99)
+        press.order = 0  # so that every rank is told of batches
+        with pytest.raises(KeyboardInterrupt):
+            make("kmeans").fit(X, callbacks=[press])
+        return press.trainer.batches_done
+
+    assert run_ranks(3, stopped) == [5, 5, 5]  # it is heard of in the step behind
 
 
 # -- codes that are chosen

@@ -36,7 +36,7 @@ from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
-from minienc.training.ranks import alone, of_all_rows
+from minienc.training.ranks import of_all_rows
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
@@ -205,9 +205,7 @@ class DEC(SteppedPretrainer):
         codes = to_numpy(self.encoder_.predict(X, batch_size=1000))
         kmeans = KMeans(
             self.n_clusters, n_init=20, epochs=30, dtype=self.dtype, random_state=self.random_state_
-        )
-        with alone():  # each of the processes that share the rest; they go on from the first's
-            kmeans.fit(codes)
+        ).fit(codes)
         self._layer.C.value = to_device_of(kmeans.centroids_, self._layer.C.value)
         self._X = X
         self.learners_["clusters"].arrays.update(

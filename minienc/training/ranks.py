@@ -122,7 +122,23 @@ class Ranks:
         self.rows = None
         joint_total.set(None)
 
+    def summed(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers of a step, each summed over all ranks; and all hear whether Ctrl-C was
+        pressed anywhere."""
+        sums = np.array([*numbers, bool(self.pressed)], dtype=float)
+        self.sum(sums)
+        *found, pressed = sums.tolist()
+        self.stopping = bool(pressed)
+        return found
+
     # -- what is made of the rows of all
+
+    def total(self, a: Array) -> Array:
+        """The sum over the rows of the joint batch; ``a`` is that over this rank's."""
+        assert self.rows is not None
+        found = 0 * a if self.rows.n < self.size and self.rank > 0 else a.copy()
+        self.sum(found)
+        return found
 
     def picked(self, a: Array, numbers: np.ndarray) -> Array:
         """Rows of the joint batch's array, by their numbers in it; ``a`` are this rank's rows of
@@ -213,10 +229,7 @@ class JointObjective:
         drawn = None if rng is None else JointDraws(rng, rows)
         numbers, cache = self.objective.forward(batch, drawn)
         n = self._n_counted(batch, cache)
-        sums = np.array([*(n * float(number) for number in numbers), n, bool(ranks.pressed)])
-        ranks.sum(sums)
-        *totals, counted, pressed = sums.tolist()
-        ranks.stopping = bool(pressed)
+        *totals, counted = ranks.summed([*(n * float(number) for number in numbers), n])
         joint = tuple([total / counted if counted else total for total in totals])
         return joint, (cache, n / counted if counted else 0.0)
 
