@@ -24,7 +24,7 @@ import numpy as np
 from minienc.arrays import Array, Cache, to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
-from minienc.language.base import TextPretrainer, make_small
+from minienc.language.base import TextPretrainer, Texts, make_small, one_text
 from minienc.language.generation import first_prompt, generate_ids, pieces
 from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
@@ -32,7 +32,7 @@ from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.training.computed import Remembered
-from minienc.training.ranks import Rows, joint_batch
+from minienc.training.ranks import joint_batch, rows_here
 from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
@@ -62,7 +62,7 @@ class NextToken(TokenCrossEntropy):
         if not self.states:
             window = random_windows(self.ids, n, self.T + 1, rng)
             return (window[:, :-1],), window[:, 1:]
-        rows = Rows(0, n, n) if (ranks := joint_batch()) is None else ranks.rows
+        rows = rows_here(n)
         x, y = parallel_streams(self.ids, rows.n)
         (place,) = self.arrays["place"]
         part, mine = slice(place, place + self.T), slice(rows.start, rows.stop)
@@ -216,13 +216,14 @@ class LanguageModel(TextPretrainer):
         for k in range(0, len(x), N_WINDOWS):
             yield x[k : k + N_WINDOWS], y[k : k + N_WINDOWS], past
 
-    def nats_per_character(self, text: str) -> float:
+    def nats_per_character(self, text: Texts) -> float:
         """Nats of a text, by the number of its characters: comparable whatever the tokens are."""
         self.check_fitted()
+        text = one_text(text)
         ids = self._ids(text, "text")
         return self.nats(ids) * len(ids) / len(text)
 
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
+    def score(self, text: Texts, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""
         return -self.nats_per_character(text)
 

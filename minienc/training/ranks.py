@@ -345,6 +345,12 @@ def joint_batch() -> Ranks | None:
     return None if ranks is None or ranks.rows is None else ranks
 
 
+def rows_here(n: int) -> Rows:
+    """Which rows of the batch under way those n are that are here: all, where there is no other."""
+    ranks = _here.get()
+    return Rows(0, n, n) if ranks is None or ranks.rows is None else ranks.rows
+
+
 def of_all_rows(make: Callable[[slice], Array], n: int) -> Array:
     """``make(slice(0, n))``, an array of n rows, of which each rank makes its part."""
     ranks = _here.get()
