@@ -26,6 +26,7 @@ from minienc.data.tokenizers import (
     Tokenizer,
     WordTokenizer,
 )
+from minienc.language.texts import codes_of_texts
 from minienc.layers import Embedding
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.pretraining.base import _Run, check_counts
@@ -241,8 +242,6 @@ class TextPretrainer(SteppedPretrainer):
         self.check_fitted()
         if isinstance(text, str):
             return self.encoder_.predict(self.windows(text), batch_size=256)
-        from minienc.language.texts import codes_of_texts  # which is made of methods
-
         return codes_of_texts(self, several_texts(text))
 
     def fit_transform(self, text: Texts, y: object = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]

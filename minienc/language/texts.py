@@ -15,16 +15,19 @@ goes with it through batches, files and devices, and ``Lengths`` sees it there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minienc.arrays import to_numpy
 from minienc.data.text import pad_sequences
 from minienc.data.tokenizers import Tokenizer, UnknownTokenError
-from minienc.language.base import TextPretrainer
 from minienc.layers import Embedding, Input, Lengths
 from minienc.layers.embedding import PositionEmbedding
 from minienc.models import Model
+
+if TYPE_CHECKING:
+    from minienc.language.base import TextPretrainer
 
 
 def text_encoder(method: TextPretrainer, T: int) -> Model:
