@@ -391,6 +391,9 @@ CASES: dict[str, Callable[[np.random.Generator], Iterator[Case]]] = {
     "kl_sparsity_forward": lambda rng: iter(
         [((rng.uniform(0.05, 0.95, shape), 0.1, 2.0), {}) for shape in [(5, 3), (1, 2)]]
     ),
+    "joint_kl_sparsity_forward": lambda rng: iter(
+        [((rng.uniform(0.05, 0.95, shape), 0.1, 2.0), {}) for shape in [(5, 3), (1, 2)]]
+    ),
     "k_sparse_forward": lambda rng: iter(
         [((_normal(rng, 5, 4), k), {}) for k in (1, 3, 4)] + [((_normal(rng, 0, 3), 2), {})]
     ),

@@ -32,7 +32,9 @@ from minienc.functions import (
 )
 from minienc.layers import BatchNormalization, Dense, Dropout, GaussianNoise, Input
 from minienc.models import Model
+from minienc.pretraining import Autoencoder
 from minienc.training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+from minienc.training.losses import SparseCategoricalCrossentropy
 from minienc.training.ranks import JointDraws, Rows, alone, joined
 from minienc.training.step import NonFiniteError
 from tests.audio.test_methods import make as make_sound
@@ -100,16 +102,8 @@ def test_fewer_rows_than_ranks():
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-COUPLED = {"kmeans", "dec", "patches", "vq"}
-SHARED = [
-    (name, options)
-    for name, options in WAYS
-    if name not in COUPLED and not (name == "sparse" and not options)
-]
-
-
-@pytest.mark.parametrize(("name", "options"), SHARED, ids=str)
-def test_every_method_that_can_be_shared(name, options):
+@pytest.mark.parametrize(("name", "options"), WAYS, ids=str)
+def test_every_method(name, options):
     def work(ranks=None):
         method = make(name, epochs=2, dtype="float64", **options).fit(X[:, :8])
         learners = getattr(method, "learners_", {})
@@ -142,16 +136,36 @@ def test_methods_of_text_and_sound(name):
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*sorted(COUPLED), "sparse"])
-def test_what_couples_its_samples_is_refused(name):
-    with pytest.raises(ValueError, match=r"cannot be shared among 2 processes: .*run it in one"):
-        run_ranks(2, lambda ranks: make(name, epochs=1).fit(X[:, :8]))
+def pairs_alike():
+    """A method of one's own, whose loss is one of pairs of samples."""
+
+    class PairsAlike(Autoencoder):
+        method = "pairs_alike"
+        couples = "its loss is one of pairs"
+
+    return PairsAlike(epochs=1).fit(X)
 
 
-@pytest.mark.parametrize("name", ["rnn_lm", "word_vectors"])
-def test_so_is_text_that_goes_on_from_batch_to_batch(name):
-    with pytest.raises(ValueError, match="cannot be shared among 2 processes"):
-        run_ranks(2, lambda ranks: make_text(name).fit(TEXT))
+def two_means():
+    """A penalty on activities, a mean over samples, and a loss that is one over labels."""
+    x = Input((10,))
+    model = Model(x, Dense(3, activity_regularizer="l1")(x))
+    model.compile(
+        "sgd", SparseCategoricalCrossentropy(from_logits=True, ignore_class=0), metrics=[]
+    )
+    return model.fit(X, np.arange(44) % 3, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("fit", "why"),
+    [(pairs_alike, "its loss is one of pairs"), (two_means, "its penalty on activities is a mean")],
+)
+def test_what_couples_its_samples_otherwise_is_refused(fit, why):
+    with pytest.raises(
+        ValueError, match=rf"cannot be shared among 2 processes: {why}.*run it in one process"
+    ):
+        run_ranks(2, lambda ranks: fit())
+    fit()  # as it says
 
 
 # -- what it is made of

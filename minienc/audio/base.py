@@ -114,6 +114,7 @@ class SoundPretrainer(SteppedPretrainer):
     """
 
     takes_shape: ClassVar[bool] = True
+    takes_rows: ClassVar[bool] = False
     filters: Sequence[int] = (16, 32)
     units: int = 64
     equalizer: float = 0.8

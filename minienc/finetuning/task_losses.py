@@ -11,7 +11,9 @@ the shared weights is the sum of what each task would send back alone. So each i
 trunk by itself, g_k, which costs a backward pass for each task in the place of one, and shows what
 the sum hides: how hard each task pulls, |g_k|, and whether two of them pull against one another,
 cos(g_i, g_j) < 0. What then goes to the optimiser is their sum, or what
-``functions/conflicts.py`` makes of them.
+``functions/conflicts.py`` makes of them. Neither a norm nor a projection is a sum over samples: of
+a batch that several processes share, it is made of the joint g_k, which are sums, and costs one sum
+over the processes of K vectors more.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from minienc.layers import Dense, UncertaintyWeighting
 from minienc.layers.parameters import Gradients, Grads, Parameter
 from minienc.models import Model
 from minienc.primitive import Primitive
+from minienc.training.ranks import joint_batch
 from minienc.training.step import Objective
 
 
@@ -75,8 +78,6 @@ class TaskLosses(Objective):
         Of the last backward: "digit_norm", "digit_speaker_cosine", "digit_speaker_conflict" (1 if
         the cosine is below 0) and, where it is learned, "digit_weight". To be logged.
     """
-
-    couples = "each task has a mean over samples of its own"  # training/ranks.py
 
     def __init__(
         self,
@@ -136,10 +137,14 @@ class TaskLosses(Objective):
     # -- backward
 
     def backward(self, dloss: Scalar, cache: Cache, grads: Gradients) -> None:
-        G = self.task_gradients(dloss, cache, grads)
+        G, ranks = self.task_gradients(dloss, cache, grads), joint_batch()
+        if ranks is not None:
+            ranks.sum(G)
         self.seen = self._look(G)
         *_, orders = cache
         g = project_conflicts(G, orders) if self.projects else G.sum(axis=0)
+        if ranks is not None and ranks.rank > 0:
+            g = 0 * g  # what is of all by now is handed on once
         shared = Gradients(self.trunk.named_parameters())
         shared.vector[...] = g
         for parameter in self.trunk.parameters_used():

@@ -39,7 +39,7 @@ from minienc.finetuning.curve import (
 )
 from minienc.finetuning.probes import linear_probe
 from minienc.finetuning.targets import Task, find_tasks
-from minienc.language.base import TextPretrainer
+from minienc.language.base import TextPretrainer, check_texts
 from minienc.language.naive_bayes import NaiveBayes
 from minienc.language.texts import encode_texts, text_encoder, tokens_of
 from minienc.layers.embedding import PositionEmbedding
@@ -86,25 +86,6 @@ def encoder_for(
     if not is_whole(length, 1):
         raise ValueError(f"length is {length!r}, expected a whole number of tokens from 1")
     return TextEncoder(method.tokenizer_, text_encoder(method, length), method.standardized)
-
-
-def check_texts(texts: object, name: str = "texts") -> list[str]:
-    """``texts`` as a list of str.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For one str, for what is no text, and for none.
-    """
-    if isinstance(texts, (str, bytes)):
-        raise TypeError(f"{name} is one {type(texts).__name__}, expected a list of texts")
-    found = list(texts)  # type: ignore[call-overload]
-    for i, text in enumerate(found):
-        if not isinstance(text, str):
-            raise TypeError(f"{name}: text {i} is {kind_of(text)}, expected a str")
-    if not found:
-        raise ValueError(f"{name}: there is none")
-    return found
 
 
 class TextClassifier:

@@ -21,6 +21,7 @@ from minienc.functions.energy import *
 from minienc.functions.gated import *
 from minienc.functions.gru import *
 from minienc.functions.joint_normalization import *
+from minienc.functions.joint_sparsity import *
 from minienc.functions.losses import *
 from minienc.functions.lstm import *
 from minienc.functions.masking import *

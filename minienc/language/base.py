@@ -3,15 +3,17 @@
     method = RNNLanguageModel(epochs=2, random_state=0).fit(text)
     method.tokenizer_                     # what the text was cut by
     Z = method.transform(text)            # codes (N, K), one for each window
+    Z = method.transform(texts)           # of a list of texts, one for each
     method.score(text)                    # greater is better
 
-A text is a ``str``. Tokens become ids, ids become windows of ``context`` of them.
+A text is a ``str``; to be learned from, several are one, a line end between each two. Tokens become
+ids, ids become windows of ``context`` of them.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -24,14 +26,18 @@ from minienc.data.tokenizers import (
     Tokenizer,
     WordTokenizer,
 )
+from minienc.language.texts import codes_of_texts
 from minienc.layers import Embedding
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.pretraining.base import _Run, check_counts
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
+from minienc.shapes import kind_of
 from minienc.training.callbacks import Callback, as_callbacks
 from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
+
+Texts = str | Iterable[str]  # one, or several: a list, an array, a frame's column
 
 TOKENIZERS: dict[str, Callable[[str, int, Sequence[str]], Tokenizer]] = {
     "characters": lambda text, size, special: CharacterTokenizer.train(text, special),
@@ -72,6 +78,8 @@ class TextPretrainer(SteppedPretrainer):
     """
 
     special: ClassVar[tuple[str, ...]] = ()  # tokens that stand for something else than text
+    takes_rows: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = True
     reads_sides: ClassVar[bool] = False  # whether a ``TextOfSides`` is more to it than a text
     standardized: ClassVar[bool] = True  # whether a classifier brings its codes to one scale first
     choices: ClassVar = {"tokens": tuple(TOKENIZERS)}
@@ -94,11 +102,11 @@ class TextPretrainer(SteppedPretrainer):
 
     def fit(  # type: ignore[override]
         self,
-        text: str,
+        text: Texts,
         y: object = None,
         *,
         tokenizer: Tokenizer | None = None,
-        validation_data: str | None = None,
+        validation_data: Texts | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint_dir: str | Path | None = None,
         resume: bool = False,
@@ -107,11 +115,12 @@ class TextPretrainer(SteppedPretrainer):
 
         Parameters
         ----------
-        text : str
+        text : str, or a list of them
         y : ignored
+            There for scikit-learn's pipelines.
         tokenizer : Tokenizer, optional
             Made from the text unless it is given.
-        validation_data : str, optional
+        validation_data : str or list of str, optional
             A text whose loss is logged after each epoch as "val_loss".
         callbacks, checkpoint_dir, resume
             As of ``Pretrainer.fit``.
@@ -122,14 +131,15 @@ class TextPretrainer(SteppedPretrainer):
             For an empty text or one that is shorter than a window, and for tokens of the
             validation text that the vocabulary lacks.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text is a {type(text).__name__}, expected a str")
+        text = one_text(text)
         self.check_params((self.context, 0))
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self.tokenizer_ = self.new_tokenizer(text) if tokenizer is None else tokenizer
         ids = self._ids(text, "text")
-        held_out = None if validation_data is None else self._ids(validation_data, "validation")
+        held_out = None
+        if validation_data is not None:
+            held_out = self._ids(one_text(validation_data, "validation_data"), "validation")
         self._run = _Run(held_out, as_callbacks(callbacks), checkpoint_dir, resume)
         try:
             self._fit(ids)
@@ -204,16 +214,37 @@ class TextPretrainer(SteppedPretrainer):
 
     def windows(self, text: str) -> np.ndarray:
         """(N, T) ids: windows that do not overlap; what is left behind the last is left out."""
+        if not isinstance(text, str):
+            raise TypeError(f"text is {kind_of(text)}, expected a str")
         ids = self._ids(text, "text")
         N = len(ids) // self.context
         return ids[: N * self.context].reshape(N, self.context)
 
-    def transform(self, text: str) -> np.ndarray:  # type: ignore[override]
-        """Return the codes (N, K) of the text's windows."""
-        self.check_fitted()
-        return self.encoder_.predict(self.windows(text), batch_size=256)
+    def transform(self, text: Texts) -> np.ndarray:  # type: ignore[override]
+        """Return codes (N, K).
 
-    def fit_transform(self, text: str, y: object = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
+        Parameters
+        ----------
+        text : str, or a list of them
+            Of one text there is a code for each window; of N texts one for each, however short or
+            long: the mean of its windows' codes, each counting by its tokens. Signs that the
+            vocabulary lacks are left out of those.
+
+        Raises
+        ------
+        RuntimeError
+            Before ``fit``.
+        ValueError, TypeError
+            For a text that is shorter than a window, for one of a list in which the vocabulary
+            knows nothing, for what is no text; and for a list, where the method makes no one
+            vector of a text.
+        """
+        self.check_fitted()
+        if isinstance(text, str):
+            return self.encoder_.predict(self.windows(text), batch_size=256)
+        return codes_of_texts(self, several_texts(text))
+
+    def fit_transform(self, text: Texts, y: object = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
         return self.fit(text, **fit_params).transform(text)
 
     def vectors(self) -> np.ndarray:
@@ -230,10 +261,41 @@ class TextPretrainer(SteppedPretrainer):
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
-        """Minus the loss of a text: greater is better."""
+    def score(self, text: Texts, y: object = None) -> float:  # type: ignore[override]
+        """Minus the loss of a text, or of several as one: greater is better."""
         self.check_fitted()
-        return -self.nats(self._ids(text, "text"))
+        return -self.nats(self._ids(one_text(text), "text"))
+
+
+def check_texts(texts: object, name: str = "texts") -> list[str]:
+    """``texts`` as a list of str.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For one str, for what is no text, and for none.
+    """
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
+        raise TypeError(f"{name} is one {type(texts).__name__}, expected a list of texts")
+    found = list(texts)
+    for i, text in enumerate(found):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: text {i} is {kind_of(text)}, expected a str")
+    if not found:
+        raise ValueError(f"{name}: there is none")
+    return found
+
+
+def one_text(text: Texts, name: str = "text") -> str:
+    """A text as it is; several one behind the other, a line end between each two."""
+    return text if isinstance(text, str) else "\n".join(several_texts(text, name))
+
+
+def several_texts(texts: object, name: str = "text") -> list[str]:
+    """``texts`` as a list, where one str would have served as well."""
+    if isinstance(texts, bytes) or not hasattr(texts, "__iter__"):
+        raise TypeError(f"{name} is {kind_of(texts)}, expected a str, or a list of them")
+    return check_texts(texts, name)
 
 
 def make_small(table: Embedding, deviation: float = 0.02) -> None:

@@ -28,7 +28,7 @@ from minienc.data.batching import token_batches
 from minienc.data.pairs import TextOfSides
 from minienc.data.text import pad_sequences, random_windows
 from minienc.data.tokenizers import Tokenizer
-from minienc.language.base import TOKENIZERS, TextPretrainer
+from minienc.language.base import TOKENIZERS, TextPretrainer, Texts
 from minienc.language.seq2seq import NETWORKS, WIDTH, Shape, Writing, build, check_shape, shifted
 from minienc.language.seq_autoencoder import disturb
 from minienc.models import Model
@@ -206,9 +206,11 @@ class DenoisingSeq2Seq(TextPretrainer):
         loss: Any = self.learners_["model"].objective
         loss.read(ids, self._tags(), self.batch_size * self.context)
 
-    def transform(self, text: str) -> np.ndarray:  # type: ignore[override]
-        """The mean of what the encoder makes of each window."""
+    def transform(self, text: Texts) -> np.ndarray:  # type: ignore[override]
+        """The mean of what the encoder makes of each window of one text."""
         self.check_fitted()
+        if not isinstance(text, str):
+            return super().transform(text)
         windows, like, found = self.windows(text), self.model_.parameters.vector, []
         for k in range(0, len(windows), 256):
             x = windows[k : k + 256].astype(np.int32)

@@ -24,7 +24,7 @@ import numpy as np
 from minienc.arrays import Array, Cache, to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
-from minienc.language.base import TextPretrainer, make_small
+from minienc.language.base import TextPretrainer, Texts, make_small, one_text
 from minienc.language.generation import first_prompt, generate_ids, pieces
 from minienc.language.objective import TokenCrossEntropy
 from minienc.layers import Dense, DenseTranspose, Dropout, Embedding, GlobalAveragePooling1D, Input
@@ -32,6 +32,7 @@ from minienc.layers.symbolic import SymbolicTensor, Tensors
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
 from minienc.training.computed import Remembered
+from minienc.training.ranks import joint_batch, rows_here
 from minienc.training.step import Learner
 
 N_STREAMS = 16  # of a text that is evaluated with its states carried
@@ -61,16 +62,20 @@ class NextToken(TokenCrossEntropy):
         if not self.states:
             window = random_windows(self.ids, n, self.T + 1, rng)
             return (window[:, :-1],), window[:, 1:]
-        x, y = parallel_streams(self.ids, n)
+        rows = rows_here(n)
+        x, y = parallel_streams(self.ids, rows.n)
         (place,) = self.arrays["place"]
-        part = slice(place, place + self.T)
-        return (x[:, part], *[self.arrays[name] for name in self.states]), y[:, part]
+        part, mine = slice(place, place + self.T), slice(rows.start, rows.stop)
+        return (x[mine, part], *[self.arrays[name][mine] for name in self.states]), y[mine, part]
 
     def updates(self, cache: Cache) -> list[tuple[Any, Array]]:
-        """The states go on, up to the end of the streams."""
+        """The states go on, up to the end of the streams: of all streams, on each process that
+        reads some of them, so that any number of them can go on from what one has saved."""
         if not self.states:
             return []
         *_, after = cache
+        if (ranks := joint_batch()) is not None:
+            after = [ranks.whole(state) for state in after]
         place, n = int(self.arrays["place"][0]) + self.T, len(after[0])
         at_end = place + self.T > (len(self.ids) - 1) // n
         found = [(Remembered(self.arrays, "place"), np.array([0 if at_end else place]))]
@@ -211,13 +216,14 @@ class LanguageModel(TextPretrainer):
         for k in range(0, len(x), N_WINDOWS):
             yield x[k : k + N_WINDOWS], y[k : k + N_WINDOWS], past
 
-    def nats_per_character(self, text: str) -> float:
+    def nats_per_character(self, text: Texts) -> float:
         """Nats of a text, by the number of its characters: comparable whatever the tokens are."""
         self.check_fitted()
+        text = one_text(text)
         ids = self._ids(text, "text")
         return self.nats(ids) * len(ids) / len(text)
 
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
+    def score(self, text: Texts, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""
         return -self.nats_per_character(text)
 

@@ -45,7 +45,6 @@ class RNNLanguageModel(LanguageModel):
     """
 
     method = "rnn_lm"
-    couples = "each row of its batch goes on where it ended in the batch before"
     choices: ClassVar = {**LanguageModel.choices, "cell": tuple(CELLS)}
     cell: str = "lstm"
     hidden: Sequence[int] = (384,)

@@ -15,16 +15,19 @@ goes with it through batches, files and devices, and ``Lengths`` sees it there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minienc.arrays import to_numpy
 from minienc.data.text import pad_sequences
 from minienc.data.tokenizers import Tokenizer, UnknownTokenError
-from minienc.language.base import TextPretrainer
 from minienc.layers import Embedding, Input, Lengths
 from minienc.layers.embedding import PositionEmbedding
 from minienc.models import Model
+
+if TYPE_CHECKING:
+    from minienc.language.base import TextPretrainer
 
 
 def text_encoder(method: TextPretrainer, T: int) -> Model:
@@ -96,9 +99,36 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], T: int) -> np.ndarr
     ValueError
         For a text in which there is nothing that the vocabulary knows; it is named.
     """
-    rows = [tokens_of(tokenizer, text)[:T] + 1 for text in texts]
+    return pad_sequences([row[:T] + 1 for row in _rows_of(tokenizer, texts)], T=T)[0]
+
+
+def _rows_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    """The ids of each text."""
+    rows = [tokens_of(tokenizer, text) for text in texts]
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
         if not len(row) or not text.strip():
             why = "is empty" if not text.strip() else "has no sign that the vocabulary knows"
             raise ValueError(f"text {i} {why}, so nothing can be said of it: {text[:40]!r}")
-    return pad_sequences(rows, T=T)[0]
+    return rows
+
+
+def codes_of_texts(method: TextPretrainer, texts: Sequence[str]) -> np.ndarray:
+    """(N, K) a code of each text, of all of it: the mean of its windows' codes, by their tokens.
+
+    Parameters
+    ----------
+    method : a fitted method of text
+        A window is of its ``context``, as it has learned from; the last of a text may be shorter.
+    texts : sequence of N str
+    """
+    T, encoder = method.context, text_encoder(method, method.context)
+    windows, owners = [], []
+    for i, row in enumerate(_rows_of(method.tokenizer_, texts)):
+        parts = [row[start : start + T] + 1 for start in range(0, len(row), T)]
+        windows += parts
+        owners += [i] * len(parts)
+    x, lengths = pad_sequences(windows, T=T)
+    codes = encoder.predict(x, batch_size=256)
+    sums, n = np.zeros((len(texts), codes.shape[1])), np.bincount(owners, lengths)
+    np.add.at(sums, owners, lengths[:, None] * codes)
+    return (sums / n[:, None]).astype(codes.dtype)

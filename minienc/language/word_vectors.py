@@ -26,6 +26,7 @@ from minienc.layers.parameters import Gradients
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
+from minienc.training.ranks import drawn_for
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
@@ -60,7 +61,8 @@ class SkipGram(Objective):
     def forward(self, batch: tuple, rng: np.random.Generator) -> tuple[tuple[Scalar, ...], Cache]:
         (numbers,) = batch
         like = self.network.parameters.vector
-        words, others = (to_device_of(ids, like) for ids in self.pairs(len(numbers), rng))
+        drawn = drawn_for(self.pairs, len(numbers), rng)
+        words, others = (to_device_of(ids, like) for ids in drawn)
         (v, u), cache = self.network.forward((words, others))  # (1)
         loss, loss_cache = negative_sampling_forward(v, u)  # (2)
         return (loss,), (cache, loss_cache)
@@ -100,7 +102,6 @@ class WordVectors(TextPretrainer):
     """
 
     method = "word_vectors"
-    couples = "what it draws is no part of a joint batch"
     embedding: int = 100
     window: int = 5
     negatives: int = 5

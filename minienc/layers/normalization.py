@@ -9,7 +9,6 @@ step, after the optimiser.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
@@ -28,6 +27,7 @@ from minienc.functions.normalization import (
 from minienc.functions.rms_normalization import rms_normalization_forward
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.initializers import InitializerLike
+from minienc.layers.joint import joint_total
 from minienc.layers.parameters import Grads, Parameter
 from minienc.layers.regularizers import Regularizer, RegularizerLike, get_regularizer
 from minienc.shapes import Shape
@@ -37,9 +37,6 @@ __all__ = [
     "LayerNormalization",
     "RMSNormalization",
 ]
-
-# While processes share a batch: what puts the sum over all of them into an array.
-joint_total: ContextVar[Callable[[Array], None] | None] = ContextVar("joint_total", default=None)
 
 
 class _Normalization(Layer):

@@ -9,6 +9,11 @@ import math
 from typing import NamedTuple, Protocol
 
 from minienc.arrays import Array, Cache, Scalar
+from minienc.functions.joint_sparsity import (
+    JointKLSparsityCache,
+    joint_kl_sparsity_backward,
+    joint_kl_sparsity_forward,
+)
 from minienc.functions.penalties import (
     l1_penalty_backward,
     l1_penalty_forward,
@@ -16,6 +21,7 @@ from minienc.functions.penalties import (
     l2_penalty_forward,
 )
 from minienc.functions.sparsity import kl_sparsity_backward, kl_sparsity_forward
+from minienc.layers.joint import joint_total
 
 
 class Regularizer(Protocol):
@@ -101,7 +107,8 @@ class KLSparsity:
     """penalty = N strength sum_k KL(target || mean activity of unit k), for activities in [0, 1].
 
     Training divides a layer's penalty on its activities by N, the batch size: what is left is the
-    penalty of the source, which speaks of means.
+    penalty of the source, which speaks of means. Of a batch that several processes share, the mean
+    is the joint one (``functions/joint_sparsity.py``).
 
     Parameters
     ----------
@@ -111,8 +118,6 @@ class KLSparsity:
         At least 0.
     """
 
-    couples = "a penalty is one on the mean of a unit over the batch"  # training/ranks.py
-
     def __init__(self, target: float = 0.05, strength: float = 0.01) -> None:
         if not 0 < target < 1:
             raise ValueError(f"KLSparsity: target is {target}, expected a number in (0, 1)")
@@ -121,9 +126,14 @@ class KLSparsity:
         self.target, self.strength = float(target), float(strength)
 
     def forward(self, h: Array) -> tuple[Scalar, Cache]:
-        return kl_sparsity_forward(h, self.target, len(h) * self.strength)
+        total, strength = joint_total.get(), len(h) * self.strength
+        if total is None:
+            return kl_sparsity_forward(h, self.target, strength)
+        return joint_kl_sparsity_forward(h, self.target, strength, total)
 
     def backward(self, dpenalty: Scalar, cache: Cache) -> Array:
+        if type(cache) is JointKLSparsityCache:
+            return joint_kl_sparsity_backward(dpenalty, cache)
         return kl_sparsity_backward(dpenalty, cache)
 
     def get_config(self) -> dict[str, float]:

@@ -221,6 +221,23 @@ class Model(Network):
             return values
         return list(values.values()) if len(values) > 1 else values["loss"]
 
+    def score(
+        self, x: DataLike, y: DataLike, sample_weight: DataLike | None = None, batch_size: int = 256
+    ) -> float:
+        """How good a compiled model is on these samples, as scikit-learn asks: greater is better.
+
+        Returns
+        -------
+        float
+            The first metric that says which way it is better, the accuracy of a classifier that
+            ``finetune`` made, with the sign to be greater then; without one, minus the loss.
+        """
+        values = self.evaluate(x, y, batch_size, sample_weight, return_dict=True)
+        assert isinstance(values, dict)
+        for name, greater in self.objective.greater_is_better.items():
+            return values[name] if greater else -values[name]
+        return -values["loss"]
+
     def predict(self, x: DataLike, batch_size: int = 256) -> Arrays:
         """Return the output for every sample, computed batch by batch, without noise."""
         return predict(self, x, batch_size)

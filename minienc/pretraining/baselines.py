@@ -13,9 +13,37 @@ import numpy as np
 from minienc.arrays import to_numpy
 from minienc.data.plain import DataLike, Samples
 from minienc.pretraining.base import as_samples, iterate_samples
+from minienc.pretraining.estimator import not_fitted
 
 
-class MeanSample:
+class _Baseline:
+    """What both are asked."""
+
+    mean_: np.ndarray
+
+    def reconstruction_error(self, X: DataLike) -> float:
+        """Squared error per sample, summed over the features."""
+        raise NotImplementedError
+
+    def score(self, X: DataLike, y: object = None) -> float:
+        """Minus the reconstruction error, as the methods have it: greater is better."""
+        return -self.reconstruction_error(X)
+
+    def _samples(self, X: DataLike) -> Samples:
+        """X as rows, of as many features as ``fit`` saw."""
+        name = type(self).__name__
+        if not hasattr(self, "mean_"):
+            raise not_fitted(f"{name} is not fitted yet: call fit(X) first")
+        X = as_samples(X)
+        if X.shape[1] != len(self.mean_):
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {name} is expecting {len(self.mean_)} features "
+                f"as input"
+            )
+        return X
+
+
+class MeanSample(_Baseline):
     """Answer every sample with the mean of the training samples.
 
     Examples
@@ -32,7 +60,7 @@ class MeanSample:
 
     def reconstruction_error(self, X: DataLike) -> float:
         """Squared error per sample, summed over the features."""
-        X = as_samples(X)
+        X = self._samples(X)
         return sum(float(((b - self.mean_) ** 2).sum()) for b in iterate_samples(X)) / len(X)
 
 
@@ -40,7 +68,7 @@ EXACT = 2048  # up to so many rows or columns a matrix is decomposed exactly
 _SPARE, _ROUNDS = 10, 7  # directions more than asked for, and passes, of a randomised search
 
 
-class PCA:
+class PCA(_Baseline):
     """Principal components: the eigenvectors of the covariance matrix.
 
     Of all linear codes of this width, this one restores the training samples with the smallest
@@ -137,7 +165,7 @@ class PCA:
 
     def transform(self, X: DataLike) -> np.ndarray:
         """Codes (N, K)."""
-        X = as_samples(X)
+        X = self._samples(X)
         return np.concatenate(
             [(batch - self.mean_) @ self.components_.T for batch in iterate_samples(X)]
         )
@@ -148,7 +176,7 @@ class PCA:
 
     def reconstruction_error(self, X: DataLike) -> float:
         """Squared error per sample, summed over the features."""
-        X = as_samples(X)
+        X = self._samples(X)
         total = 0.0
         for batch in iterate_samples(X):
             difference = batch - self.inverse_transform((batch - self.mean_) @ self.components_.T)

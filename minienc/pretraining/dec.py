@@ -36,6 +36,7 @@ from minienc.pretraining.kmeans import KMeans
 from minienc.pretraining.networks import as_widths
 from minienc.pretraining.stacked import StackedAutoencoder
 from minienc.pretraining.stepped import Samples, SteppedPretrainer
+from minienc.training.ranks import of_all_rows
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
@@ -112,7 +113,6 @@ class DEC(SteppedPretrainer):
     """
 
     method = "dec"
-    couples = "its targets are made of all samples together"
     n_clusters: int = 10
     hidden: Sequence[int] = (500, 500, 2000, 10)
     loss: str = "mean_squared_error"
@@ -138,14 +138,17 @@ class DEC(SteppedPretrainer):
         return Samples(X, self.dtype, numbered=True)
 
     def _sharpen(self) -> None:
-        """Make p anew, of the memberships as they are now."""
+        """Make p anew, of the memberships as they are now, of all samples."""
         arrays = self.learners_["clusters"].arrays
-        q = to_numpy(self.model_.predict(self._X, batch_size=1000))
+        q = to_numpy(of_all_rows(self._memberships_of, len(self._X)))
         clusters, before = q.argmax(axis=1), arrays["clusters"]
         arrays["changed"] = np.array([float((clusters != before).mean())])
         arrays["clusters"] = clusters
         arrays["sizes"] = q.sum(axis=0, dtype=float).astype(self.dtype)
         arrays["p"] = to_device_of(sharpened(q, arrays["sizes"]), self._layer.C.value)
+
+    def _memberships_of(self, rows: slice) -> Array:
+        return self.model_.predict(rows_at(self._X, rows), batch_size=1000)
 
     # -- what learns
 

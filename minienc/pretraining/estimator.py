@@ -43,6 +43,7 @@ class Estimator:
 
     without: ClassVar[tuple[str, ...]] = ()
     takes_shape: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = False  # a sample is a str
     takes_rows: ClassVar[bool] = True  # False: of samples that are rows nothing can be learned
     random_state: int | None = None
     n_features_in_: int  # of a sample, all its axes together
@@ -95,7 +96,12 @@ class Estimator:
             target_tags=TargetTags(required=False),
             transformer_tags=TransformerTags(preserves_dtype=[]),
             non_deterministic=self.random_state is None,
-            input_tags=InputTags(two_d_array=self.takes_rows, three_d_array=self.takes_shape),
+            input_tags=InputTags(
+                one_d_array=self.takes_texts,
+                two_d_array=self.takes_rows,
+                three_d_array=self.takes_shape,
+                string=self.takes_texts,
+            ),
         )
 
     def __repr__(self) -> str:
@@ -187,7 +193,9 @@ def _in_its_container(transform: Callable) -> Callable:
             return polars.DataFrame(codes, schema=list(names), orient="row")
         import pandas
 
-        return pandas.DataFrame(codes, columns=names, index=getattr(X, "index", None))
+        own = hasattr(X, "iloc")  # the index of a list, and of a str, is a method
+        index = getattr(X, "index", None) if own else None
+        return pandas.DataFrame(codes, columns=names, index=index)
 
     transform_to.__signature__ = inspect.signature(transform)  # type: ignore[attr-defined]
     return transform_to

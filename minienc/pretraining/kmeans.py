@@ -8,6 +8,9 @@ Where depends on the beginning: the first centroids are samples drawn far from e
 times, and the best beginning goes on. A centroid that no sample is nearest to takes the place
 of a sample that lies far from its own centroid.
 
+Counts, and sums of samples, are all that a step makes of a batch: of one that several processes
+share, they are summed over all of them.
+
 The triangle code makes it an encoder: how much nearer than the average one each centroid is.
 
 Sources: Lloyd 1982, "Least squares quantization in PCM"; Sculley 2010, "Web-scale k-means
@@ -30,6 +33,7 @@ from minienc.models import Model
 from minienc.pretraining.base import check_counts, iterate_samples
 from minienc.pretraining.seeding import best_beginning
 from minienc.pretraining.stepped import SteppedPretrainer
+from minienc.training.ranks import joint_batch
 from minienc.training.step import Learner, Scalar
 
 N_SEEDING = 10_000  # samples at most that beginnings are tried on
@@ -64,7 +68,6 @@ class KMeans(SteppedPretrainer):
     """
 
     method = "kmeans"
-    couples = "its steps are no gradient steps"
     choices: ClassVar = {"algorithm": ("lloyd", "minibatch")}
     n_clusters: int = 100
     algorithm: str = "lloyd"
@@ -110,7 +113,12 @@ class KMeans(SteppedPretrainer):
         member = (nearest[:, None] == xp.arange(self.n_clusters)).astype(x.dtype)  # (N, K)
         counts = member.sum(axis=0)
         sums = member.T @ (x - self._C[nearest])  # of what is small, beside sums of x
-        arrays["seen"] = arrays["seen"] + len(x)
+        n, loss, ranks = len(x), d.min(axis=1).mean(), joint_batch()
+        if ranks is not None:
+            n, counts, sums = ranks.length(x), ranks.total(counts), ranks.total(sums)
+            total, counted = ranks.summed([len(x) * float(loss), len(x)])
+            loss = total / counted
+        arrays["seen"] = arrays["seen"] + n
         arrays["counts"] = arrays["counts"] + counts
         if self.algorithm == "minibatch":  # the mean of all that it was ever given, one by one
             rate = 1 / xp.maximum(arrays["counts"], 1)
@@ -119,7 +127,7 @@ class KMeans(SteppedPretrainer):
             arrays["sums"] = arrays["sums"] + sums
         if arrays["seen"][0] >= self.n_samples_:
             self._end_epoch(x, d.min(axis=1))
-        return {"loss": d.min(axis=1).mean()}
+        return {"loss": loss}
 
     def _end_epoch(self, x: Array, distance: Array) -> None:
         """Move centroids to their means; those of nobody to samples far from their own."""
@@ -128,11 +136,14 @@ class KMeans(SteppedPretrainer):
         C = self._C
         if self.algorithm == "lloyd":
             C = C + (arrays["sums"] / xp.maximum(counts, 1)[:, None]).astype(C.dtype)
-        empty = np.flatnonzero(to_numpy(counts) == 0)[: len(x)]
+        empty, ranks = np.flatnonzero(to_numpy(counts) == 0), joint_batch()
         if len(empty):
             C = C.copy()
+            distance = distance if ranks is None else ranks.whole(distance)
+            empty = empty[: len(distance)]
             farthest = xp.argsort(-distance)[: len(empty)]
-            C[to_device_of(empty, farthest)] = x[farthest]
+            far = x[farthest] if ranks is None else ranks.picked(x, to_numpy(farthest))
+            C[to_device_of(empty, farthest)] = far
         self._place(C)
         arrays["seen"] = np.zeros(1)
         if self.algorithm == "lloyd":

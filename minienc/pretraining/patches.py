@@ -84,7 +84,6 @@ class PatchFeatures(Pretrainer):
 
     method = "patches"
     takes_rows = False
-    couples = "its steps are no gradient steps"
     n_centroids: int = 64
     patch_size: int = 4
     stride: int = 1

@@ -12,7 +12,8 @@ squared distance, whose gradient goes to one side only.
     dz = dq + beta 2 (z - q)       dC = the sum over those that chose it of 2 (q - z)
 
 A code that no z has chosen for a while takes the place of one z of the batch: else it would never
-be chosen again.
+be chosen again. Of a batch that several processes share, dC is a sum as other gradients are; whom
+nobody has chosen, and which z takes its place, is asked of all of them.
 
 Source: van den Oord, Vinyals and Kavukcuoglu 2017, "Neural discrete representation learning", eq. 1
 to 3; Dhariwal et al. 2020, "Jukebox", section 3.1 (codes that nobody uses).
@@ -44,6 +45,7 @@ from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.computed import ComputedObjective, Remembered
 from minienc.training.losses import get_loss
+from minienc.training.ranks import drawn_once, joint_batch
 from minienc.training.step import Cache, Learner, Scalar
 
 
@@ -79,7 +81,7 @@ class Quantization(ComputedObjective):
         (x,), (K, D) = batch, self.codebook.C.shape
         n = len(x) * (self.encoder.outputs[0].shape[-1] // D)
         share = get_array_module(x).full(n, 1 / n, dtype=x.dtype)
-        return x, share, np.zeros(K) if rng is None else rng.random(K)
+        return x, share, np.zeros(K) if rng is None else drawn_once(rng).random(K)
 
     def compute(self, arrays: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x, share, heirs), C = arrays, self.codebook.C.value
@@ -109,20 +111,25 @@ class Quantization(ComputedObjective):
     def updates(self, cache: Cache) -> list[tuple[Any, Array]]:
         """Codes that no z has chosen for long begin anew, at random z of this batch."""
         _, _, choice, *_, heirs = cache
-        idle = np.where(self.use(choice) > 0, 0, self.arrays["idle"] + 1)
+        idle, ranks = np.where(self.use(choice) > 0, 0, self.arrays["idle"] + 1), joint_batch()
         dead = np.flatnonzero(idle >= self.patience)
         idle[dead] = 0
         found: list[tuple[Any, Array]] = [(Remembered(self.arrays, "idle"), idle)]
         if len(dead):
             C = self.codebook.C.value.copy()
-            heirs = (heirs[dead] * len(choice.z)).astype(int)
-            C[to_device_of(dead, C)] = choice.z[to_device_of(heirs, C)]
+            n = len(choice.z) if ranks is None else ranks.length(choice.z)
+            heirs = (heirs[dead] * n).astype(int)
+            z = choice.z[to_device_of(heirs, C)] if ranks is None else ranks.picked(choice.z, heirs)
+            C[to_device_of(dead, C)] = z
             found.append((self.codebook.C, C))
         return found
 
     def use(self, choice: QuantizationErrorCache) -> np.ndarray:
-        """(n_codes,): how many z of the batch have chosen each code."""
-        return np.bincount(to_numpy(choice.index), minlength=choice.n_codes)
+        """(n_codes,): how many z of the batch, of the joint one, have chosen each code."""
+        use = np.bincount(to_numpy(choice.index), minlength=choice.n_codes)
+        if (ranks := joint_batch()) is not None:
+            ranks.sum(use)
+        return use
 
 
 class VQAutoencoder(SteppedPretrainer):
@@ -165,7 +172,6 @@ class VQAutoencoder(SteppedPretrainer):
     """
 
     method = "vq"
-    couples = "its codes follow the samples of a whole batch"
     choices: ClassVar = {"loss": ("binary_crossentropy", "mean_squared_error")}
     hidden: Sequence[int] = (256,)
     groups: int = 8

@@ -94,6 +94,15 @@ class ModelObjective(Graph):
         self.note_needs()
         self.uses_rng = any(step.layer.uses_rng for step in self.steps)
 
+    @property
+    def couples(self) -> str | None:
+        """Why its gradient is no sum over parts of a batch (``training/ranks.py``); None: it is."""
+        if self.ignored[1] is not None and any(
+            isinstance(step.layer, ActivityPenalty) for step in self.steps
+        ):
+            return "its penalty on activities is a mean over samples, its loss one over labels"
+        return None
+
     def n_counted(self, batch: tuple) -> int:
         """How many entries of a batch its numbers are the mean of, in the unit of the batch: its
         samples, or the steps whose label is not ignored."""

@@ -15,7 +15,12 @@ this true beyond the gradient of a mean:
 *Noise* is drawn for the joint batch, in the same order by every rank, which then takes its own
 rows: ``JointDraws``.
 
-*Batch statistics* are those of the joint batch: ``functions/joint_normalization.py``.
+*Batch statistics* are those of the joint batch: ``functions/joint_normalization.py``, and for the
+mean activity that a sparse code is held to, ``functions/joint_sparsity.py``.
+
+*What a method makes of the rows of a batch* (states that go on, gradients that are bent toward each
+other, codes that are chosen) it makes of those of all: ``joint_batch`` says whether there are
+others, ``Ranks.picked`` and ``Ranks.whole`` bring their rows here.
 
 *A batch of fewer rows than there are ranks* is made whole by each of them, and counts 1 / ranks.
 
@@ -23,8 +28,8 @@ rows: ``JointDraws``.
 one ends all after the same batch; a seed that nobody gave, the weights that a run begins with, and
 what was measured at an epoch's end are the first rank's.
 
-What else couples the samples of a batch (their pairs, a penalty on the mean of a unit) says so in
-``couples`` and is refused: its gradient is no sum over the ranks.
+What else couples the samples of a batch says so in ``couples`` and is refused: its gradient is no
+sum over the ranks.
 """
 
 from __future__ import annotations
@@ -36,8 +41,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minienc.arrays import Array, Cache, Scalar
-from minienc.layers.normalization import joint_total
+from minienc.arrays import Array, Cache, Scalar, get_array_module, to_device_of
+from minienc.layers.joint import joint_total
 from minienc.layers.parameters import Gradients
 
 if TYPE_CHECKING:
@@ -117,6 +122,49 @@ class Ranks:
         self.rows = None
         joint_total.set(None)
 
+    def summed(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers of a step, each summed over all ranks; and all hear whether Ctrl-C was
+        pressed anywhere."""
+        sums = np.array([*numbers, bool(self.pressed)], dtype=float)
+        self.sum(sums)
+        *found, pressed = sums.tolist()
+        self.stopping = bool(pressed)
+        return found
+
+    # -- what is made of the rows of all
+
+    def total(self, a: Array) -> Array:
+        """The sum over the rows of the joint batch; ``a`` is that over this rank's."""
+        assert self.rows is not None
+        found = 0 * a if self.rows.n < self.size and self.rank > 0 else a.copy()
+        self.sum(found)
+        return found
+
+    def picked(self, a: Array, numbers: np.ndarray) -> Array:
+        """Rows of the joint batch's array, by their numbers in it; ``a`` are this rank's rows of
+        it, as many for each sample as on the other ranks."""
+        assert self.rows is not None
+        start, stop, n = self.rows
+        first = start * (len(a) // (stop - start))  # of a in the joint array
+        mine = (numbers >= first) & (numbers < first + len(a))
+        if n < self.size:  # all have them all, and the first gives them
+            mine &= self.rank == 0
+        found = get_array_module(a).zeros((len(numbers), *a.shape[1:]), dtype=a.dtype)
+        if mine.any():
+            found[to_device_of(np.flatnonzero(mine), a)] = a[to_device_of(numbers[mine] - first, a)]
+        self.sum(found)
+        return found
+
+    def whole(self, a: Array) -> Array:
+        """All rows of the joint batch's array; ``a`` are this rank's."""
+        return self.picked(a, np.arange(self.length(a)))
+
+    def length(self, a: Array) -> int:
+        """How many rows the joint batch's array has; ``a`` are this rank's."""
+        assert self.rows is not None
+        start, stop, n = self.rows
+        return n * (len(a) // (stop - start))
+
     # -- a learner
 
     def begin(self, learner: Learner) -> None:
@@ -181,10 +229,7 @@ class JointObjective:
         drawn = None if rng is None else JointDraws(rng, rows)
         numbers, cache = self.objective.forward(batch, drawn)
         n = self._n_counted(batch, cache)
-        sums = np.array([*(n * float(number) for number in numbers), n, bool(ranks.pressed)])
-        ranks.sum(sums)
-        *totals, counted, pressed = sums.tolist()
-        ranks.stopping = bool(pressed)
+        *totals, counted = ranks.summed([*(n * float(number) for number in numbers), n])
         joint = tuple([total / counted if counted else total for total in totals])
         return joint, (cache, n / counted if counted else 0.0)
 
@@ -268,6 +313,20 @@ class JointDraws(np.random.Generator):
         return self._cut(lambda size: self.rng.uniform(low, high, size), size)
 
 
+def drawn_for(draw: Callable[..., tuple], n: int, rng: np.random.Generator) -> tuple:
+    """``draw(n, rng)``, arrays of a row for each of n samples; of a joint batch, drawn for it, and
+    this rank's rows."""
+    if not isinstance(rng, JointDraws):
+        return draw(n, rng)
+    start, stop, n = rng.rows
+    return tuple([a[start:stop] for a in draw(n, rng.rng)])
+
+
+def drawn_once(rng: np.random.Generator) -> np.random.Generator:
+    """A generator for what is drawn for no sample: whatever its size, all ranks draw the same."""
+    return rng.rng if isinstance(rng, JointDraws) else rng
+
+
 # -------------------------------------------------------------------------------- where they are
 
 
@@ -277,6 +336,33 @@ _here: ContextVar[Ranks | None] = ContextVar("_here", default=None)
 def ranks_here() -> Ranks | None:
     """The ranks that this process is one of; None where it is alone."""
     return _here.get()
+
+
+def joint_batch() -> Ranks | None:
+    """The ranks that share the batch under way, their ``rows`` set; None where there is no other,
+    and of a batch that each makes whole, such as one of a validation."""
+    ranks = _here.get()
+    return None if ranks is None or ranks.rows is None else ranks
+
+
+def rows_here(n: int) -> Rows:
+    """Which rows of the batch under way those n are that are here: all, where there is no other."""
+    ranks = _here.get()
+    return Rows(0, n, n) if ranks is None or ranks.rows is None else ranks.rows
+
+
+def of_all_rows(make: Callable[[slice], Array], n: int) -> Array:
+    """``make(slice(0, n))``, an array of n rows, of which each rank makes its part."""
+    ranks = _here.get()
+    if ranks is None:
+        return make(slice(0, n))
+    start, stop, n = ranks.rows_of(n)
+    part = make(slice(start, stop))
+    whole = get_array_module(part).zeros((n, *part.shape[1:]), dtype=part.dtype)
+    if n >= ranks.size or ranks.rank == 0:
+        whole[start:stop] = part
+    ranks.sum(whole)
+    return whole
 
 
 @contextmanager

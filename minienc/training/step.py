@@ -92,7 +92,8 @@ class Learner:
         self.arrays = {} if arrays is None else arrays
         self.exchange = exchange
         if (ranks := ranks_here()) is not None:  # other processes learn from the same batches
-            self.objective = JointObjective(objective, ranks)  # type: ignore[assignment]
+            if objective is not None:  # where None is, a method makes its steps itself
+                self.objective = JointObjective(objective, ranks)  # type: ignore[assignment]
             self.exchange = ranks.exchange
         self.gather()
 

@@ -79,6 +79,28 @@ def test_a_number_that_never_changes_is_left_out_by_standardising():
     assert model.get_layer("standardize").moving_variance.value[5] == 1
 
 
+def test_its_score_is_the_accuracy():
+    X, y = np.random.default_rng(0).random((40, 6)), np.arange(40) % 3
+    x = Input((6,))
+    classifier = finetune(Model(x, Dense(4, "relu", seed=1)(x)), X, y, epochs=5, random_state=0)
+    right = classifier.predict(X).argmax(axis=1) == y
+    assert classifier.score(X, y) == pytest.approx(right.mean())
+    weights = np.where(right, 1.0, 0.0)
+    assert classifier.score(X, y, weights) == classifier.score(X, y, sample_weight=weights)
+
+
+def test_without_a_metric_a_score_is_minus_the_loss():
+    X = np.random.default_rng(0).random((40, 6))
+    x = Input((6,))
+    model = Model(x, Dense(6, seed=1)(x))
+    model.compile("sgd", "mse")
+    assert model.score(X, X) == -model.evaluate(X, X)
+    model.compile("sgd", "mse", metrics=["mean_absolute_error"])  # which is better, smaller
+    assert model.score(X, X) == -model.evaluate(X, X)[1]
+    with pytest.raises(RuntimeError, match="compile"):
+        Model(x, Dense(2)(x)).score(X, X[:, :2])
+
+
 def test_without_a_copy_the_encoder_itself_is_trained():
     X, y = blobs()
     start = encoder()

@@ -83,6 +83,61 @@ def test_a_method_without_one_vector_is_refused():
         text_encoder(make("denoising_seq2seq", epochs=1).fit(TEXT), 8)
 
 
+@pytest.mark.parametrize("name", POOLED)
+def test_each_text_of_a_list_has_a_code(name):
+    """Of a window its own; of a longer text the mean of its windows', by their tokens."""
+    method = fitted(name)
+    windows = method.windows(TEXT)[:3]
+    T, own = method.context, method.encoder_.predict(windows)
+    whole = method.tokenizer_.decode(windows[0])
+    if len(method.tokenizer_.encode(whole)) == T:
+        np.testing.assert_allclose(method.transform([whole])[0], own[0], rtol=1e-5, atol=1e-6)
+    found = method.transform(TEXTS)
+    assert found.shape == (len(TEXTS), own.shape[1]) and found.dtype == own.dtype
+    for text, code in zip(TEXTS, found, strict=True):
+        ids, sums = method.tokenizer_.encode(text), 0
+        for start in range(0, len(ids), T):  # each part by an encoder of its own length
+            part = ids[start : start + T]
+            sums = sums + len(part) * text_encoder(method, len(part)).predict(part[None] + 1)[0]
+        np.testing.assert_allclose(code, sums / len(ids), rtol=1e-3, atol=1e-5)
+    for several in (tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, object), iter(TEXTS)):
+        np.testing.assert_array_equal(method.transform(several), found)
+    np.testing.assert_allclose(method.transform(TEXTS[1:2])[0], found[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_several_texts_are_learned_from_as_one(name):
+    texts = [TEXT[:400], TEXT[400:800]]
+    several = make(name, epochs=1).fit(texts, validation_data=texts[:1])
+    one = make(name, epochs=1).fit("\n".join(texts), validation_data=texts[0])
+    np.testing.assert_array_equal(several.model_.parameters.vector, one.model_.parameters.vector)
+    assert several.history_ == one.history_
+    assert several.score(texts) == one.score("\n".join(texts))
+
+
+def test_what_is_no_text_is_named():
+    method = fitted("word_vectors")
+    for given, kind, sentence in (
+        (3, TypeError, "text is an int, expected a str, or a list of them"),
+        (b"the cat", TypeError, "text is .*bytes.*, expected a str, or a list"),
+        (["the cat", 3], TypeError, "text 1 is .*int.*, expected a str"),
+        ([], ValueError, "text: there is none"),
+        (["the cat", "  "], ValueError, "text 1 is empty"),
+    ):
+        with pytest.raises(kind, match=sentence):
+            method.transform(given)
+    for given, sentence in (
+        (3, "text is .*int.*, expected a str, or a list of them"),
+        (b"abc", "text is .*bytes.*, expected a str, or a list"),
+        ([TEXT, None], "text: text 1 is .*None.*, expected a str"),
+    ):
+        for use in (make("conv_lm").fit, method.score, fitted("conv_lm").score):
+            with pytest.raises(TypeError, match=sentence):
+                use(given)
+    with pytest.raises(TypeError, match="makes no one vector of a text"):
+        make("denoising_seq2seq", epochs=1).fit(TEXT).transform(TEXTS)
+
+
 def test_what_is_unknown_is_left_out():
     tokenizer = CharacterTokenizer.train("abc ")
     assert tokenizer.decode(tokens_of(tokenizer, "a€b c?")) == "ab c"

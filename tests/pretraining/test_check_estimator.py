@@ -10,9 +10,13 @@ import sys
 import numpy as np
 import pytest
 
+from minienc.audio import METHODS as SOUND_METHODS
 from minienc.data import load_digits
 from minienc.finetuning import PretrainedClassifier
+from minienc.language import METHODS as TEXT_METHODS
 from minienc.pretraining import METHODS, Autoencoder, DenoisingAutoencoder
+from tests.audio.test_methods import make as make_sound
+from tests.language.test_methods import make as make_text
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402
@@ -20,6 +24,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import MinMaxScaler  # noqa: E402
+from sklearn.utils import estimator_checks, get_tags  # noqa: E402
 from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E402
 
 DIGITS = load_digits()
@@ -49,8 +54,14 @@ def classifier():
     return PretrainedClassifier(method, epochs=60, learning_rate=0.02, random_state=0)
 
 
+OF_TEXT_AND_SOUND = {
+    **dict.fromkeys(TEXT_METHODS, make_text),
+    **dict.fromkeys(SOUND_METHODS, make_sound),
+}
 ESTIMATORS = {name: small for name in METHODS} | {"classifier": lambda name: classifier()}
-OF_IMAGES = {"convolutional", "patches"}  # take no rows, and say so: nothing is left to be checked
+ESTIMATORS |= OF_TEXT_AND_SOUND
+# take no rows, and say so: of what scikit-learn asks by itself, cloning is left
+TAKES_NO_ROWS = {"convolutional", "patches", *OF_TEXT_AND_SOUND}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -67,7 +78,38 @@ def test_check_estimator(name):
         except Exception as error:
             failed.append(f"{check.func.__name__}: {type(error).__name__}: {error}")
     assert not failed, "\n".join(failed)
-    assert n > (0 if name in OF_IMAGES else 40)
+    assert n > (0 if name in TAKES_NO_ROWS else 40)
+
+
+WITHOUT_SAMPLES = (  # what else can be asked then
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(TAKES_NO_ROWS))
+@pytest.mark.parametrize("check", WITHOUT_SAMPLES)
+def test_what_needs_no_samples(name, check):
+    asked = getattr(estimator_checks, check, None)  # of this scikit-learn
+    estimator = ESTIMATORS[name](name)
+    if asked is not None:
+        asked(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("name", OF_TEXT_AND_SOUND)
+def test_it_says_what_it_takes(name):
+    of_text = name in TEXT_METHODS
+    takes = get_tags(OF_TEXT_AND_SOUND[name](name)).input_tags
+    assert not takes.two_d_array
+    assert (takes.string, takes.one_d_array, takes.three_d_array) == (of_text, of_text, not of_text)
 
 
 # -- what users do
@@ -87,6 +129,30 @@ def test_a_pipeline_a_search_and_cross_validation():
         classifier(), {"pretrainer__hidden": [(2,), (6,)], "epochs": [2]}, cv=2
     ).fit(X, Y)
     assert search.best_estimator_.pretrainer_.hidden in ((2,), (6,))
+
+
+def test_a_pipeline_of_texts():
+    texts = ["the cat sat on the mat", "a big red bus", "the rat sat", "the bus is red"] * 9
+    y = np.array([0, 1, 0, 1] * 9)
+    vectors = make_text("word_vectors", context=3, epochs=3)
+    pipeline = make_pipeline(vectors, LogisticRegression(max_iter=500))
+    assert cross_val_score(pipeline, texts, y, cv=3).min() > 0.9
+    grid = {"wordvectors__embedding": [2, 6]}
+    assert GridSearchCV(pipeline, grid, cv=2).fit(texts, y).best_score_ > 0.9
+    fresh = clone(vectors.fit(texts))
+    assert fresh.get_params() == vectors.get_params() and not hasattr(fresh, "encoder_")
+    with pytest.raises(sklearn.exceptions.NotFittedError, match="is not fitted yet"):
+        fresh.transform(texts)
+
+
+def test_a_column_of_texts():
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series(["the cat sat", "a bus", "the rat"], index=[7, 8, 9])
+    vectors = make_text("word_vectors", context=3).fit(column)
+    codes = vectors.set_output(transform="pandas").transform(column)
+    assert codes.shape == (3, 6) and codes.index.tolist() == column.index.tolist()
+    assert codes.columns[0] == "wordvectors0"
+    assert vectors.transform(list(column)).index.tolist() == [0, 1, 2]  # list.index is a method
 
 
 def test_clone_copy_and_pickle_share_nothing():

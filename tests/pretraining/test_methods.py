@@ -287,6 +287,16 @@ def test_the_mean_sample():
     assert error == pytest.approx(X.var(axis=0).sum())
 
 
+def test_baselines_have_a_score_and_are_as_clear_as_methods():
+    for baseline in (MeanSample(), PCA(3)):
+        with pytest.raises(RuntimeError, match=rf"{type(baseline).__name__} is not fitted yet"):
+            baseline.score(X)
+        assert baseline.fit(X).score(X[:9]) == -baseline.reconstruction_error(X[:9]) < 0
+        with pytest.raises(ValueError, match=r"X has 7 features, but .* is expecting 8"):
+            baseline.score(X[:, :7])
+    assert PCA(3).fit(X).score(X) > PCA(2).fit(X).score(X) > MeanSample().fit(X).score(X)
+
+
 def test_a_method_may_make_something_else_of_samples_than_themselves():
     """Here: the samples of a half, where both halves are given."""
 
