@@ -15,7 +15,8 @@ from minienc.data.npy import read_npy, read_npz
 from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
-from minienc.data.shards import Shards, made_shards, open_shards
+from minienc.data.shard_files import open_shards
+from minienc.data.shards import Shards, iterated_shards, made_shards
 from minienc.data.tables import read_csv
 from minienc.data.wav import read_sound, read_wav, write_wav
 
@@ -27,6 +28,7 @@ __all__ = [
     "TextPairs",
     "batch_indices",
     "check_data",
+    "iterated_shards",
     "load_dataset",
     "load_digits",
     "load_pairs",
