@@ -52,8 +52,9 @@ def open_shards(
     ----------
     where : path or sequence of paths
         A folder, whose files are taken in the order of their names; a pattern,
-        ``"shards/*.npy"``; or the files. Of one kind: .npy, .npz, IDX (plain or gz), .safetensors.
-        A folder of images, or of sub-folders of images, is cut into shards of 500.
+        ``"shards/*.npy"``; or the files. Of one kind: .npy, .npz, IDX (plain or gz), .safetensors;
+        arrays of one axis beside others are labels, and are passed over. A folder of images, or of
+        sub-folders of images, is cut into shards of 500.
     window : int
         As of ``Shards``.
     array : str, optional
@@ -96,6 +97,8 @@ def open_shards(
         if how != Choices():
             raise ValueError(f"open_shards: grey, resize and crop are for images, not for {where}")
         files = [_opened(path, array) for path in _paths(where)]
+        if isinstance(where, (str, Path)) and any(file.shape for file in files):
+            files = [file for file in files if file.shape]  # the others are labels
     kinds: dict[tuple, str] = {}
     for file in files:
         kinds.setdefault((file.shape, file.dtype), file.shard.name)

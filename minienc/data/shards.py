@@ -130,11 +130,18 @@ class Shards:
 
     def flatten_samples(self) -> Shards:
         """The same seen as rows (N, D)."""
-        width = int(np.prod(self.shape[1:]))
-        how: dict[str, Any] = {"scale": self.scale, "seen": self.dtype, "in_order": self.in_order}
-        rows = Shards(self.shards, (width,), self.stored, self.window, **how)
-        rows.inside, rows._watched = self.inside, list(self._watched)
+        rows = self.with_shards(self.shards)
+        rows.shape = len(self), int(np.prod(self.shape[1:]))
         return rows
+
+    def with_shards(self, shards: Sequence[Shard]) -> Shards:
+        """Other shards, all else as here."""
+        seen = "float32" if self.scale is None else self.dtype
+        how: dict[str, Any] = {"scale": self.scale, "seen": seen, "in_order": self.in_order}
+        others = Shards(shards, self.inside, self.stored, self.window, **how)
+        others.shape = len(others), *self.shape[1:]
+        others._watched = list(self._watched)
+        return others
 
     def watch(self, **how: Any) -> None:
         """Ask each shard what ``check_data`` asks, when it is read: to ask all at once would mean
