@@ -10,7 +10,7 @@ import dataclasses
 import glob
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,6 +19,7 @@ from minienc.data import Dataset, Shards, open_shards
 from minienc.data.folders import find_kind
 from minienc.data.idx import IdxHeader, read_idx_header
 from minienc.data.npy import NpyHeader, read_npy_header
+from minienc.data.pixels import Samples
 from minienc.data.safetensors_files import is_safetensors
 from minienc.data.shard_parts import hold_out, some_samples
 from minienc.files import atomic_write
@@ -91,12 +92,13 @@ def open_stream(settings: dict[str, Any]) -> Dataset:
             )
     X = _open(settings["data"], settings.get("scale"), settings.get("dtype", "float32"))
     rest, test = hold_out(X)
-    return Dataset(_name(settings["data"]), rest, test_x=test, source=settings["data"])
+    name = _name(settings["data"])
+    return Dataset(name, cast("Samples", rest), test_x=test, source=settings["data"])
 
 
 def open_more(data: str, dtype: DTypeLike, scale: float | None) -> Dataset:
     """Other shards than a run's, bytes scaled as the run's were."""
-    return Dataset(_name(data), _open(data, scale, dtype), source=data)
+    return Dataset(_name(data), cast("Samples", _open(data, scale, dtype)), source=data)
 
 
 def _open(data: str, scale: float | None, dtype: DTypeLike) -> Shards:
