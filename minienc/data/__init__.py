@@ -16,8 +16,10 @@ from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
 from minienc.data.shard_files import open_shards
+from minienc.data.shard_sounds import open_sounds
 from minienc.data.shards import Shards, iterated_shards, made_shards
 from minienc.data.tables import read_csv
+from minienc.data.text_files import TextFiles, open_texts
 from minienc.data.wav import read_sound, read_wav, write_wav
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Pixels",
     "RawData",
     "Shards",
+    "TextFiles",
     "TextPairs",
     "batch_indices",
     "check_data",
@@ -34,6 +37,8 @@ __all__ = [
     "load_pairs",
     "made_shards",
     "open_shards",
+    "open_sounds",
+    "open_texts",
     "read_csv",
     "read_idx",
     "read_image_folder",

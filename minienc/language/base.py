@@ -18,12 +18,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from minienc.arrays import on_device, to_numpy
+from minienc.data.text import count_ids
+from minienc.data.text_files import TextFiles
 from minienc.data.tokenizers import (
     BytePairTokenizer,
     CharacterTokenizer,
     Tokenizer,
     WordTokenizer,
 )
+from minienc.files import ensure_writable_folder
 from minienc.layers import Embedding
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.pretraining.base import _Run, check_counts
@@ -33,7 +36,7 @@ from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 
-TOKENIZERS: dict[str, Callable[[str, int, Sequence[str]], Tokenizer]] = {
+TOKENIZERS: dict[str, Callable[[str | TextFiles, int, Sequence[str]], Tokenizer]] = {
     "characters": lambda text, size, special: CharacterTokenizer.train(text, special),
     "words": lambda text, size, special: WordTokenizer.train(text, size, special),
     "byte pairs": lambda text, size, special: BytePairTokenizer.train(text, size, special),
@@ -94,11 +97,11 @@ class TextPretrainer(SteppedPretrainer):
 
     def fit(  # type: ignore[override]
         self,
-        text: str,
+        text: str | TextFiles,
         y: object = None,
         *,
         tokenizer: Tokenizer | None = None,
-        validation_data: str | None = None,
+        validation_data: str | TextFiles | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint_dir: str | Path | None = None,
         resume: bool = False,
@@ -107,11 +110,13 @@ class TextPretrainer(SteppedPretrainer):
 
         Parameters
         ----------
-        text : str
+        text : str or TextFiles
+            Files that are larger than memory are read in parts (``data.open_texts``); their tokens
+            lie in a file of ``checkpoint_dir``, or a temporary one.
         y : ignored
         tokenizer : Tokenizer, optional
             Made from the text unless it is given.
-        validation_data : str, optional
+        validation_data : str or TextFiles, optional
             A text whose loss is logged after each epoch as "val_loss".
         callbacks, checkpoint_dir, resume
             As of ``Pretrainer.fit``.
@@ -122,13 +127,15 @@ class TextPretrainer(SteppedPretrainer):
             For an empty text or one that is shorter than a window, and for tokens of the
             validation text that the vocabulary lacks.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text is a {type(text).__name__}, expected a str")
+        if not isinstance(text, (str, TextFiles)):
+            came = type(text).__name__
+            raise TypeError(f"text is a {came}, expected a str, or open_texts(PATH)")
         self.check_params((self.context, 0))
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self.tokenizer_ = self.new_tokenizer(text) if tokenizer is None else tokenizer
-        ids = self._ids(text, "text")
+        folder = None if checkpoint_dir is None else ensure_writable_folder(Path(checkpoint_dir))
+        ids = self._ids(text, "text", folder)
         held_out = None if validation_data is None else self._ids(validation_data, "validation")
         self._run = _Run(held_out, as_callbacks(callbacks), checkpoint_dir, resume)
         try:
@@ -137,7 +144,7 @@ class TextPretrainer(SteppedPretrainer):
             del self._run
         return self
 
-    def new_tokenizer(self, text: str) -> Tokenizer:
+    def new_tokenizer(self, text: str | TextFiles) -> Tokenizer:
         """What cuts this text as the parameters say."""
         return TOKENIZERS[self.tokens](text, self.vocab_size, self.special)
 
@@ -145,7 +152,7 @@ class TextPretrainer(SteppedPretrainer):
         n_windows = max(len(ids) // self.context, 1)
         steps = self.steps_per_epoch or -(-n_windows // self.batch_size)
         self.n_steps_ = steps * self.epochs
-        counts = np.bincount(ids, minlength=len(self.tokenizer_))
+        counts = count_ids(ids, len(self.tokenizer_))
         self.frequent_ = np.argsort(-counts, kind="stable")
         rng = np.random.default_rng(self.random_state_)
         self.build((self.context, len(self.tokenizer_)), rng)
@@ -159,8 +166,11 @@ class TextPretrainer(SteppedPretrainer):
     def _data(self, X: Any) -> Samples:
         return Samples(X, int)
 
-    def _ids(self, text: str, name: str) -> np.ndarray:
-        ids = self.tokenizer_.encode(text)
+    def _ids(self, text: str | TextFiles, name: str, folder: Path | None = None) -> np.ndarray:
+        if isinstance(text, TextFiles):
+            ids = text.ids(self.tokenizer_, folder)
+        else:
+            ids = self.tokenizer_.encode(text)
         if len(ids) <= self.context:
             raise ValueError(
                 f"the {name} has {len(ids)} tokens, expected more than a window's {self.context}: "
@@ -202,18 +212,20 @@ class TextPretrainer(SteppedPretrainer):
 
     # -- codes
 
-    def windows(self, text: str) -> np.ndarray:
+    def windows(self, text: str | TextFiles) -> np.ndarray:
         """(N, T) ids: windows that do not overlap; what is left behind the last is left out."""
         ids = self._ids(text, "text")
         N = len(ids) // self.context
         return ids[: N * self.context].reshape(N, self.context)
 
-    def transform(self, text: str) -> np.ndarray:  # type: ignore[override]
+    def transform(self, text: str | TextFiles) -> np.ndarray:  # type: ignore[override]
         """Return the codes (N, K) of the text's windows."""
         self.check_fitted()
         return self.encoder_.predict(self.windows(text), batch_size=256)
 
-    def fit_transform(self, text: str, y: object = None, **fit_params: Any) -> np.ndarray:  # type: ignore[override]
+    def fit_transform(  # type: ignore[override]
+        self, text: str | TextFiles, y: object = None, **fit_params: Any
+    ) -> np.ndarray:
         return self.fit(text, **fit_params).transform(text)
 
     def vectors(self) -> np.ndarray:
@@ -230,7 +242,7 @@ class TextPretrainer(SteppedPretrainer):
     def _validate(self, trainer: Trainer) -> dict[str, float]:
         return {"loss": self.nats(self._run.validation)}
 
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
+    def score(self, text: str | TextFiles, y: object = None) -> float:  # type: ignore[override]
         """Minus the loss of a text: greater is better."""
         self.check_fitted()
         return -self.nats(self._ids(text, "text"))

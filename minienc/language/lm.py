@@ -23,6 +23,7 @@ import numpy as np
 
 from minienc.arrays import Array, Cache, to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
+from minienc.data.text_files import TextFiles
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
 from minienc.language.base import TextPretrainer, make_small
 from minienc.language.generation import first_prompt, generate_ids, pieces
@@ -226,13 +227,14 @@ class LanguageModel(TextPretrainer):
         for k in range(0, len(x), N_WINDOWS):
             yield x[k : k + N_WINDOWS], y[k : k + N_WINDOWS], past
 
-    def nats_per_character(self, text: str) -> float:
+    def nats_per_character(self, text: str | TextFiles) -> float:
         """Nats of a text, by the number of its characters: comparable whatever the tokens are."""
         self.check_fitted()
         ids = self._ids(text, "text")
-        return self.nats(ids) * len(ids) / len(text)
+        n = len(text) if isinstance(text, str) else text.n_characters()
+        return self.nats(ids) * len(ids) / n
 
-    def score(self, text: str, y: object = None) -> float:  # type: ignore[override]
+    def score(self, text: str | TextFiles, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""
         return -self.nats_per_character(text)
 
