@@ -12,12 +12,15 @@ one is learned from, a thread reads the next one into the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from minienc.data.limits import check_memory
 
 if TYPE_CHECKING:
     from minienc.data.shards import Shards
@@ -70,6 +73,7 @@ class Epoch:
         self.rooms: list[np.ndarray] = []
         self.room = 0  # of the group that is taken from
         self.future: Future | None = None
+        self.is_closed = False
         self.reader = ThreadPoolExecutor(1, thread_name_prefix="minienc-shards")
 
     def __len__(self) -> int:
@@ -140,6 +144,8 @@ class Epoch:
         """Let group g be read into the room that nobody takes from."""
         if not self.rooms:
             inside = self.longest, *self.shape[1:]
+            n_bytes = 2 * math.prod(inside) * self.shards.stored.itemsize
+            check_memory(n_bytes, f"two groups of shards, each of window={self.shards.window}")
             self.rooms = [np.empty(inside, self.shards.stored) for _ in range(2)]
         self.coming = g
         self.future = self.reader.submit(self._read, g, self.rooms[1 - self.room])
@@ -153,12 +159,15 @@ class Epoch:
     def _read(self, g: int, room: np.ndarray) -> None:
         at = 0
         for k in self.groups[g].tolist():
+            if self.is_closed:
+                return
             end = at + self.shards.shards[k].n
             self.shards.read_into(k, room[at:end])
             at = end
 
     def close(self) -> None:
         """Hold nothing from here on, and let the thread end."""
+        self.is_closed = True
         self.reader.shutdown(wait=True, cancel_futures=True)
         self.rooms, self.now, self.future = [], -1, None
         self.shards.closed(self)

@@ -13,11 +13,12 @@ the readers that read them without streaming, so what is damaged is told in the 
 from __future__ import annotations
 
 import glob
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,6 +33,7 @@ from minienc.data.safetensors_files import is_safetensors, read_tensor, read_ten
 from minienc.data.shards import Shard, Shards
 
 IMAGES = 500  # of a shard
+PART = 1 << 24  # bytes: larger files of .npy and IDX are cut
 _READABLE = ".npy, .npz, IDX, .safetensors"
 
 
@@ -53,7 +55,8 @@ def open_shards(
     where : path or sequence of paths
         A folder, whose files are taken in the order of their names; a pattern,
         ``"shards/*.npy"``; or the files. Of one kind: .npy, .npz, IDX (plain or gz), .safetensors;
-        arrays of one axis beside others are labels, and are passed over. A folder of images, or of
+        arrays of one axis beside others are labels, and are passed over. Files of .npy and IDX
+        that are larger than 16 MB are cut into shards of that. A folder of images, or of
         sub-folders of images, is cut into shards of 500.
     window : int
         As of ``Shards``.
@@ -96,7 +99,7 @@ def open_shards(
     else:
         if how != Choices():
             raise ValueError(f"open_shards: grey, resize and crop are for images, not for {where}")
-        files = [_opened(path, array) for path in _paths(where)]
+        files = [file for path in _paths(where) for file in _opened(path, array)]
         if isinstance(where, (str, Path)) and any(file.shape for file in files):
             files = [file for file in files if file.shape]  # the others are labels
     kinds: dict[tuple, str] = {}
@@ -157,8 +160,8 @@ def _kind(path: Path) -> str:
     return "safetensors" if is_safetensors(path) else find_kind(path)
 
 
-def _opened(path: Path, array: str | None) -> _File:
-    """A file as a shard, once its header is read."""
+def _opened(path: Path, array: str | None) -> list[_File]:
+    """A file as a shard, or several, once its header is read."""
     kind = _kind(check_file(path, "open_shards"))
     if kind not in _OPEN:
         raise ValueError(f"{path}: holds {kind}, which cannot be streamed; expected {_READABLE}")
@@ -168,63 +171,101 @@ def _opened(path: Path, array: str | None) -> _File:
         raise ValueError(f"{path}: no {kind} file, or damaged: {error}") from error
     if not shape:
         raise ValueError(f"{path}: a single number, expected samples in rows")
-    return _File(Shard(str(path), shape[0], load, fill), shape[1:], dtype.newbyteorder("="))
+    native, rows = dtype.newbyteorder("="), _rows_of_part(shape, dtype)
+    if rows >= shape[0] or kind not in _HEADER or not _is_plain(path, _HEADER[kind](path)):
+        return [_File(Shard(str(path), shape[0], load, fill), shape[1:], native)]
+    parts = []
+    for start in range(0, shape[0], rows):
+        n = min(rows, shape[0] - start)
+        part = _Part(path, _HEADER[kind], shape, start)
+        name = f"{path}, rows {start} to {start + n - 1}"
+        parts.append(_File(Shard(name, n, partial(part.load, n), part.fill), shape[1:], native))
+    return parts
 
 
+def _rows_of_part(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """How many rows of a large file make a shard, all of about the same number."""
+    of_row = max(1, math.prod(shape[1:]) * dtype.itemsize)
+    n_parts = max(1, math.ceil(shape[0] * of_row / PART))
+    return max(1, math.ceil(shape[0] / n_parts))
+
+
+_Header = NpyHeader | IdxHeader
 _Opened = tuple[tuple[int, ...], np.dtype, Callable[[], np.ndarray], Callable[[np.ndarray], bool]]
 
 
 def _open_npy(path: Path, array: str | None) -> _Opened:
-    header = read_npy_header(path)
-    return header.shape, header.dtype, partial(read_npy, path), partial(_fill_npy, path)
+    return _open_plain(path, read_npy_header, read_npy)
+
+
+def _open_idx(path: Path, array: str | None) -> _Opened:
+    return _open_plain(path, read_idx_header, read_idx)
+
+
+def _open_plain(
+    path: Path, read_header: Callable[[Path], _Header], read: Callable[[Path], np.ndarray]
+) -> _Opened:
+    header = read_header(path)
+    fill = _Part(path, read_header, header.shape, 0).fill
+    return header.shape, header.dtype, partial(read, path), fill
 
 
 def _open_npz(path: Path, array: str | None) -> _Opened:
     header = read_npz_header(path, array)
-    return header.shape, header.dtype, partial(read_npz_array, path, array), _never
-
-
-def _open_idx(path: Path, array: str | None) -> _Opened:
-    header = read_idx_header(path)
-    return header.shape, header.dtype, partial(read_idx, path), partial(_fill_idx, path)
+    return header.shape, header.dtype, partial(read_npz_array, path, array), lambda room: False
 
 
 def _open_safetensors(path: Path, array: str | None) -> _Opened:
     shape, dtype = read_tensor_header(path, array)
-    return shape, dtype, partial(read_tensor, path, array), _never
+    return shape, dtype, partial(read_tensor, path, array), lambda room: False
 
 
 _OPEN = {"npy": _open_npy, "npz": _open_npz, "idx": _open_idx, "safetensors": _open_safetensors}
+_HEADER: dict[str, Callable[[Path], _Header]] = {"npy": read_npy_header, "idx": read_idx_header}
 
 
-# ------------------------------------------------------------------------- straight into the room
+# --------------------------------------------------------------------- numbers as they lie there
 
 
-def _never(room: np.ndarray) -> bool:
-    return False
+class _Part(NamedTuple):
+    """Rows of a file that is not compressed, from ``start`` on."""
+
+    path: Path
+    read_header: Callable[[Path], _Header]
+    shape: tuple[int, ...]  # of the whole, when it was opened
+    start: int
+
+    def fill(self, room: np.ndarray) -> bool:
+        """Read them to room for them; False where they lie there otherwise than in memory."""
+        header = self.read_header(self.path)
+        lies_so = header.shape == self.shape and header.dtype == room.dtype and room.size > 0
+        if not lies_so or getattr(header, "fortran_order", False):
+            return False
+        if not _is_plain(self.path, header):
+            return False
+        to, done = room.data.cast("B"), 0
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(header.offset + self.start * (room.nbytes // len(room)))
+            while done < len(to) and (count := file.readinto(to[done:])):
+                done += count
+        return done == len(to)
+
+    def load(self, n: int) -> np.ndarray:
+        """The next n rows, in this machine's byte order."""
+        header = self.read_header(self.path)
+        if header.shape != self.shape:
+            raise ValueError(f"{self.path}: holds {header.shape}, expected {self.shape} as before")
+        order: Literal["F", "C"] = "F" if getattr(header, "fortran_order", False) else "C"
+        whole = np.memmap(self.path, header.dtype, "r", header.offset, header.shape, order)
+        rows = whole[self.start : self.start + n]
+        return np.array(rows, header.dtype.newbyteorder("="))
 
 
-def _fill_npy(path: Path, room: np.ndarray) -> bool:
-    header = read_npy_header(path)
-    return not header.fortran_order and _fill(path, header, room)
-
-
-def _fill_idx(path: Path, room: np.ndarray) -> bool:
-    header = read_idx_header(path)
-    is_plain = os.path.getsize(path) == header.offset + header.n_bytes
-    return is_plain and _fill(path, header, room)
-
-
-def _fill(path: Path, header: NpyHeader | IdxHeader, room: np.ndarray) -> bool:
-    """Read a file's numbers to room for them; False where they are others, or too few."""
-    if header.shape != room.shape or header.dtype != room.dtype or not room.size:
-        return False
-    to, done = room.data.cast("B"), 0
-    with open(path, "rb", buffering=0) as file:
-        file.seek(header.offset)
-        while done < header.n_bytes and (count := file.readinto(to[done:])):
-            done += count
-    return done == header.n_bytes
+def _is_plain(path: Path, header: _Header) -> bool:
+    """Whether the numbers lie in the file as they are: in one of gzip they do not."""
+    return isinstance(header, NpyHeader) or (
+        os.path.getsize(path) == header.offset + header.n_bytes
+    )
 
 
 # ----------------------------------------------------------------------------------------- images

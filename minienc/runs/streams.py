@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 from minienc.data import Dataset, Shards, open_shards
 from minienc.data.folders import find_kind
 from minienc.data.idx import IdxHeader, read_idx_header
+from minienc.data.limits import memory_there
 from minienc.data.npy import NpyHeader, read_npy_header
 from minienc.data.pixels import Samples
 from minienc.data.safetensors_files import is_safetensors
@@ -39,8 +40,9 @@ _NOT_STREAMED = {
 
 
 def is_stream(data: str | None) -> bool:
-    """Whether this names shards: a pattern, a .safetensors file, or a folder with more files of
-    samples than a data set in memory has, three of .npy or IDX, two of .npz.
+    """Whether this names shards: a pattern, a .safetensors file, an .npy or IDX file that half of
+    the memory could not hold, or a folder with more files of samples than a data set in memory has,
+    three of .npy or IDX, two of .npz.
 
     Examples
     --------
@@ -52,7 +54,7 @@ def is_stream(data: str | None) -> bool:
     path = Path(data)
     if not path.is_dir():
         is_pattern = glob.has_magic(data) and not path.exists()
-        return is_pattern or (path.is_file() and is_safetensors(path))
+        return is_pattern or (path.is_file() and (is_safetensors(path) or _is_large(path)))
     names: dict[str, set[str]] = {}
     for file in path.iterdir():
         if file.is_file() and not file.name.startswith("."):
@@ -67,6 +69,11 @@ _HEADER: dict[str, Callable[[Path], NpyHeader | IdxHeader]] = {
     "npy": read_npy_header,
     "idx": read_idx_header,
 }
+
+
+def _is_large(path: Path) -> bool:
+    there = memory_there()
+    return there is not None and path.stat().st_size > there // 2 and find_kind(path) in _HEADER
 
 
 def _holds_samples(file: Path, kind: str) -> bool:

@@ -63,6 +63,38 @@ def test_floats(write, dtype, tmp_path):
     np.testing.assert_array_equal(weights, fitted(np.concatenate(arrays), shuffle=False)[0])
 
 
+@pytest.mark.parametrize("kind", ["npy", "idx", "bytes", "Fortran's", "big-endian", "gz", "npz"])
+def test_large_files_are_cut(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PART", 1000)
+    is_bytes = kind in ("idx", "bytes", "gz")
+    a = np.concatenate([make_bytes(i) for i in range(5)]) if is_bytes else make(0, 100)
+    path = tmp_path / "a"
+    if kind in ("idx", "gz"):
+        write_idx(path, a, open if kind == "idx" else gzip.open)
+    elif kind == "npz":
+        write_npz(tmp_path, [a])
+        path = tmp_path / "0.npz"
+    else:
+        path = tmp_path / "a.npy"
+        np.save(path, np.asfortranarray(a) if kind == "Fortran's" else a)
+        if kind == "big-endian":
+            np.save(path, a.astype(">f4"))
+    X = open_shards(path, window=2)
+    whole = a * np.float32(1 / 255) if is_bytes else a
+    n_parts = 1 if kind in ("gz", "npz") else 2 if is_bytes else 5
+    assert [s.n for s in X.shards] == [100 // n_parts] * n_parts and X.shape == a.shape
+    np.testing.assert_array_equal(X[:], whole)
+    with X.epoch(16, np.random.default_rng(0)) as epoch:
+        for part in epoch:
+            np.testing.assert_array_equal(epoch[part], whole[part])
+    if kind == "npy":
+        assert X.shards[1].name.endswith("a.npy, rows 20 to 39")
+        changed = open_shards(path)
+        np.save(path, a[:90])
+        with pytest.raises(ValueError, match=r"a\.npy.* holds \(90, 12\), expected \(100, 12\)"):
+            changed[:]
+
+
 def test_odd_layouts_are_read_by_their_reader(tmp_path):
     arrays = [make(0, 20), make(1, 20)]
     np.save(tmp_path / "0.npy", np.asfortranarray(arrays[0]))

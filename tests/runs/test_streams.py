@@ -16,6 +16,7 @@ from minienc.cli import main
 from minienc.data import Pixels, open_shards
 from minienc.data import shard_parts as parts
 from minienc.models import load_model
+from minienc.runs import streams
 from minienc.runs.inputs import prepare
 from minienc.runs.streams import is_stream
 
@@ -36,9 +37,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_is_a_stream(here):
+def test_what_is_a_stream(here, monkeypatch):
     assert is_stream("shards") and is_stream("shards/*.npy") and is_stream("nothing/*.npy")
     assert not any(map(is_stream, (None, "digits", "nothing", "shards/0.npy")))
+    with monkeypatch.context() as patched:
+        patched.setattr(streams, "memory_there", lambda: 500)
+        assert is_stream("shards/0.npy") and not is_stream("digits")
     for name in ("2.npy", "3.npy", "4.npy"):
         os.rename(f"shards/{name}", name)
     np.save("shards/labels.npy", np.arange(30))
