@@ -42,6 +42,8 @@ class TextFiles:
         A text file, or a folder: of it all files whose names end as texts' do, by their paths.
     encoding : str
         As of ``read_text``.
+    end : int, optional
+        The first so many characters alone.
 
     Raises
     ------
@@ -58,8 +60,9 @@ class TextFiles:
     'to be'
     """
 
-    def __init__(self, where: str | Path, encoding: str = "utf-8") -> None:
-        self.where, self.encoding = Path(where), encoding
+    def __init__(self, where: str | Path, encoding: str = "utf-8", end: int | None = None) -> None:
+        self.where, self.encoding, self.end = Path(where), encoding, end
+        self._length: int | None = None
         if self.where.is_dir():
             self.files = text_files(self.where)
         elif self.where.is_file():
@@ -69,7 +72,7 @@ class TextFiles:
 
     def __iter__(self) -> Iterator[str]:
         rest = ""
-        for piece in chain.from_iterable(stream_text(f, self.encoding) for f in self.files):
+        for piece in self._pieces(0, self.end):
             rest += piece
             if len(rest) >= _PART and (edge := _last_edge(rest)):
                 yield rest[:edge]
@@ -80,9 +83,40 @@ class TextFiles:
     def __repr__(self) -> str:
         return f"TextFiles({str(self.where)!r}, {len(self.files)} files)"
 
-    def n_characters(self) -> int:
-        """Of all texts together."""
-        return sum(map(len, self))
+    def __len__(self) -> int:
+        """Characters; the first time all texts are read for it."""
+        if self._length is None:
+            self._length = sum(map(len, self._pieces(0, self.end)))
+        return self._length
+
+    def _pieces(self, start: int, end: int | None) -> Iterator[str]:
+        """The characters from ``start`` to ``end``, as they come."""
+        at = 0
+        for piece in chain.from_iterable(stream_text(f, self.encoding) for f in self.files):
+            yield piece[max(start - at, 0) : None if end is None else max(end - at, 0)]
+            at += len(piece)
+            if end is not None and at >= end:
+                return
+
+    def head(self, n: int) -> str:
+        """The first n characters."""
+        return "".join(self._pieces(0, n if self.end is None else min(n, self.end)))
+
+    def split(self, valid: float = 0.1, most: int = 1_000_000) -> tuple[TextFiles, str]:
+        """The end held out, as ``split_text`` does, of ``most`` characters at most.
+
+        Raises
+        ------
+        ValueError
+            For a share that is not between 0 and 1, or one that leaves nothing.
+        """
+        if not 0 <= valid < 1:
+            raise ValueError(f"split: valid is {valid}, expected a share in [0, 1)")
+        n = max(int(len(self) * (1 - valid)), len(self) - most)
+        if n == 0:
+            raise ValueError(f"{self.where}: {len(self)} characters leave nothing to learn from")
+        end = "".join(self._pieces(n, self.end))
+        return TextFiles(self.where, self.encoding, n), end
 
     def ids(self, tokenizer: Tokenizer, folder: str | Path | None = None) -> np.ndarray:
         """The tokens of all texts (L,) of int32, a memory map.
@@ -130,7 +164,7 @@ class TextFiles:
     def _fingerprint(self, tokenizer: Tokenizer) -> str:
         """Of the files' names, sizes and times, and of what cuts them."""
         there = [(str(file), (s := os.stat(file)).st_size, s.st_mtime_ns) for file in self.files]
-        said = json.dumps([there, self.encoding, tokenizer.to_dict()])
+        said = json.dumps([there, self.encoding, self.end, tokenizer.to_dict()])
         return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -140,7 +174,7 @@ def open_texts(where: str | Path, encoding: str = "utf-8") -> TextFiles:
     Examples
     --------
     >>> _ = open("a.txt", "w").write("to be or not to be")
-    >>> open_texts("a.txt").n_characters()
+    >>> len(open_texts("a.txt"))
     18
     """
     return TextFiles(where, encoding)

@@ -11,7 +11,7 @@ A text is a ``str``. Tokens become ids, ids become windows of ``context`` of the
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -36,7 +36,7 @@ from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 
-TOKENIZERS: dict[str, Callable[[str | TextFiles, int, Sequence[str]], Tokenizer]] = {
+TOKENIZERS: dict[str, Callable[[str | Iterable[str], int, Sequence[str]], Tokenizer]] = {
     "characters": lambda text, size, special: CharacterTokenizer.train(text, special),
     "words": lambda text, size, special: WordTokenizer.train(text, size, special),
     "byte pairs": lambda text, size, special: BytePairTokenizer.train(text, size, special),
@@ -144,7 +144,7 @@ class TextPretrainer(SteppedPretrainer):
             del self._run
         return self
 
-    def new_tokenizer(self, text: str | TextFiles) -> Tokenizer:
+    def new_tokenizer(self, text: str | Iterable[str]) -> Tokenizer:
         """What cuts this text as the parameters say."""
         return TOKENIZERS[self.tokens](text, self.vocab_size, self.special)
 

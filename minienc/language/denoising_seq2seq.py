@@ -18,7 +18,7 @@ monolingual corpora only", section 2.3 (the noise).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -149,7 +149,7 @@ class DenoisingSeq2Seq(TextPretrainer):
     weight_decay = 0.01
     epochs = 5
 
-    def new_tokenizer(self, text: str | TextFiles) -> Tokenizer:
+    def new_tokenizer(self, text: str | Iterable[str]) -> Tokenizer:
         """With a tag for each side that the text has; "<text>" where it has none."""
         sides = text.sides if isinstance(text, TextOfSides) else ["text"]
         special = (MASK, END, *map(tag, sides))

@@ -231,8 +231,7 @@ class LanguageModel(TextPretrainer):
         """Nats of a text, by the number of its characters: comparable whatever the tokens are."""
         self.check_fitted()
         ids = self._ids(text, "text")
-        n = len(text) if isinstance(text, str) else text.n_characters()
-        return self.nats(ids) * len(ids) / n
+        return self.nats(ids) * len(ids) / len(text)
 
     def score(self, text: str | TextFiles, y: object = None) -> float:  # type: ignore[override]
         """Minus the nats a character: greater is better."""

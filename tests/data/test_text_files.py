@@ -56,7 +56,7 @@ def test_parts_have_the_tokens_of_the_whole(train, pieces, tmp_path_factory):
         patched.setattr(text_files, "_PART", 7)
         patched.setattr(text_files, "stream_text", lambda *_: whole_in_pieces(text))
         texts = open_texts(path)
-        assert "".join(texts) == text and texts.n_characters() == len(text)
+        assert "".join(texts) == text and len(texts) == len(text)
         whole, tokenizer = train(text), train(texts)
         assert tokenizer.to_dict() == whole.to_dict()
         expected = whole.encode(text)
@@ -70,6 +70,22 @@ def test_parts_have_the_tokens_of_the_whole(train, pieces, tmp_path_factory):
     np.testing.assert_array_equal(
         count_ids(ids, len(whole)), np.bincount(expected, minlength=len(whole))
     )
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 12, 100])
+def test_parts_of_texts(tmp_path, small_parts, n):
+    (tmp_path / "0.txt").write_text("one two ")
+    (tmp_path / "1.txt").write_text("three four five six")
+    text, texts = "one two three four five six", open_texts(tmp_path)
+    assert texts.head(n) == text[:n]
+    train, valid = texts.split(0.3, most=n)
+    cut = max(int(len(text) * 0.7), len(text) - n)
+    assert ("".join(train), len(train), valid) == (text[:cut], cut, text[cut:])
+    assert (train.head(100), train.head(3)) == (text[:cut], "one")
+    tokenizer = CharacterTokenizer.train(texts)
+    np.testing.assert_array_equal(train.ids(tokenizer), tokenizer.encode(text[:cut]))
+    with pytest.raises(ValueError, match=r"valid is 1, expected a share in \[0, 1\)"):
+        texts.split(1)
 
 
 def test_a_folder_of_texts(tmp_path, small_parts):

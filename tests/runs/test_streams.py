@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from minienc.cli import main
-from minienc.data import Pixels, open_shards
+from minienc.data import Pixels, open_shards, text_files
 from minienc.data import shard_parts as parts
 from minienc.models import load_model
-from minienc.runs import streams
+from minienc.runs import streams, text
 from minienc.runs.inputs import prepare
 from minienc.runs.streams import is_stream
+from tests.runs.test_text_runs import QUICK as SMALL_TEXT
+from tests.runs.test_text_runs import SMALL, TEXT
 
 ROOT = Path(__file__).parent.parent.parent
 QUICK = ["--epochs", "2", "--hidden", "3", "--batch-size", "16", "--quiet"]
@@ -186,3 +188,35 @@ def test_a_shard_that_is_gone_ends_the_run_in_a_sentence_and_it_goes_on(here, ca
     assert main(["pretrain", "shards", *QUICK, "--out", "whole"]) == 0
     ran, whole = (load_model(f"{name}/model.npz").parameters.vector for name in ("run", "whole"))
     np.testing.assert_array_equal(ran, whole)
+
+
+# -- texts
+
+
+@pytest.mark.parametrize("method", ["rnn_lm", "masked_lm", "denoising_seq2seq"])
+def test_a_large_text_is_read_in_parts_and_learned_from_alike(tmp_path, method, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("books").mkdir()
+    for i in range(3):
+        Path(f"books/{i}.txt").write_text(TEXT[i * 700 : (i + 1) * 700])
+    words = ["pretrain", "books", "--method", method, *SMALL_TEXT, *SMALL[method]]
+    assert main([*words, "--out", "whole"]) == 0
+    monkeypatch.setattr(text, "memory_there", lambda: 100)
+    monkeypatch.setattr(text, "HEAD", 500)
+    monkeypatch.setattr(text_files, "_PART", 200)
+    assert text.is_large("books") and not text.is_large("shakespeare")
+    assert main([*words, "--out", "run"]) == 0
+    ran, whole = (load_model(f"{name}/model.npz").parameters.vector for name in ("run", "whole"))
+    np.testing.assert_array_equal(ran, whole)
+    assert Path("run/checkpoints/ids.bin").exists()
+    page = Path("run/report.html").read_text()
+    assert "could not be" not in page and "Traceback" not in page
+    marks = [json.loads(Path(f"{name}/config.json").read_text()) for name in ("run", "whole")]
+    assert marks[0]["fingerprint"] == marks[1]["fingerprint"]
+    if method == "rnn_lm":
+        nats = json.loads(Path("run/results.json").read_text())["test_nats_per_character"]
+        assert set(nats) == {"unigram", "bigram", "Kneser-Ney, order 6", "bzip2", "rnn_lm"}
+    Path("run/report.html").unlink()
+    assert main(["pretrain", "--resume", "run", "--quiet"]) == 0
+    again = load_model("run/model.npz").parameters.vector
+    np.testing.assert_array_equal(again, whole)
