@@ -226,6 +226,8 @@ def rows_of(arrays: tuple, dtypes: tuple, indices: Array, into: tuple | None = N
             if type(a) is np.ndarray and a.dtype is room.dtype:
                 # "clip" alone writes to ``room`` directly; who cuts batches knows the indices
                 a.take(indices, 0, room, "clip")
+            elif hasattr(a, "take_into"):  # shards
+                a.take_into(indices, room)
             else:
                 room[...] = a[indices]
         return into

@@ -177,8 +177,9 @@ def _add_pretrain(commands: argparse._SubParsersAction) -> None:
         nargs="?",
         metavar="DATA",
         help="digits (embedded, the default), vowels (made), mnist, fashion-mnist, fsdd, or a file "
-        "or folder: IDX, .npy, .npz, CSV, images, sounds; for methods of text shakespeare "
-        "(embedded), a text, a folder of texts",
+        "or folder: IDX, .npy, .npz, CSV, images, sounds; many files of arrays, a folder or "
+        "'shards/*.npy', are read a few at a time; for methods of text shakespeare (embedded), a "
+        "text, a folder of texts",
     )
     p.add_argument(
         "--data-dir", metavar="DIR", help="where a named data set lies (or MINIENC_DATA)"

@@ -15,8 +15,11 @@ from minienc.data.npy import read_npy, read_npz
 from minienc.data.pairs import TextPairs, load_pairs
 from minienc.data.pixels import Pixels
 from minienc.data.raw import RawData
-from minienc.data.shards import Shards, made_shards, open_shards
+from minienc.data.shard_files import open_shards
+from minienc.data.shard_sounds import open_sounds
+from minienc.data.shards import Shards, iterated_shards, made_shards
 from minienc.data.tables import read_csv
+from minienc.data.text_files import TextFiles, open_texts
 from minienc.data.wav import read_sound, read_wav, write_wav
 
 __all__ = [
@@ -24,14 +27,18 @@ __all__ = [
     "Pixels",
     "RawData",
     "Shards",
+    "TextFiles",
     "TextPairs",
     "batch_indices",
     "check_data",
+    "iterated_shards",
     "load_dataset",
     "load_digits",
     "load_pairs",
     "made_shards",
     "open_shards",
+    "open_sounds",
+    "open_texts",
     "read_csv",
     "read_idx",
     "read_image_folder",

@@ -23,6 +23,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 
 # Endings such as 's, letters, digits, other signs, each with the space before it; then what is left
@@ -35,12 +36,19 @@ ORDER = [*VISIBLE, *(b for b in range(256) if b not in VISIBLE)]  # the alphabet
 Pair = tuple[int, int]
 
 
-def train_merges(text: str, n_merges: int) -> list[Pair]:
+def parts_of(text: str | Iterable[str]) -> Iterable[str]:
+    """The parts of a text that comes in parts, each of which ends where a word does."""
+    return [text] if isinstance(text, str) else text
+
+
+def train_merges(text: str | Iterable[str], n_merges: int) -> list[Pair]:
     """The pairs that become tokens, in their order: merge k makes token 256 + k.
 
     Fewer come back where no pair stands twice any more.
     """
-    counts = Counter(PIECES.findall(text))
+    counts: Counter[str] = Counter()
+    for part in parts_of(text):
+        counts.update(PIECES.findall(part))
     words = [list(to_bytes(word)) for word in counts]
     often = list(counts.values())
     how_often: Counter[Pair] = Counter()

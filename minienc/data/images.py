@@ -141,7 +141,7 @@ def read_images(path: str | Path, how: Choices) -> RawData:
 
 def read_image(path: Path, how: Choices) -> RawData:
     """One image, as those of a folder are read."""
-    return RawData(_read_files([str(path)], how))
+    return RawData(read_image_files([str(path)], how))
 
 
 def holds_images(folder: Path) -> bool:
@@ -150,6 +150,12 @@ def holds_images(folder: Path) -> bool:
         _image_files(sub) or any(_image_files(deep) for deep in _sub_folders(sub))
         for sub in _sub_folders(folder)
     )
+
+
+def images_under(folder: Path) -> list[str]:
+    """Paths of the images of this folder or, if it has none, of its sub-folders, sorted."""
+    loose = _image_files(folder)
+    return loose or [file for sub in _sub_folders(folder) for file in _image_files(sub)]
 
 
 # ---------------------------------------------------------------------- which file, which class
@@ -164,10 +170,10 @@ def _read_part(folder: Path, how: Choices) -> RawData:
             f"({', '.join(list(classes)[:3])}), expected one or the other"
         )
     if loose:
-        return RawData(_read_files(loose, how))
+        return RawData(read_image_files(loose, how))
     if not classes:
         raise ValueError(f"read_image_folder: {folder} holds no images, nor do its sub-folders")
-    x = _read_files([file for files in classes.values() for file in files], how)
+    x = read_image_files([file for files in classes.values() for file in files], how)
     y = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
     return RawData(x, y.astype(np.int64), class_names=tuple(classes))
 
@@ -197,7 +203,8 @@ def _first_bytes(path: str) -> bytes:
 # ---------------------------------------------------------------------------------------- pixels
 
 
-def _read_files(files: list[str], how: Choices) -> np.ndarray:
+def read_image_files(files: list[str], how: Choices) -> np.ndarray:
+    """These images as uint8, (N, H, W) or (N, H, W, 3); they must be of one size."""
     try:
         from PIL import Image
     except ImportError:

@@ -17,13 +17,18 @@ _EXPANSION = 100  # and what a larger one may, as a multiple of its size; MNIST'
 _PIECE = 1 << 18
 
 
+def memory_there() -> int | None:
+    """Bytes of this machine's memory; None where nobody says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows: NumPy's MemoryError is left
+        return None
+
+
 def check_memory(n_bytes: int, where: str) -> None:
     """Raise ValueError if so many bytes are more than this machine has."""
-    try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows: NumPy's MemoryError is left
-        return
-    if n_bytes > there:
+    there = memory_there()
+    if there is not None and n_bytes > there:
         raise ValueError(
             f"{where} would take {n_bytes:,} bytes, more than this machine's memory, {there:,}"
         )

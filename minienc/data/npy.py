@@ -136,6 +136,35 @@ def read_npz(path: str | Path) -> RawData:
     )
 
 
+def read_npz_header(path: str | Path, name: str | None = None) -> NpyHeader:
+    """Return what one array of an .npz archive declares, without reading its numbers; without
+    ``name`` of the samples, which are found as by ``read_npz``."""
+    path = check_file(path, "read_npz")
+    where = f"read_npz: {path}"
+    with open(path, "rb") as file, _sentences(where), zipfile.ZipFile(file) as archive:
+        info = _wanted(archive, name, where)
+        with archive.open(info) as member:
+            return read_header(member, f"{where}: {info.filename}", info.file_size)
+
+
+def read_npz_array(path: str | Path, name: str | None = None) -> np.ndarray:
+    """Return one array of an .npz archive; without ``name`` the samples."""
+    path = check_file(path, "read_npz")
+    where = f"read_npz: {path}"
+    with open(path, "rb") as file, _sentences(where), zipfile.ZipFile(file) as archive:
+        return _read_member(archive, _wanted(archive, name, where), where)
+
+
+def _wanted(archive: zipfile.ZipFile, name: str | None, where: str) -> zipfile.ZipInfo:
+    members = _members(archive, where)
+    if name is not None and name not in members:
+        raise ValueError(f"{where} holds {', '.join(sorted(members)[:5])}, and no {name!r}")
+    key = name or _find(members, X_NAMES, where) or _only(members)
+    if key is None:
+        raise ValueError(_without_samples(sorted(members), where))
+    return members[key]
+
+
 @contextmanager
 def _sentences(where: str) -> Iterator[None]:
     """What zipfile and zlib say of a damaged archive, by any exception, as one that names it."""

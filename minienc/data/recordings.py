@@ -105,7 +105,7 @@ def holds_sounds(folder: Path) -> bool:
 def _found_in(folder: Path, how: Choices) -> Recordings:
     table = _table_of(folder) if how.pattern is None else None
     if how.pattern is not None or table is not None:
-        files = sorted(_sounds_below(folder))
+        files = sorted(sounds_below(folder))
         if table is None:
             labels, speakers = _by_pattern(files, str(how.pattern))
         else:
@@ -213,10 +213,11 @@ def _sounds_of(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _sounds_below(folder: Path) -> Iterator[Path]:
+def sounds_below(folder: Path) -> Iterator[Path]:
+    """The sounds of a folder and of all folders in it."""
     yield from _sounds_of(folder)
     for sub in _sub_folders(folder):
-        yield from _sounds_below(sub)
+        yield from sounds_below(sub)
 
 
 def _sub_folders(folder: Path) -> list[Path]:
@@ -234,7 +235,7 @@ def _start_of(path: str) -> bytes:
 
 def as_raw_data(recordings: Recordings, how: Choices, dtype: DTypeLike, where: str) -> RawData:
     """Samples (N, T, F), labels, and the part for testing; later data are not parted."""
-    settings, sequences, levels = _sequences(recordings, how)
+    settings, sequences, levels = as_sequences(recordings, how)
     x = padded(sequences, settings.frames, dtype, where)
     y, class_names = None, None
     if recordings.labels is not None:
@@ -266,7 +267,7 @@ def as_raw_data(recordings: Recordings, how: Choices, dtype: DTypeLike, where: s
     )
 
 
-def _sequences(
+def as_sequences(
     recordings: Recordings, how: Choices
 ) -> tuple[LogMel, list[np.ndarray], list[Level]]:
     """How, and the frames and the level of each sound."""

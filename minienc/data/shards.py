@@ -1,11 +1,9 @@
 """Samples in many files, of which a few are in memory at a time: data larger than memory.
 
-``Shards`` has what training needs of an array, ``shape``, ``dtype``, ``len`` and indexing, and says
-in which order its samples are best taken. For an epoch the shards are put into an order by the
-seed, and taken in groups of ``window``; within a group all samples are mixed. So each sample comes
-once, each shard is read once, and while a group is learned from, a thread reads the next one. Where
-a run stands is the number of its next batch, as for data in memory, so a run that is stopped within
-a shard goes on to the same bits.
+``Shards`` has what training needs of an array, ``shape``, ``dtype``, ``len`` and indexing, and
+opens epochs (``epochs.py``): their order, and a thread that reads ahead. Where a run stands is
+the number of its next batch, as for data in memory, so a run that is stopped within a shard goes on
+to the same bits.
 
     in memory      the whole permuted             n samples
     shards         permuted within a group        2 window shards: this group and the next
@@ -13,21 +11,23 @@ a shard goes on to the same bits.
 
 from __future__ import annotations
 
-import bisect
-import glob
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
-from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minienc.data.checks import check_data
+from minienc.data.epochs import Epoch
+from minienc.data.pixels import Pixels, check_float_dtype
+from minienc.shapes import is_whole, kind_of
 
+Repeatable = Iterable[np.ndarray] | Callable[[], Iterable[np.ndarray]]
 Index = Any  # a whole number, a slice, an array of int or bool
 
 
@@ -37,6 +37,8 @@ class Shard(NamedTuple):
     name: str
     n: int
     load: Callable[[], np.ndarray]  # (n, ...)
+    # Reads straight into room for them, and says whether it could; else ``load`` is called.
+    fill: Callable[[np.ndarray], bool] = lambda room: False
 
 
 class Shards:
@@ -48,14 +50,28 @@ class Shards:
         ``open_shards`` finds those of a folder, ``made_shards`` takes a function.
     sample_shape : tuple of int
     dtype : dtype
+        Of the numbers as they lie there.
     window : int
         How many shards are mixed with one another. Twice as many are in memory.
+    scale : float, optional
+        What bytes are multiplied by, batch by batch, as in ``Pixels``: they stay bytes in memory,
+        and are seen as ``seen``.
+    seen : {"float32", "float64"}
+    in_order : bool
+        Whether the shards are always taken in their order: they come one behind the other from
+        where they come. Samples are mixed within a group all the same.
 
     Attributes
     ----------
     shape, dtype, ndim, size : as of an array
     n_read : int
         Shards that were read so far.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are no shards, or one without samples, if ``window`` is no whole number from 1, if
+        there is a ``scale`` for other numbers than bytes.
 
     Examples
     --------
@@ -72,23 +88,30 @@ class Shards:
         sample_shape: Sequence[int],
         dtype: DTypeLike,
         window: int = 4,
+        *,
+        scale: float | None = None,
+        seen: DTypeLike = "float32",
+        in_order: bool = False,
     ) -> None:
         if not shards:
             raise ValueError("Shards: there are none")
-        if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        if not is_whole(window, 1):
             raise ValueError(f"Shards: window is {window!r}, expected a whole number from 1")
         empty = [shard.name for shard in shards if shard.n < 1]
         if empty:
             raise ValueError(f"{empty[0]}: a shard without samples")
-        self.shards, self.window = list(shards), window
-        self.ends = list(accumulate(shard.n for shard in shards))
-        self.shape, self.dtype = (self.ends[-1], *sample_shape), np.dtype(dtype)
+        self.shards, self.window, self.in_order = list(shards), window, in_order
+        self.ends = np.fromiter(accumulate(shard.n for shard in shards), np.int64)
+        self.starts = np.concatenate([[0], self.ends[:-1]])
+        self.stored, self.scale = np.dtype(dtype), scale
+        if scale is not None and self.stored != np.uint8:
+            raise TypeError(f"Shards: scale is for bytes, and these are {self.stored}")
+        self.dtype = self.stored if scale is None else check_float_dtype(seen, "Shards")
+        self.shape = (int(self.ends[-1]), *sample_shape)
+        self.inside = tuple(sample_shape)  # of a shard's samples, as they lie there
         self.n_read = 0
-        self._inside: tuple[int, ...] = tuple(
-            sample_shape
-        )  # of a shard's samples, as they lie there
         self._held: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._coming: dict[int, Future] = {}
+        self._epochs: weakref.WeakSet[Epoch] = weakref.WeakSet()  # those that are open
         self._watched: list[dict[str, Any]] = []  # what every shard is asked when it is read
 
     @property
@@ -107,9 +130,18 @@ class Shards:
 
     def flatten_samples(self) -> Shards:
         """The same seen as rows (N, D)."""
-        rows = Shards(self.shards, (int(np.prod(self.shape[1:])),), self.dtype, self.window)
-        rows._inside, rows._watched = self._inside, list(self._watched)
+        rows = self.with_shards(self.shards)
+        rows.shape = len(self), int(np.prod(self.shape[1:]))
         return rows
+
+    def with_shards(self, shards: Sequence[Shard]) -> Shards:
+        """Other shards, all else as here."""
+        seen = "float32" if self.scale is None else self.dtype
+        how: dict[str, Any] = {"scale": self.scale, "seen": seen, "in_order": self.in_order}
+        others = Shards(shards, self.inside, self.stored, self.window, **how)
+        others.shape = len(others), *self.shape[1:]
+        others._watched = list(self._watched)
+        return others
 
     def watch(self, **how: Any) -> None:
         """Ask each shard what ``check_data`` asks, when it is read: to ask all at once would mean
@@ -135,138 +167,81 @@ class Shards:
         of = np.searchsorted(self.ends, index, side="right")
         for k in np.unique(of):
             here = np.flatnonzero(of == k)
-            start = self.ends[k] - self.shards[k].n
-            found[here] = self._part(int(k))[index[here] - start].reshape(-1, *self.shape[1:])
+            found[here] = self.seen(self._part(int(k))[index[here] - self.starts[k]])
         return found
 
+    def seen(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Rows as they lie there become what they are seen as: bytes are scaled, into ``out``."""
+        if self.scale is None:
+            return rows
+        factor = np.asarray(self.scale, self.dtype)
+        return np.multiply(rows, factor, out=out, dtype=self.dtype)
+
     def _part(self, k: int) -> np.ndarray:
-        """Shard k, from memory where it is held."""
+        """Shard k, from memory where it is held: as many as an epoch holds, one while there is
+        one."""
         if k in self._held:
             self._held.move_to_end(k)
             return self._held[k]
-        coming = self._coming.pop(k, None)
-        part = self._read(k) if coming is None else coming.result()
-        self._held[k] = part
-        while len(self._held) > 2 * self.window:
+        most = 1 if self._epochs else 2 * self.window
+        while len(self._held) >= most:
             self._held.popitem(last=False)
+        part = np.empty((self.shards[k].n, *self.shape[1:]), self.stored)
+        self.read_into(k, part)
+        self._held[k] = part
         return part
 
-    def _read(self, k: int) -> np.ndarray:
+    def read_into(self, k: int, room: np.ndarray) -> None:
+        """Shard k, to room (n, ...) for its samples.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read, or holds what it did not promise; with its name.
+        """
         shard = self.shards[k]
+        inside = room.reshape(shard.n, *self.inside)  # a view: room is contiguous
         try:
-            part = np.asarray(shard.load())
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{shard.name}: it cannot be read: {error}") from error
-        if part.shape != (shard.n, *self._inside) or part.dtype != self.dtype:
+            if not shard.fill(inside):
+                part = np.asarray(shard.load())
+                if part.shape != inside.shape or part.dtype != self.stored:
+                    raise ValueError(
+                        f"{shard.name}: holds {part.shape} of {part.dtype}, expected "
+                        f"{inside.shape} of {self.stored}, as the others"
+                    )
+                inside[...] = part
+        except FileNotFoundError as error:
             raise ValueError(
-                f"{shard.name}: holds {part.shape} of {part.dtype}, expected "
-                f"{(shard.n, *self._inside)} of {self.dtype}, as the others"
-            )
-        self._check(k, part, self._watched)
+                f"{shard.name}: it cannot be read: it is gone since it was opened; bring it back"
+            ) from error
+        except (OSError, ValueError, EOFError) as error:
+            if str(error).startswith(shard.name):
+                raise
+            raise ValueError(f"{shard.name}: it cannot be read: {error}") from error
+        self._check(k, inside, self._watched)
         self.n_read += 1
-        return part
 
     def _check(self, k: int, part: np.ndarray, questions: Sequence[dict[str, Any]]) -> None:
+        x = part if self.scale is None else Pixels(part, self.dtype, self.scale)
         for how in questions:
-            check_data(part, name=self.shards[k].name, minimum=1, **how)
+            check_data(x, name=self.shards[k].name, minimum=1, **how)
 
-    # -- the order of an epoch
+    # -- an epoch
 
-    def batches(
+    def epoch(
         self, batch_size: int, rng: np.random.Generator | None, n: int | None = None
-    ) -> Iterator[np.ndarray]:
-        """Index arrays that together hold 0 ... n - 1 once: as ``batch_indices``, group by group.
+    ) -> Epoch:
+        """An epoch of the first n samples in batches; without ``rng`` in their order. It holds two
+        groups of shards until it is closed; meanwhile the shards themselves hold one at most."""
+        while len(self._held) > 1:
+            self._held.popitem(last=False)
+        opened = Epoch(self, batch_size, rng, n)
+        self._epochs.add(opened)
+        return opened
 
-        The next group is read by a thread meanwhile, which is gone when the last batch is.
-        """
-        n = len(self) if n is None else n
-        last = bisect.bisect_left(self.ends, n) + 1
-        order = np.arange(last) if rng is None else rng.permutation(last)
-        groups = [order[i : i + self.window].tolist() for i in range(0, last, self.window)]
-        rest = np.empty(0, int)
-        reader = ThreadPoolExecutor(1, thread_name_prefix="minienc-shards")
-        try:
-            self._send_for(reader, groups[0])
-            for group, following in zip(groups, [*groups[1:], []], strict=True):
-                rows = self._rows_of(group, n)
-                rest = np.concatenate([rest, rows if rng is None else rng.permutation(rows)])
-                self._send_for(reader, following)
-                whole = len(rest) // batch_size * batch_size
-                yield from np.split(rest[:whole], whole // batch_size) if whole else ()
-                rest = rest[whole:]
-            if len(rest):
-                yield rest
-        finally:
-            reader.shutdown(wait=True, cancel_futures=True)
-            self._coming.clear()
-
-    def _send_for(self, reader: ThreadPoolExecutor, group: Iterable[int]) -> None:
-        for k in group:
-            if k not in self._held and k not in self._coming:
-                self._coming[k] = reader.submit(self._read, k)
-
-    def _rows_of(self, group: Iterable[int], n: int) -> np.ndarray:
-        starts = [(self.ends[k] - self.shards[k].n, min(self.ends[k], n)) for k in group]
-        return np.concatenate([np.arange(a, b) for a, b in starts])
-
-
-def open_shards(where: str | Path | Sequence[str | Path], window: int = 4) -> Shards:
-    """Samples in .npy files, which are read when they are needed.
-
-    Parameters
-    ----------
-    where : path or sequence of paths
-        A folder, whose .npy files are taken in the order of their names; a pattern,
-        ``"shards/*.npy"``; or the files.
-    window : int
-        As of ``Shards``.
-
-    Returns
-    -------
-    Shards
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there are no such files, or their samples are of several shapes or dtypes.
-
-    Examples
-    --------
-    >>> for i in range(3):
-    ...     np.save(f"part-{i}.npy", np.zeros((10, 4), "float32"))
-    >>> open_shards("part-*.npy").shape
-    (30, 4)
-    """
-    if isinstance(where, (str, Path)):
-        files = sorted(Path(where).glob("*.npy")) if Path(where).is_dir() else _matching(str(where))
-        if not files:
-            raise FileNotFoundError(f"{where}: no .npy files are there")
-    else:
-        files = [Path(one) for one in where]
-    shards: list[Shard] = []
-    kinds: dict[tuple, Path] = {}
-    for file in files:
-        try:
-            header = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{file}: no .npy file, or damaged: {error}") from error
-        if header.ndim == 0:
-            raise ValueError(f"{file}: a single number, expected samples in rows")
-        kinds.setdefault((header.shape[1:], header.dtype), file)
-        shards.append(Shard(str(file), len(header), partial(_load, file)))
-    if len(kinds) > 1:
-        told = ", ".join(f"{file} has {shape} of {dtype}" for (shape, dtype), file in kinds.items())
-        raise ValueError(f"shards of several kinds: {told}; expected samples all of one")
-    ((shape, dtype),) = kinds
-    return Shards(shards, shape, dtype, window)
-
-
-def _matching(pattern: str) -> list[Path]:
-    return [Path(one) for one in sorted(glob.glob(pattern))]
-
-
-def _load(file: Path) -> np.ndarray:
-    return np.load(file, allow_pickle=False)
+    def closed(self, epoch: Epoch) -> None:
+        """An epoch is over."""
+        self._epochs.discard(epoch)
 
 
 def made_shards(
@@ -293,3 +268,86 @@ def made_shards(
     if first.shape[:1] != (rows,):
         raise ValueError(f"made_shards: shard 0 is {first.shape}, expected {rows} rows")
     return Shards(shards, first.shape[1:], first.dtype, window)
+
+
+def iterated_shards(arrays: Repeatable, window: int = 4) -> Shards:
+    """Samples that come as arrays, one behind the other: of a loop, a generator, another library.
+
+    They are gone through once to count them, and once an epoch; always in their order, for nobody
+    can ask for the next but one. Samples are mixed within ``window`` arrays.
+
+    Parameters
+    ----------
+    arrays : list of arrays, or function () -> iterator of arrays, or what can be iterated again
+        Each is (rows, ...), a shard; the same whenever they are gone through.
+    window : int
+        As of ``Shards``.
+
+    Returns
+    -------
+    Shards
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a generator, which can be gone through once, and for arrays of several kinds, or none.
+
+    Examples
+    --------
+    >>> def arrays():
+    ...     for i in range(5):
+    ...         yield np.full((10, 3), i, "float32")
+    >>> iterated_shards(arrays).shape
+    (50, 3)
+    """
+    source = _Repeated(arrays)
+    sizes: list[int] = []
+    kinds: dict[tuple, int] = {}
+    for i, array in enumerate(source):
+        part = np.asarray(array)
+        if part.ndim == 0:
+            raise ValueError(f"iterated_shards: array {i} is a single number, expected rows")
+        sizes.append(len(part))
+        kinds.setdefault((part.shape[1:], part.dtype), i)
+    if not sizes:
+        raise ValueError("iterated_shards: there are no arrays")
+    if len(kinds) > 1:
+        told = ", ".join(f"array {i} has {s} of {dtype}" for (s, dtype), i in kinds.items())
+        raise ValueError(f"iterated_shards: {told}; expected samples all of one kind")
+    ((shape, dtype),) = kinds
+    shards = [Shard(f"array {i}", n, partial(source.take, i)) for i, n in enumerate(sizes)]
+    return Shards(shards, shape, dtype, window, in_order=not isinstance(arrays, (list, tuple)))
+
+
+class _Repeated:
+    """Arrays that can be gone through again, and number i of them: at once in their order."""
+
+    def __init__(self, arrays: Repeatable) -> None:
+        if not callable(arrays) and not hasattr(arrays, "__iter__"):
+            came = kind_of(arrays)
+            raise TypeError(f"iterated_shards: arrays is {came}, expected a list or a function")
+        if hasattr(arrays, "__next__"):
+            raise TypeError(
+                "iterated_shards: arrays is a generator, which can be gone through once, expected "
+                "a function that returns a new one; pass the function itself, without ()"
+            )
+        self.arrays = arrays
+        self.lock = Lock()  # the thread that reads ahead asks, and others may
+        self.going: Iterator[np.ndarray] = iter(())
+        self.next = -1  # what comes next of it; none was begun
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.arrays() if callable(self.arrays) else self.arrays)
+
+    def take(self, i: int) -> np.ndarray:
+        with self.lock:
+            if isinstance(self.arrays, (list, tuple)):
+                return np.asarray(self.arrays[i])
+            if not 0 <= self.next <= i:
+                self.going, self.next = iter(self), 0
+            for array in self.going:
+                self.next += 1
+                if self.next == i + 1:
+                    return np.asarray(array)
+            self.next = -1
+            raise ValueError(f"array {i}: it is missing this time; expected the same arrays again")

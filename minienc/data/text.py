@@ -172,6 +172,15 @@ def next_token_windows(ids: np.ndarray, T: int) -> tuple[np.ndarray, np.ndarray]
     return ids[: N * T].reshape(N, T), ids[1 : N * T + 1].reshape(N, T)
 
 
+def count_ids(ids: np.ndarray, n: int) -> np.ndarray:
+    """(n,) of int64: how often each of n tokens stands among ids (L,), a part at a time: NumPy
+    counts a copy of what it counts."""
+    counts = np.zeros(n, np.int64)
+    for start in range(0, len(ids), CHUNK):
+        counts += np.bincount(ids[start : start + CHUNK], minlength=n)
+    return counts
+
+
 def random_windows(ids: np.ndarray, N: int, T: int, rng: np.random.Generator) -> np.ndarray:
     """(N, T) windows of the text that begin anywhere; ids (L,), L at least T."""
     starts = rng.integers(0, len(ids) - T + 1, N)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minienc.data.bpe import PIECES, encode_word, to_bytes, train_merges
+from minienc.data.bpe import PIECES, encode_word, parts_of, to_bytes, train_merges
 from minienc.data.raw import check_file
 from minienc.files import write_text
 from minienc.shapes import is_whole, kind_of
@@ -158,9 +158,9 @@ class CharacterTokenizer(Tokenizer):
     kind = "characters"
 
     @classmethod
-    def train(cls, text: str, special: Iterable[str] = ()) -> CharacterTokenizer:
-        """All characters of the text, in the order of their code points."""
-        return cls(sorted(set(text)), special)
+    def train(cls, text: str | Iterable[str], special: Iterable[str] = ()) -> CharacterTokenizer:
+        """All characters of the text, or of its parts, in the order of their code points."""
+        return cls(sorted(set().union(*map(set, parts_of(text)))), special)
 
     def _encode(self, text: str, at: int) -> list[int]:
         try:
@@ -202,14 +202,16 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def train(
         cls,
-        text: str,
+        text: str | Iterable[str],
         vocab_size: int = 10_000,
         special: Iterable[str] = (),
         lowercase: bool = False,
         unknown: str | None = "<unk>",
     ) -> WordTokenizer:
         """The most frequent words, those of equal frequency in the order of the alphabet."""
-        words = Counter(WORDS.findall(text.lower() if lowercase else text))
+        words: Counter[str] = Counter()
+        for part in parts_of(text):
+            words.update(WORDS.findall(part.lower() if lowercase else part))
         n = vocab_size - len(list(special)) - (unknown is not None)
         chosen = sorted(words, key=lambda w: (-words[w], w))[:n]
         return cls(chosen, special, lowercase, unknown)
@@ -259,7 +261,7 @@ class BytePairTokenizer(Tokenizer):
 
     @classmethod
     def train(
-        cls, text: str, vocab_size: int = 1000, special: Iterable[str] = ()
+        cls, text: str | Iterable[str], vocab_size: int = 1000, special: Iterable[str] = ()
     ) -> BytePairTokenizer:
         """Merge what stands together most often until there are ``vocab_size`` tokens."""
         n = vocab_size - 256 - len(list(special))

@@ -20,12 +20,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from minienc.arrays import on_device, to_numpy
+from minienc.data.text import count_ids
+from minienc.data.text_files import TextFiles
 from minienc.data.tokenizers import (
     BytePairTokenizer,
     CharacterTokenizer,
     Tokenizer,
     WordTokenizer,
 )
+from minienc.files import ensure_writable_folder
 from minienc.language.texts import codes_of_texts
 from minienc.layers import Embedding
 from minienc.layers.symbolic import SymbolicTensor
@@ -37,9 +40,9 @@ from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
 from minienc.training.schedules import CosineDecay
 
-Texts = str | Iterable[str]  # one, or several: a list, an array, a frame's column
+Texts = str | TextFiles | Iterable[str]  # one, files, or several: a list, a frame's column
 
-TOKENIZERS: dict[str, Callable[[str, int, Sequence[str]], Tokenizer]] = {
+TOKENIZERS: dict[str, Callable[[str | Iterable[str], int, Sequence[str]], Tokenizer]] = {
     "characters": lambda text, size, special: CharacterTokenizer.train(text, special),
     "words": lambda text, size, special: WordTokenizer.train(text, size, special),
     "byte pairs": lambda text, size, special: BytePairTokenizer.train(text, size, special),
@@ -115,12 +118,14 @@ class TextPretrainer(SteppedPretrainer):
 
         Parameters
         ----------
-        text : str, or a list of them
+        text : str, a list of them, or TextFiles
+            Files that are larger than memory are read in parts (``data.open_texts``); their tokens
+            lie in a file of ``checkpoint_dir``, or a temporary one.
         y : ignored
             There for scikit-learn's pipelines.
         tokenizer : Tokenizer, optional
             Made from the text unless it is given.
-        validation_data : str or list of str, optional
+        validation_data : str, list of str or TextFiles, optional
             A text whose loss is logged after each epoch as "val_loss".
         callbacks, checkpoint_dir, resume
             As of ``Pretrainer.fit``.
@@ -136,7 +141,8 @@ class TextPretrainer(SteppedPretrainer):
         seed = self.random_state
         self.random_state_ = secrets.randbits(63) if seed is None else int(seed)
         self.tokenizer_ = self.new_tokenizer(text) if tokenizer is None else tokenizer
-        ids = self._ids(text, "text")
+        folder = None if checkpoint_dir is None else ensure_writable_folder(Path(checkpoint_dir))
+        ids = self._ids(text, "text", folder)
         held_out = None
         if validation_data is not None:
             held_out = self._ids(one_text(validation_data, "validation_data"), "validation")
@@ -147,7 +153,7 @@ class TextPretrainer(SteppedPretrainer):
             del self._run
         return self
 
-    def new_tokenizer(self, text: str) -> Tokenizer:
+    def new_tokenizer(self, text: str | Iterable[str]) -> Tokenizer:
         """What cuts this text as the parameters say."""
         return TOKENIZERS[self.tokens](text, self.vocab_size, self.special)
 
@@ -155,7 +161,7 @@ class TextPretrainer(SteppedPretrainer):
         n_windows = max(len(ids) // self.context, 1)
         steps = self.steps_per_epoch or -(-n_windows // self.batch_size)
         self.n_steps_ = steps * self.epochs
-        counts = np.bincount(ids, minlength=len(self.tokenizer_))
+        counts = count_ids(ids, len(self.tokenizer_))
         self.frequent_ = np.argsort(-counts, kind="stable")
         rng = np.random.default_rng(self.random_state_)
         self.build((self.context, len(self.tokenizer_)), rng)
@@ -169,8 +175,11 @@ class TextPretrainer(SteppedPretrainer):
     def _data(self, X: Any) -> Samples:
         return Samples(X, int)
 
-    def _ids(self, text: str, name: str) -> np.ndarray:
-        ids = self.tokenizer_.encode(text)
+    def _ids(self, text: str | TextFiles, name: str, folder: Path | None = None) -> np.ndarray:
+        if isinstance(text, TextFiles):
+            ids = text.ids(self.tokenizer_, folder)
+        else:
+            ids = self.tokenizer_.encode(text)
         if len(ids) <= self.context:
             raise ValueError(
                 f"the {name} has {len(ids)} tokens, expected more than a window's {self.context}: "
@@ -212,10 +221,10 @@ class TextPretrainer(SteppedPretrainer):
 
     # -- codes
 
-    def windows(self, text: str) -> np.ndarray:
+    def windows(self, text: str | TextFiles) -> np.ndarray:
         """(N, T) ids: windows that do not overlap; what is left behind the last is left out."""
-        if not isinstance(text, str):
-            raise TypeError(f"text is {kind_of(text)}, expected a str")
+        if not isinstance(text, (str, TextFiles)):
+            raise TypeError(f"text is {kind_of(text)}, expected a str, or open_texts(PATH)")
         ids = self._ids(text, "text")
         N = len(ids) // self.context
         return ids[: N * self.context].reshape(N, self.context)
@@ -225,8 +234,8 @@ class TextPretrainer(SteppedPretrainer):
 
         Parameters
         ----------
-        text : str, or a list of them
-            Of one text there is a code for each window; of N texts one for each, however short or
+        text : str, a list of them, or TextFiles
+            Of one text, or of files, there is a code for each window; of N texts one for each, however short or
             long: the mean of its windows' codes, each counting by its tokens. Signs that the
             vocabulary lacks are left out of those.
 
@@ -240,7 +249,7 @@ class TextPretrainer(SteppedPretrainer):
             vector of a text.
         """
         self.check_fitted()
-        if isinstance(text, str):
+        if isinstance(text, (str, TextFiles)):
             return self.encoder_.predict(self.windows(text), batch_size=256)
         return codes_of_texts(self, several_texts(text))
 
@@ -286,9 +295,9 @@ def check_texts(texts: object, name: str = "texts") -> list[str]:
     return found
 
 
-def one_text(text: Texts, name: str = "text") -> str:
-    """A text as it is; several one behind the other, a line end between each two."""
-    return text if isinstance(text, str) else "\n".join(several_texts(text, name))
+def one_text(text: Texts, name: str = "text") -> str | TextFiles:
+    """A text, or files, as it is; several one behind the other, a line end between each two."""
+    return text if isinstance(text, (str, TextFiles)) else "\n".join(several_texts(text, name))
 
 
 def several_texts(texts: object, name: str = "text") -> list[str]:

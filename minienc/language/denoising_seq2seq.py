@@ -18,7 +18,8 @@ monolingual corpora only", section 2.3 (the noise).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ from minienc.arrays import to_device_of, to_numpy
 from minienc.data.batching import token_batches
 from minienc.data.pairs import TextOfSides
 from minienc.data.text import pad_sequences, random_windows
+from minienc.data.text_files import TextFiles
 from minienc.data.tokenizers import Tokenizer
 from minienc.language.base import TOKENIZERS, TextPretrainer, Texts
 from minienc.language.seq2seq import NETWORKS, WIDTH, Shape, Writing, build, check_shape, shifted
@@ -147,16 +149,16 @@ class DenoisingSeq2Seq(TextPretrainer):
     weight_decay = 0.01
     epochs = 5
 
-    def new_tokenizer(self, text: str) -> Tokenizer:
+    def new_tokenizer(self, text: str | Iterable[str]) -> Tokenizer:
         """With a tag for each side that the text has; "<text>" where it has none."""
         sides = text.sides if isinstance(text, TextOfSides) else ["text"]
         special = (MASK, END, *map(tag, sides))
         return TOKENIZERS[self.tokens](text, self.vocab_size, special)
 
-    def _ids(self, text: str, name: str) -> np.ndarray:
+    def _ids(self, text: str | TextFiles, name: str, folder: Path | None = None) -> np.ndarray:
         """Of a text with sides, each line's behind its tag."""
         if not isinstance(text, TextOfSides):
-            return super()._ids(text, name)
+            return super()._ids(text, name, folder)
         special, parts = self.tokenizer_.special, []
         for side, lines in text.sides.items():
             if tag(side) not in special:

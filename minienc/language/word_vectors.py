@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minienc.arrays import to_device_of
+from minienc.data.text import count_ids
 from minienc.functions.negative_sampling import (
     negative_sampling_backward,
     negative_sampling_forward,
@@ -38,7 +39,7 @@ class SkipGram(Objective):
         self.ids = np.zeros(0, dtype=np.int32)
 
     def read(self, ids: np.ndarray, n_tokens: int) -> None:
-        counts = np.bincount(ids, minlength=n_tokens)
+        counts = count_ids(ids, n_tokens)
         self.ids, p = ids, counts**0.75
         self.bounds = np.cumsum(p / p.sum())
         share = counts / len(ids)

@@ -32,6 +32,8 @@ from minienc.training.optimizers import Optimizer, get_optimizer
 from minienc.training.ranks import refuse_coupled
 from minienc.training.schedules import LearningRate
 
+BATCHES_KEPT = 500  # of shards: fewer than so many batches are not worth a file
+
 
 def as_samples(
     X: DataLike, name: str = "X", minimum: int = 1, keep_shape: bool = False, dtype: Any = None
@@ -282,7 +284,8 @@ class Pretrainer(Estimator):
         resume_from = None
         if run.folder is not None:
             state = run.folder / f"{stage}.npz"
-            callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state)]
+            often = save_freq(X, batch_size)
+            callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state, often)]
             resume_from = state if run.resume and state.exists() else None
         held_out = None if validation is None else (validation, self.targets(validation))
         try:
@@ -351,6 +354,14 @@ class _Run:
         self.resume = resume
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+
+
+def save_freq(X: Samples, batch_size: int) -> str | int:
+    """How often a run keeps its state: after each epoch; of shards, whose epochs may take hours,
+    some times within one."""
+    if not hasattr(X, "epoch"):
+        return "epoch"
+    return max(BATCHES_KEPT, len(X) // batch_size // 10)
 
 
 def check_counts(owner: str, **counts: object) -> None:

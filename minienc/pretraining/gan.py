@@ -38,7 +38,7 @@ from minienc.layers import Dense, Input
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.models import Model
-from minienc.pretraining.base import as_rows, check_counts
+from minienc.pretraining.base import as_rows, check_counts, iterate_samples
 from minienc.pretraining.dcgan import image_features, image_generator
 from minienc.pretraining.networks import as_halving_shape, as_widths, dense_stack
 from minienc.pretraining.second_order import gradient_penalty_backward, gradient_penalty_forward
@@ -322,8 +322,9 @@ class GAN(SteppedPretrainer):
 
     def score(self, X: DataLike, y: object = None) -> float:
         """Minus the mean distance of samples X from the nearest of 1,000 made ones."""
-        made = self.sample(1000)
-        return -float(np.mean(nearest(to_numpy(as_rows(self.samples(X))), made)[1]))
+        X, made = self.samples(X), self.sample(1000)
+        found = [nearest(as_rows(batch), made)[1] for batch in iterate_samples(X)]
+        return -float(np.mean(np.concatenate(found)))
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

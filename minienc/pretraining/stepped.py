@@ -20,7 +20,7 @@ from minienc.devices import Pipeline
 from minienc.layers.graph import Graph
 from minienc.layers.parameters import Gradients
 from minienc.models import Model
-from minienc.pretraining.base import Pretrainer
+from minienc.pretraining.base import Pretrainer, save_freq
 from minienc.training.callbacks import CSVLogger, ModelCheckpoint
 from minienc.training.computed import ComputedObjective
 from minienc.training.loop import Trainer
@@ -85,7 +85,8 @@ class SteppedPretrainer(Pretrainer):
         callbacks = [*run.callbacks, *([ProgressBar(int(self.verbose))] if self.verbose else [])]
         if run.folder is not None:
             state = run.folder / f"{stage}.npz"
-            callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state)]
+            often = save_freq(X, self.batch_size)
+            callbacks += [CSVLogger(run.folder / f"{stage}.csv"), ModelCheckpoint(state, often)]
         trainer = Trainer(
             self.model_,
             self.learners_,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import to_numpy
-from minienc.data import Dataset
+from minienc.data import Dataset, Shards
 from minienc.data.downloads import NAMED
 from minienc.data.loading import NAMED_SOUNDS
+from minienc.data.shard_parts import some_samples
 from minienc.files import ensure_writable_folder, write_text
 from minienc.models import Model, load_model
 from minienc.runs.config import read_config
@@ -50,13 +51,18 @@ def where_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of all samples and labels: of other data, it is another."""
+    """SHA-256 of all samples and labels: of other data, it is another. Of shards, that of their
+    names, their lengths and some of their samples."""
     digest = hashlib.sha256()
     for part in (dataset.x, dataset.y, dataset.test_x, dataset.test_y):
         if part is None:
             digest.update(b"none")
             continue
         digest.update(f"{part.dtype} {part.shape}".encode())
+        if isinstance(part, Shards):  # to read all of them would take long
+            for shard in part.shards:
+                digest.update(f"{Path(shard.name).name} {shard.n}".encode())
+            part = some_samples(part)
         rows = max(1, (1 << 22) // max(1, int(np.prod(part.shape[1:]))))
         for start in range(0, len(part), rows):
             digest.update(np.ascontiguousarray(to_numpy(part[start : start + rows])).data)

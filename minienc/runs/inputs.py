@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from minienc.arrays import DTypeLike
-from minienc.data import Dataset, Pixels, load_dataset
+from minienc.data import Dataset, Pixels, Shards, load_dataset
 from minienc.data.pixels import Samples
 from minienc.data.sequences import log_mel_from
 from minienc.pretraining.base import iterate_samples
+from minienc.runs.streams import in_memory, is_stream, open_more, open_stream
 
 # settings of every method, with their defaults: how the data are read
 READING: dict[str, Any] = {
@@ -42,14 +43,18 @@ def prepare(settings: dict[str, Any]) -> tuple[Dataset, dict[str, Any]]:
     """Return the data, with a part kept for testing (always the same one), and what to save."""
     dtype = settings.get("dtype", "float32")
     where = (settings.get("data"), settings.get("data_dir"))
-    dataset = load_dataset(*where, dtype=dtype, scale=settings.get("scale"), **_reading(settings))
+    if is_stream(settings.get("data")):
+        dataset = open_stream(settings)
+    else:
+        scale = settings.get("scale")
+        dataset = load_dataset(*where, dtype=dtype, scale=scale, **_reading(settings))
     dataset = dataset if dataset.test_x is not None else dataset.split(test_fraction=0.2, seed=0)
     _check_images(dataset, settings)
     x = dataset.x
     found: dict[str, Any] = {
-        "pixel_scale": x.scale if isinstance(x, Pixels) and not settings.get("scale") else None,
+        "pixel_scale": None if settings.get("scale") else getattr(x, "scale", None),
         "columns": dataset.columns,
-        "range": _range(x),
+        "range": _range(in_memory(dataset).x),
         "sound": None if dataset.sound is None else dataset.sound.how.as_dict(),
     }
     if settings.get("standardise"):
@@ -93,16 +98,21 @@ def load_more(
         how |= {"frames": None, "mels": None}
         if data != settings.get("data"):  # other files may be named otherwise
             how["pattern"] = None
-    dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
+    if is_stream(data):
+        dataset = open_more(data, dtype, pixel_scale if scale is None else scale)
+    else:
+        dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
     odd = []
     if found.get("range"):
-        (low, high), (least, most) = found["range"], _range(x)
+        (low, high), (least, most) = found["range"], _range(in_memory(dataset).x)
         if least < low - (high - low) or most > high + (high - low):
             odd.append(
                 f"{dataset.name} runs from {least:.6g} to {most:.6g}, the run's own data from "
                 f"{low:.6g} to {high:.6g}: are they in other units? --scale multiplies them"
             )
+    if "mean" in found and isinstance(x, Shards):
+        raise ValueError(f"{data} is read shard by shard, and {run} has standardised its data")
     x = _standardised(x, found) if "mean" in found else x
     return dataclasses.replace(dataset, x=x, columns=None), odd
 
@@ -194,7 +204,7 @@ def _columns(dataset: Dataset, names: list[str] | None) -> Any:
 def advice(dataset: Dataset, settings: dict[str, Any]) -> list[str]:
     """What is worth saying of a table before a method learns from it."""
     x = dataset.x
-    if isinstance(x, Pixels) or x.ndim != 2 or settings.get("standardise"):
+    if isinstance(x, (Pixels, Shards)) or x.ndim != 2 or settings.get("standardise"):
         return []
     names = dataset.columns or tuple(str(i + 1) for i in range(x.shape[1]))
     lines = []

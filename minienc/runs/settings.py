@@ -24,6 +24,7 @@ from minienc.data.text import NAMED_TEXTS
 from minienc.pretraining import METHODS, Pretrainer
 from minienc.pretraining.base import iterate_samples
 from minienc.runs.inputs import READING
+from minienc.runs.streams import in_memory
 from minienc.runs.suggestions import suggest
 
 RENAMED = {"lr": "learning_rate"}  # options whose parameter has a longer name
@@ -85,7 +86,7 @@ def default_settings(said: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
         "device": "cpu",
     }
     parameters = method_parameters(name)
-    facts = (len(dataset.x), dataset.sample_shape, _in_unit_interval(dataset.x))
+    facts = (len(dataset.x), dataset.sample_shape, _in_unit_interval(in_memory(dataset).x))
     suggested = suggest(method_class(name), *facts)
     parameters.update({k: v for k, v in suggested.items() if k in parameters})
     if "batch_size" in parameters:  # as it suits many samples; there may be fewer

@@ -12,12 +12,16 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from minienc import __version__
+from minienc.data.bpe import parts_of
+from minienc.data.limits import memory_there
 from minienc.data.pairs import has_sides, read_sides
-from minienc.data.text import NAMED_TEXTS, read_text, split_text
+from minienc.data.text import NAMED_TEXTS, read_text, split_text, text_files
+from minienc.data.text_files import TextFiles, open_texts
 from minienc.data.tokenizers import Tokenizer
 from minienc.files import write_json
 from minienc.gallery import text as gallery
@@ -43,6 +47,8 @@ PROSE = (".txt", ".text", ".md", ".rst", ".tex")  # endings of files that hold n
 READING: dict[str, Any] = {"data": "shakespeare", "encoding": "utf-8", "held_out": 0.1}
 RUNNING: dict[str, Any] = {"seed": 0, "dtype": "float32", "device": "cpu"}
 N_GRAMS = (1, 2, 6)
+LARGE = 64  # a text that is larger than this part of the memory is read in parts
+HEAD = 5_000_000  # characters of such a text that are counted
 
 
 class Text(NamedTuple):
@@ -50,7 +56,7 @@ class Text(NamedTuple):
 
     name: str
     source: str
-    train: str
+    train: str | TextFiles  # files, where they are too large to be read as one
     valid: str
 
 
@@ -79,10 +85,25 @@ def load_text(settings: dict[str, Any]) -> Text:
             NAMED_TEXTS[data](),
             "the plays of William Shakespeare, as A. Karpathy's file",
         )
+    elif is_large(data):
+        in_files, valid = open_texts(data, settings["encoding"]).split(settings["held_out"])
+        return Text(Path(data).stem or "text", str(data), in_files, valid)
     else:
         whole, source = read_text(data, settings["encoding"]), str(data)
     train, valid = split_text(whole, settings["held_out"])
     return Text(Path(data).stem or "text", source, train, valid)
+
+
+def is_large(data: str) -> bool:
+    """Whether a text is read in parts: what is made of one as a whole takes many times its size."""
+    there, path = memory_there(), Path(data)
+    files = text_files(path) if path.is_dir() else [path] if path.is_file() else []
+    return there is not None and sum(file.stat().st_size for file in files) > there // LARGE
+
+
+def head(text: str | TextFiles) -> str:
+    """What of a text is counted and shown: of one in files its first characters."""
+    return text if isinstance(text, str) else text.head(HEAD)
 
 
 def pretrain_text(said: dict[str, Any], *, out: str | None, force: bool, quiet: bool) -> Path:
@@ -120,7 +141,9 @@ def default_settings(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(text: Text) -> str:
-    digest = hashlib.sha256(text.train.encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256()
+    for part in parts_of(text.train):
+        digest.update(part.encode("utf-8", "surrogatepass"))
     digest.update(text.valid.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
@@ -179,8 +202,11 @@ def _finish(
 def _tokenizer(method: TextPretrainer, text: Text) -> Tokenizer:
     """Characters are those of the whole file, as others who report figures of it do; words and byte
     pairs are learned from the part that is learned from."""
-    whole = text.train + text.valid
-    return method.new_tokenizer(whole if method.tokens == "characters" else text.train)
+    if method.tokens != "characters":
+        return method.new_tokenizer(text.train)
+    if isinstance(text.train, str):
+        return method.new_tokenizer(text.train + text.valid)
+    return method.new_tokenizer(chain(text.train, [text.valid]))
 
 
 class Samples(Callback):
@@ -222,12 +248,14 @@ def measure(method: Any, text: Text, seconds: float, say: Callable[[str], None])
     if not isinstance(method, LanguageModel):
         results["test_loss"] = -method.score(text.valid)
         return results
-    say("comparing with counting, and with a compressor ...")
+    known = head(text.train)
+    first = "" if known is text.train else f" on the first {len(known):,} characters"
+    say(f"comparing with counting, and with a compressor{first} ...")
     nats: dict[str, float] = {}
     for n in N_GRAMS:
         name = {1: "unigram", 2: "bigram"}.get(n, f"Kneser-Ney, order {n}")
-        nats[name] = KneserNey(n).fit(text.train).nats_per_character(text.valid)
-    nats["bzip2"] = compressed_nats(text.train, text.valid)
+        nats[name] = KneserNey(n).fit(known).nats_per_character(text.valid)
+    nats["bzip2"] = compressed_nats(known, text.valid)
     nats[method.method] = method.nats_per_character(text.valid)
     results["evaluation"] = method.evaluation
     results["test_nats_per_character"] = nats
@@ -260,7 +288,7 @@ def write_report(
     missing: list[str] = []
     lines: list[str] = []
     method.model_.summary(print_fn=lines.append)
-    part = text.valid or text.train
+    part = text.valid or head(text.train)
     ids = lambda: method.tokenizer_.encode(part[:50_000])  # noqa: E731
     report = TextReport(
         title=f"{settings['method']} on {text.name}",

@@ -40,6 +40,7 @@ from minienc.runs.results import (
     read_results,
 )
 from minienc.runs.settings import check_settings, command_line, default_settings, make_method
+from minienc.runs.streams import in_memory, note_of
 from minienc.runs.text import hint, is_text, pretrain_text, resume_text
 from minienc.training.archives import damage_is_told
 from minienc.training.ranks import alone, is_first
@@ -136,7 +137,8 @@ def _finish(
     write_history(folder / "history.csv", method.history_)
     results = read_results(folder / "results.json") if resume else None
     if results is None:
-        results = measure(method, settings, dataset, seconds, say)
+        results = measure(method, settings, in_memory(dataset), seconds, say)
+        results = results._replace(notes=[*results.notes, *note_of(dataset)])
         write_json(folder / "results.json", results.as_json())
     _write_report(folder, settings, dataset, method, results)
     print_results(folder, dataset, results)

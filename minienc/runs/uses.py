@@ -11,7 +11,7 @@ import numpy as np
 
 from minienc import language
 from minienc.arrays import check_device
-from minienc.data import Dataset
+from minienc.data import Dataset, Shards
 from minienc.files import atomic_write
 from minienc.finetuning.augment import augmentation
 from minienc.finetuning.classifier import MODES
@@ -30,6 +30,7 @@ from minienc.pretraining.base import samples_for
 from minienc.runs.config import read_whole_config
 from minienc.runs.folder import fingerprint, read_encoder, refuse_existing
 from minienc.runs.inputs import load_data, load_more
+from minienc.runs.streams import write_codes
 from minienc.verdicts import few_label_verdicts
 
 STEPS, EPOCHS_OF_ALL = 500, 20  # the budget with a few labels, and with all
@@ -148,11 +149,14 @@ def encode_run(
     X, odd = later_samples(encoder, data, data_dir, scale, resample, config, run_folder)
     for line in odd:
         print(f"note: {line}", file=sys.stderr)
-    codes = encoder.predict(X, batch_size=1000)
-    with atomic_write(path) as file:
-        np.save(file, codes, allow_pickle=False)
-    width = math.prod(codes.shape[1:])
-    print(f"{path}: {len(codes):,} codes of {width} numbers, {codes.dtype}")
+    if isinstance(X, Shards):
+        shape = write_codes(path, encoder, X)
+    else:
+        codes = encoder.predict(X, batch_size=1000)
+        shape = codes.shape
+        with atomic_write(path) as file:
+            np.save(file, codes, allow_pickle=False)
+    print(f"{path}: {shape[0]:,} codes of {math.prod(shape[1:])} numbers, {encoder.dtype}")
 
 
 def later_samples(

@@ -15,7 +15,7 @@ import itertools
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ import numpy as np
 
 from minienc.arrays import Array, Scalar, on_device, rows_of
 from minienc.data.batching import batch_indices
+from minienc.data.epochs import Epoch, open_epochs
 from minienc.devices import Pipeline, workspace
 from minienc.training.callbacks import Callback, History
 from minienc.training.optimizer import Optimizer
@@ -92,7 +93,7 @@ class Trainer:
             self.seed = self.ranks.first(self.seed)
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
-        self.reading: Generator | None = None  # of shards: the order of this epoch
+        self.reading: list[Epoch] = []  # of shards: this epoch
         self.is_resumed = False
         self.looks: list[list[float]] | None = None  # of some samples, once somebody has asked
         self.logs: dict[str, float] = {}  # of the last epoch that is done
@@ -208,25 +209,31 @@ class Trainer:
         if self.batch == 0:
             self.sums, self.n_seen, self.noise = {}, 0, self.generator("noise")
             self._tell("on_epoch_begin", self.epoch, {})
-        order = self.generator("order") if self.shuffle else None
-        mine, parts = self._parts(order)
-        take: Callable = functools.partial(rows_of, self.data.arrays, self.data.dtypes)
+        arrays, mine, parts = self._cut()
+        take: Callable = functools.partial(rows_of, arrays, self.data.dtypes)
         if self.ranks is not None:
             take = self.ranks.taking(take)
         return mine, self.pipeline.batches(take, parts)
 
-    def _parts(
-        self, order: np.random.Generator | None
-    ) -> tuple[Iterator[np.ndarray], Iterable[np.ndarray]]:
-        """The indices of each batch that is still to come, twice; those of shards as they come."""
-        shards = next((a for a in self.data.arrays if hasattr(a, "batches")), None)
-        if shards is None:
-            parts = [*batch_indices(self.n_samples, self.batch_size, order)][self.batch :]
-            return iter(parts), parts
-        self.reading = shards.batches(self.batch_size, order, self.n_samples)
-        return itertools.tee(itertools.islice(self.reading, self.batch, None))  # type: ignore[return-value]
+    def _cut(self) -> tuple[tuple, Iterator[np.ndarray], Iterable[np.ndarray]]:
+        """What is cut, and the indices of each batch still to come, twice; of shards, an epoch."""
+        order = lambda: self.generator("order") if self.shuffle else None  # noqa: E731
+        arrays, self.reading = open_epochs(self.data.arrays, self.batch_size, order, self.n_samples)
+        if not self.reading:
+            all_parts = [*batch_indices(self.n_samples, self.batch_size, order())]
+            return arrays, iter(all_parts[self.batch :]), all_parts[self.batch :]
+        left = itertools.islice(self.reading[0], self.batch, None)
+        mine, parts = itertools.tee(left)
+        return arrays, mine, parts
+
+    def _close_epoch(self) -> None:
+        """Hold no shards, and no thread that reads them ahead."""
+        for epoch in self.reading:
+            epoch.close()
+        self.reading = []
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
+        self._close_epoch()
         if self.ranks is not None:
             self.ranks.end_batches()
         if self.validate is not None:
@@ -255,8 +262,7 @@ class Trainer:
         finally:
             self.history.steps = self.step.says() if hasattr(self.step, "says") else None
             self.pipeline.close()
-            if self.reading is not None:
-                self.reading.close()  # and the thread that reads ahead
+            self._close_epoch()
             if self.ranks is not None:
                 self.ranks.end_batches()
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minienc.data import made_shards, open_shards
+from minienc.data import Pixels, iterated_shards, made_shards, open_shards
 from minienc.data.shards import Shard, Shards
 from minienc.devices import has_plans
 from minienc.layers import Dense, Input
@@ -84,7 +84,8 @@ def test_each_sample_comes_once_an_epoch(sizes, batch, window, shuffled, data):
     X = Shards(sources, (1,), "float64", window)
     n = data.draw(st.integers(1, len(X)))  # the first so many, as with a part for validation
     rng = np.random.default_rng(1) if shuffled else None
-    parts = list(X.batches(batch, rng, n))
+    with X.epoch(batch, rng, n) as epoch:
+        parts = list(epoch)
     assert all(len(part) == batch for part in parts[:-1]) and 0 < len(parts[-1]) <= batch
     order = np.concatenate(parts)
     assert sorted(order.tolist()) == list(range(n))
@@ -93,12 +94,72 @@ def test_each_sample_comes_once_an_epoch(sizes, batch, window, shuffled, data):
     assert not threads()
 
 
-def test_a_shard_is_read_once_and_few_are_held():
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=7),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(0, 9),
+    st.data(),
+)
+@settings(deadline=None, max_examples=60)
+def test_its_rows_are_those_of_the_whole_wherever_it_begins(sizes, batch, window, skipped, data):
+    """Asked for ahead, and from a batch in the middle on, as by a run that goes on."""
+    whole = np.arange(2 * sum(sizes), dtype="float64").reshape(-1, 2)
+    cuts = np.split(whole, np.cumsum(sizes)[:-1])
+    sources = [Shard(str(i), len(a), lambda a=a: a) for i, a in enumerate(cuts)]
+    X = Shards(sources, (2,), "float64", window)
+    n = data.draw(st.integers(1, len(X)))
+    dtype = data.draw(st.sampled_from(["float64", "float32"]))
+    with X.epoch(batch, np.random.default_rng(2), n) as epoch:
+        for part in list(epoch)[skipped:]:
+            rows = np.full((len(part), 2), -1, dtype)
+            epoch.take_into(part, rows)
+            np.testing.assert_array_equal(rows, whole[part])
+        strange = np.array([0, len(whole) - 1, 0])  # of no batch, by somebody who looks
+        np.testing.assert_array_equal(epoch[strange], whole[strange])
+        np.testing.assert_array_equal(X[strange], whole[strange])
+    assert not threads()
+
+
+def test_a_shard_is_read_once_and_two_groups_are_held():
     X = shards(20, window=3)
-    for part in X.batches(32, np.random.default_rng(0)):
-        X[part]
-        assert len(X._held) <= 6
-    assert X.n_read == 20
+    X[:]
+    with X.epoch(32, np.random.default_rng(0)) as epoch:
+        before = X.n_read
+        for part in epoch:
+            epoch[part]
+            assert [len(room) for room in epoch.rooms] == [3 * 50] * 2
+            X[[0, 999]]  # of whoever else asks one is held, beside
+            assert len(X._held) == 1
+        assert X.n_read - before >= 20
+    assert not epoch.rooms
+    with X.epoch(32, np.random.default_rng(0)) as epoch:
+        before = X.n_read
+        for part in epoch:
+            epoch[part]
+    assert X.n_read - before == 20
+    with X.epoch(32, np.random.default_rng(0)) as epoch:
+        before = X.n_read
+        epoch[list(epoch)[-1]]
+    assert X.n_read - before == 2  # of the last group; no other was needed
+
+
+def test_bytes_stay_bytes_and_are_seen_as_numbers_from_0_to_1():
+    make_bytes = lambda i: np.random.default_rng(i).integers(0, 256, (50, 4, 3), "uint8")  # noqa: E731
+    sources = [Shard(f"part {i}", 50, lambda i=i: make_bytes(i)) for i in range(6)]
+    X = Shards(sources, (4, 3), "uint8", 2, scale=1 / 255)
+    whole = Pixels(np.concatenate([make_bytes(i) for i in range(6)]))
+    assert X.dtype == "float32"
+    np.testing.assert_array_equal(X[:], whole[:])
+    np.testing.assert_array_equal(
+        fitted(X.flatten_samples(), shuffle=False)[0],
+        fitted(whole.flatten_samples(), shuffle=False)[0],
+    )
+    with X.epoch(32, None) as epoch:
+        epoch[np.arange(32)]
+        assert epoch.rooms[0].dtype == np.uint8
+    with pytest.raises(TypeError, match="scale is for bytes, and these are float32"):
+        Shards(sources, (4, 3), "float32", scale=0.5)
 
 
 # -- a run
@@ -110,7 +171,8 @@ def test_one_window_that_holds_all_is_an_order_of_all_samples():
     np.testing.assert_array_equal(
         fitted(shards(), shuffle=False)[0], fitted(whole, shuffle=False)[0]
     )
-    order = np.concatenate(list(shards(window=9).batches(32, np.random.default_rng(0))))
+    with shards(window=9).epoch(32, np.random.default_rng(0)) as epoch:
+        order = np.concatenate(list(epoch))
     moved = np.abs(order - np.arange(300))
     assert moved.max() > 200  # from one end to the other
 
@@ -191,8 +253,69 @@ def test_methods_take_them(method):
 def test_images_and_targets_of_their_own():
     images = made_shards(lambda i: make(i).reshape(50, 4, 3), 6, 50, 2)
     np.testing.assert_array_equal(images.flatten_samples()[[3, 299]], shards()[[3, 299]])
-    targets = made_shards(lambda i: make(i) ** 2, 6, 50, 2)
-    assert fitted(shards(), targets)[1].history["loss"][-1] > 0
+    whole = [np.concatenate([f(make(i)) for i in range(6)]) for f in (np.abs, np.square)]
+    for rows, window, most in ((50, 2, 12), (100, 2, 3), (30, 1, 20)):  # cut alike, or otherwise
+        targets = made_shards(
+            lambda i, rows=rows: whole[1][i * rows : (i + 1) * rows], 300 // rows, rows, window
+        )
+        X = shards()
+        found = fitted(X, targets, shuffle=False)[0]
+        np.testing.assert_array_equal(found, fitted(*whole, shuffle=False)[0])
+        assert X.n_read == 12 and targets.n_read == most  # of two epochs
+
+
+# -- arrays that come one behind the other
+
+
+def test_iterated_arrays():
+    arrays = [make(i, 10 + i) for i in range(7)]
+    begun = []
+
+    def generate():
+        begun.append(1)
+        yield from arrays
+
+    whole = np.concatenate(arrays)
+    X = iterated_shards(generate, window=2)
+    np.testing.assert_array_equal(X[:], whole)
+    begun.clear()
+    for _ in range(2):
+        with X.epoch(8, np.random.default_rng(0)) as epoch:
+            parts = list(epoch)
+            for part in parts:
+                np.testing.assert_array_equal(epoch[part], whole[part])
+    assert len(begun) == 2  # once an epoch: in their order, in spite of the generator
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(whole)))
+    assert parts[0].tolist() != list(range(8)) and parts[0].max() < 21  # and mixed in a group
+    np.testing.assert_array_equal(fitted(X)[0], fitted(iterated_shards(generate, window=2))[0])
+    of_a_list = iterated_shards(arrays, window=2)
+    assert not of_a_list.in_order
+    np.testing.assert_array_equal(of_a_list[[-1, 3]], whole[[-1, 3]])
+    again = type("Again", (), {"__iter__": lambda self: iter(arrays)})()  # a loader's way
+    np.testing.assert_array_equal(iterated_shards(again)[:], whole)
+
+
+def test_arrays_that_come_once_are_refused():
+    with pytest.raises(TypeError, match=r"a generator.* once, expected a function.*without \(\)"):
+        iterated_shards(make(i) for i in range(3))
+    with pytest.raises(TypeError, match="arrays is an int, expected a list or a function"):
+        iterated_shards(3)
+    with pytest.raises(ValueError, match="there are no arrays"):
+        iterated_shards([])
+    with pytest.raises(
+        ValueError, match=r"array 0 has \(12,\).*array 1 has \(5,\).*all of one kind"
+    ):
+        iterated_shards([make(0), make(1)[:, :5]])
+    with pytest.raises(ValueError, match="array 1 is a single number"):
+        iterated_shards([make(0), np.float32(1)])
+    left = [make(0), make(1)]
+    X, Y = iterated_shards(lambda: iter(left)), iterated_shards(lambda: iter(left))
+    left.pop()
+    with pytest.raises(ValueError, match="array 1: it is missing this time"):
+        X[:]
+    left[0] = make(0)[:7]
+    with pytest.raises(ValueError, match=r"array 0: holds \(7, 12\).*expected \(50, 12\)"):
+        Y[:]
 
 
 # -- files, and what is wrong with them
@@ -209,7 +332,7 @@ def test_files(folder):
     expected = np.concatenate([make(i) for i in range(4)])
     for where in (folder, f"{folder}/*.npy", sorted(folder.glob("*.npy"))):
         np.testing.assert_array_equal(open_shards(where)[:], expected)
-    with pytest.raises(FileNotFoundError, match=r"no \.npy files"):
+    with pytest.raises(FileNotFoundError, match=r"nothing: no files are there; expected \.npy"):
         open_shards(folder / "nothing")
 
 
