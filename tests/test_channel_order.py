@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 def cases():
-    """{name: (ours, PyTorch's modules, shape of a sample)}; what has channels has them first there."""
+    """{name: (ours, PyTorch's modules, shape of a sample)}; there, channels come first."""
     from torch import nn
 
     return {
@@ -23,10 +23,14 @@ def cases():
             (6,),
         ),
         "normalised on its way": (
-            [L.Dense(24), L.BatchNormalization(epsilon=1e-5), L.Activation("relu")]
-            + [L.Reshape((2, 3, 4)), L.Conv2D(5, 2)],
-            [nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU()]
-            + [nn.Unflatten(1, (4, 2, 3)), nn.Conv2d(4, 5, 2)],
+            [
+                *(L.Dense(24), L.BatchNormalization(epsilon=1e-5), L.Activation("relu")),
+                *(L.Reshape((2, 3, 4)), L.Conv2D(5, 2)),
+            ],
+            [
+                *(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU()),
+                *(nn.Unflatten(1, (4, 2, 3)), nn.Conv2d(4, 5, 2)),
+            ],
             (6,),
         ),
         "an image becomes a row, normalised": (

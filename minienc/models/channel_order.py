@@ -2,8 +2,8 @@
 
 Its images have their channels first, (C, H, W), ours last. While an image is one, this is a matter
 of axes; as a row its numbers stand in another order there, and so does what is learned for each of
-them: a dense layer's rows behind ``Flatten``, its columns in front of a ``Reshape`` to an image, and
-the factors of a normalisation in between.
+them: a dense layer's rows behind ``Flatten``, its columns in front of a ``Reshape`` to an image,
+and the factors of a normalisation in between.
 
     order[i]     the place in PyTorch's row of what is number i of ours
 

@@ -1,9 +1,9 @@
 """Which module of PyTorch's goes with which layer: by a mapping, or by the order of both.
 
 A ``state_dict`` has its modules in the order in which they were made. A .safetensors file has its
-names sorted, "10.weight" before "2.weight" and "decoder" before "encoder", and what was read from it
-still has; where shapes fit, weights would go to another layer without a word. So an order that is
-the alphabet's is not believed.
+names sorted, "10.weight" before "2.weight" and "decoder" before "encoder", and what was read from
+it still has; where shapes fit, weights would go to another layer without a word. So an order that
+is the alphabet's is not believed.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ def _ordered(layers: Mapping[str, object], modules: Sequence[str]) -> list[str]:
     if len(set(owners)) == 1 and all(number.isdecimal() for number in numbers):
         return sorted(modules, key=lambda name: int(name.rpartition(".")[2]))
     raise ValueError(
-        f"load_torch: a file's names are sorted ({', '.join(modules)}), so they do not say in which "
-        f"order the modules stand; say by mapping= which go with {', '.join(layers)}"
+        f"load_torch: a file's names are sorted ({', '.join(modules)}), so they do not say in "
+        f"which order the modules stand; say by mapping= which go with {', '.join(layers)}"
     )
