@@ -169,7 +169,7 @@ RIGHT = {
         (RIGHT, {"code": "a"}, "says nothing of the layer 'back'"),
         (RIGHT, {"code": "a", "back": "a"}, "says nothing of the module 'b'"),
         (RIGHT, {"code": "b", "back": "a"}, r"'b' has weight \(3, 2\)"),
-        (RIGHT | {"a.bias": np.array(["x", "y"])}, None, "expected numbers"),
+        (RIGHT | {"a.bias": np.array(["x", "y"])}, None, "expected real numbers"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_and_changes_nothing(weights, mapping, says):
@@ -187,6 +187,41 @@ def test_a_module_that_is_several_layers_here():
     weights = {f"0.{k}_l0{r}": np.ones(s) for r in ("", "_reverse") for k, s in shapes.items()}
     with pytest.raises(ValueError, match="a bidirectional module is two layers here"):
         load_torch(model, weights)
+
+
+def test_a_linear_that_is_called_as_a_part_of_attention():
+    """Whose own out_proj stands beside an in_proj_weight; this one is a module by itself."""
+    weights = {
+        "a.q.weight": np.ones((2, 3)),
+        "a.q.bias": np.ones(2),
+        "a.out_proj.weight": np.full((3, 2), 2.0),
+        "a.out_proj.bias": np.ones(3),
+    }
+    model = small()
+    load_torch(model, weights, {"code": "a.q", "back": "a.out_proj"})
+    np.testing.assert_array_equal(model.get_weights()[2], np.full((2, 3), 2.0))
+
+
+def test_bfloat16_and_float16_come_as_float32(tmp_path):
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    for kind in (torch.bfloat16, torch.float16):
+        weights = {k: torch.from_numpy(v / 8).to(kind) for k, v in RIGHT.items()}
+        path = tmp_path / "w.safetensors"
+        safetensors.save_file(weights, path)
+        for given in (weights, path):
+            model = small()
+            load_torch(model, given, {"code": "a", "back": "b"})
+            assert model.get_weights()[0].dtype == "float32"
+            np.testing.assert_array_equal(model.get_weights()[0], np.full((3, 2), 0.125))
+
+
+def test_what_is_no_state_dict_is_refused():
+    for given, says in [(list(RIGHT.values()), "a list"), (small(), "a Sequential")]:
+        with pytest.raises(TypeError, match=f"weights is {says}, expected a state_dict"):
+            load_torch(small(), given)
+    with pytest.raises(ValueError, match="of a checkpoint, give the state_dict that it contains"):
+        load_torch(small(), {"epoch": np.array(3), "model": RIGHT})
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04rest", b"\x80\x02}q\x00."])
@@ -278,6 +313,60 @@ def test_attention_in_keras(monkeypatch):
     load_keras(draw_again(model, 5), theirs.get_weights())
     for one, two in zip(before, model.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def branches(x, Dense, Concatenate, **_):
+    """Equal shapes, which would take each other's weights without a word."""
+    return Concatenate()([Dense(6)(x), Dense(6)(Dense(6)(x))])
+
+
+def shared(x, Dense, Concatenate, **_):
+    first, twice = Dense(6)(x), Dense(6)
+    return Concatenate()([twice(first), Dense(6)(twice(Dense(6)(first))), twice(x)])
+
+
+def nested(x, Dense, Concatenate, Model, Input, **_):
+    inside = Input((6,))
+    inner = Model(inside, branches(inside, Dense, Concatenate))
+    return Concatenate()([Dense(12)(x), Dense(12)(inner(x))])
+
+
+def both_ways(x, Bidirectional, GRU, Reshape, Concatenate, Flatten, **_):
+    steps = Reshape((3, 2))(x)
+    inner = Bidirectional(GRU(2, return_sequences=True))(steps)
+    return Flatten()(Bidirectional(GRU(2, return_sequences=True))(inner))
+
+
+@pytest.mark.parametrize("body", [branches, shared, nested, both_ways])
+def test_branches_are_in_keras_order(body, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    x, there = Input((6,)), keras.Input((6,))
+    model = draw_again(Model(x, body(x, **(vars(L) | {"Model": Model}))))
+    their_names = vars(keras.layers) | {"Model": keras.Model, "Input": keras.Input}
+    theirs = keras.Model(there, body(there, **their_names))
+    data = RNG.random((3, 6), "float32")
+    theirs.set_weights(to_keras(model))
+    y = np.asarray(theirs(data))
+    np.testing.assert_allclose(model.predict(data), y, rtol=1e-4, atol=1e-5)
+    before = model.get_weights()
+    load_keras(draw_again(model, 5), theirs.get_weights())
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_what_keras_gives_elsewhere_is_refused():
+    gru = model_of((5, 6), L.GRU(4))
+    before_reset = [np.ones((6, 12)), np.ones((4, 12)), np.ones(12)]
+    with pytest.raises(ValueError, match="with reset_after=True, the only kind"):
+        load_keras(gru, before_reset)
+    for given, says in [(gru, "is a Sequential, expected the list"), ("w.h5", "is a str")]:
+        with pytest.raises(TypeError, match=says):
+            load_keras(gru, given)
+    with pytest.raises(ValueError, match="array 0 is of complex128, expected real numbers"):
+        load_keras(small(), [np.ones((3, 2)) * 1j, *to_keras(small())[1:]])
+    with pytest.raises(AttributeError, match="begin it with Input"):
+        load_keras(Sequential([Dense(2)]), to_keras(small()))
 
 
 def test_what_does_not_fit_keras():

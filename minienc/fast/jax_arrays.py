@@ -146,6 +146,10 @@ class JaxArray:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype)
 
+    # A copy (copy.deepcopy, pickle) is an array of its own, as that of a view of NumPy's is.
+    def __reduce__(self) -> tuple[Callable, tuple[np.ndarray]]:
+        return jax_module.asarray, (np.array(self.values),)
+
     # -- parts and views
 
     def __iter__(self) -> Either:
@@ -174,6 +178,10 @@ class JaxArray:
             lambda a: a.reshape(shape, order=order),
             lambda a, part: part.reshape(a.shape, order=order),
         )
+
+    def astype(self, dtype: DTypeLike) -> JaxArray:
+        """In float64 where JAX has it; else, without a word, in float32, its widest."""
+        return JaxArray(self.values.astype(jax.dtypes.canonicalize_dtype(dtype)))
 
     @property
     def T(self) -> JaxArray:

@@ -31,6 +31,7 @@ from minienc.pretraining.base import Pretrainer, samples_for
 from minienc.shapes import kind_of
 from minienc.training.batches import ClassWeight
 from minienc.training.callbacks import Callback, History
+from minienc.training.fit import check_batch_size
 from minienc.training.losses import SparseCategoricalCrossentropy
 from minienc.training.optimizers import OptimizerLike, get_optimizer
 from minienc.training.schedules import CosineDecay, LearningRate
@@ -132,6 +133,7 @@ def finetune(
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
     if not 0 < layer_decay <= 1:
         raise ValueError(f"layer_decay is {layer_decay}, expected a number in (0, 1]")
+    check_batch_size(batch_size)
     n_classes = int(y.max()) + 1 if n_classes is None else n_classes
     rng = np.random.default_rng(random_state)
     encoder = clone_model(encoder) if copy else encoder

@@ -10,12 +10,15 @@ from typing import Any, Self
 import numpy as np
 
 from minienc.data.plain import DataLike, plain_array
-from minienc.finetuning.classifier import finetune
+from minienc.finetuning.classifier import MODES, finetune
 from minienc.models import Model
 from minienc.pretraining import Pretrainer
 from minienc.pretraining.autoencoder import Autoencoder
 from minienc.pretraining.base import samples_for
 from minienc.pretraining.estimator import Estimator, not_fitted
+from minienc.shapes import kind_of
+from minienc.training.fit import check_batch_size, check_counts
+from minienc.training.optimizers import get_optimizer
 
 __all__ = ["PretrainedClassifier"]
 
@@ -132,8 +135,11 @@ class PretrainedClassifier(Estimator):
         ------
         ValueError
             If y is missing, has another number of labels than there are samples, or holds
-            quantities in the place of classes.
+            quantities in the place of classes; if the samples without labels have other features.
+        TypeError
+            If ``pretrainer`` is no method.
         """
+        self._check_settings()
         method = self.pretrainer
         if method is None:
             method = Autoencoder(loss="mean_squared_error")
@@ -144,8 +150,11 @@ class PretrainedClassifier(Estimator):
         method = copy.deepcopy(method)
         if self.random_state is not None:
             method.set_params(random_state=self.random_state)
-        alone = np.concatenate([samples, samples]) if len(samples) == 1 else samples
-        self.pretrainer_ = method.fit(alone if unlabelled is None else unlabelled)
+        more = np.concatenate([samples, samples]) if len(samples) == 1 else samples
+        if unlabelled is not None:
+            more = samples_for(method, unlabelled, "unlabelled", 2)
+            self.check_features(unlabelled, "unlabelled", more.shape[1:])
+        self.pretrainer_ = method.fit(more)
         self.model_ = finetune(
             self.pretrainer_,
             samples,
@@ -166,7 +175,8 @@ class PretrainedClassifier(Estimator):
         samples = samples_for(self.pretrainer_, X, "X")
         self.check_features(X, "X", samples.shape[1:])
         model: Model = self.model_
-        return model.predict(samples)[:, : len(self.classes_)]
+        p = model.predict(samples)
+        return np.ones_like(p[:, :1]) if len(self.classes_) == 1 else p
 
     def predict(self, X: DataLike) -> np.ndarray:
         """The likeliest label of each sample (N,)."""
@@ -175,15 +185,38 @@ class PretrainedClassifier(Estimator):
 
     def score(self, X: DataLike, y: DataLike, sample_weight: DataLike | None = None) -> float:
         """The part of the samples (weighed, if so) whose label is predicted right."""
-        right = self.predict(X) == np.asarray(y)
-        weights = None if sample_weight is None else np.asarray(sample_weight)
+        predicted = self.predict(X)
+        right = predicted == _labels(y, len(predicted))
+        if sample_weight is None:
+            return float(np.mean(right))
+        weights = np.asarray(plain_array(sample_weight, "sample_weight"))
+        if weights.shape != right.shape:
+            raise ValueError(
+                f"sample_weight is {weights.shape}, expected ({len(right)},), a weight for each "
+                f"sample"
+            )
         return float(np.average(right, weights=weights))
+
+    def _check_settings(self) -> None:
+        """Before the pretraining, which may take hours."""
+        if self.pretrainer is not None and not isinstance(self.pretrainer, Pretrainer):
+            raise TypeError(
+                f"pretrainer is {kind_of(self.pretrainer)}, expected a method of "
+                f"minienc.pretraining, such as Autoencoder(hidden=(64, 16)), or None"
+            )
+        if self.mode not in MODES:
+            raise ValueError(f"mode is {self.mode!r}, expected one of {', '.join(MODES)}")
+        check_counts(epochs=self.epochs)
+        check_batch_size(self.batch_size)
+        get_optimizer("adam").learning_rate = self.learning_rate
 
 
 def _labels(y: object, n: int) -> np.ndarray:
     """y as an array (n,) of classes."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    if hasattr(y, "columns") and hasattr(y, "to_numpy"):  # a frame, of words as well
+        y = y.to_numpy()
     labels = np.asarray(plain_array(y, "y"))
     if labels.ndim == 2 and labels.shape[1] == 1:
         known = sys.modules.get("sklearn.exceptions")
@@ -191,6 +224,11 @@ def _labels(y: object, n: int) -> np.ndarray:
         says = "A column-vector y was passed when a 1d array was expected; use y.ravel()"
         warnings.warn(says, kind, stacklevel=3)
         labels = labels[:, 0]
+    if labels.ndim == 2 and len(labels) == n:
+        raise ValueError(
+            f"y is {labels.shape}, expected ({n},), a label for each sample; of rows with a one for "
+            f"the class, give y.argmax(axis=1)"
+        )
     if labels.ndim != 1 or len(labels) != n:
         raise ValueError(
             f"y is {labels.shape}, and X has {n} samples: inconsistent numbers of samples; "

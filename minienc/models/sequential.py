@@ -91,7 +91,7 @@ class Sequential(Model):
         self._set_graph(self._input, tensor)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("graph", "inputs", "outputs"):  # asked before it is built
+        if name in ("graph", "inputs", "layers", "outputs"):  # asked before it is built
             raise AttributeError(
                 f"{self.label} has no {name} yet: begin it with Input(shape=...), or call "
                 f"model.build(shape of one sample)"

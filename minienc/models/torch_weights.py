@@ -13,7 +13,7 @@ PyTorch computes the same functions and lays their numbers out otherwise:
     attention      Wq, Wk, Wv                    in_proj_weight, all three below each other
 
 And images: PyTorch's channels come first. So a dense layer behind ``Flatten`` sees their numbers in
-another order there, channel by channel; its rows are brought into ours.
+another order there, channel by channel; its rows are brought into ours (``channel_order.py``).
 
 Nothing is guessed: which module goes with which layer is said, or is the order in which both stand,
 and each pair must be of one kind and of one shape. No file that could run code is opened: PyTorch's
@@ -22,7 +22,7 @@ and each pair must be of one kind and of one shape. No file that could run code 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,10 @@ import numpy as np
 
 from minienc.arrays import to_numpy
 from minienc.layers.base import Layer
-from minienc.layers.shaping import Reshape
+from minienc.models.channel_order import Turned, turned_layers
+from minienc.models.module_names import is_sorted, pairs, parted
 from minienc.models.network import Network
+from minienc.shapes import kind_of
 
 Named = dict[str, np.ndarray]  # a layer's arrays: by the names of its parameters, or of a module's
 
@@ -144,7 +146,6 @@ KINDS: dict[str, Kind] = {
     "GRU": _recurrent("GRU", (1, 0, 2), one_bias=False),  # r z n there, z r n here
     "MultiHeadAttention": _attention(),
 }
-_KEEP_ROWS = ("Dropout", "Activation", "GaussianNoise", "MaskingNoise")  # behind a Flatten
 UNUSED = "num_batches_tracked"  # a count beside PyTorch's moving averages, which has no use here
 
 
@@ -164,13 +165,17 @@ def load_torch(
         ``{"encoder.0.weight": tensor, ...}``; arrays of NumPy serve as well.
     mapping : dict of {layer's path: module's name}, optional
         ``{"dense_1": "encoder.0"}``. Without it, layers that have weights and modules go together
-        in the order in which they stand.
+        in the order in which they stand. A file has its names sorted, and so no order: there,
+        modules must be called as the layers, or be numbered as those of a ``Sequential``.
 
     Raises
     ------
     ValueError
         If the numbers of layers and modules differ, a pair is of two kinds or shapes, something is
-        left over on either side, or the file is a pickle. Nothing has been changed then.
+        left over on either side, the order is not known, or the file is a pickle. Nothing has been
+        changed then.
+    TypeError
+        If ``weights`` is no dictionary, but the module itself, say.
 
     Examples
     --------
@@ -180,22 +185,28 @@ def load_torch(
     >>> model.get_weights()[0].shape
     (3, 2)
     """
+    in_order = True
     if isinstance(weights, (str, Path)):
-        weights = _read(Path(weights))
+        weights, in_order = _read(Path(weights)), False
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            f"load_torch: weights is {kind_of(weights)}, expected a state_dict, as "
+            f"module.state_dict() returns it, or the path of a .safetensors file"
+        )
+    in_order = in_order and not is_sorted(list(map(str, weights)))
     modules: dict[str, Named] = {}
     for name, array in weights.items():
-        module, own = _parted(name)
+        module, own = parted(str(name), weights)
         if own != UNUSED:
-            modules.setdefault(module, {})[own] = _as_array(array)
+            modules.setdefault(module, {})[own] = as_numbers(f"load_torch: {name}", array)
     layers = layers_with_weights(model)
-    images = _flattened(model)
+    turned = turned_layers(model.graph)
     found: Named = {}
-    for path, module in _pairs(layers, list(modules), mapping):
+    for path, module in pairs(layers, list(modules), mapping, in_order):
         layer, names = layers[path]
         ours = _read_module(path, layer, names, module, modules[module])
-        if path in images:
-            H, W, C = images[path]
-            ours["W"] = _rows(ours["W"], (C, H, W), (1, 2, 0))
+        if path in turned:
+            ours = _reordered(ours, turned[path])
         found |= {f"{path}/{own}": np.array(a) for own, a in ours.items()}
     model._set_named(found, "load_torch")
 
@@ -223,13 +234,13 @@ def to_torch(model: Network, mapping: Mapping[str, str] | None = None) -> Named:
     >>> {name: a.shape for name, a in to_torch(model).items()}
     {'code.weight': (2, 3), 'code.bias': (2,)}
     """
-    images = _flattened(model)
+    turned = turned_layers(model.graph)
     found: Named = {}
     for path, (layer, names) in layers_with_weights(model).items():
         kind = _kind(path, layer)
         ours = {own: np.array(to_numpy(p)) for own, p in names.items()}
-        if path in images:
-            ours["W"] = _rows(ours["W"], images[path], (2, 0, 1))
+        if path in turned:
+            ours = _reordered(ours, turned[path].back())
         module = path.replace("/", ".") if mapping is None else mapping.get(path)
         if module is None:
             raise ValueError(f"to_torch: mapping says nothing of {path}")
@@ -238,22 +249,25 @@ def to_torch(model: Network, mapping: Mapping[str, str] | None = None) -> Named:
     return found
 
 
-def _parted(name: str) -> tuple[str, str]:
-    """("encoder.0", "weight"). A module within PyTorch's own attention is a part of it."""
-    for own in ("out_proj.weight", "out_proj.bias"):
-        if name.endswith(f".{own}") or name == own:
-            return name[: -len(own) - 1], own
-    module, _, own = name.rpartition(".")
-    return module, own
+def as_numbers(what: str, x: object) -> np.ndarray:
+    """A tensor of PyTorch's, wherever it lives, or what NumPy takes for an array of real numbers.
 
-
-def _as_array(x: object) -> np.ndarray:
-    """A tensor of PyTorch's, wherever it lives, as an array."""
+    bfloat16 and smaller kinds, which NumPy does not know, come as float32, which has all of theirs.
+    """
+    if isinstance(x, Mapping):
+        raise ValueError(
+            f"{what} holds {', '.join(map(repr, list(x)[:3]))} and so on, expected an array; of a "
+            f"checkpoint, give the state_dict that it contains"
+        )
     for step in ("detach", "cpu"):
         x = getattr(x, step)() if hasattr(x, step) else x
+    if hasattr(x, "is_floating_point") and x.is_floating_point() and x.element_size() < 4:
+        x = x.float()
     array = np.asarray(x)
+    if array.dtype.kind == "V" and "float" in array.dtype.name:
+        array = array.astype("float32")
     if array.dtype.kind not in "fiu":
-        raise ValueError(f"load_torch: {array.dtype} came, expected numbers")
+        raise ValueError(f"{what} is of {array.dtype}, expected real numbers")
     return array
 
 
@@ -267,13 +281,22 @@ def _read(path: Path) -> Named:
             f"safetensors.torch.save_file(module.state_dict(), 'weights.safetensors')"
         )
     try:
-        from safetensors.numpy import load_file
+        from safetensors import deserialize
     except ImportError:
         raise ValueError(f"{path}: to read it, pip install safetensors") from None
     try:
-        return load_file(path)
+        return {name: _tensor(**said) for name, said in deserialize(path.read_bytes())}
     except Exception as error:
         raise ValueError(f"{path}: no file of safetensors, or damaged: {error}") from error
+
+
+def _tensor(shape: Sequence[int], dtype: str, data: bytes) -> np.ndarray:
+    """A tensor of a file. Of a float32, bfloat16 is the upper half, which NumPy has no name for."""
+    if dtype == "BF16":
+        halves = np.frombuffer(data, "<u2").astype("uint32")
+        return (halves << 16).view("float32").reshape(shape)
+    kinds = {"F": "f", "I": "i", "U": "u"}
+    return np.frombuffer(data, f"<{kinds[dtype[0]]}{int(dtype[1:]) // 8}").reshape(shape)
 
 
 def layers_with_weights(model: Network) -> dict[str, tuple[Layer, Named]]:
@@ -289,25 +312,16 @@ def layers_with_weights(model: Network) -> dict[str, tuple[Layer, Named]]:
     return found
 
 
-def _flattened(model: Network) -> dict[str, tuple[int, int, int]]:
-    """{path of a dense layer: (H, W, C)} of those that see images as rows."""
-    made_by = {slot: step for step in model.graph.steps for slot in step.outputs}
-    found = {}
-    for step in model.graph.steps:
-        before = made_by.get(step.inputs[0]) if step.inputs else None
-        while before is not None and type(before.layer).__name__ in _KEEP_ROWS:
-            before = made_by.get(before.inputs[0])
-        if type(step.layer).__name__ == "Dense" and before is not None:
-            shape = before.in_shapes
-            flattens = len(before.out_shapes[0]) == 1 and isinstance(shape, tuple)
-            if isinstance(before.layer, Reshape) and flattens and len(shape) == 3:
-                found[step.path] = shape
+def _reordered(ours: Named, turned: Turned) -> Named:
+    """A layer's arrays, the numbers that come in and those that go out in another order."""
+    rows, columns = turned
+    found = dict(ours)
+    if "W" in ours and rows is not None:
+        found["W"] = found["W"][rows]
+    for name in ours:
+        if columns is not None:
+            found[name] = found[name][..., columns]
     return found
-
-
-def _rows(W: np.ndarray, image: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
-    """The rows of W, which are the numbers of an image, with the image's axes in another order."""
-    return W.reshape(*image, -1).transpose(*order, 3).reshape(W.shape)
 
 
 def _kind(path: str, layer: Layer) -> Kind:
@@ -318,35 +332,6 @@ def _kind(path: str, layer: Layer) -> Kind:
             f"{', '.join(KINDS)}"
         )
     return kind
-
-
-def _pairs(
-    layers: Mapping[str, object], modules: Sequence[str], mapping: Mapping[str, str] | None
-) -> Iterable[tuple[str, str]]:
-    """(layer's path, module's name), each layer and each module once."""
-    if mapping is None:
-        if len(layers) != len(modules):
-            raise ValueError(
-                f"load_torch: {len(layers)} layers with weights ({', '.join(layers)}) and "
-                f"{len(modules)} modules ({', '.join(modules)}); say by mapping= which go together"
-            )
-        return zip(layers, modules, strict=True)
-    for what, said, there in (
-        ("layer", mapping.keys(), layers),
-        ("module", mapping.values(), modules),
-    ):
-        strange = [name for name in said if name not in there]
-        missing = [name for name in there if name not in said]
-        if strange:
-            raise ValueError(
-                f"load_torch: mapping names the {what} {strange[0]!r}, and there are "
-                f"{', '.join(there)}"
-            )
-        if missing:
-            raise ValueError(f"load_torch: mapping says nothing of the {what} {missing[0]!r}")
-    if len(set(mapping.values())) < len(mapping):
-        raise ValueError("load_torch: mapping names a module twice")
-    return mapping.items()
 
 
 def _read_module(path: str, layer: Layer, names: Named, module: str, theirs: Named) -> Named:
