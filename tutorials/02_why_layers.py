@@ -35,7 +35,9 @@ It needs tutorial 01 (a neuron, its gradient), and runs for about five seconds.
 #
 # Two neurons look at the sum of the inputs; both bend by relu(z) = max(z, 0), which cuts off what
 # is negative. The first counts the ones, the second sees only whether both are there. A third
-# neuron subtracts the second from the first, twice. The first layer's weights are a 2 x 2 matrix:
+# neuron subtracts the second from the first, twice. Neurons between the inputs and the answer are
+# called *hidden*, and what bends is called an *activation*: sigmoid is one, relu another. The first
+# layer's weights are a 2 x 2 matrix, a column for each neuron:
 #
 # .. code-block:: text
 #
@@ -299,7 +301,8 @@ key = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower cen
 #
 #     <details><summary>To check</summary>
 #
-# 14 of 20, with the same seeds, steps and rate (relu: 4).
+# 14 of 20, with the same seeds, steps and rate (relu: 4). The slope of tanh is 0 nowhere, so no
+# neuron stands still for all four samples.
 #
 # .. raw:: html
 #
