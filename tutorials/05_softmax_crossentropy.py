@@ -257,7 +257,7 @@ for (above, below), i in zip(axes.T, chosen, strict=True):
     below.bar(range(10), p[i], color=["C0" if k == digits.test_y[i] else "0.75" for k in range(10)])
     below.set(ylim=(0, 1), xticks=range(10), xlabel="class")
     below.tick_params(labelsize=7)
-axes[1, 0].set_ylabel("probability")
+_ = axes[1, 0].set_ylabel("probability")
 
 # %%
 # How far can they be believed?

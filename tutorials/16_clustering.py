@@ -118,7 +118,7 @@ assert sum(clusters == 0) > 0 and len(set(clusters)) == 10
 #     <details><summary>Answer</summary>
 #
 # For about 80. In the table that follows (a row a class, a column a cluster) most classes have a
-# column of their own. But the eights share one with half of the ones, and another quarter of the
+# column of their own. But the eights share one with half of the ones, and another sixth of the
 # ones is with the twos: thick ones look like thin eights. k-means knows nothing but squared
 # differences of pixels.
 #

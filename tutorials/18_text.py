@@ -103,7 +103,8 @@ assert ids[0] == ids[3]
 
 # %%
 # What was learned: the words whose vectors have the smallest angle to that of each word. Nobody
-# said that a father is like a mother; both have sons, and come home, and die.
+# said that a father is like a brother: both have sons, and come home, and die. (The plays are a
+# short text to learn from: some of the neighbours are there by chance.)
 
 for word in ("father", "king", "hand", "good"):
     print(f"{word:8s}", *method.nearest(word))
@@ -288,8 +289,9 @@ print(f"GRU: {curve[-1]:.2f} bits a character")
 
 # %%
 # The lines are the counting models. The network passes them one after another, all but n = 6, which
-# remembers every six letters of the text. With more units and some minutes it passes that, too:
-# 2.09 bits, where counting has 2.25 (:doc:`Figures </figures>` has the table).
+# remembers every six letters of the text. With more units and some minutes a network passes that,
+# too: on all plays that were held out 2.09 bits, where counting has 2.25 (:doc:`Figures </figures>`
+# has the table).
 
 plt.figure(figsize=(5, 3.2), layout="constrained")
 plt.plot(200 * np.arange(1, len(curve) + 1), curve, ".-", label="GRU")
