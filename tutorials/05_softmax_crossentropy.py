@@ -183,9 +183,9 @@ assert np.allclose(dz, [[0.125, -0.125], [0.4, -0.4]]) and np.allclose(dz, numer
 # --------------------------------------
 #
 # The library brings handwritten digits with it: 1,437 to learn from (``x``, and ``y``, which digit
-# it is) and 360 to test with. One of 8 x 8 pixels has 64 numbers. For a page that is easily read, we
-# take the means of its four quarters as inputs, and three classes: 0, 1 and 2. In the backward of
-# the loss, look for p - t.
+# it is) and 360 to test with. One of 8 x 8 pixels has 64 numbers. For a page that is easily read,
+# we take the means of its four quarters as inputs, and three classes: 0, 1 and 2. In the backward
+# of the loss, look for p - t.
 
 import minienc
 from minienc.data import load_digits

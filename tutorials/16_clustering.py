@@ -214,10 +214,10 @@ assert np.allclose(p, [[0.43, 0.57], [0.96, 0.04]], atol=5e-3)
 
 # %%
 # q comes from distances: the nearer to a centroid, the larger. With the squared distance d to each
-# centroid it is 1 / (1 + d), divided by the sum over all centroids (the shape is that of Student's t
-# distribution). The loss is the sum of p log(p / q), called KL(p || q), which is 0 where q is p. Its
-# gradient by a code pulls it towards centroids with p > q, and away from those with p < q. One step
-# of a small one, line by line:
+# centroid it is 1 / (1 + d), divided by the sum over all centroids (the shape is that of Student's
+# t distribution). The loss is the sum of p log(p / q), called KL(p || q), which is 0 where q is p.
+# Its gradient by a code pulls it towards centroids with p > q, and away from those with p < q. One
+# step of a small one, line by line:
 
 import minienc
 from minienc.pretraining import DEC

@@ -407,8 +407,8 @@ assert on_cpu.shape == (64, 128)
 #     <details><summary>To check</summary>
 #
 # The least count is that of 4 x 7 and 7 x 4, 0.39; 14 x 2 has 0.57. But tiles of 7 and of 4 vectors
-# are 112 and 64 columns wide, and a narrow matrix leaves much of them idle; and beside 28 sums there
-# are 4 registers left, too few for 7 loaded vectors.
+# are 112 and 64 columns wide, and a narrow matrix leaves much of them idle; and beside 28 sums
+# there are 4 registers left, too few for 7 loaded vectors.
 #
 # .. raw:: html
 #

@@ -1,4 +1,4 @@
-"""Tutorials are spoken of by their numbers: where a page says "tutorial 05", that is a link to it."""
+"""Texts call tutorials by their numbers: where a page says "tutorial 05", that is a link to it."""
 
 from __future__ import annotations
 
