@@ -91,7 +91,7 @@ line = np.array([0.2, 2.8])
 right.plot(line, (line - 0.5) / 2, "k--", label="h1 - 2 h2 = 0.5")
 right.set(xlabel="h1", ylabel="h2", title="after the first layer", xlim=(-0.5, 2.5))
 right.set_ylim(-0.5, 1.5)
-_ = right.legend(fontsize=8, loc="lower right")
+_ = right.legend(fontsize=8, loc="upper left")
 
 # %%
 # What the bend is for

@@ -83,9 +83,11 @@ for ax, (course, groups, value) in zip(
 ):
     ax.scatter(*points.T, c=["C0" if k == 0 else "C1" for k in groups], s=50)
     for k in range(2):
-        ax.plot(*course[:, k].T, "x--", color=f"C{k}", linewidth=1)
+        label = f"centroid {k + 1}, on its way"
+        ax.plot(*course[:, k].T, "x--", color=f"C{k}", linewidth=1, label=label)
     ax.set(title=f"inertia {value:.2f}", xlabel="feature 1")
 axes[0].set_ylabel("feature 2")
+axes[1].legend(fontsize=8, loc="upper center")
 assert inertia_better < inertia
 
 # %%
@@ -93,7 +95,7 @@ assert inertia_better < inertia
 # ---------
 #
 # Ten centroids among 1,437 digits of 64 pixels. A centroid is a mean of digits, so it can be
-# looked at.
+# looked at. The number above is that of its digits.
 
 from minienc.data import load_digits
 from minienc.pretraining import KMeans

@@ -310,9 +310,10 @@ peak = max(rate for _, rate in points.values())
 intensity = np.logspace(-1.5, 3.3)
 plt.figure(figsize=(5.5, 3.6), layout="constrained")
 plt.plot(intensity, np.minimum(peak, bandwidth * intensity), color="0.5")
-for name, (at, reached) in points.items():
+for k, (name, (at, reached)) in enumerate(points.items()):
     plt.plot(at, reached, "o", color="#D55E00")
-    plt.annotate(name, (at, reached), (4, -12), textcoords="offset points", fontsize=8)
+    beside = (4, -12) if k % 2 == 0 else (-8, 6)
+    plt.annotate(name, (at, reached), beside, textcoords="offset points", fontsize=8)
 plt.xscale("log")
 plt.yscale("log")
 plt.xlabel("operations a byte")
