@@ -3,8 +3,8 @@
     python docs/notebooks.py build/notebooks [--as-they-are] [--kernel NAME] [NN ...]
 
 Each is run, so that its pictures are in it; ``--as-they-are`` leaves that to whoever opens it, and
-``--kernel python`` is for Pyodide, which would ask for its kernel otherwise. The first cell installs
-minienc where it is not there, which is what Colab needs.
+``--kernel python`` is for Pyodide, which would ask for its kernel otherwise. The first cell
+installs minienc where it is not there, which is what Colab needs.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("numbers", nargs="*", metavar="NN", help="only these tutorials")
     options.add_argument("--as-they-are", action="store_true", help="not run")
     options.add_argument("--kernel", default=KERNEL, metavar="NAME", help="what runs them")
-    given = options.parse_args(arguments)
+    given = options.parse_intermixed_args(arguments)
     os.environ.setdefault("PYTHONPATH", str(TUTORIALS.parent))  # a clone runs what it holds
     given.folder.mkdir(parents=True, exist_ok=True)
     for script in sorted(TUTORIALS.glob("[0-9]*.py")):
