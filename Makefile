@@ -113,11 +113,11 @@ notebooks: $(VENV)/installed-docs $(VENV)/installed-notebooks
 # A wheel of Python alone runs within a page; Pyodide, which runs it, comes from its own network.
 LITE := jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.6 jupyter-server
 lite: $(VENV)/installed-docs $(VENV)/installed-notebooks
-	$(BIN)/python docs/notebooks.py build/notebooks --as-they-are
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LITE)
 	rm -rf build/lite && mkdir -p build/lite/pypi
+	$(BIN)/python docs/notebooks.py build/lite/notebooks --as-they-are --kernel python
 	MINIENC_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/lite/pypi .
-	cd build/lite && $(abspath $(BIN))/jupyter-lite build --contents ../notebooks --output-dir site
+	cd build/lite && $(abspath $(BIN))/jupyter-lite build --contents notebooks --output-dir site
 	@echo "serve build/lite/site: python3 -m http.server --directory build/lite/site"
 
 proofs: $(VENV)/installed-test

@@ -32,6 +32,7 @@ extensions = [
     "programs",
     "results",
     "names",
+    "numbered",
 ]
 exclude_patterns = [
     "_build",

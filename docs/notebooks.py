@@ -1,9 +1,10 @@
 """The tutorials as notebooks, for JupyterLab and Colab: ``make notebooks``.
 
-    python docs/notebooks.py build/notebooks [--as-they-are] [NN ...]
+    python docs/notebooks.py build/notebooks [--as-they-are] [--kernel NAME] [NN ...]
 
-Each is run, so that its pictures are in it; ``--as-they-are`` leaves that to whoever opens it. The
-first cell installs minienc where it is not there, which is what Colab needs.
+Each is run, so that its pictures are in it; ``--as-they-are`` leaves that to whoever opens it, and
+``--kernel python`` is for Pyodide, which would ask for its kernel otherwise. The first cell
+installs minienc where it is not there, which is what Colab needs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sphinx_gallery.notebook import convert_code_to_md
 from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+KERNEL = "python3"  # Jupyter's and Colab's name for it
 FIRST = """\
 # where minienc is not installed, as in Colab: from the folder or address that your course names
 import importlib.util
@@ -54,7 +55,7 @@ def _formula(found: re.Match[str]) -> str:
     return "$$\n" + "\n".join(lines) + "\n$$\n\n"
 
 
-def notebook_of(script: Path) -> nbformat.NotebookNode:
+def notebook_of(script: Path, kernel: str = KERNEL) -> nbformat.NotebookNode:
     """The cells of one tutorial, none of them run."""
     _, blocks = split_code_and_text_blocks(str(script))
     cells = [new_code_cell(FIRST, id="first")]
@@ -65,7 +66,8 @@ def notebook_of(script: Path) -> nbformat.NotebookNode:
             cells.append(new_markdown_cell(markdown(content), id=name))
         elif content.strip():
             cells.append(new_code_cell(content.strip("\n"), id=name))
-    return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    spec = {"display_name": "Python 3", "language": "python", "name": kernel}
+    return new_notebook(cells=cells, metadata={"kernelspec": spec})
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
@@ -79,13 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("folder", type=Path)
     options.add_argument("numbers", nargs="*", metavar="NN", help="only these tutorials")
     options.add_argument("--as-they-are", action="store_true", help="not run")
-    given = options.parse_args(arguments)
+    options.add_argument("--kernel", default=KERNEL, metavar="NAME", help="what runs them")
+    given = options.parse_intermixed_args(arguments)
     os.environ.setdefault("PYTHONPATH", str(TUTORIALS.parent))  # a clone runs what it holds
     given.folder.mkdir(parents=True, exist_ok=True)
     for script in sorted(TUTORIALS.glob("[0-9]*.py")):
         if given.numbers and script.stem[:2] not in given.numbers:
             continue
-        notebook = notebook_of(script)
+        notebook = notebook_of(script, given.kernel)
         if not given.as_they_are:
             run(notebook, given.folder)
         path = given.folder / f"{script.stem}.ipynb"

@@ -90,7 +90,7 @@ plt.plot(w[0] + short, loss_of(w, b) - 0.375 * short, "--", label="slope -0.375"
 plt.plot(w[0], loss_of(w, b), "ko")
 plt.xlabel("w[0], with all else as it is")
 plt.ylabel("loss")
-_ = plt.legend()
+_ = plt.legend()  # what a cell ends with is shown; _ = keeps that away
 
 # %%
 # On paper: from the loss back to the weights
@@ -253,16 +253,16 @@ assert loss_of(2 * w, 2 * b) < loss_of(1.5 * w, 1.5 * b) < loss_of(w, b)
 # What one neuron cannot learn
 # ----------------------------
 #
-# XOR is 1 where exactly one input is. **Predict:** what does the neuron answer after the same 300
-# steps on XOR, from weights of 0?
+# XOR is 1 where exactly one input is. **Predict:** what does the neuron answer after 1,000 steps on
+# XOR, from weights of 0? And from w = (3, -2)?
 #
 # .. raw:: html
 #
 #     <details><summary>Answer</summary>
 #
 # One half, four times: it does not even move. At weights of 0 all y are 0.5, so dz is (0.5, -0.5,
-# -0.5, 0.5) / 4; each input is 1 in one sample of either sign, and what the two say cancels. And
-# from other weights it ends there, too: at one half.
+# -0.5, 0.5) / 4; each input is 1 in one sample of either sign, and what the two say cancels. From
+# (3, -2) it does move, and ends there, too: at one half.
 #
 # .. raw:: html
 #
@@ -282,8 +282,9 @@ for start in (np.zeros(2), np.array([3.0, -2.0])):
 # The same in the library
 # -----------------------
 #
-# Sigmoid and cross-entropy are one function there, of z. Its backward is the (y - t) / N from
-# above.
+# Sigmoid and cross-entropy are one function there, of z: that was the reason promised above. What
+# goes into a sigmoid is called a *logit*, and ``from_logits=True`` says that z is handed over, not
+# y. Its backward is the (y - t) / N from above.
 
 from minienc.functions import binary_crossentropy_backward, binary_crossentropy_forward
 
@@ -308,7 +309,8 @@ assert np.allclose(dz, (sigmoid(z) - t) / 4)
 #     <details><summary>To check</summary>
 #
 # The new factor is y (1 - y). From weights of 0, with a learning rate of 1 and 300 steps, the
-# answers are 0.16, 0.90, 0.90, 1.00; cross-entropy has 0.07, 0.97, 0.97, 1.00 by then.
+# answers are 0.16, 0.90, 0.90, 1.00; cross-entropy has 0.07, 0.97, 0.97, 1.00 by then. Near 0 and
+# near 1 the factor is small: an answer that is certain, and wrong, hardly moves.
 #
 # .. raw:: html
 #

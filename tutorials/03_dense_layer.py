@@ -156,8 +156,9 @@ assert np.array_equal(dW_other - dW, [[0, 0], [1, 0]])
 #
 # The witness of tutorial 01, now for every number of every argument:
 # :func:`minienc.verify.numerical_gradient` moves each number to both sides, and asks how
-# sum(dy * y) changes. We take random numbers, of three sizes that all differ (5 samples, 3
-# inputs, 4 neurons), so that a wrong transpose would not fit.
+# sum(dy * y) changes: that is a loss whose slope by each y is the dy that we made up. We take
+# random numbers, of three sizes that all differ (5 samples, 3 inputs, 4 neurons), so that a wrong
+# transpose would not fit.
 
 from minienc.verify import numerical_gradient
 

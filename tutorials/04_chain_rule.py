@@ -329,7 +329,9 @@ assert np.allclose(grads[f.W], numerical_gradient(formula, weights, dy), atol=1e
 #
 #     <details><summary>To check</summary>
 #
-# With h0 = 1 and x1, x2, x3 = 1, -1, 0.5: dw is -0.117 for w = 0.5, and -0.575 for w = 0.1.
+# With h0 = 1 and x1, x2, x3 = 1, -1, 0.5: dw is -0.117 for w = 0.5, and -0.575 for w = 0.1. The
+# three parts, from h3 back to h1, are -0.469, 0.320 and 0.032 for 0.5, and -0.608, 0.032 and 0.001
+# for 0.1: at each step back, a part is multiplied by w.
 #
 # .. raw:: html
 #

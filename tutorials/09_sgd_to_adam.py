@@ -76,18 +76,19 @@ for rate in (0.01, 0.04, 0.0769, 0.079):
 assert len(walk(descent(0.04))) - 1 == 133
 
 # %%
-# The paths. A larger rate is faster along the valley, until it jumps from wall to wall.
+# The paths, their first 40 steps. A larger rate is faster along the valley, until it jumps from
+# wall to wall.
 
 
-def draw(paths, H=H, reach=11):
-    """Contours of the loss, and a line for each path."""
+def draw(paths, H=H, reach=11, most=40):
+    """Contours of the loss, and a line for each path: its first steps, ``most`` of them."""
     a, b = np.meshgrid(np.linspace(-reach, reach, 200), np.linspace(-3.2, 3.2, 100))
     L = 0.5 * (H[0, 0] * a * a + 2 * H[0, 1] * a * b + H[1, 1] * b * b)
     plt.figure(figsize=(6.5, 3), layout="constrained")
     plt.contour(a, b, np.sqrt(L), levels=8, colors="0.8", linewidths=0.8)
     for (name, path), mark in zip(paths.items(), "o^sd", strict=False):
         label = f"{name}: {len(path) - 1} steps"
-        plt.plot(*path[:40].T, mark + "-", markersize=3, linewidth=1, label=label)
+        plt.plot(*path[: most + 1].T, mark + "-", markersize=3, linewidth=1, label=label)
     plt.plot(0, 0, "k+", markersize=12)
     plt.xlabel("a")
     plt.ylabel("b")
@@ -193,7 +194,7 @@ m, v, s = np.zeros((3, 2))
 theirs = walk(lambda w, g, t: adam_step(w, g, m, v, t, 0.3))
 rms = walk(lambda w, g, t: rmsprop_step(w, g, s, None, 0.1), most=300)
 assert np.allclose(path, theirs, atol=1e-5)
-draw({"Adam, 0.3": path, "RMSprop, 0.1": rms})
+draw({"Adam, 0.3": path, "RMSprop, 0.1": rms}, most=300)  # all of them
 print(f"RMSprop ends at {np.round(rms[-1], 3)}")
 
 # %%

@@ -67,7 +67,7 @@ for ax, (mean, s) in zip(axes, ((2.0, 1.0), (0.0, 0.2), (2.0, 0.2)), strict=True
     cost = normal_kl_forward(np.array([mean]), np.array([2 * np.log(s)]))[0][0]
     ax.fill_between(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="0.8")
     ax.plot(grid, np.exp(-(((grid - mean) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi)))
-    ax.set(title=f"m = {mean:.0f}, s = {s}: {cost:.2f} nats", xlabel="z")
+    ax.set(title=f"m = {mean:.0f}, s = {s}:\n{cost:.2f} nats", xlabel="z")
 axes[0].set_ylabel("density")
 assert abs(cost - 3.13) < 0.01
 

@@ -83,9 +83,11 @@ for ax, (course, groups, value) in zip(
 ):
     ax.scatter(*points.T, c=["C0" if k == 0 else "C1" for k in groups], s=50)
     for k in range(2):
-        ax.plot(*course[:, k].T, "x--", color=f"C{k}", linewidth=1)
+        label = f"centroid {k + 1}, on its way"
+        ax.plot(*course[:, k].T, "x--", color=f"C{k}", linewidth=1, label=label)
     ax.set(title=f"inertia {value:.2f}", xlabel="feature 1")
 axes[0].set_ylabel("feature 2")
+axes[1].legend(fontsize=8, loc="upper center")
 assert inertia_better < inertia
 
 # %%
@@ -93,7 +95,7 @@ assert inertia_better < inertia
 # ---------
 #
 # Ten centroids among 1,437 digits of 64 pixels. A centroid is a mean of digits, so it can be
-# looked at.
+# looked at. The number above is that of its digits.
 
 from minienc.data import load_digits
 from minienc.pretraining import KMeans
@@ -118,7 +120,7 @@ assert sum(clusters == 0) > 0 and len(set(clusters)) == 10
 #     <details><summary>Answer</summary>
 #
 # For about 80. In the table that follows (a row a class, a column a cluster) most classes have a
-# column of their own. But the eights share one with half of the ones, and another quarter of the
+# column of their own. But the eights share one with half of the ones, and another sixth of the
 # ones is with the twos: thick ones look like thin eights. k-means knows nothing but squared
 # differences of pixels.
 #
@@ -213,9 +215,11 @@ print(p.round(2))
 assert np.allclose(p, [[0.43, 0.57], [0.96, 0.04]], atol=5e-3)
 
 # %%
-# q comes from distances: the nearer to a centroid, the larger, by Student's t. The loss is KL(p ||
-# q). Its gradient by a code pulls it towards centroids with p > q, and away from those with p < q.
-# One step of a small one, line by line:
+# q comes from distances: the nearer to a centroid, the larger. With the squared distance d to each
+# centroid it is 1 / (1 + d), divided by the sum over all centroids (the shape is that of Student's
+# t distribution). The loss is the sum of p log(p / q), called KL(p || q), which is 0 where q is p.
+# Its gradient by a code pulls it towards centroids with p > q, and away from those with p < q. One
+# step of a small one, line by line:
 
 import minienc
 from minienc.pretraining import DEC

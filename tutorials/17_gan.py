@@ -171,9 +171,9 @@ assert abs(history["real"][-1]) < 0.3 and abs(history["made"][-1]) < 0.3
 #
 #     <details><summary>Answer</summary>
 #
-# It collapses, with each of three seeds: some spots are never made, and most points lie in none.
-# This is called mode collapse. The generator puts its points where D believes them at the moment;
-# D learns that this is the place of made ones; the generator moves all of them elsewhere.
+# It collapses, with each of three seeds: some spots are hardly ever made, and most points lie in
+# none. This is called mode collapse. The generator puts its points where D believes them at the
+# moment; D learns that this is the place of made ones; the generator moves all of them elsewhere.
 #
 # .. raw:: html
 #
@@ -288,7 +288,7 @@ for row, (name, gan) in zip(axes, gans.items(), strict=True):
 #     <details><summary>Answer</summary>
 #
 # D's is 0: it has won. G's is above 10, and has been for most of the training; its slopes through
-# such a D do not lead it to digits. On the ring, D's loss was about 1 where spots were missing,
+# such a D do not lead it to digits. On the ring, D's loss was about 1.25 where spots were missing,
 # not far from the 1.37 of the good one. So a collapse may be seen in the losses, or not.
 #
 # .. raw:: html
@@ -333,8 +333,8 @@ assert of_made > of_test
 # ------------------
 #
 # To tell real digits from made ones, D must know something about digits: its last hidden layer is
-# a code. A linear classifier on it, and on the raw pixels. The code of the Wasserstein critic is
-# ahead by three points; that of the D that won too early is behind.
+# a code. A linear classifier on it, and on the raw pixels. The codes of the two that work are ahead
+# by more than three points; that of the D that won too early is behind.
 
 from minienc.finetuning import linear_probe
 

@@ -193,7 +193,7 @@ for row, speaker in zip(axes, (low, high), strict=True):
         ax.plot(np.arange(257) * RATE / 512, spectrum)
         ax.set_title(f"{word}, {speaker.name} voice")
 axes[0, 0].set_ylabel("dB")
-axes[1, 0].set(xlabel="Hz", ylabel="dB")
+_ = axes[1, 0].set(xlabel="Hz", ylabel="dB")
 
 # %%
 # So sum the frequencies in bands that are wider than the stripes: 16 of them, narrow where they are

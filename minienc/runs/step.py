@@ -78,7 +78,11 @@ def _command(
 
 
 def _of_file(where: str, shapes: str | None, seed: int) -> Stepped:
-    pair, arguments = read_pair(where, shapes, seed=seed)
+    try:
+        pair, arguments = read_pair(where, shapes, seed=seed)
+    except (ValueError, OSError) as refusal:  # the reader is gradcheck's: told in our name
+        told = str(refusal).replace("gradcheck: ", "step: ", 1)
+        raise type(refusal)(told) from refusal
     if len(pair) != 2:
         raise ValueError(
             f"step: {where} is no pair NAME_forward, NAME_backward; name two with a comma, "

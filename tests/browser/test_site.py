@@ -93,6 +93,18 @@ def test_the_front_page_is_one_screen(page, width):
     assert width < 1280 or ends <= 900
 
 
+def test_what_comes_out_waits_for_the_answer(page):
+    page.goto(f"file://{SITE / 'tutorials/01_one_neuron.html'}", wait_until="domcontentloaded")
+    out = page.locator(".sphx-glr-script-out", has_text="change of the loss")
+    out.wait_for(state="hidden")
+    assert page.locator(".sphx-glr-script-out", has_text="by differences").is_visible()
+    page.locator("summary", has_text="Answer").first.click()
+    out.wait_for(state="visible")
+    page.locator("summary", has_text="Answer").first.click()  # and stays there
+    assert out.is_visible()
+    assert page.locator("details.result").nth(1).get_attribute("open") is None
+
+
 def test_search_finds_without_a_server(page):
     page.goto(f"file://{SITE / 'search.html'}?q=dense_backward")
     found = page.locator("#search-results a", has_text="dense_backward").first

@@ -26,7 +26,7 @@ def test_a_notebook_has_all_of_the_script(script):
     assert list(map(ast.dump, ast.parse(code).body)) == list(map(ast.dump, statements))
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     assert text.startswith("# ")
-    assert ":func:" not in text and ".. raw::" not in text and ":math:" not in text
+    assert not any(role in text for role in (":func:", ":doc:", ":math:", ".. raw::"))
 
 
 def test_the_form_of_the_tutorials_in_markdown():
@@ -68,6 +68,15 @@ It is 1.
         "\n</details>",
         "$$\ny = x^2\n$$",
     ]
+
+
+def test_a_notebook_for_pyodide_names_its_kernel(tmp_path):
+    how = ["--as-they-are", "--kernel", "python", "01"]
+    assert notebooks.main([str(tmp_path), *how]) == 0
+    (path,) = tmp_path.glob("*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python"
+    assert not any(c.get("outputs") for c in notebook.cells)
 
 
 def test_one_runs(tmp_path):

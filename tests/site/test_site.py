@@ -16,6 +16,7 @@ SITE = ROOT / "docs" / "_build" / "html"
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "docs" / "_ext")]
 
 import links  # noqa: E402
+import numbered  # noqa: E402
 import public  # noqa: E402
 from mathml import mathml  # noqa: E402
 
@@ -71,6 +72,39 @@ def test_every_tutorial_was_run():
         assert f'href="{script.stem}.html' in index, script
     order = [index.index(f'href="{script.stem}.html') for script in scripts]
     assert order == sorted(order)
+
+
+def test_a_tutorial_that_is_named_by_its_number_is_a_link():
+    index, page = text_of("tutorials/index.html"), text_of("tutorials/08_mse_or_crossentropy.html")
+    for script in sorted((ROOT / "tutorials").glob("[0-9]*.py")):
+        assert re.search(rf'href="{script.stem}.html"><span class="doc">{script.stem[:2]}<', index)
+    assert re.search(r'href="07_autoencoder.html"><span class="doc">07<', page)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("As in tutorial 07.", "As in :doc:`tutorial 07 <07_autoencoder>`."),
+        (
+            "It needs tutorials 07\n(codes) and 13 (more), and 10 seconds.",
+            "It needs :doc:`tutorials 07 <07_autoencoder>`\n"
+            "(codes) and :doc:`13 <13_what>` (more), and 10 seconds.",
+        ),
+        (
+            "It needs tutorials 07 and 13, and runs for 10 seconds.",
+            "It needs :doc:`tutorials 07 <07_autoencoder>` and :doc:`13 <13_what>`, "
+            "and runs for 10 seconds.",
+        ),
+        ("    - 07, an autoencoder", "    - :doc:`07 <07_autoencoder>`, an autoencoder"),
+        ("See tutorial 99, or 07 (there).", "See tutorial 99, or 07 (there)."),
+        ("    tutorial 07", "    tutorial 07"),
+        (".. code-block:: text\n\n    tutorial 07", ".. code-block:: text\n\n    tutorial 07"),
+        ("After tutorial 07\n-----------------", "After tutorial 07\n-----------------"),
+    ],
+)
+def test_where_numbers_become_links(text, found):
+    names = {"07": "07_autoencoder", "13": "13_what"}
+    assert numbered.linked(text, names) == found
 
 
 def test_every_command_is_explained():

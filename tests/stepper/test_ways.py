@@ -77,7 +77,9 @@ def test_homework_that_raises_says_where(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["homework.py:nothing", "--shapes", "x=3"], "has no nothing"),
+        (["homework.py:nothing", "--shapes", "x=3"], "step: homework.py has no nothing"),
+        (["homework.py:affine"], "step: nothing says what to call affine with"),
+        (["nowhere.py:affine", "--shapes", "x=3"], "step: there is no file nowhere.py"),
         (["homework.py:affine_forward", "--shapes", "x=3"], ""),
         (["nowhere"], "is not a run folder"),
         (["--batch", "0"], "--batch must be at least 1"),
