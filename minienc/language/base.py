@@ -235,9 +235,9 @@ class TextPretrainer(SteppedPretrainer):
         Parameters
         ----------
         text : str, a list of them, or TextFiles
-            Of one text, or of files, there is a code for each window; of N texts one for each, however short or
-            long: the mean of its windows' codes, each counting by its tokens. Signs that the
-            vocabulary lacks are left out of those.
+            Of one text, or of files, there is a code for each window; of N texts one for each,
+            however short or long: the mean of its windows' codes, each counting by its tokens.
+            Signs that the vocabulary lacks are left out of those.
 
         Raises
         ------

@@ -23,7 +23,6 @@ import numpy as np
 
 from minienc.arrays import Array, Cache, to_device_of
 from minienc.data.text import next_token_windows, parallel_streams, random_windows
-from minienc.data.text_files import TextFiles
 from minienc.functions.losses import sparse_categorical_crossentropy_forward
 from minienc.language.base import TextPretrainer, Texts, make_small, one_text
 from minienc.language.generation import first_prompt, generate_ids, pieces
