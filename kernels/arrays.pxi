@@ -72,6 +72,17 @@ cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b):
     return True
 
 
+cdef cnp.ndarray laid_out(cnp.ndarray a):
+    """A contiguous copy: of three axes by the kernel, so that a plan has it, else by NumPy."""
+    cdef cnp.ndarray copy
+    if cnp.PyArray_NDIM(a) == 3:
+        copy = cnp.PyArray_EMPTY(3, cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a), 0)
+        if placed(a, copy, False):
+            return copy
+    plan_decline("an array lies so that NumPy must copy it")
+    return cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
+
+
 cdef cnp.ndarray as_rows(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns, bint side_by_side,
                          matrix *m):
     """Describe (..., M), of which so many rows and columns are expected, as a matrix of rows.
@@ -99,8 +110,7 @@ cdef cnp.ndarray as_rows(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns, bin
                 m.row = row // size
                 m.column = column // size
                 return a
-    plan_decline("an array lies so that NumPy must copy it")
-    a = cnp.PyArray_NewCopy(a, cnp.NPY_CORDER)
+    a = laid_out(a)
     if not has_rows(a, rows, columns):
         raise ValueError("an array was given another shape while it was read")
     m.data = cnp.PyArray_DATA(a)

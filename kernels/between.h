@@ -13,6 +13,12 @@ static int NAME(copy)(const struct copy *p)
     return 0;
 }
 
+static void NAME(add_row)(const REAL *restrict x, REAL *restrict y, ptrdiff_t n)
+{
+    for (ptrdiff_t k = 0; k < n; k++)
+        y[k] += x[k];
+}
+
 static int NAME(place)(const struct place *p)
 {
     const struct three n = p->n, from = p->x_step, to = p->y_step;
@@ -24,11 +30,13 @@ static int NAME(place)(const struct place *p)
             if (x == NULL)
                 for (ptrdiff_t k = 0; k < n.c; k++)
                     y[k * to.c] = 0;
+            else if (side_by_side && p->add)
+                NAME(add_row)(x, y, n.c);
+            else if (side_by_side)
+                memcpy(y, x, (size_t)n.c * sizeof(REAL));
             else if (p->add)
                 for (ptrdiff_t k = 0; k < n.c; k++)
                     y[k * to.c] += x[k * from.c];
-            else if (side_by_side)
-                memcpy(y, x, (size_t)n.c * sizeof(REAL));
             else
                 for (ptrdiff_t k = 0; k < n.c; k++)
                     y[k * to.c] = x[k * from.c];

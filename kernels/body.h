@@ -87,3 +87,5 @@
 #undef COLUMN_BLOCK
 /* attention.h */
 #undef QUERIES
+#include "sequences.h" /* of which so many steps count: turned round, and their mean */
+#include "penalties.h" /* on what a layer returns: signs, and the mean activity of each unit */

@@ -33,6 +33,8 @@ enum activation {
 #include "recurrent_api.h" /* that of recurrent.h, and RECURRENT_FUNCTIONS */
 #include "positions_api.h" /* that of positions.h, and POSITIONS_FUNCTIONS */
 #include "quantization_api.h" /* that of quantization.h, and QUANTIZATION_FUNCTIONS */
+#include "sequences_api.h" /* that of sequences.h, and SEQUENCES_FUNCTIONS */
+#include "penalties_api.h" /* those of penalties.h, and PENALTIES_FUNCTIONS */
 #include "between_api.h"   /* those of between.h, and BETWEEN_FUNCTIONS */
 
 /* Each function takes one struct of arguments, and returns 0, or -1 where there was no memory for
@@ -51,6 +53,8 @@ enum activation {
     ATTENTION_FUNCTIONS(F)                        \
     POSITIONS_FUNCTIONS(F)                        \
     QUANTIZATION_FUNCTIONS(F)                     \
+    SEQUENCES_FUNCTIONS(F)                        \
+    PENALTIES_FUNCTIONS(F)                        \
     BETWEEN_FUNCTIONS(F)
 
 struct kernels {

@@ -62,20 +62,13 @@ cdef inline bint packing_pays(recurrent_arguments *p, int G, Py_ssize_t size):
 
 
 cdef bint takes_lengths(recurrent_arguments *p, object lengths) except -1:
-    """Whether they are a private copy (N,) in int64, each from 0 to T: they are used as bounds."""
-    cdef Py_ssize_t n
+    """Whether they are (N,) in int64, each from 0 to T: they are used as bounds."""
     p.lengths = NULL
     if lengths is None:
         return True
-    plan_decline("lengths of sequences are looked at")
-    if not is_contiguous(lengths, cnp.NPY_INT64) or cnp.PyArray_NDIM(<cnp.ndarray>lengths) != 1:
-        return False
-    if cnp.PyArray_DIM(<cnp.ndarray>lengths, 0) != p.N:
+    if not are_lengths(lengths, p.N, p.T):
         return False
     p.lengths = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>lengths)
-    for n in range(p.N):
-        if p.lengths[n] < 0 or p.lengths[n] > p.T:
-            return False
     return True
 
 
@@ -93,8 +86,8 @@ def recurrent_forward(int kind, x, W, U, b, v, h0, c0, lengths, int code=ACT_IDE
     """(y, h, c, kept, padded) of a sequence; c is None but for LSTM.
 
     kept is (inputs, gates, memory) for the backward; ``padded`` numbers of a row of them belong to
-    one state or slot (recurrent_api.h). lengths is None or an array of int64 that nobody else
-    holds. Returns None for arrays that it does not serve.
+    one state or slot (recurrent_api.h). lengths is None or an array of int64. Returns None for
+    arrays that it does not serve.
     """
     cdef recurrent_arguments p
     cdef int type_number = real_type(x)
@@ -103,6 +96,7 @@ def recurrent_forward(int kind, x, W, U, b, v, h0, c0, lengths, int code=ACT_IDE
     cdef Py_ssize_t size, lanes
     cdef matrix rows
     cdef cnp.ndarray y, h, inputs, gates
+    lengths = unless_noting_a_copy(lengths)
     if type_number < 0 or cnp.PyArray_NDIM(<cnp.ndarray>x) != 3 or not is_plain(U, type_number):
         return None
     p.N = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
@@ -204,6 +198,7 @@ def recurrent_backward(int kind, dy, dh, dc, W, U, bint has_b, bint has_v, kept,
     cdef int G = gates_of(kind)
     cdef matrix rows
     cdef cnp.ndarray dx, dW, dU, dh0, dz
+    lengths = unless_noting_a_copy(lengths)
     if type_number < 0 or cnp.PyArray_NDIM(<cnp.ndarray>dy) != 3:
         return None
     if not is_plain(W, type_number) or cnp.PyArray_NDIM(<cnp.ndarray>W) != 2:

@@ -35,11 +35,13 @@ if os.environ.get("MINIENC_KERNEL") != "0" and importlib.util.find_spec("minienc
             noise,
             normalization,
             patches,
+            penalties,
             pointwise,
             pooling,
             positions,
             quantization,
             recurrent,
+            sequences,
             variational,
         )
     except (ImportError, AttributeError) as error:

@@ -6,13 +6,15 @@ a plan (``training/planned.py``).
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
 from minienc import _kernels
+from minienc.functions import merging
 from minienc.functions.activations import IdentityCache
-from minienc.functions.merging import AddCache, ReshapeCache, WeightedSumCache
+from minienc.functions.merging import AddCache, ConcatenateCache, ReshapeCache, WeightedSumCache
 from minienc.primitive import register_fast
 from minienc.shapes import Form
 
@@ -72,3 +74,41 @@ def weighted_sum_forward(*xs, weights):
         return NotImplemented
     y = _kernels.added(*xs, weights[1])
     return NotImplemented if y is None else (y, WeightedSumCache(tuple(weights)))
+
+
+def _parts(y, sizes, axis):
+    """The parts of contiguous y along the axis, of three axes each: views."""
+    whole = y.reshape(math.prod(y.shape[:axis]), y.shape[axis], -1)
+    ends = list(itertools.accumulate(sizes))
+    return [whole[:, end - size : end] for end, size in zip(ends, sizes, strict=True)]
+
+
+@register_fast
+def concatenate_forward(*xs, axis=-1):
+    if not xs or any(type(x) is not np.ndarray or not x.flags.c_contiguous for x in xs):
+        return NotImplemented
+    merging._check_other_axes(xs, axis)
+    first, sizes = xs[0], tuple([x.shape[axis] for x in xs])
+    if first.dtype not in (np.float32, np.float64) or not all(x.size for x in xs):
+        return NotImplemented
+    shape, place = list(first.shape), axis % first.ndim
+    shape[place] = sum(sizes)
+    y = np.empty(shape, first.dtype)
+    for x, part in zip(xs, _parts(y, sizes, place), strict=True):
+        _kernels.place(x.reshape(part.shape), part)
+    return y, ConcatenateCache(sizes, axis, Form(y.shape, y.dtype))
+
+
+@register_fast
+def concatenate_backward(dy, cache: ConcatenateCache):
+    sizes, axis, y = cache
+    if type(dy) is not np.ndarray or (dy.shape, dy.dtype) != y or not dy.flags.c_contiguous:
+        return NotImplemented
+    if dy.dtype not in (np.float32, np.float64) or not dy.size:
+        return NotImplemented
+    dxs, place = [], axis % dy.ndim
+    for size, part in zip(sizes, _parts(dy, sizes, place), strict=True):
+        dx = np.empty((*dy.shape[:place], size, *dy.shape[place + 1 :]), dy.dtype)
+        _kernels.place(part, dx.reshape(part.shape))
+        dxs.append(dx)
+    return tuple(dxs)

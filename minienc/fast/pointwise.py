@@ -105,7 +105,7 @@ def _loss(
     return *reduce_loss(function, l, sample_weight, reduction, counted), out
 
 
-def _is_number(dloss, loss):
+def is_number(dloss, loss):
     """Whether dloss is one number, fit for the loss of this form."""
     if isinstance(dloss, np.generic):  # what NumPy makes of an array without axes
         return loss == (dloss.shape, dloss.dtype)
@@ -119,9 +119,9 @@ def _backward(dloss, y, target, operation, factor, loss, cache, smoothing=0.0):
     number is 0 in the former.
     """
     dy = getattr(cache, "dy", None)
-    if dy is not None and _is_number(dloss, loss) and abs(dloss) <= 16:
+    if dy is not None and is_number(dloss, loss) and abs(dloss) <= 16:
         return _kernels.scaled(dy, dloss)
-    fits = _is_number(dloss, loss) or (
+    fits = is_number(dloss, loss) or (
         type(dloss) is np.ndarray and loss == (dloss.shape, dloss.dtype)
     )
     if not fits:

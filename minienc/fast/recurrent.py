@@ -14,6 +14,7 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.fast.fused import fused, fused_activations
+from minienc.fast.whole import as_int64
 from minienc.functions.activations import CACHE_OF_OUTPUT
 from minienc.functions.dense import DenseCache
 from minienc.functions.gru import GruCache
@@ -82,10 +83,10 @@ class _RnnCells(_Cells):
 
 
 def _as_lengths(lengths):
-    """Lengths of any integer type as an int64 array of one's own; None where they are no such."""
+    """Lengths of any integer type as int64; None where they are no such."""
     if type(lengths) is not np.ndarray or lengths.dtype.kind not in "iu":
         return None
-    return lengths.astype(np.int64)
+    return as_int64(lengths)
 
 
 def _forward(kind, x, W, U, b, v, h0, c0, lengths, code=0, alpha=0.0):

@@ -216,19 +216,19 @@ class _Recurrent(Layer):
             found[place] = dys[0] if found[place] is None else found[place] + dys[0]
         xp = get_array_module(*dys)
         for k, form in enumerate(forms):
-            if found[k] is None and xp is np and len(form.shape) == 2:
-                found[k] = _zero_states(form)
+            if found[k] is None and xp is np:
+                found[k] = _zeros_of(form)
             elif found[k] is None:
                 found[k] = xp.zeros(form.shape, dtype=form.dtype)
         return tuple(found)
 
 
-def _zero_states(form: Form) -> np.ndarray:
-    """Zeros (N, M): one row, which is kept, and seen N times."""
-    return np.broadcast_to(_row_of_zeros(form.shape[1], form.dtype), form.shape)
+def _zeros_of(form: Form) -> np.ndarray:
+    """Zeros (..., M): one row, which is kept for good, and seen as often as need be."""
+    return np.broadcast_to(_row_of_zeros(form.shape[-1], form.dtype), form.shape)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache  # a plan may read it as long as it lives
 def _row_of_zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return np.zeros(n, dtype)
 

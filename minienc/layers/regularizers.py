@@ -69,12 +69,10 @@ class L1L2:
 
     def backward(self, dpenalty: Scalar, cache: PenaltyCache) -> Scalar:
         """dw; the number 0 if both strengths are."""
-        dw: Scalar = 0.0
-        if cache.l1 is not None:
-            dw = dw + l1_penalty_backward(dpenalty, cache.l1)
-        if cache.l2 is not None:
-            dw = dw + l2_penalty_backward(dpenalty, cache.l2)
-        return dw
+        if cache.l2 is None:
+            return 0.0 if cache.l1 is None else l1_penalty_backward(dpenalty, cache.l1)
+        dw = l2_penalty_backward(dpenalty, cache.l2)
+        return dw if cache.l1 is None else dw + l1_penalty_backward(dpenalty, cache.l1)
 
     def get_config(self) -> dict[str, float]:
         """The constructor's arguments."""

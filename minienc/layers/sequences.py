@@ -18,7 +18,7 @@ from minienc.layers.base import Layer, Past
 from minienc.layers.dense import _without_activation
 from minienc.layers.initializers import InitializerLike
 from minienc.layers.parameters import Grads, Parameter
-from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.layers.regularizers import Regularizer, RegularizerLike, get_regularizer
 from minienc.shapes import Shape, is_whole
 
 __all__ = ["Conv1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "TimeDistributed"]
@@ -209,15 +209,38 @@ class TimeDistributed(Layer):
     """
 
     def __init__(self, layer: Layer, name: str | None = None, trainable: bool = True) -> None:
-        super().__init__(name, trainable)
         self.layer = layer
+        super().__init__(name, trainable)
+        if not trainable:
+            self.trainable = False
         self.uses_rng, self.uses_training = layer.uses_rng, layer.uses_training
         self.has_state = layer.has_state
 
     def build(self, sample_shape: Shape, dtype: DTypeLike = "float32", rng: Rng = None) -> None:
-        self.layer.build(sample_shape[1:], dtype, rng)
-        self.layer.trainable = self.trainable
+        if self.layer.built_for is None:  # else it is used elsewhere, too
+            self.layer.build(sample_shape[1:], dtype, rng)
         super().build(sample_shape)
+
+    # -- the layer's own, seen through the wrapper
+
+    @property
+    def trainable(self) -> bool:
+        return self.layer.trainable
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        self.layer.trainable = trainable
+
+    @property
+    def activity_regularizer(self) -> Regularizer | None:  # type: ignore[override]
+        return self.layer.activity_regularizer
+
+    @activity_regularizer.setter
+    def activity_regularizer(self, regularizer: Regularizer | None) -> None:
+        self.layer.activity_regularizer = regularizer
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self.layer.initialize(rng)
 
     def output_shape(self, sample_shape: Shape) -> Shape:
         return (sample_shape[0], *self.layer.output_shape(tuple(sample_shape[1:])))

@@ -23,11 +23,19 @@ from minienc.layers.embedding import Embedding
 from minienc.layers.graph import Graph, Step
 from minienc.layers.normalization import BatchNormalization
 from minienc.layers.parameters import Gradients, Grads, Parameter
-from minienc.layers.recurrent import _Recurrent
+from minienc.layers.recurrent import Reverse, _Recurrent
+from minienc.layers.regularizers import L1L2, KLSparsity
+from minienc.layers.sequences import GlobalAveragePooling1D, TimeDistributed
 from minienc.layers.shaping import Reshape
 from minienc.primitive import Call, recording
 from minienc.training.computed import ComputedObjective
-from minienc.training.objective import Metric, ModelObjective, WeightedSum, WeightPenalty
+from minienc.training.objective import (
+    ActivityPenalty,
+    Metric,
+    ModelObjective,
+    WeightedSum,
+    WeightPenalty,
+)
 from minienc.training.step import Objective
 
 _PAIRS = (
@@ -46,6 +54,8 @@ _PAIRS = (
     *("max_pool2d", "average_pooling2d", "global_average_pooling2d"),
     *("batch_normalization", "layer_normalization", "rms_normalization"),
     *("reparameterize", "normal_kl", "embedding", "lstm", "gru", "rnn"),
+    *("l1_penalty", "l2_penalty", "kl_sparsity"),
+    *("reverse", "global_average_pooling1d", "concatenate"),
     *("attention", "rotary", "add_positions", "conv1d", "quantization_error"),
 )
 # Their faster functions compute all that they return in calls of the kernel, and look at no number.
@@ -62,7 +72,10 @@ BINDERS = {
     *(Layer.forward, Layer.backward, Reshape.forward),
     *(BatchNormalization.forward, BatchNormalization.backward),
     *(Embedding.backward, _Recurrent.forward, _Recurrent.backward),
+    *(ActivityPenalty.forward, ActivityPenalty.backward),
     *(MultiHeadAttention.forward, MultiHeadAttention.backward),
+    *(Reverse.forward, Reverse.backward, TimeDistributed.forward, TimeDistributed.backward),
+    *(GlobalAveragePooling1D.forward, GlobalAveragePooling1D.backward),
 }
 
 
@@ -92,6 +105,27 @@ class Hosted(Layer):
         self.dy = dy
         with self.noted.paused():
             return self.layer.backward(dy, cache, grads, need_dx)
+
+
+def _with_inner(layer: Layer) -> tuple[Layer, ...]:
+    """The layer, and the one that it applies to every step."""
+    return (layer, *_with_inner(layer.layer)) if isinstance(layer, TimeDistributed) else (layer,)
+
+
+def _is_one_sum(penalty: object) -> bool:
+    """Whether a penalty is one of the kernel's, and not two added up."""
+    is_one = isinstance(penalty, L1L2) and (penalty.l1 == 0) != (penalty.l2 == 0)
+    return is_one or type(penalty) is KLSparsity
+
+
+def _only_binds(layer: Layer) -> bool:
+    """Whether a layer does nothing itself but call its pair."""
+    if isinstance(layer, _Recurrent) and layer.return_state and not layer.return_sequences:
+        return False  # its last output is there twice
+    if isinstance(layer, ActivityPenalty) and not _is_one_sum(layer.regularizer):
+        return False
+    kind = type(layer)
+    return BINDERS.issuperset((kind.forward, kind.backward))
 
 
 class NotedObjective(Objective):
@@ -132,10 +166,7 @@ class NotedObjective(Objective):
         layer = step.layer
         if isinstance(layer, Metric | WeightedSum | WeightPenalty):
             return step._replace(layer=Hosted(layer, self))
-        kind = type(layer)
-        if not BINDERS.issuperset((kind.forward, kind.backward)) or (
-            isinstance(layer, _Recurrent) and not layer.return_sequences
-        ):  # whose last output is a copy, and whose others have a gradient of zeros
+        if not all(map(_only_binds, _with_inner(layer))):
             raise Declined(f"{step.path} has arithmetic of its own")
         return step
 
@@ -217,7 +248,9 @@ def settings_of(objective: object) -> list[tuple[object, str]]:
         graphs = list(objective.graphs)
         used = [p for graph in graphs for _, p in graph.named_parameters()]
         found += [(p, "value") for p in used]  # another learner's may move
-    for step in [step for graph in graphs for step in graph.steps]:
-        layer = step.layer
+    steps = [step for graph in graphs for step in graph.steps]
+    for layer in [layer for step in steps for layer in _with_inner(step.layer)]:
         found += [(layer, name) for name in ("pair", "trainable", *layer.learned, *layer.options)]
+        if isinstance(layer, ActivityPenalty) and _is_one_sum(penalty := layer.regularizer):
+            found += [(layer, "regularizer"), *[(penalty, name) for name in vars(penalty)]]
     return found

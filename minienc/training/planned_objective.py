@@ -17,7 +17,7 @@ from minienc.devices import release_workspace
 from minienc.layers.base import Layer
 from minienc.layers.parameters import Gradients, Parameter
 from minienc.training.noting import Hosted, NotedObjective
-from minienc.training.objective import LossLayer, WeightPenalty
+from minienc.training.objective import ActivityPenalty, LossLayer, WeightPenalty
 from minienc.training.step import Objective
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class PlannedObjective(Objective):
         """How each number of the objective is had: of the plan, or of a layer behind it."""
         self.kind, self.losses = kind, list[int]()  # slots of the plan's numbers, in their order
         self.hosted: list[tuple[int, Layer, tuple, tuple]] = []  # (slot, layer, slots, arrays)
+        self.shared = set[int]()  # slots of those that are divided by the number of samples
         self.penalties: list[tuple[int, Layer, Scalar]] = []  # (slot, layer, what its loss counts)
         self.computed = noted.objective if noted.is_computed else None
         if self.computed is not None:  # it says itself what its numbers are
@@ -60,8 +61,10 @@ class PlannedObjective(Objective):
         of_numbers: set[int] = set()
         for step in noted.hosted.steps:
             (slot, *_), layer = step.outputs, step.layer
-            if isinstance(layer, LossLayer):
+            if isinstance(layer, LossLayer | ActivityPenalty):
                 self.losses.append(slot)
+                if isinstance(layer, ActivityPenalty):
+                    self.shared.add(slot)
             elif isinstance(layer, Hosted) and isinstance(layer.layer, WeightPenalty):
                 self.penalties.append((slot, layer.layer, layer.dy))
             elif isinstance(layer, Hosted):
@@ -107,6 +110,8 @@ class PlannedObjective(Objective):
         """The objective's numbers, from what the plan found."""
         for slot, number in zip(self.losses, found, strict=True):
             values[slot] = self.kind(number)
+            if slot in self.shared:
+                values[slot] /= len(self.batch[0])
         for slot, layer, slots, given in self.hosted:
             x = tuple([values[s] if a is None else a for s, a in zip(slots, given, strict=True)])
             values[slot] = layer.forward(x)[0]

@@ -121,6 +121,21 @@ def test_states_of_the_wrong_number_are_refused():
         LSTM(3, seed=1)(normal(2, T, D), initial_state=normal(2, 3))
 
 
+def test_a_layer_for_each_step_is_drawn_frozen_and_shared_as_it_is_alone():
+    inner = Dense(2, seed=1)
+    layer, x = TimeDistributed(inner), normal(2, T, D)
+    layer(x)
+    before = inner.W.value.copy()
+    layer.initialize(np.random.default_rng(0))
+    assert (inner.W.value != before).any()
+    layer.trainable = False
+    assert not inner.W.trainable and not layer.trainable
+    W = inner.W
+    TimeDistributed(inner)(x)  # used once more: the weights stay
+    assert inner.W is W
+    assert not TimeDistributed(Dense(2), trainable=False).trainable
+
+
 # -- what they make together
 
 

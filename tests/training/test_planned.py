@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 
 from minienc.devices import has_plans
 from minienc.layers import (
-    Concatenate,
+    Attention,
     Conv2D,
     Dense,
     DenseTranspose,
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalMaxPooling1D,
     Input,
     MaskingNoise,
     Reshape,
     SaltAndPepperNoise,
-    TimeDistributed,
+    TransformerBlock,
 )
+from minienc.layers.regularizers import L1, L1L2, L2, KLSparsity
 from minienc.models import Model
 from minienc.primitive import definitions_only, recording
 from minienc.training import planned
@@ -297,18 +299,19 @@ def test_a_run_that_is_resumed_at_any_step_ends_in_the_same_bits(batches, tmp_pa
 # ------------------------------------------------------------------------------ what is not planned
 
 
-def concatenated(x):
-    return Concatenate()([Dense(4, "relu", seed=1)(x), x])
+def attended(x):
+    steps = Reshape((3, 4))(Dense(12, "relu", seed=1)(x))
+    return Attention()([steps, steps])
 
 
 @pytest.mark.parametrize(
     ("between", "why"),
     [
+        (attended, "attention_1 has arithmetic of its own"),
         (
-            lambda x: TimeDistributed(Dense(5, seed=1))(Reshape((3, 4))(x)),
-            "has arithmetic of its own",
+            lambda x: GlobalMaxPooling1D()(Reshape((3, 4))(x)),
+            "global_max_pooling1d_forward is not computed by the kernel alone",
         ),
-        (concatenated, "concatenate_forward is not computed by the kernel alone"),
     ],
 )
 def test_a_step_that_is_not_all_the_kernels_is_made_as_it_is_written(between, why, unplanned):
@@ -330,16 +333,29 @@ def test_weights_of_samples_and_penalties_are_computed_by_numpy(unplanned):
     assert step.declined == "the losses of samples have weights"
 
 
-def test_a_penalty_on_what_a_layer_returns_has_arithmetic_of_its_own(unplanned):
-    def make():
-        x = Input((12,))
-        h = Dense(7, "relu", activity_regularizer="l1", seed=1)(x)
-        model = Model(x, Dense(12, "sigmoid", seed=2)(h))
-        model.compile("adam", "binary_crossentropy")
-        return model
+def sparse(penalty):
+    x = Input((12,))
+    h = Dense(7, "sigmoid", activity_regularizer=penalty, seed=1)(x)
+    model = Model(x, Dense(12, "sigmoid", seed=2)(h))
+    model.compile("adam", "binary_crossentropy", metrics=["mean_squared_error"])
+    return model
 
-    step = same_as_written(make, unplanned, is_planned=False)
-    assert "activity_regularizer" in step.declined
+
+@pytest.mark.parametrize("penalty", [L1(0.1), L2(0.1), L1L2(0.1), KLSparsity(0.1, 0.5)])
+def test_penalties_on_what_a_layer_returns(penalty, unplanned):
+    assert same_as_written(lambda: sparse(penalty), unplanned).declined is None
+
+
+def test_two_penalties_in_one_are_computed_by_numpy(unplanned):
+    step = same_as_written(lambda: sparse(L1L2(0.1, 0.1)), unplanned, is_planned=False)
+    assert "activity_regularizer has arithmetic of its own" in step.declined
+
+
+def test_a_penalty_that_a_callback_makes_stronger_is_obeyed_at_the_next_step(unplanned):
+    def strengthen(trainer):
+        trainer.model.layers[0].activity_regularizer.strength = 5.0
+
+    changed_in_the_middle(strengthen, unplanned, lambda: sparse(KLSparsity(0.1, 0.5)))
 
 
 def test_a_plan_that_computes_something_else_is_dropped(monkeypatch, unplanned):
@@ -498,12 +514,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
 # ------------------------------------------------------------------------------------------- memory
 
 
-def test_a_plan_holds_what_the_step_held(monkeypatch):
+def wide(x):
+    return Dense(512, "relu", seed=2)(Dense(512, "relu", seed=1)(x))
+
+
+def transformer(x):
+    h = Reshape((8, 32))(x)
+    for k in range(2):
+        h = TransformerBlock(2, rotary=True, causal=True, qk_norm=True, seed=k)(h)
+    return Flatten()(h)
+
+
+@pytest.mark.parametrize("between", [wide, transformer])
+def test_a_plan_holds_what_the_step_held(between, monkeypatch):
     """At most a tenth more memory than the arrays of a step as it is written take."""
     x = Input((256,))
-    h = Dense(512, "relu", seed=1)(x)
-    h = Dense(512, "relu", seed=2)(h)
-    model = Model(x, Dense(256, "sigmoid", seed=3)(h))
+    model = Model(x, Dense(256, "sigmoid", seed=3)(between(x)))
     model.compile("adam", "binary_crossentropy")
     learner, rng = Learner(model, model.objective, model.optimizer), np.random.default_rng(0)
     data = rng.random((512, 256), dtype="float32")
@@ -538,10 +564,9 @@ def test_a_run_that_is_over_holds_no_plan_and_says_how_its_steps_were_made():
     assert watcher.trainer.step is None
     assert history.steps == "of 15 steps, 11 had forward, backward and update as one call"
     x = Input((12,))
-    model = Model(x, Dense(12, "sigmoid")(concatenated(x)))
+    model = Model(x, Dense(12, "sigmoid")(Flatten()(attended(x))))
     model.compile("adam", "binary_crossentropy")
     history = model.fit(X, X, epochs=1, batch_size=16, verbose=0, seed=0)
     assert history.steps == (
-        "of 5 steps, 0 had forward and backward as one call: concatenate_forward is not computed "
-        "by the kernel alone"
+        "of 5 steps, 0 had forward and backward as one call: attention_1 has arithmetic of its own"
     )

@@ -7,15 +7,20 @@ import pytest
 
 from minienc.devices import has_plans
 from minienc.layers import (
+    GRU,
+    LSTM,
     Activation,
     Add,
     AveragePooling2D,
     BatchNormalization,
+    Bidirectional,
+    Concatenate,
     Conv1D,
     Conv2D,
     Conv2DTranspose,
     Dense,
     Flatten,
+    GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     Input,
     LayerNormalization,
@@ -24,6 +29,8 @@ from minienc.layers import (
     PositionEmbedding,
     Reshape,
     RMSNormalization,
+    SimpleRNN,
+    TimeDistributed,
     TransformerBlock,
     UpSampling2D,
 )
@@ -155,6 +162,18 @@ ALONG = {  # sequences (6, 4) and how many steps of each count -> anything
     "convolution": lambda x, n: Conv1D(5, 3, activation="tanh")(x),
     "causal": lambda x, n: Conv1D(5, 3, padding="causal", activation="gelu")(x),
     "dilated": lambda x, n: Conv1D(5, 2, dilation_rate=2, padding="same", activation="relu")(x),
+    "each step": lambda x, n: TimeDistributed(Dense(3, "tanh"))(x),
+    "last of LSTM": lambda x, n: LSTM(5)(x),
+    "last of GRU, of some": lambda x, n: GRU(5)(x, lengths=n),
+    "both ways": lambda x, n: Bidirectional(SimpleRNN(3))(x, lengths=n),
+    "both ways, each step": lambda x, n: Bidirectional(GRU(3, return_sequences=True))(x),
+    "states": lambda x, n: LSTM(5, return_sequences=True)(
+        x, initial_state=LSTM(5, return_sequences=True, return_state=True)(x, lengths=n)[1:]
+    ),
+    "mean of some": lambda x, n: GlobalAveragePooling1D()([Dense(3)(x), n]),
+    "mean": lambda x, n: GlobalAveragePooling1D()(Dense(3)(x)),
+    "side by side": lambda x, n: Concatenate()([Dense(3)(x), x, Dense(2)(x)]),
+    "one behind the other": lambda x, n: Concatenate(axis=1)([Dense(4)(x), x]),
     "strides": lambda x, n: Conv1D(5, 3, strides=2, use_bias=False)(x),
 }
 
