@@ -234,7 +234,8 @@ class JointDraws(np.random.Generator):
     """A generator that draws for the joint batch and returns a rank's rows of it.
 
     What has as many rows as the rank's batch is taken to be drawn for its samples. Anything else is
-    drawn as it is, the same by every rank.
+    drawn as it is, the same by every rank; what could have as many by accident is drawn from
+    ``of_no_sample(rng)``.
     """
 
     def __init__(self, rng: np.random.Generator, rows: Rows) -> None:
@@ -266,6 +267,11 @@ class JointDraws(np.random.Generator):
 
     def uniform(self, low: Drawn = 0.0, high: Drawn = 1.0, size: Size = None) -> Drawn:
         return self._cut(lambda size: self.rng.uniform(low, high, size), size)
+
+
+def of_no_sample(rng: np.random.Generator) -> np.random.Generator:
+    """Where to draw what belongs to no sample of a batch, such as directions that all share."""
+    return rng.rng if isinstance(rng, JointDraws) else rng
 
 
 # -------------------------------------------------------------------------------- where they are
