@@ -219,8 +219,8 @@ def test_two_sums_a_step_one_of_them_small():
         return ranks.n_sums - before[0], ranks.bytes - before[1], model.parameters.vector.size
 
     sums, sent, P = run_ranks(2, work)[0]
-    assert sums == 1 + 4 * 2  # the weights to begin with, and four steps
-    assert sent == (1 + 4) * 4 * P + 4 * 3 * 8
+    assert sums == 2 + 4 * 2  # what differs, the weights to begin with, and four steps
+    assert sent == 5 * 8 + (1 + 4) * 4 * P + 4 * 3 * 8
 
 
 # -- all notice what one does

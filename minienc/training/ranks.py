@@ -117,6 +117,32 @@ class Ranks:
         self.rows = None
         joint_total.set(None)
 
+    # -- a run
+
+    def check_alike(self, what: dict[str, float | list[float]]) -> None:
+        """Refuse, on every rank, a run that is not the same on all: one that has more batches than
+        the others would wait for them, and rows of other data would be learned without a word.
+
+        Parameters
+        ----------
+        what : dict of {what it is called: numbers}
+            The same names on all ranks. Numbers may differ by rounding.
+        """
+        of_first = self.first(what)
+        same = [
+            np.shape(mine) == np.shape(of_first[name])
+            and np.allclose(mine, of_first[name], rtol=1e-3)
+            for name, mine in what.items()
+        ]
+        others = np.array([not alike for alike in same], "float64")
+        self.sum(others)
+        if others.any():
+            differ = [name for name, n in zip(what, others, strict=True) if n]
+            raise ValueError(
+                f"the {self.size} processes have different {', '.join(differ)}; expected the same: "
+                f"each gives all of the data, and fit takes its rows of each batch"
+            )
+
     # -- a learner
 
     def begin(self, learner: Learner) -> None:
