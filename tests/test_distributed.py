@@ -34,8 +34,9 @@ from minienc.layers import BatchNormalization, Dense, Dropout, GaussianNoise, In
 from minienc.models import Model
 from minienc.pretraining import Autoencoder
 from minienc.training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+from minienc.training.joint_draws import JointDraws, Rows
 from minienc.training.losses import SparseCategoricalCrossentropy
-from minienc.training.ranks import JointDraws, Rows, alone, joined
+from minienc.training.ranks import alone, joined
 from minienc.training.step import NonFiniteError
 from tests.audio.test_methods import make as make_sound
 from tests.audio.test_methods import sounds
@@ -233,8 +234,8 @@ def test_two_sums_a_step_one_of_them_small():
         return ranks.n_sums - before[0], ranks.bytes - before[1], model.parameters.vector.size
 
     sums, sent, P = run_ranks(2, work)[0]
-    assert sums == 1 + 4 * 2  # the weights to begin with, and four steps
-    assert sent == (1 + 4) * 4 * P + 4 * 3 * 8
+    assert sums == 2 + 4 * 2  # what differs, the weights to begin with, and four steps
+    assert sent == 5 * 8 + (1 + 4) * 4 * P + 4 * 3 * 8
 
 
 # -- all notice what one does

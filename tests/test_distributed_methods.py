@@ -25,14 +25,8 @@ from minienc.layers import BatchNormalization, Dense, Dropout, Input
 from minienc.models import Model
 from minienc.pretraining import DEC, KMeans
 from minienc.training.callbacks import Callback
-from minienc.training.ranks import (
-    JointDraws,
-    drawn_for,
-    drawn_once,
-    joint_batch,
-    of_all_rows,
-    ranks_here,
-)
+from minienc.training.joint_draws import JointDraws, drawn_for, of_no_sample
+from minienc.training.ranks import joint_batch, of_all_rows, ranks_here
 from tests.language.test_methods import TEXT
 from tests.language.test_methods import make as make_text
 from tests.pretraining.test_methods import make
@@ -327,12 +321,12 @@ def test_what_is_drawn_for_a_joint_batch_is_cut(size, n):
         rows = ThreadRanks(rank, size, Meeting(size)).rows_of(n)
         rng = JointDraws(np.random.default_rng(5), rows)
         found.append(drawn_for(draw, rows.stop - rows.start, rng))
-        once = drawn_once(JointDraws(np.random.default_rng(7), rows)).random(rows.stop - rows.start)
-        alone = np.random.default_rng(7).random(rows.stop - rows.start)
+        n, rng = rows.stop - rows.start, JointDraws(np.random.default_rng(7), rows)
+        once, alone = of_no_sample(rng).random(n), np.random.default_rng(7).random(n)
         np.testing.assert_array_equal(once, alone)
     for k in range(2):
         parts = [one[k] for one in found]
         np.testing.assert_array_equal(parts[0] if n < size else np.concatenate(parts), wanted[k])
     np.testing.assert_array_equal(drawn_for(draw, n, np.random.default_rng(5))[0], wanted[0])
     rng = np.random.default_rng(0)
-    assert drawn_once(rng) is rng
+    assert of_no_sample(rng) is rng

@@ -226,8 +226,8 @@ def _labels(y: object, n: int) -> np.ndarray:
         labels = labels[:, 0]
     if labels.ndim == 2 and len(labels) == n:
         raise ValueError(
-            f"y is {labels.shape}, expected ({n},), a label for each sample; of rows with a one for "
-            f"the class, give y.argmax(axis=1)"
+            f"y is {labels.shape}, expected ({n},), a label for each sample; of rows with a one "
+            f"for the class, give y.argmax(axis=1)"
         )
     if labels.ndim != 1 or len(labels) != n:
         raise ValueError(

@@ -69,9 +69,9 @@ def spec_augment_backward(dy, cache: SpecAugmentCache):
 def _outside(rng, x, N, length, n_masks, width):
     """(N, length) booleans: whether a place lies in none of a sample's stripes."""
     xp = get_array_module(x)
-    u = xp.asarray(rng.random((2, N, int(n_masks), 1), dtype="float32"))
-    wide = u[0] * min(float(width), length)
-    start = u[1] * (length - wide)
+    u = xp.asarray(rng.random((N, 2, int(n_masks), 1), dtype="float32"))  # sample by sample
+    wide = u[:, 0] * min(float(width), length)
+    start = u[:, 1] * (length - wide)
     places = xp.arange(length) + 0.5
     return ((places < start) | (places >= start + wide)).all(axis=1)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -259,11 +259,12 @@ def as_numbers(what: str, x: object) -> np.ndarray:
             f"{what} holds {', '.join(map(repr, list(x)[:3]))} and so on, expected an array; of a "
             f"checkpoint, give the state_dict that it contains"
         )
+    there: Any = x
     for step in ("detach", "cpu"):
-        x = getattr(x, step)() if hasattr(x, step) else x
-    if hasattr(x, "is_floating_point") and x.is_floating_point() and x.element_size() < 4:
-        x = x.float()
-    array = np.asarray(x)
+        there = getattr(there, step)() if hasattr(there, step) else there
+    if hasattr(there, "is_floating_point") and there.is_floating_point():
+        there = there.float() if there.element_size() < 4 else there
+    array = np.asarray(there)
     if array.dtype.kind == "V" and "float" in array.dtype.name:
         array = array.astype("float32")
     if array.dtype.kind not in "fiu":

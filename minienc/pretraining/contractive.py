@@ -43,6 +43,7 @@ from minienc.pretraining.second_order import (
     contraction_forward,
 )
 from minienc.pretraining.stepped import Restoring, SteppedPretrainer
+from minienc.training.joint_draws import of_no_sample
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 
@@ -82,7 +83,7 @@ class Contraction(Objective):
         width = self.encoder.outputs[0].sample_shape[-1]
         if self.projections is None:
             return np.eye(width, dtype=dtype)
-        signs = rng.integers(0, 2, (self.projections, width)) * 2 - 1
+        signs = of_no_sample(rng).integers(0, 2, (self.projections, width)) * 2 - 1
         return (signs / math.sqrt(self.projections)).astype(dtype)
 
 
@@ -118,7 +119,7 @@ class ContractiveAutoencoder(SteppedPretrainer):
         s. ``loss`` is a mean over the features: papers that sum over D of them have D times as
         much.
     projections : int or None
-        Of a deep encoder: random directions of the code for each sample. None takes all units, one
+        Of a deep encoder: random directions of the code in each step. None takes all units, one
         after the other: exact, and as many times the work.
     **params
         As of ``Pretrainer``.

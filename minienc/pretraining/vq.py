@@ -44,8 +44,9 @@ from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.computed import ComputedObjective, Remembered
+from minienc.training.joint_draws import of_no_sample
 from minienc.training.losses import get_loss
-from minienc.training.ranks import drawn_once, joint_batch
+from minienc.training.ranks import joint_batch
 from minienc.training.step import Cache, Learner, Scalar
 
 
@@ -81,7 +82,7 @@ class Quantization(ComputedObjective):
         (x,), (K, D) = batch, self.codebook.C.shape
         n = len(x) * (self.encoder.outputs[0].shape[-1] // D)
         share = get_array_module(x).full(n, 1 / n, dtype=x.dtype)
-        return x, share, np.zeros(K) if rng is None else drawn_once(rng).random(K)
+        return x, share, np.zeros(K) if rng is None else of_no_sample(rng).random(K)
 
     def compute(self, arrays: tuple, rng: Rng = None) -> tuple[tuple[Scalar, ...], Cache]:
         (x, share, heirs), C = arrays, self.codebook.C.value

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.arrays import Array, Scalar, on_device, rows_of
+from minienc.arrays import Array, Scalar, on_device, rows_of, to_numpy
 from minienc.data.batching import batch_indices
 from minienc.data.epochs import Epoch, open_epochs
 from minienc.devices import Pipeline, workspace
@@ -163,6 +163,7 @@ class Trainer:
                 self._tell("reset")
             self._tell("on_train_begin", logs)
             if self.ranks is not None:
+                self.ranks.check_alike(self._in_numbers())
                 for learner in self.learners.values():
                     self.ranks.begin(learner)
                 self.ranks.pressed = interrupts
@@ -190,6 +191,24 @@ class Trainer:
                 self._end_epoch(logs)
             self._tell("on_train_end", logs)
         return self.history
+
+    def _in_numbers(self) -> dict[str, float | list[float]]:
+        """What must be the same on all ranks, as far as few numbers say it."""
+        found: dict[str, float | list[float]] = {
+            "numbers of samples": self.n_samples,
+            "numbers of epochs": self.epochs,
+            "batch sizes": self.batch_size,
+            "numbers of weights": [
+                one.network.parameters.vector.size for one in self.learners.values()
+            ],
+        }
+        if not any(hasattr(a, "batches") for a in self.data.arrays):  # of shards, the order says it
+            some = np.unique([0, self.n_samples // 2, self.n_samples - 1])
+            rows = rows_of(self.data.arrays, self.data.dtypes, some)
+            found["contents of samples"] = [
+                float(np.abs(to_numpy(a).astype("float64")).sum()) for a in rows
+            ]
+        return found
 
     def _make_some_ahead(self, parts: Iterator[np.ndarray], n: int) -> None:
         """Let the pipeline make the next steps, of n samples each, as far as it can."""

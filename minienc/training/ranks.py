@@ -37,33 +37,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minienc.arrays import Array, Cache, Scalar, get_array_module, to_device_of
 from minienc.layers.joint import joint_total
 from minienc.layers.parameters import Gradients
+from minienc.training.joint_draws import JointDraws, Rows
 
 if TYPE_CHECKING:
     from minienc.training.callbacks import Callback
     from minienc.training.step import Learner
 
 Plain = Any  # what JSON can say
-Size = Any  # of a draw: a whole number or several, or None
-Drawn = Any  # a number or an array
-Kind = Any  # a dtype
 Wrapped = Any  # an objective of any kind
 
 SHOWS = 2  # the order of callbacks that show, and behind them those that save
-
-
-class Rows(NamedTuple):
-    """Of a joint batch of n rows, those of this rank."""
-
-    start: int
-    stop: int
-    n: int
 
 
 class Ranks:
@@ -164,6 +154,32 @@ class Ranks:
         assert self.rows is not None
         start, stop, n = self.rows
         return n * (len(a) // (stop - start))
+
+    # -- a run
+
+    def check_alike(self, what: dict[str, float | list[float]]) -> None:
+        """Refuse, on every rank, a run that is not the same on all: one that has more batches than
+        the others would wait for them, and rows of other data would be learned without a word.
+
+        Parameters
+        ----------
+        what : dict of {what it is called: numbers}
+            The same names on all ranks. Numbers may differ by rounding.
+        """
+        of_first = self.first(what)
+        same = [
+            np.shape(mine) == np.shape(of_first[name])
+            and np.allclose(mine, of_first[name], rtol=1e-3)
+            for name, mine in what.items()
+        ]
+        others = np.array([not alike for alike in same], "float64")
+        self.sum(others)
+        if others.any():
+            differ = [name for name, n in zip(what, others, strict=True) if n]
+            raise ValueError(
+                f"the {self.size} processes have different {', '.join(differ)}; expected the same: "
+                f"each gives all of the data, and fit takes its rows of each batch"
+            )
 
     # -- a learner
 
@@ -270,61 +286,6 @@ def couples(objective: object) -> str | None:
         penalty = getattr(step.layer, "regularizer", None)
         why = why or getattr(step.layer, "couples", None) or getattr(penalty, "couples", None)
     return why
-
-
-# ------------------------------------------------------------------------------------------ noise
-
-
-class JointDraws(np.random.Generator):
-    """A generator that draws for the joint batch and returns a rank's rows of it.
-
-    What has as many rows as the rank's batch is taken to be drawn for its samples. Anything else is
-    drawn as it is, the same by every rank.
-    """
-
-    def __init__(self, rng: np.random.Generator, rows: Rows) -> None:
-        super().__init__(rng.bit_generator)
-        self.rng, self.rows = rng, rows
-
-    def _cut(self, draw: Callable[[Size], Drawn], size: Size) -> Drawn:
-        start, stop, n = self.rows
-        shape = (size,) if isinstance(size, (int, np.integer)) else size
-        if shape is None or not len(shape) or shape[0] != stop - start:
-            return draw(size)
-        return draw((n, *shape[1:]))[start:stop]
-
-    def random(self, size: Size = None, dtype: Kind = "float64", out: Drawn = None) -> Drawn:
-        return self._cut(lambda size: self.rng.random(size, dtype), size)
-
-    def standard_normal(
-        self, size: Size = None, dtype: Kind = "float64", out: Drawn = None
-    ) -> Drawn:
-        return self._cut(lambda size: self.rng.standard_normal(size, dtype), size)
-
-    def integers(
-        self, low: Drawn, high: Drawn = None, size: Size = None, *args: Drawn, **more: Drawn
-    ) -> Drawn:
-        return self._cut(lambda size: self.rng.integers(low, high, size, *args, **more), size)
-
-    def normal(self, loc: Drawn = 0.0, scale: Drawn = 1.0, size: Size = None) -> Drawn:
-        return self._cut(lambda size: self.rng.normal(loc, scale, size), size)
-
-    def uniform(self, low: Drawn = 0.0, high: Drawn = 1.0, size: Size = None) -> Drawn:
-        return self._cut(lambda size: self.rng.uniform(low, high, size), size)
-
-
-def drawn_for(draw: Callable[..., tuple], n: int, rng: np.random.Generator) -> tuple:
-    """``draw(n, rng)``, arrays of a row for each of n samples; of a joint batch, drawn for it, and
-    this rank's rows."""
-    if not isinstance(rng, JointDraws):
-        return draw(n, rng)
-    start, stop, n = rng.rows
-    return tuple([a[start:stop] for a in draw(n, rng.rng)])
-
-
-def drawn_once(rng: np.random.Generator) -> np.random.Generator:
-    """A generator for what is drawn for no sample: whatever its size, all ranks draw the same."""
-    return rng.rng if isinstance(rng, JointDraws) else rng
 
 
 # -------------------------------------------------------------------------------- where they are
