@@ -146,7 +146,7 @@ class Epoch:
             inside = self.longest, *self.shape[1:]
             n_bytes = 2 * math.prod(inside) * self.shards.stored.itemsize
             check_memory(n_bytes, f"two groups of shards, each of window={self.shards.window}")
-            self.rooms = [np.empty(inside, self.shards.stored) for _ in range(2)]
+            self.rooms = self.shards.take_rooms(inside)
         self.coming = g
         self.future = self.reader.submit(self._read, g, self.rooms[1 - self.room])
 
@@ -166,11 +166,12 @@ class Epoch:
             at = end
 
     def close(self) -> None:
-        """Hold nothing from here on, and let the thread end."""
+        """Hold nothing from here on, and let the thread end; the shards keep the rooms for the next
+        epoch."""
         self.is_closed = True
         self.reader.shutdown(wait=True, cancel_futures=True)
+        self.shards.closed(self, self.rooms)
         self.rooms, self.now, self.future = [], -1, None
-        self.shards.closed(self)
 
     def __enter__(self) -> Epoch:
         return self

@@ -57,7 +57,7 @@ def open_shards(
         ``"shards/*.npy"``; or the files. Of one kind: .npy, .npz, IDX (plain or gz), .safetensors;
         arrays of one axis beside others are labels, and are passed over. Files of .npy and IDX
         that are larger than 16 MB are cut into shards of that. A folder of images, or of
-        sub-folders of images, is cut into shards of 500.
+        sub-folders of images, is cut into shards of 500, as a pattern of images is.
     window : int
         As of ``Shards``.
     array : str, optional
@@ -90,16 +90,17 @@ def open_shards(
     (30, 4)
     """
     how = Choices(grey=grey, resize=as_size(resize), crop=crop)
-    if (
-        isinstance(where, (str, Path))
-        and Path(where).is_dir()
-        and (images := images_under(Path(where)))
-    ):
+    is_folder = isinstance(where, (str, Path)) and Path(where).is_dir()
+    images = images_under(Path(where)) if is_folder else []  # type: ignore[arg-type]
+    paths = [] if images else _paths(where)
+    if paths and _kind(check_file(paths[0], "open_shards")) == "image":
+        images = [str(path) for path in paths]
+    if images:
         files = _of_images(images, how)
     else:
         if how != Choices():
             raise ValueError(f"open_shards: grey, resize and crop are for images, not for {where}")
-        files = [file for path in _paths(where) for file in _opened(path, array)]
+        files = [file for path in paths for file in _opened(path, array)]
         if isinstance(where, (str, Path)) and any(file.shape for file in files):
             files = [file for file in files if file.shape]  # the others are labels
     kinds: dict[tuple, str] = {}

@@ -110,6 +110,7 @@ class Shards:
         self.shape = (int(self.ends[-1]), *sample_shape)
         self.inside = tuple(sample_shape)  # of a shard's samples, as they lie there
         self.n_read = 0
+        self._rooms: list[np.ndarray] = []  # of the last epoch
         self._held: OrderedDict[int, np.ndarray] = OrderedDict()
         self._epochs: weakref.WeakSet[Epoch] = weakref.WeakSet()  # those that are open
         self._watched: list[dict[str, Any]] = []  # what every shard is asked when it is read
@@ -183,7 +184,7 @@ class Shards:
         if k in self._held:
             self._held.move_to_end(k)
             return self._held[k]
-        most = 1 if self._epochs else 2 * self.window
+        most = 1 if self._epochs or self._rooms else 2 * self.window
         while len(self._held) >= most:
             self._held.popitem(last=False)
         part = np.empty((self.shards[k].n, *self.shape[1:]), self.stored)
@@ -239,9 +240,22 @@ class Shards:
         self._epochs.add(opened)
         return opened
 
-    def closed(self, epoch: Epoch) -> None:
-        """An epoch is over."""
+    def take_rooms(self, shape: tuple[int, ...]) -> list[np.ndarray]:
+        """Two rooms for groups of samples: those of the last epoch, where they are large enough.
+        New memory takes the system about as long as reading does."""
+        rooms, self._rooms = self._rooms, []
+        if not rooms or len(rooms[0]) < shape[0]:
+            rooms = [np.empty(shape, self.stored) for _ in range(2)]
+        return rooms
+
+    def closed(self, epoch: Epoch, rooms: list[np.ndarray]) -> None:
+        """An epoch is over, and gives its rooms back."""
         self._epochs.discard(epoch)
+        self._rooms = rooms
+
+    def let_go(self) -> None:
+        """Hold no rooms: there is no next epoch."""
+        self._rooms = []
 
 
 def made_shards(

@@ -44,7 +44,7 @@ def prepare(settings: dict[str, Any]) -> tuple[Dataset, dict[str, Any]]:
     dtype = settings.get("dtype", "float32")
     where = (settings.get("data"), settings.get("data_dir"))
     if is_stream(settings.get("data")):
-        dataset = open_stream(settings)
+        dataset = open_stream(settings, _of_images(settings))
     else:
         scale = settings.get("scale")
         dataset = load_dataset(*where, dtype=dtype, scale=scale, **_reading(settings))
@@ -99,7 +99,9 @@ def load_more(
         if data != settings.get("data"):  # other files may be named otherwise
             how["pattern"] = None
     if is_stream(data):
-        dataset = open_more(data, dtype, pixel_scale if scale is None else scale)
+        dataset = open_more(
+            data, dtype, pixel_scale if scale is None else scale, _of_images(settings)
+        )
     else:
         dataset = load_dataset(data, data_dir, dtype=dtype, scale=scale, **how)
     x = _columns(dataset, found.get("columns"))
@@ -145,6 +147,10 @@ def _reading(settings: dict[str, Any]) -> dict[str, Any]:
     return how | {"resize": _size(how["resize"])}
 
 
+def _of_images(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: _reading(settings)[name] for name in ("grey", "resize", "crop")}
+
+
 def _size(said: str | None) -> int | tuple[int, int] | None:
     """32 is 32 x 32, 640x480 is as photos are spoken of: width, then height."""
     if said is None:
@@ -158,6 +164,7 @@ def _size(said: str | None) -> int | tuple[int, int] | None:
 def _check_images(dataset: Dataset, settings: dict[str, Any]) -> None:
     """Photos as they come out of a camera are refused, unless it was said that they be so large."""
     images = isinstance(dataset.x, Pixels) and Path(settings.get("data") or "").is_dir()
+    images = images or (isinstance(dataset.x, Shards) and dataset.x.scale is not None)
     if images and len(dataset.sample_shape) > 1 and dataset.n_features > _LARGE:
         if settings.get("resize") is not None:
             return

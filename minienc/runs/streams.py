@@ -83,8 +83,9 @@ def _holds_samples(file: Path, kind: str) -> bool:
         return True  # whoever reads it says what is wrong
 
 
-def open_stream(settings: dict[str, Any]) -> Dataset:
-    """The shards that the settings name, and some samples of them to test on.
+def open_stream(settings: dict[str, Any], images: dict[str, Any]) -> Dataset:
+    """The shards that the settings name, and some samples of them to test on; ``images`` says how
+    images are read.
 
     Raises
     ------
@@ -97,22 +98,22 @@ def open_stream(settings: dict[str, Any]) -> Dataset:
             raise ValueError(
                 f"{settings['data']} is read shard by shard, for which there is no {flag}; {mend}"
             )
-    X = _open(settings["data"], settings.get("scale"), settings.get("dtype", "float32"))
+    X = _open(settings["data"], settings.get("scale"), settings.get("dtype", "float32"), images)
     rest, test = hold_out(X)
     name = _name(settings["data"])
     return Dataset(name, cast("Samples", rest), test_x=test, source=settings["data"])
 
 
-def open_more(data: str, dtype: DTypeLike, scale: float | None) -> Dataset:
+def open_more(data: str, dtype: DTypeLike, scale: float | None, images: dict[str, Any]) -> Dataset:
     """Other shards than a run's, bytes scaled as the run's were."""
-    return Dataset(_name(data), cast("Samples", _open(data, scale, dtype)), source=data)
+    return Dataset(_name(data), cast("Samples", _open(data, scale, dtype, images)), source=data)
 
 
-def _open(data: str, scale: float | None, dtype: DTypeLike) -> Shards:
-    X = open_shards(data, dtype=dtype)
+def _open(data: str, scale: float | None, dtype: DTypeLike, images: dict[str, Any]) -> Shards:
+    X = open_shards(data, dtype=dtype, **images)
     if scale is None or (scale == 1 and X.scale is None):
         return X
-    return open_shards(data, dtype=dtype, scale=scale)
+    return open_shards(data, dtype=dtype, scale=scale, **images)
 
 
 def _name(data: str) -> str:

@@ -282,6 +282,9 @@ class Trainer:
             self.history.steps = self.step.says() if hasattr(self.step, "says") else None
             self.pipeline.close()
             self._close_epoch()
+            for array in self.data.arrays:
+                if hasattr(array, "let_go"):
+                    array.let_go()
             if self.ranks is not None:
                 self.ranks.end_batches()
             self.data = self.validate = self.step = self.pipeline = None  # type: ignore[assignment]

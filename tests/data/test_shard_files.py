@@ -162,6 +162,7 @@ def test_images(tmp_path, monkeypatch):
     assert len(X.shards) == 3 and X.shape == whole.shape
     np.testing.assert_array_equal(X[:], np.float32(1 / 255) * whole)
     assert open_shards(tmp_path, resize=6, grey=True).shape == (10, 6, 6)
+    np.testing.assert_array_equal(open_shards(f"{tmp_path}/b/*.png")[:], X[5:])
     image.fromarray(make_bytes(0)[0][:2]).save(tmp_path / "b" / "9.png")
     with pytest.raises(ValueError, match=r"9\.png"):
         open_shards(tmp_path, window=2)[:]

@@ -133,10 +133,12 @@ def test_a_shard_is_read_once_and_two_groups_are_held():
             assert len(X._held) == 1
         assert X.n_read - before >= 20
     assert not epoch.rooms
+    rooms = X._rooms  # for the next epoch, in which there is no new memory
     with X.epoch(32, np.random.default_rng(0)) as epoch:
         before = X.n_read
         for part in epoch:
             epoch[part]
+        assert epoch.rooms[0] is rooms[0] and epoch.rooms[1] is rooms[1]
     assert X.n_read - before == 20
     with X.epoch(32, np.random.default_rng(0)) as epoch:
         before = X.n_read
@@ -182,6 +184,7 @@ def test_the_same_seed_is_the_same_bits_however_long_reading_takes():
     quick, history = fitted(shards())
     np.testing.assert_array_equal(fitted(slow)[0], quick)
     assert history.history["loss"][1] < history.history["loss"][0]
+    assert not slow._rooms
     if has_plans():
         assert "as one call" in history.steps  # plans are made of shards, too
     assert not threads()

@@ -190,6 +190,20 @@ def test_a_shard_that_is_gone_ends_the_run_in_a_sentence_and_it_goes_on(here, ca
     np.testing.assert_array_equal(ran, whole)
 
 
+def test_images_by_a_pattern(here, capsys):
+    image = pytest.importorskip("PIL.Image")
+    for i in range(6):
+        image.fromarray(np.repeat(make(i)[0], 80, 0).repeat(80, 1)).save(f"{i}.png")
+    assert main(["pretrain", "*.png", "--quiet"]) == 2
+    assert "the images are 240 x 240" in capsys.readouterr().err
+    words = ["pretrain", "*.png", *QUICK, "--batch-size", "2", "--resize", "3", "--grey"]
+    assert main([*words, "--out", "run"]) == 0
+    assert main(["encode", "run", "*.png", "--out", "codes.npy"]) == 0
+    assert np.load("codes.npy").shape == (6, 3)
+    assert main(["pretrain", "shards", *QUICK, "--grey"]) == 2
+    assert "grey, resize and crop are for images" in capsys.readouterr().err
+
+
 # -- texts
 
 
