@@ -321,8 +321,8 @@ def test_what_is_drawn_for_a_joint_batch_is_cut(size, n):
         rows = ThreadRanks(rank, size, Meeting(size)).rows_of(n)
         rng = JointDraws(np.random.default_rng(5), rows)
         found.append(drawn_for(draw, rows.stop - rows.start, rng))
-        n, rng = rows.stop - rows.start, JointDraws(np.random.default_rng(7), rows)
-        once, alone = of_no_sample(rng).random(n), np.random.default_rng(7).random(n)
+        mine, other = rows.stop - rows.start, JointDraws(np.random.default_rng(7), rows)
+        once, alone = of_no_sample(other).random(mine), np.random.default_rng(7).random(mine)
         np.testing.assert_array_equal(once, alone)
     for k in range(2):
         parts = [one[k] for one in found]
