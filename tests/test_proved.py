@@ -173,7 +173,7 @@ EDITS = {  # what -> (file, what stands there, what comes instead), whom it reac
     "probabilities are held elsewhere": (
         ("losses.py", "EPSILON = 1e-7", "EPSILON = 1e-1"),
         f"{PAIR('binary_crossentropy')} {PAIR('categorical_crossentropy')} "
-        f"{PAIR('sparse_categorical_crossentropy')}",
+        f"{PAIR('kl_sparsity')} {PAIR('sparse_categorical_crossentropy')}",
         ["binary_crossentropy", "categorical_crossentropy"],
     ),
     "Adam forgets its second moment": (
