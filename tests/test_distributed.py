@@ -35,8 +35,9 @@ from minienc.layers import BatchNormalization, Dense, Dropout, GaussianNoise, In
 from minienc.models import Model
 from minienc.pretraining import Autoencoder
 from minienc.training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+from minienc.training.joint_draws import JointDraws, Rows
 from minienc.training.losses import SparseCategoricalCrossentropy
-from minienc.training.ranks import JointDraws, Rows, alone, joined
+from minienc.training.ranks import alone, joined
 from minienc.training.step import NonFiniteError
 from tests.audio.test_methods import make as make_sound
 from tests.audio.test_methods import sounds

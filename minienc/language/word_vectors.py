@@ -26,7 +26,7 @@ from minienc.layers.parameters import Gradients
 from minienc.layers.symbolic import SymbolicTensor
 from minienc.models import Model
 from minienc.pretraining.base import check_counts
-from minienc.training.ranks import drawn_for
+from minienc.training.joint_draws import drawn_for
 from minienc.training.step import Cache, Learner, Objective, Scalar
 
 

@@ -44,8 +44,9 @@ from minienc.pretraining.base import as_samples, check_counts, iterate_samples
 from minienc.pretraining.networks import as_widths, dense_stack, mirrored_stack
 from minienc.pretraining.stepped import SteppedPretrainer
 from minienc.training.computed import ComputedObjective, Remembered
+from minienc.training.joint_draws import drawn_once
 from minienc.training.losses import get_loss
-from minienc.training.ranks import drawn_once, joint_batch
+from minienc.training.ranks import joint_batch
 from minienc.training.step import Cache, Learner, Scalar
 
 

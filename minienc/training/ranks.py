@@ -13,7 +13,7 @@ this true beyond the gradient of a mean:
 *A penalty on weights* is the same on every rank, and the n_r / n sum to 1.
 
 *Noise* is drawn for the joint batch, in the same order by every rank, which then takes its own
-rows: ``JointDraws``.
+rows: ``joint_draws.py``.
 
 *Batch statistics* are those of the joint batch: ``functions/joint_normalization.py``, and for the
 mean activity that a sparse code is held to, ``functions/joint_sparsity.py``.
@@ -37,33 +37,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minienc.arrays import Array, Cache, Scalar, get_array_module, to_device_of
 from minienc.layers.joint import joint_total
 from minienc.layers.parameters import Gradients
+from minienc.training.joint_draws import JointDraws, Rows
 
 if TYPE_CHECKING:
     from minienc.training.callbacks import Callback
     from minienc.training.step import Learner
 
 Plain = Any  # what JSON can say
-Size = Any  # of a draw: a whole number or several, or None
-Drawn = Any  # a number or an array
-Kind = Any  # a dtype
 Wrapped = Any  # an objective of any kind
 
 SHOWS = 2  # the order of callbacks that show, and behind them those that save
-
-
-class Rows(NamedTuple):
-    """Of a joint batch of n rows, those of this rank."""
-
-    start: int
-    stop: int
-    n: int
 
 
 class Ranks:
@@ -272,61 +262,6 @@ def couples(objective: object) -> str | None:
     return why
 
 
-# ------------------------------------------------------------------------------------------ noise
-
-
-class JointDraws(np.random.Generator):
-    """A generator that draws for the joint batch and returns a rank's rows of it.
-
-    What has as many rows as the rank's batch is taken to be drawn for its samples. Anything else is
-    drawn as it is, the same by every rank.
-    """
-
-    def __init__(self, rng: np.random.Generator, rows: Rows) -> None:
-        super().__init__(rng.bit_generator)
-        self.rng, self.rows = rng, rows
-
-    def _cut(self, draw: Callable[[Size], Drawn], size: Size) -> Drawn:
-        start, stop, n = self.rows
-        shape = (size,) if isinstance(size, (int, np.integer)) else size
-        if shape is None or not len(shape) or shape[0] != stop - start:
-            return draw(size)
-        return draw((n, *shape[1:]))[start:stop]
-
-    def random(self, size: Size = None, dtype: Kind = "float64", out: Drawn = None) -> Drawn:
-        return self._cut(lambda size: self.rng.random(size, dtype), size)
-
-    def standard_normal(
-        self, size: Size = None, dtype: Kind = "float64", out: Drawn = None
-    ) -> Drawn:
-        return self._cut(lambda size: self.rng.standard_normal(size, dtype), size)
-
-    def integers(
-        self, low: Drawn, high: Drawn = None, size: Size = None, *args: Drawn, **more: Drawn
-    ) -> Drawn:
-        return self._cut(lambda size: self.rng.integers(low, high, size, *args, **more), size)
-
-    def normal(self, loc: Drawn = 0.0, scale: Drawn = 1.0, size: Size = None) -> Drawn:
-        return self._cut(lambda size: self.rng.normal(loc, scale, size), size)
-
-    def uniform(self, low: Drawn = 0.0, high: Drawn = 1.0, size: Size = None) -> Drawn:
-        return self._cut(lambda size: self.rng.uniform(low, high, size), size)
-
-
-def drawn_for(draw: Callable[..., tuple], n: int, rng: np.random.Generator) -> tuple:
-    """``draw(n, rng)``, arrays of a row for each of n samples; of a joint batch, drawn for it, and
-    this rank's rows."""
-    if not isinstance(rng, JointDraws):
-        return draw(n, rng)
-    start, stop, n = rng.rows
-    return tuple([a[start:stop] for a in draw(n, rng.rng)])
-
-
-def drawn_once(rng: np.random.Generator) -> np.random.Generator:
-    """A generator for what is drawn for no sample: whatever its size, all ranks draw the same."""
-    return rng.rng if isinstance(rng, JointDraws) else rng
-
-
 # -------------------------------------------------------------------------------- where they are
 
 
@@ -349,6 +284,19 @@ def rows_here(n: int) -> Rows:
     """Which rows of the batch under way those n are that are here: all, where there is no other."""
     ranks = _here.get()
     return Rows(0, n, n) if ranks is None or ranks.rows is None else ranks.rows
+
+
+def share_rows(n: int) -> None:
+    """Let the ranks share n rows, in the place of those that the batch under way has."""
+    if (ranks := joint_batch()) is not None:
+        ranks.begin_batch(n)
+
+
+def cut_here(arrays: tuple) -> tuple:
+    """Of arrays that were made for the whole of a joint batch (padded as its longest row is, for
+    noise goes by the shape) the rows that are here."""
+    start, stop, _ = rows_here(len(arrays[0]))
+    return tuple([a[start:stop] for a in arrays])
 
 
 def of_all_rows(make: Callable[[slice], Array], n: int) -> Array:
