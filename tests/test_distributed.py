@@ -30,6 +30,7 @@ from minienc.functions import (
     joint_batch_normalization_backward,
     joint_batch_normalization_forward,
 )
+from minienc.language import METHODS as TEXT_METHODS
 from minienc.layers import BatchNormalization, Dense, Dropout, GaussianNoise, Input
 from minienc.models import Model
 from minienc.pretraining import Autoencoder
@@ -117,9 +118,7 @@ def test_every_method(name, options):
         np.testing.assert_allclose(vector, one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", ["transformer_lm", "masked_lm", "denoising_seq2seq", "predictive_coding"]
-)
+@pytest.mark.parametrize("name", [*sorted(TEXT_METHODS), *sorted(SOUND_METHODS)])
 def test_methods_of_text_and_sound(name):
     """Their losses are means over what was asked, of which each rank has another number."""
     of_sound = name in SOUND_METHODS

@@ -24,12 +24,14 @@ from minienc.functions import (
 from minienc.layers import BatchNormalization, Dense, Dropout, Input
 from minienc.models import Model
 from minienc.pretraining import DEC, KMeans
+from minienc.tasks.seq2seq import PairLoss
 from minienc.training.callbacks import Callback
 from minienc.training.joint_draws import JointDraws, drawn_for, of_no_sample
 from minienc.training.ranks import joint_batch, of_all_rows, ranks_here
 from tests.language.test_methods import TEXT
 from tests.language.test_methods import make as make_text
 from tests.pretraining.test_methods import make
+from tests.tasks.test_pairs_models import digits, small
 from tests.thread_ranks import Meeting, ThreadRanks, run_ranks
 
 SIZES = (1, 2, 3, 4)
@@ -163,6 +165,36 @@ def test_any_number_goes_on_from_what_another_saved(before, behind, tmp_path):
     start() if before == 1 else run_ranks(before, start)
     found = go_on() if behind == 1 else run_ranks(behind, go_on)[0]
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("network", ["gru", "transformer"])
+def test_pairs_of_texts(network, size):
+    """Batches of so many tokens, whose pairs the ranks share; dropout, and padding of the whole."""
+    pairs = digits(60)
+
+    def work(ranks=None):
+        how = {"network": network, "dtype": "float64", "dropout": 0.1, "epochs": 1}
+        model = small(**how, copying=True).fit(*pairs)
+        return learned(model)
+
+    check_law(work, size)
+
+
+def test_each_rank_reads_its_part_of_the_pairs(monkeypatch):
+    seen = []  # of both ranks
+
+    class Counts(PairLoss):
+        def draw(self, batch, rng):
+            drawn = super().draw(batch, rng)
+            seen.append((len(drawn[0]), len(batch[0])))
+            return drawn
+
+    monkeypatch.setattr("minienc.tasks.seq2seq.PairLoss", Counts)
+    run_ranks(2, lambda ranks: small(network="gru", epochs=1).fit(*digits(60)) and None)
+    assert max(n for _, n in seen) > 10
+    for mine, n in seen:  # of one pair, each has it
+        assert mine in ((n // 2, n - n // 2) if n > 1 else (1,))
 
 
 # -- several tasks

@@ -38,6 +38,7 @@ from minienc.tasks.start import Start, take_over
 from minienc.training.callbacks import Callback, EarlyStopping, as_callbacks
 from minienc.training.loop import Trainer
 from minienc.training.optimizers import Optimizer
+from minienc.training.ranks import cut_here, share_rows
 from minienc.training.schedules import CosineDecay
 from minienc.training.step import Learner
 
@@ -57,7 +58,7 @@ class PairLoss(Writing):
         (rows,) = batch
         x, lengths = pad_sequences([self.sources[i] for i in rows])
         y, n_written = pad_sequences([self.targets[i] for i in rows])
-        return x, lengths, *shifted(y, n_written, self.first)
+        return cut_here((x, lengths, *shifted(y, n_written, self.first)))
 
 
 class _Where(Callback):
@@ -267,10 +268,10 @@ class PairsModel(SteppedPretrainer):
         seed and the epoch, so a run that goes on has the same."""
         epoch = self._where.trainer.epoch
         if self._partition[0] != epoch:
-            rng_of_epoch = np.random.default_rng([self.random_state_, epoch, 3])
-            batches = token_batches(*self._lengths, self.batch_tokens, rng_of_epoch)
-            self._partition = (epoch, batches)
+            own = np.random.default_rng([self.random_state_, epoch, 3])
+            self._partition = (epoch, token_batches(*self._lengths, self.batch_tokens, own))
         rows = np.concatenate([self._partition[1][i] for i in to_numpy(batch[0])])
+        share_rows(len(rows))  # not the numbers of batches
         return self.learners_["model"].step((rows,), rng)
 
     def _validate(self, trainer: Trainer) -> dict[str, float]:

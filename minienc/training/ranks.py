@@ -13,7 +13,7 @@ this true beyond the gradient of a mean:
 *A penalty on weights* is the same on every rank, and the n_r / n sum to 1.
 
 *Noise* is drawn for the joint batch, in the same order by every rank, which then takes its own
-rows: ``JointDraws``.
+rows: ``joint_draws.py``.
 
 *Batch statistics* are those of the joint batch: ``functions/joint_normalization.py``, and for the
 mean activity that a sparse code is held to, ``functions/joint_sparsity.py``.
@@ -310,6 +310,19 @@ def rows_here(n: int) -> Rows:
     """Which rows of the batch under way those n are that are here: all, where there is no other."""
     ranks = _here.get()
     return Rows(0, n, n) if ranks is None or ranks.rows is None else ranks.rows
+
+
+def share_rows(n: int) -> None:
+    """Let the ranks share n rows, in the place of those that the batch under way has."""
+    if (ranks := joint_batch()) is not None:
+        ranks.begin_batch(n)
+
+
+def cut_here(arrays: tuple) -> tuple:
+    """Of arrays that were made for the whole of a joint batch (padded as its longest row is, for
+    noise goes by the shape) the rows that are here."""
+    start, stop, _ = rows_here(len(arrays[0]))
+    return tuple([a[start:stop] for a in arrays])
 
 
 def of_all_rows(make: Callable[[slice], Array], n: int) -> Array:
