@@ -35,6 +35,7 @@ from minienc.models.module_names import is_sorted, pairs, parted
 from minienc.models.network import Network
 from minienc.shapes import kind_of
 
+Tensor = Any  # of PyTorch's, or what NumPy takes for an array
 Named = dict[str, np.ndarray]  # a layer's arrays: by the names of its parameters, or of a module's
 
 
@@ -259,7 +260,7 @@ def as_numbers(what: str, x: object) -> np.ndarray:
             f"{what} holds {', '.join(map(repr, list(x)[:3]))} and so on, expected an array; of a "
             f"checkpoint, give the state_dict that it contains"
         )
-    there: Any = x
+    there: Tensor = x
     for step in ("detach", "cpu"):
         there = getattr(there, step)() if hasattr(there, step) else there
     if hasattr(there, "is_floating_point") and there.is_floating_point():
