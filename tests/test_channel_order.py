@@ -124,3 +124,10 @@ def test_what_cannot_be_turned_is_refused(shape, layers, says):
     model = Sequential([Input(shape), *layers])
     with pytest.raises(ValueError, match=says):
         to_torch(model)
+
+
+def test_a_layer_that_would_need_two_orders():
+    x = Input((2, 2, 3))
+    dense = L.Dense(12, name="dense")
+    with pytest.raises(ValueError, match="dense is used more than once"):
+        to_torch(Model(x, dense(dense(L.Flatten()(x)))))

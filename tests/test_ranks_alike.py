@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minienc.data import open_shards
 from minienc.layers import Dense, Input
 from minienc.models import Sequential
+from minienc.pretraining import DenoisingAutoencoder
 from tests.thread_ranks import run_ranks
 
 X = np.random.default_rng(0).random((24, 4), "float32")
@@ -42,6 +44,20 @@ def test_what_differs_is_named(of_rank, says):
     run_ranks(2, work)
     assert len(refused) == 2 and refused[0] == refused[1]
     assert refused[0].startswith("the 2 processes have different ")
+
+
+def test_other_shards_are_other_samples(tmp_path):
+    for k in range(4):
+        np.save(tmp_path / f"{k}.npy", X[6 * k : 6 * k + 6])
+
+    def work(ranks):
+        own = [tmp_path / f"{2 * ranks.rank + k}.npy" for k in range(2)]
+        method = DenoisingAutoencoder(hidden=(2,), epochs=1, batch_size=6)
+        with pytest.raises(ValueError, match="different contents of samples"):
+            method.fit(open_shards(own))
+        return method.fit(open_shards(tmp_path)).model_.parameters.vector
+
+    np.testing.assert_array_equal(*run_ranks(2, work))
 
 
 def test_rounding_is_no_difference():

@@ -47,9 +47,9 @@ def main(words: list[str], run: Callable[[list[str]], int]) -> int:
 
 def _refuse(ranks: MPIRanks, words: list[str]) -> int:
     if ranks.rank == 0:
-        name = " ".join(words[:1])
+        name = " ".join(["minienc", *words[:1]])
         print(
-            f"minienc: error: minienc {name} is the work of one process; of several, minienc "
+            f"minienc: error: {name} is the work of one process; of several, minienc "
             f"pretrain alone: start it without mpiexec",
             file=sys.stderr,
         )

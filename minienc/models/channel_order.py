@@ -60,11 +60,11 @@ def turned_layers(graph: Graph) -> dict[str, Turned]:
             after = _reshaped(step, before[0], images)
         elif kind == "Dense":
             after = wanted.get(step.outputs[0])
-            found[step.path] = Turned(before[0], after)
+            _note(found, step, Turned(before[0], after))
         elif kind in EACH and all(_same(before[0], one) for one in before):
             after = before[0]
             if kind in NORMS:
-                found[step.path] = Turned(before[0], after)
+                _note(found, step, Turned(before[0], after))
         elif kind == "Concatenate" and _is_row(step.out_shapes[0]):
             after = _side_by_side(before, step.in_shapes)
         elif any(one is not None for one in before):
@@ -76,6 +76,16 @@ def turned_layers(graph: Graph) -> dict[str, Turned]:
                 f"order; expected a Dense layer there, whose weights can be turned"
             )
     return {path: turned for path, turned in found.items() if any(o is not None for o in turned)}
+
+
+def _note(found: dict[str, Turned], step: Step, turned: Turned) -> None:
+    """A layer that is used again must see its numbers in the same order."""
+    earlier = found.setdefault(step.path, turned)
+    if not all(map(_same, earlier, turned)):
+        raise ValueError(
+            f"{step.path} is used more than once, and PyTorch has the numbers that it sees in "
+            f"another order only once; expected a layer for each"
+        )
 
 
 def _wanted(graph: Graph, images: set[int]) -> dict[int, np.ndarray]:

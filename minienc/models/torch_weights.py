@@ -35,6 +35,7 @@ from minienc.models.module_names import is_sorted, pairs, parted
 from minienc.models.network import Network
 from minienc.shapes import kind_of
 
+Tensor = Any  # of PyTorch's, or what NumPy takes for an array
 Named = dict[str, np.ndarray]  # a layer's arrays: by the names of its parameters, or of a module's
 Tensor = Any  # of PyTorch's, or what NumPy takes for an array
 

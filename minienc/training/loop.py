@@ -202,12 +202,11 @@ class Trainer:
                 one.network.parameters.vector.size for one in self.learners.values()
             ],
         }
-        if not any(hasattr(a, "batches") for a in self.data.arrays):  # of shards, the order says it
-            some = np.unique([0, self.n_samples // 2, self.n_samples - 1])
-            rows = rows_of(self.data.arrays, self.data.dtypes, some)
-            found["contents of samples"] = [
-                float(np.abs(to_numpy(a).astype("float64")).sum()) for a in rows
-            ]
+        n, in_shards = self.n_samples, any(hasattr(a, "batches") for a in self.data.arrays)
+        some = np.unique([0] if in_shards else [0, n // 2, n - 1])  # a shard is read as a whole
+        rows = rows_of(self.data.arrays, self.data.dtypes, some)
+        arrays = [to_numpy(a).astype("float64") for a in rows]
+        found["contents of samples"] = [float(np.abs(a).sum()) for a in arrays]
         return found
 
     def _make_some_ahead(self, parts: Iterator[np.ndarray], n: int) -> None:
