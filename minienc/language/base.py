@@ -303,7 +303,9 @@ def one_text(text: Texts, name: str = "text") -> str | TextFiles:
 def several_texts(texts: object, name: str = "text") -> list[str]:
     """``texts`` as a list, where one str would have served as well."""
     if isinstance(texts, bytes) or not hasattr(texts, "__iter__"):
-        raise TypeError(f"{name} is {kind_of(texts)}, expected a str, or a list of them")
+        raise TypeError(
+            f"{name} is {kind_of(texts)}, expected a str, a list of them, or open_texts(PATH)"
+        )
     return check_texts(texts, name)
 
 

@@ -211,7 +211,7 @@ class DenoisingSeq2Seq(TextPretrainer):
     def transform(self, text: Texts) -> np.ndarray:  # type: ignore[override]
         """The mean of what the encoder makes of each window of one text."""
         self.check_fitted()
-        if not isinstance(text, str):
+        if not isinstance(text, (str, TextFiles)):
             return super().transform(text)
         windows, like, found = self.windows(text), self.model_.parameters.vector, []
         for k in range(0, len(windows), 256):

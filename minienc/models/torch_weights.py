@@ -37,7 +37,6 @@ from minienc.shapes import kind_of
 
 Tensor = Any  # of PyTorch's, or what NumPy takes for an array
 Named = dict[str, np.ndarray]  # a layer's arrays: by the names of its parameters, or of a module's
-Tensor = Any  # of PyTorch's, or what NumPy takes for an array
 
 
 class Kind(NamedTuple):
