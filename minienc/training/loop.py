@@ -202,7 +202,7 @@ class Trainer:
                 one.network.parameters.vector.size for one in self.learners.values()
             ],
         }
-        n, in_shards = self.n_samples, any(hasattr(a, "batches") for a in self.data.arrays)
+        n, in_shards = self.n_samples, any(hasattr(a, "epoch") for a in self.data.arrays)
         some = np.unique([0] if in_shards else [0, n // 2, n - 1])  # a shard is read as a whole
         rows = rows_of(self.data.arrays, self.data.dtypes, some)
         arrays = [to_numpy(a).astype("float64") for a in rows]
