@@ -34,6 +34,7 @@ sum over the ranks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minienc.arrays import Array, Cache, Scalar, get_array_module, to_device_of
+from minienc.arrays import Array, Cache, Scalar, to_device_of, zeros_where
 from minienc.layers.joint import joint_total
 from minienc.layers.parameters import Gradients
 from minienc.training.joint_draws import JointDraws, Rows
@@ -139,7 +140,7 @@ class Ranks:
         mine = (numbers >= first) & (numbers < first + len(a))
         if n < self.size:  # all have them all, and the first gives them
             mine &= self.rank == 0
-        found = get_array_module(a).zeros((len(numbers), *a.shape[1:]), dtype=a.dtype)
+        found = _zero_rows(len(numbers), a)
         if mine.any():
             found[to_device_of(np.flatnonzero(mine), a)] = a[to_device_of(numbers[mine] - first, a)]
         self.sum(found)
@@ -332,11 +333,16 @@ def of_all_rows(make: Callable[[slice], Array], n: int) -> Array:
         return make(slice(0, n))
     start, stop, n = ranks.rows_of(n)
     part = make(slice(start, stop))
-    whole = get_array_module(part).zeros((n, *part.shape[1:]), dtype=part.dtype)
+    whole = _zero_rows(n, part)
     if n >= ranks.size or ranks.rank == 0:
         whole[start:stop] = part
     ranks.sum(whole)
     return whole
+
+
+def _zero_rows(n: int, like: Array) -> Array:
+    shape = n, *like.shape[1:]
+    return zeros_where(like, math.prod(shape)).reshape(shape)
 
 
 @contextmanager

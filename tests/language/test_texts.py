@@ -118,8 +118,8 @@ def test_several_texts_are_learned_from_as_one(name):
 def test_what_is_no_text_is_named():
     method = fitted("word_vectors")
     for given, kind, sentence in (
-        (3, TypeError, "text is an int, expected a str, or a list of them"),
-        (b"the cat", TypeError, "text is .*bytes.*, expected a str, or a list"),
+        (3, TypeError, "text is an int, expected a str, a list of them, or open_texts"),
+        (b"the cat", TypeError, "text is .*bytes.*, expected a str, a list"),
         (["the cat", 3], TypeError, "text 1 is .*int.*, expected a str"),
         ([], ValueError, "text: there is none"),
         (["the cat", "  "], ValueError, "text 1 is empty"),
@@ -127,7 +127,7 @@ def test_what_is_no_text_is_named():
         with pytest.raises(kind, match=sentence):
             method.transform(given)
     for given, sentence in (
-        (3, "text is .*int.*, expected a str, or a list of them"),
+        (3, "text is .*int.*, expected a str, a list of them"),
         (b"abc", "text is .*bytes.*, expected a str, or a list"),
         ([TEXT, None], "text: text 1 is .*None.*, expected a str"),
     ):
