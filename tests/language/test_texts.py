@@ -128,7 +128,7 @@ def test_what_is_no_text_is_named():
             method.transform(given)
     for given, sentence in (
         (3, "text is .*int.*, expected a str, a list of them"),
-        (b"abc", "text is .*bytes.*, expected a str, or a list"),
+        (b"abc", "text is .*bytes.*, expected a str, a list"),
         ([TEXT, None], "text: text 1 is .*None.*, expected a str"),
     ):
         for use in (make("conv_lm").fit, method.score, fitted("conv_lm").score):
