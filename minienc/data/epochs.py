@@ -119,6 +119,18 @@ class Epoch:
                 self._take(places[here], part)
                 rows[here] = part
 
+    def lying(self, parts: list[np.ndarray]) -> tuple[np.ndarray | None, list[np.ndarray]]:
+        """The room that is taken from, and in it the places of the first of these batches, as many
+        as lie there whole and are learned from as they are."""
+        alike = [part for part in parts if len(part) == len(parts[0])]
+        if self.now < 0 or self.shards.scale is not None or self.dtype != self.shards.stored:
+            return None, []
+        rows = np.array(alike)
+        of = np.searchsorted(self.shards.ends, rows, side="right")
+        is_here = (self.group_of[of] == self.now).all(axis=1)
+        n = len(rows) if is_here.all() else int(is_here.argmin())
+        return self.rooms[self.room], list((rows + self.shift[of])[:n])
+
     def _take(self, places: np.ndarray, rows: np.ndarray) -> None:
         room, shards = self.rooms[self.room], self.shards
         if shards.scale is not None and rows.dtype == self.dtype:
@@ -197,6 +209,18 @@ def open_epochs(
             if a is first or _cut_alike(a, first):
                 opened[id(a)] = a.epoch(batch_size, generator(), n)
     return tuple([opened.get(id(a), a) for a in arrays]), list(opened.values())
+
+
+def in_memory(arrays: tuple, parts: list[np.ndarray]) -> tuple[tuple, list[np.ndarray]]:
+    """Arrays and batches, as indices, that can be taken without waiting: as they are; of an epoch,
+    its room and the places there of the next batches, as far as they are in it."""
+    epochs = [a for a in arrays if isinstance(a, Epoch)]
+    if not epochs:
+        return arrays, parts
+    if not parts or any(a is not epochs[0] for a in arrays):
+        return arrays, []
+    room, places = epochs[0].lying(parts[:16])
+    return (room,) * len(arrays), places
 
 
 def _cut_alike(a: Shards, b: Shards) -> bool:

@@ -93,6 +93,7 @@ class Trainer:
             self.seed = self.ranks.first(self.seed)
         self.epoch, self.batch = initial_epoch, 0
         self.stop_training = False
+        self.arrays: tuple = ()  # that batches of this epoch are cut from
         self.reading: list[Epoch] = []  # of shards: this epoch
         self.is_resumed = False
         self.looks: list[list[float]] | None = None  # of some samples, once somebody has asked
@@ -212,7 +213,7 @@ class Trainer:
     def _make_some_ahead(self, parts: Iterator[np.ndarray], n: int) -> None:
         """Let the pipeline make the next steps, of n samples each, as far as it can."""
         made = 0
-        for name, numbers in self.pipeline.ahead(self.data.arrays).items():
+        for name, numbers in self.pipeline.ahead(self.arrays).items():
             total, made = self.sums.get(name, 0.0), len(numbers)
             for number in numbers:
                 total += n * number
@@ -227,8 +228,8 @@ class Trainer:
         if self.batch == 0:
             self.sums, self.n_seen, self.noise = {}, 0, self.generator("noise")
             self._tell("on_epoch_begin", self.epoch, {})
-        arrays, mine, parts = self._cut()
-        take: Callable = functools.partial(rows_of, arrays, self.data.dtypes)
+        self.arrays, mine, parts = self._cut()
+        take: Callable = functools.partial(rows_of, self.arrays, self.data.dtypes)
         if self.ranks is not None:
             take = self.ranks.taking(take)
         return mine, self.pipeline.batches(take, parts)
@@ -248,7 +249,7 @@ class Trainer:
         """Hold no shards, and no thread that reads them ahead."""
         for epoch in self.reading:
             epoch.close()
-        self.reading = []
+        self.arrays, self.reading = (), []
 
     def _end_epoch(self, logs: dict[str, float]) -> None:
         self._close_epoch()

@@ -125,3 +125,22 @@ def test_a_shard_that_is_damaged_on_the_way(tmp_path, how):
     X = open_shards(tmp_path / "?.npy", 2)
     again, _ = fitted(X, callbacks=[saves("s.npz")], resume_from=tmp_path / "s.npz")
     np.testing.assert_array_equal(again, whole)
+
+
+def test_steps_that_are_made_ahead_have_the_bits_of_those_that_are_not(monkeypatch):
+    """Batches within a group, and those of two: by plans where there are any, and one by one."""
+
+    def work():
+        inputs = Input((12,))
+        model = Model(inputs, Dense(12, "sigmoid", seed=2)(Dense(5, "tanh", seed=1)(inputs)))
+        model.compile("adam", "mse")
+        X = made_shards(lambda i: make(i).astype("float32"), 6, 50, 2)
+        history = model.fit(X, X, epochs=3, batch_size=16, verbose=0, seed=0)
+        return model.parameters.vector.tobytes(), history.history["loss"], history.steps
+
+    *ahead, says = work()
+    monkeypatch.setattr("minienc.training.planned.in_memory", lambda arrays, parts: (arrays, []))
+    *one_by_one, also_says = work()
+    assert (ahead, says) == (one_by_one, also_says)
+    monkeypatch.setattr("minienc.training.planned.PlannedPipeline.step_of", lambda _, one: one.step)
+    assert work()[:2] == tuple(ahead)
