@@ -211,7 +211,7 @@ def open_epochs(
     return tuple([opened.get(id(a), a) for a in arrays]), list(opened.values())
 
 
-def in_memory(arrays: tuple, parts: list[np.ndarray]) -> tuple[tuple, list[np.ndarray]]:
+def in_rooms(arrays: tuple, parts: list[np.ndarray]) -> tuple[tuple, list[np.ndarray]]:
     """Arrays and batches, as indices, that can be taken without waiting: as they are; of an epoch,
     its room and the places there of the next batches, as far as they are in it."""
     epochs = [a for a in arrays if isinstance(a, Epoch)]

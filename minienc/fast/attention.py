@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minienc import _kernels
-from minienc.fast.whole import as_int64
+from minienc.fast.whole import as_lengths
 from minienc.functions.attention import AttentionCache
 from minienc.primitive import register_fast
 
@@ -42,11 +42,9 @@ def _as_four(a):
 def attention_forward(q, k, v, lengths=None, mask=None, causal=False):
     if mask is not None or not type(q) is type(k) is type(v) is np.ndarray:
         return NotImplemented
-    own = None
-    if lengths is not None:
-        if type(lengths) is not np.ndarray or lengths.dtype.kind not in "iu" or q.ndim == 2:
-            return NotImplemented
-        own = as_int64(lengths)
+    own = as_lengths(lengths)
+    if lengths is not None and (own is None or q.ndim == 2):
+        return NotImplemented
     if not q.ndim == k.ndim == v.ndim:
         return NotImplemented
     result = _kernels.attention_forward(_as_four(q), _as_four(k), _as_four(v), own, bool(causal))

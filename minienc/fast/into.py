@@ -9,6 +9,7 @@ through no dW. The dense layer's may be a kernel's; a convolution's is made of i
 from __future__ import annotations
 
 from minienc.functions.activations import get_activation
+from minienc.functions.attention import attention_backward
 from minienc.functions.convolution import (
     Conv2DCache,
     Conv2DTransposeCache,
@@ -21,10 +22,9 @@ from minienc.functions.multi_head_attention import (
     MultiHeadAttentionCache,
     _by_heads,
     _side_by_side,
-    attention_backward,
-    rms_normalization_backward,
-    rotary_backward,
 )
+from minienc.functions.positions import rotary_backward
+from minienc.functions.rms_normalization import rms_normalization_backward
 from minienc.primitive import register_fast
 
 

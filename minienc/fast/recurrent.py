@@ -14,7 +14,7 @@ import numpy as np
 
 from minienc import _kernels
 from minienc.fast.fused import fused, fused_activations
-from minienc.fast.whole import as_int64
+from minienc.fast.whole import as_lengths
 from minienc.functions.activations import CACHE_OF_OUTPUT
 from minienc.functions.dense import DenseCache
 from minienc.functions.gru import GruCache
@@ -82,16 +82,9 @@ class _RnnCells(_Cells):
         return self.cache_of(self.slot(t, 0))
 
 
-def _as_lengths(lengths):
-    """Lengths of any integer type as int64; None where they are no such."""
-    if type(lengths) is not np.ndarray or lengths.dtype.kind not in "iu":
-        return None
-    return as_int64(lengths)
-
-
 def _forward(kind, x, W, U, b, v, h0, c0, lengths, code=0, alpha=0.0):
     """(y, h, c, DenseCache of x W + b, kept, padded, own lengths); None where it is not served."""
-    own = _as_lengths(lengths)
+    own = as_lengths(lengths)
     if lengths is not None and own is None:
         return None
     result = _kernels.recurrent_forward(kind, x, W, U, b, v, h0, c0, own, code, alpha)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minienc import _kernels
-from minienc.fast.whole import as_int64
+from minienc.fast.whole import as_lengths
 from minienc.functions.pooling1d import GlobalAveragePooling1DCache
 from minienc.functions.reversing import ReverseCache
 from minienc.primitive import register_fast
@@ -25,20 +25,15 @@ class _MeanCache(GlobalAveragePooling1DCache):
 _ReverseCache.__name__, _MeanCache.__name__ = ReverseCache.__name__, "GlobalAveragePooling1DCache"
 
 
-def _lengths_of(x, lengths):
-    """(whether they are served, lengths as int64 or None)."""
-    if type(x) is not np.ndarray or x.ndim != 3:
-        return False, None
-    if lengths is None:
-        return True, None
-    is_served = type(lengths) is np.ndarray and lengths.dtype.kind in "iu"
-    return is_served, as_int64(lengths) if is_served else None
+def _is_served(x, lengths, own):
+    """Whether these are sequences (N, T, D), and lengths there are whole numbers."""
+    return type(x) is np.ndarray and x.ndim == 3 and (lengths is None or own is not None)
 
 
 @register_fast
 def reverse_forward(x, lengths=None):
-    is_served, own = _lengths_of(x, lengths)
-    y = _kernels.reversed_steps(x, own) if is_served else None
+    own = as_lengths(lengths)
+    y = _kernels.reversed_steps(x, own) if _is_served(x, lengths, own) else None
     if y is None:
         return NotImplemented
     T = x.shape[1]
@@ -58,8 +53,9 @@ def reverse_backward(dy, cache: ReverseCache):
 
 @register_fast
 def global_average_pooling1d_forward(x, lengths=None):
-    is_served, own = _lengths_of(x, lengths)
-    y = _kernels.mean_of_steps(x, own) if is_served and x.shape[1] else None
+    own = as_lengths(lengths)
+    is_served = _is_served(x, lengths, own) and x.shape[1] > 0
+    y = _kernels.mean_of_steps(x, own) if is_served else None
     if y is None:
         return NotImplemented
     (N, T, _), n = x.shape, np.full(len(x), x.shape[1]) if own is None else own

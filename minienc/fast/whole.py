@@ -16,3 +16,10 @@ def as_int64(numbers):
     if numbers.dtype != np.int64 or not numbers.flags.c_contiguous:
         _kernels.decline(b"whole numbers are copied")
     return np.asarray(numbers, dtype=np.int64, order="C")
+
+
+def as_lengths(lengths):
+    """Lengths as ``as_int64`` gives them; None where they are no array of integers."""
+    if type(lengths) is not np.ndarray or lengths.dtype.kind not in "iu":
+        return None
+    return as_int64(lengths)

@@ -18,7 +18,8 @@ from minienc.layers.base import Layer, Past
 from minienc.layers.dense import _without_activation
 from minienc.layers.initializers import InitializerLike
 from minienc.layers.parameters import Grads, Parameter
-from minienc.layers.regularizers import Regularizer, RegularizerLike, get_regularizer
+from minienc.layers.regularizers import RegularizerLike, get_regularizer
+from minienc.layers.wrapping import _Wrapper
 from minienc.shapes import Shape, is_whole
 
 __all__ = ["Conv1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "TimeDistributed"]
@@ -190,7 +191,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     pair = global_max_pooling1d_forward
 
 
-class TimeDistributed(Layer):
+class TimeDistributed(_Wrapper):
     """A layer for single samples, applied to every step of a sequence (T, ...) by itself.
 
     ``TimeDistributed(Conv2D(8, 3))`` is for sequences of images. (``Dense`` and whatever works on
@@ -209,10 +210,7 @@ class TimeDistributed(Layer):
     """
 
     def __init__(self, layer: Layer, name: str | None = None, trainable: bool = True) -> None:
-        self.layer = layer
-        super().__init__(name, trainable)
-        if not trainable:
-            self.trainable = False
+        super().__init__(layer, name, trainable)
         self.uses_rng, self.uses_training = layer.uses_rng, layer.uses_training
         self.has_state = layer.has_state
 
@@ -221,32 +219,8 @@ class TimeDistributed(Layer):
             self.layer.build(sample_shape[1:], dtype, rng)
         super().build(sample_shape)
 
-    # -- the layer's own, seen through the wrapper
-
-    @property
-    def trainable(self) -> bool:
-        return self.layer.trainable
-
-    @trainable.setter
-    def trainable(self, trainable: bool) -> None:
-        self.layer.trainable = trainable
-
-    @property
-    def activity_regularizer(self) -> Regularizer | None:  # type: ignore[override]
-        return self.layer.activity_regularizer
-
-    @activity_regularizer.setter
-    def activity_regularizer(self, regularizer: Regularizer | None) -> None:
-        self.layer.activity_regularizer = regularizer
-
-    def initialize(self, rng: np.random.Generator) -> None:
-        self.layer.initialize(rng)
-
     def output_shape(self, sample_shape: Shape) -> Shape:
         return (sample_shape[0], *self.layer.output_shape(tuple(sample_shape[1:])))
-
-    def parameters_used(self) -> tuple[Parameter, ...]:
-        return self.layer.parameters_used()
 
     def forward(self, x: Array, **given: Any) -> tuple[Array, TimeDistributedCache]:
         y, cache = self.layer.forward(x.reshape((-1, *x.shape[2:])), **given)

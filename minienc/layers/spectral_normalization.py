@@ -16,7 +16,7 @@ from minienc.functions.normalization import (
 )
 from minienc.layers.base import Layer, LayerCache
 from minienc.layers.parameters import Grads, Parameter
-from minienc.layers.regularizers import Regularizer
+from minienc.layers.wrapping import _Wrapper
 from minienc.shapes import Shape, is_whole
 
 __all__ = ["SpectralNormalization"]
@@ -28,7 +28,7 @@ class _SpectralCache(NamedTuple):
     inner: LayerCache  # of the twin
 
 
-class SpectralNormalization(Layer):
+class SpectralNormalization(_Wrapper):
     """A layer whose kernel W is divided by its largest singular value: what critics of GANs wear.
 
     The gradient goes through that division, as the layer is trained. The singular value is taken
@@ -73,8 +73,7 @@ class SpectralNormalization(Layer):
                 f"SpectralNormalization: layer is {layer!r}, expected one with a kernel, such as "
                 f"Dense(...) or Conv2D(...)"
             )
-        self.layer = layer
-        super().__init__(name, trainable)
+        super().__init__(layer, name, trainable)
         if not is_whole(power_iterations, 1):
             raise ValueError(
                 f"SpectralNormalization: power_iterations is {power_iterations!r}, expected a "
@@ -82,8 +81,6 @@ class SpectralNormalization(Layer):
             )
         self.power_iterations = int(power_iterations)
         self.seed = seed
-        if not trainable:
-            self.trainable = False
 
     # -- the layer's own, seen through the wrapper
 
@@ -91,35 +88,12 @@ class SpectralNormalization(Layer):
     def activation(self) -> str | None:
         return getattr(self.layer, "activation", None)
 
-    @property
-    def activity_regularizer(self) -> Regularizer | None:  # type: ignore[override]
-        return self.layer.activity_regularizer
-
-    @activity_regularizer.setter
-    def activity_regularizer(self, regularizer: Regularizer | None) -> None:
-        self.layer.activity_regularizer = regularizer
-
-    @property
-    def trainable(self) -> bool:
-        return self.layer.trainable
-
-    @trainable.setter
-    def trainable(self, trainable: bool) -> None:
-        self.layer.trainable = trainable
-
-    def parameters_used(self) -> tuple[Parameter, ...]:
-        return (*self.layer.parameters_used(), *self._own)
-
     def output_shape(self, sample_shape: Shape) -> Shape:
         return self.layer.output_shape(sample_shape)
 
     def flops(self, sample_shape: Shape) -> int:
         """The layer's; W / sigma is computed once for a batch, not for each sample."""
         return self.layer.flops(sample_shape)
-
-    def initialize(self, rng: np.random.Generator) -> None:
-        self.layer.initialize(rng)
-        super().initialize(rng)
 
     def without_activation(self) -> Layer:
         """The same weights, stopping before the activation."""

@@ -1,6 +1,8 @@
 """What is drawn for a joint batch, and a rank's rows of it: so that noise is that of one process.
 
-x + rng.standard_normal(x.shape)        x are this rank's rows: so are the numbers
+    x + rng.standard_normal(x.shape)        x are this rank's rows: so are the numbers
+
+All ranks draw for the whole batch, so their generators stay where that of one process would be.
 """
 
 from __future__ import annotations

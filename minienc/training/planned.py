@@ -40,7 +40,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minienc.arrays import Array, Cache, Scalar
-from minienc.data.epochs import in_memory
+from minienc.data.epochs import in_rooms
 from minienc.devices import Pipeline, has_plans, register_pipeline, steps_at_once
 from minienc.layers.parameters import Gradients
 from minienc.primitive import plain_door
@@ -271,7 +271,7 @@ class PlannedPipeline(Pipeline):
     def ahead(self, arrays: tuple[Array, ...]) -> dict[str, list[float]]:
         if self.step is None:
             return {}
-        found = self.step.ahead(*in_memory(arrays, self.coming.look(steps_at_once())))
+        found = self.step.ahead(*in_rooms(arrays, self.coming.look(steps_at_once())))
         self.coming.skip(number_of_steps(found))
         return found
 

@@ -139,7 +139,7 @@ def test_steps_that_are_made_ahead_have_the_bits_of_those_that_are_not(monkeypat
         return model.parameters.vector.tobytes(), history.history["loss"], history.steps
 
     *ahead, says = work()
-    monkeypatch.setattr("minienc.training.planned.in_memory", lambda arrays, parts: (arrays, []))
+    monkeypatch.setattr("minienc.training.planned.in_rooms", lambda arrays, parts: (arrays, []))
     *one_by_one, also_says = work()
     assert (ahead, says) == (one_by_one, also_says)
     monkeypatch.setattr("minienc.training.planned.PlannedPipeline.step_of", lambda _, one: one.step)
