@@ -312,8 +312,8 @@ plt.figure(figsize=(5.5, 3.6), layout="constrained")
 plt.plot(intensity, np.minimum(peak, bandwidth * intensity), color="0.5")
 for k, (name, (at, reached)) in enumerate(points.items()):
     plt.plot(at, reached, "o", color="#D55E00")
-    beside = (4, -12) if k % 2 == 0 else (-8, 6)
-    plt.annotate(name, (at, reached), beside, textcoords="offset points", fontsize=8)
+    below = (26, -9) if k < 2 else (0, -14 if k % 2 else -25)  # the slope goes up to the right
+    plt.annotate(name, (at, reached), below, textcoords="offset points", fontsize=8, ha="center")
 plt.xscale("log")
 plt.yscale("log")
 plt.xlabel("operations a byte")
